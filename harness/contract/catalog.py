@@ -1,0 +1,53 @@
+"""Names to code, without importing the code: listing a catalog loads neither torch nor any method."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+from prsbench.harness.contract.errors import unknown_name
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One name of a catalog.
+
+    factory and config are "module:attribute". defaults are laid under the user's config keys.
+    sources are the modules and packages whose code decides the numbers: their bytes enter the cell's identity.
+    trains says whether `fit` has to run before anything else.
+    """
+
+    name: str
+    summary: str
+    factory: str
+    config: str
+    sources: tuple[str, ...]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    trains: bool = True
+
+
+class Catalog(Mapping[str, Entry]):
+    """Entries by name; a miss names the nearest known one."""
+
+    def __init__(self, kind: str, entries: Iterable[Entry]):
+        self.kind = kind
+        self._entries = {entry.name: entry for entry in entries}
+
+    def __getitem__(self, name: str) -> Entry:
+        if name not in self._entries:
+            raise unknown_name(self.kind, name, self._entries)
+        return self._entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+def resolve(path: str) -> Any:
+    """The object behind "module:attribute"."""
+    module, _, attribute = path.partition(":")
+    return getattr(import_module(module), attribute)

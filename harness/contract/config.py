@@ -1,0 +1,30 @@
+"""The base of every method's config: unknown keys are refused, values are frozen, dependencies are said by the config itself.
+
+Config modules import no torch, so that a grid is validated before anything heavy loads. pydantic is allowed here for that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict
+
+from prsbench.harness.contract.types import Need, PromptSource
+
+
+class PartConfig(BaseModel):
+    """Config of one trainable part or method."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def needs(self) -> Mapping[str, Need]:
+        """Earlier trainings this one depends on, by role."""
+        return {}
+
+
+class MethodConfig(PartConfig):
+    """Config of one method. The engine puts a box into the query only if prompt_source is an oracle or jittered box."""
+
+    prompt_source: PromptSource = PromptSource.QUESTION
+    box_jitter_fraction: float = 0.1  # of the box's side, each edge; used by jittered boxes only
+    batch_size: int = 8  # samples per predict call; part of the cell's identity because it can move last digits

@@ -1,0 +1,38 @@
+"""The errors a user sees. Each names the thing, what was expected, what was got, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class PrsbenchError(Exception):
+    """Base of every error the user can act on; the command line prints its text without a traceback."""
+
+
+class ConfigError(PrsbenchError):
+    """A grid, an option or a name that cannot be used as written."""
+
+
+class DataError(PrsbenchError):
+    """A file or a table of a data set that breaks its layout."""
+
+
+class ContractError(PrsbenchError):
+    """A method or a data set that returned something its contract does not allow."""
+
+
+class MissingPrerequisite(PrsbenchError):
+    """A package or checkpoint that is not there; the cell is skipped and the text is its cure."""
+
+
+class RunFolderError(PrsbenchError):
+    """A run folder that cannot be used: locked by another driver, unwritable, or damaged."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> ConfigError:
+    """The error for a name no catalog holds, with the nearest known name."""
+    names = sorted(known)
+    near = get_close_matches(name, names, n=1, cutoff=0.6)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    return ConfigError(f"No {kind} is called '{name}'.{hint} Known: {', '.join(names)}")

@@ -1,0 +1,100 @@
+"""From a mask to the words for its place, and the sentence that says them.
+
+Two official rules (PRS-Med data processing, facts of the published labels), reproduced exactly, and the zone of the true
+centroid beside them. This sits in the contract because data sets label with it, methods without a language model speak
+with it, and metrics compare with it. scipy is used for connected components: the one exception to numpy-only here.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from prsbench.harness.contract.geometry import centroid
+
+NO_MASK = "no mask"
+ZONES = ("top left", "top right", "bottom left", "bottom right", "center")
+
+
+def official_position(mask: NDArray[np.bool_]) -> tuple[str, bool]:
+    """Position and near-the-centre flag of the whole mask by its tight box (PRS-Med `mask_position`).
+
+    The box covering the image's centre pixel is "center", so two lesions in opposite corners are "center" too.
+    Distances are compared with 0.2 x WIDTH, whatever the height. Empty mask: ("no mask", False).
+    """
+    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if rows.size == 0:
+        return NO_MASK, False
+    centre_row, centre_col = mask.shape[0] // 2, mask.shape[1] // 2
+    row, col = (rows[0] + rows[-1]) // 2, (cols[0] + cols[-1]) // 2
+    near = bool(np.hypot(col - centre_col, row - centre_row) < 0.2 * mask.shape[1])
+    if rows[0] <= centre_row <= rows[-1] and cols[0] <= centre_col <= cols[-1]:
+        return "center", True
+    return _quadrant(row < centre_row, col < centre_col), near
+
+
+def official_lung_positions(mask: NDArray[np.bool_]) -> tuple[str, ...]:
+    """One phrase each for the first and the last component (PRS-Med `lung_generation`), by component centroid.
+
+    "first" and "last" follow OpenCV's label order (raster order of 2 x 2 blocks, 8-connected). A component whose box
+    (right and bottom ends exclusive but compared inclusively, as published) holds the centre pixel gets " center" appended.
+    Empty mask: ("no mask",).
+    """
+    labels, count = ndimage.label(mask, structure=np.ones((3, 3), bool))
+    if count == 0:
+        return (NO_MASK,)
+    rows, cols = np.nonzero(mask)
+    block = (rows // 2) * ((mask.shape[1] + 1) // 2) + cols // 2
+    first_block = ndimage.minimum(block, labels[rows, cols], np.arange(1, count + 1))
+    order = np.argsort(first_block) + 1
+    centre_row, centre_col = mask.shape[0] // 2, mask.shape[1] // 2
+    phrases = []
+    for component in (order[0], order[-1]):
+        r, c = np.nonzero(labels == component)
+        phrase = _quadrant(r.mean() < centre_row, c.mean() < centre_col)
+        if r.min() <= centre_row <= r.max() + 1 and c.min() <= centre_col <= c.max() + 1:
+            phrase += " center"
+        phrases.append(phrase)
+    return tuple(phrases)
+
+
+def position_of(mask: NDArray[np.bool_], modality: str) -> tuple[tuple[str, ...], bool]:
+    """The official label of a mask of this modality: lungs get the two-phrase rule, everything else the box rule."""
+    position, near = official_position(mask)
+    if modality in ("lung_ct", "lung_xray"):
+        return official_lung_positions(mask), near
+    return (position,), near
+
+
+def zone_of_centroid(mask: NDArray[np.bool_]) -> str:
+    """Quadrant of the true centroid; "center" if it lies within 0.2 of the frame's half width (ours: no official rule uses it)."""
+    point = centroid(mask)
+    if point is None:
+        return NO_MASK
+    if np.hypot(point.x, point.y) < 0.2:
+        return "center"
+    return _quadrant(point.y < 0, point.x < 0)
+
+
+def position_phrase(position: tuple[str, ...], near_centre: bool) -> str:
+    """The words of a label, as they stand in an answer.
+
+    Example:
+        >>> position_phrase(("top left",), True)
+        'top left and near the center'
+        >>> position_phrase(("top left", "bottom right"), False)
+        'top left and bottom right'
+    """
+    if position == (NO_MASK,):
+        raise ValueError("an empty mask has no position phrase; say that nothing was found")
+    distinct = tuple(dict.fromkeys(position))
+    if len(distinct) > 1:
+        return " and ".join(distinct)
+    if distinct[0] == "center":
+        return "center"
+    return f"{distinct[0]} and {'near' if near_centre else 'far from'} the center"
+
+
+def _quadrant(is_top: bool, is_left: bool) -> str:
+    return f"{'top' if is_top else 'bottom'} {'left' if is_left else 'right'}"

@@ -1,0 +1,118 @@
+"""What an evaluation keeps of each sample, and what a finished cell hands to the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prsbench.harness.contract.types import DataKind, Labels, Point
+
+SCHEMA = 1  # of Record; raised when a field changes its meaning
+
+Histogram = NDArray[np.int64]  # (256,) pixels per grey level
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Pixel counts of one prediction against its truth: every threshold metric comes from these, later and without the model.
+
+    tp..tn are of the float map at >= 0.5. The histograms are of the 8-bit map inside and outside the truth: `stretched` after
+    the published per-image min-max stretch, `raw` without it.
+    """
+
+    tp: int
+    fp: int
+    fn: int
+    tn: int
+    stretched_inside: Histogram
+    stretched_outside: Histogram
+    raw_inside: Histogram
+    raw_outside: Histogram
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON; histograms as [level, pixels] pairs of the levels that occur."""
+        out: dict[str, Any] = {name: getattr(self, name) for name in ("tp", "fp", "fn", "tn")}
+        for name in ("stretched_inside", "stretched_outside", "raw_inside", "raw_outside"):
+            histogram = getattr(self, name)
+            out[name] = [[int(level), int(histogram[level])] for level in np.flatnonzero(histogram)]
+        return out
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Counts:
+        fields: dict[str, Any] = {name: data[name] for name in ("tp", "fp", "fn", "tn")}
+        for name in ("stretched_inside", "stretched_outside", "raw_inside", "raw_outside"):
+            histogram = np.zeros(256, np.int64)
+            for level, pixels in data[name]:
+                histogram[level] = pixels
+            fields[name] = histogram
+        return cls(**fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One sample of one cell. status is "ok" or "failed"; a failed record has its error, no counts and an empty answer."""
+
+    sample_id: str
+    group: str
+    modality: str
+    data_kind: DataKind
+    status: str
+    error: str
+    question: str
+    reference_answer: str
+    answer: str
+    height: int
+    width: int
+    position: tuple[str, ...]  # official label of the true mask; ("no mask",) if it is empty
+    near_centre: bool
+    position_of_centroid: str
+    truth_centroid: Point | None
+    predicted_centroid: Point | None  # of the float map at >= 0.5
+    counts: Counts | None
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        out = {name: getattr(self, name) for name in self.__slots__}
+        out["counts"] = self.counts.to_json() if self.counts else None
+        out["data_kind"] = str(self.data_kind)
+        out["position"] = list(self.position)
+        for name in ("truth_centroid", "predicted_centroid"):
+            out[name] = asdict(out[name]) if out[name] else None
+        return out
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Record:
+        fields = dict(data)
+        fields["counts"] = Counts.from_json(data["counts"]) if data["counts"] else None
+        fields["data_kind"] = DataKind(data["data_kind"])
+        fields["position"] = tuple(data["position"])
+        for name in ("truth_centroid", "predicted_centroid"):
+            fields[name] = Point(**data[name]) if data[name] else None
+        return cls(**fields)
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """One method on one data set with one seed, as the report sees it.
+
+    status is "complete", "failed", "skipped" or "missing" (not run yet). records and scores run in parallel: scores[i] holds the
+    per-sample metric values of records[i] (NaN = not defined, excluded from means and counted). n_manifest counts the samples the data set lists
+    for this split, so that n_manifest - len(ok records) is what was lost. maps is the folder with 16-bit probability maps, or None.
+    """
+
+    method: str
+    dataset: str
+    modality: str
+    seed: int
+    data_kind: DataKind
+    protocol: str
+    status: str
+    error: str
+    n_manifest: int
+    labels: Labels | None = None  # None if the cell never got as far as loading its method
+    records: tuple[Record, ...] = ()
+    scores: tuple[Mapping[str, float], ...] = field(default=(), repr=False)

@@ -1,0 +1,217 @@
+"""What flows through the house: sample -> query -> prediction. `Query` cannot hold the answer; `Truth` never reaches `predict`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prsbench.harness.contract.errors import ContractError
+
+MODALITIES = ("brain_mri", "breast_us", "lung_ct", "lung_xray", "polyp_endoscopy", "skin_rgb")
+
+
+class DataKind(StrEnum):
+    """Whether the pixels come from patients; a folder that does not say is `UNDECLARED`, never assumed real."""
+
+    SYNTHETIC = "synthetic"
+    REAL = "real"
+    UNDECLARED = "undeclared"
+
+
+class PromptSource(StrEnum):
+    """What a method is told beside the image. Rows of different sources are not comparable."""
+
+    QUESTION = "question"
+    ORACLE_BOX = "oracle box"
+    JITTERED_BOX = "jittered box"
+    AUTOMATIC = "automatic"
+    TRUTH = "truth"  # reference rows only: floors and ceilings made from the answer itself
+    NONE = "none"  # ignores image and question
+
+
+class Weights(StrEnum):
+    """Where a method's parameters come from."""
+
+    TRAINED_HERE = "trained here"
+    OFFICIAL = "official checkpoint"
+    PACKAGED = "packaged checkpoint"
+    RANDOM = "RANDOM"  # loud on purpose: nothing was loaded and nothing trained
+    NONE = "none"
+
+
+class TextSource(StrEnum):
+    """Who wrote the sentence."""
+
+    GENERATED = "generated"
+    OWN_MASK = "templated from own mask"
+    CONSTANT = "constant"
+    TRUTH = "truth"
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """The truth labels every row carries. `notes` are further facts a reader must see (stand-ins, missing packages)."""
+
+    prompt_source: PromptSource
+    weights: Weights
+    text_source: TextSource
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A place in the image frame: x right, y down, -1 to +1 from edge to edge, half-pixel centres."""
+
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in native pixels, half-open: columns [left, right), rows [top, bottom)."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """All that `predict` ever sees.
+
+    image is (H, W, 3) uint8 at native size. box is None unless the row's prompt source is an oracle or jittered box.
+    """
+
+    sample_id: str
+    image: NDArray[np.uint8]
+    question: str
+    modality: str
+    box: Box | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """The reference: goes to `fit` (train and val) and to metrics, never to `predict`.
+
+    mask is (H, W) bool at native size, all False if there is nothing to find.
+    position is the official label computed from the mask (`contract.position`), for example
+    ("top left",) or ("top left", "bottom right") for the two-phrase rule; ("no mask",) if empty.
+    near_centre is the official near/far flag. position_of_centroid is the zone of the true centroid, "no mask" if empty.
+    """
+
+    mask: NDArray[np.bool_]
+    answer: str
+    position: tuple[str, ...]
+    near_centre: bool
+    position_of_centroid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One question about one image. `group` is the patient, video or case: splits and statistics never cut through it."""
+
+    query: Query
+    truth: Truth
+    group: str
+    split: str
+    data_kind: DataKind
+
+    @property
+    def sample_id(self) -> str:
+        return self.query.sample_id
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a method returns for one query.
+
+    probability is (H, W) float32 in [0, 1] at the query's native size, unstretched. answer is the sentence ("" if none).
+    seconds is the method's own wall time for this query.
+    """
+
+    probability: NDArray[np.float32]
+    answer: str
+    seconds: float
+
+
+def check_prediction(query: Query, prediction: Prediction) -> None:
+    """Raise ContractError unless the prediction fits its query (shape, dtype, range, finite, text)."""
+    p, shape = prediction.probability, query.image.shape[:2]
+    name = f"Sample '{query.sample_id}': probability"
+    if p.shape != shape:
+        raise ContractError(f"{name} must have the image's shape {shape}, got {p.shape}. Resize in the method's adapter.")
+    if p.dtype != np.float32:
+        raise ContractError(f"{name} must be float32, got {p.dtype}. Cast in the method's adapter.")
+    if not np.isfinite(p).all():
+        raise ContractError(f"{name} must be finite, got {int((~np.isfinite(p)).sum())} NaN or infinite pixels.")
+    if p.size and (p.min() < 0 or p.max() > 1):
+        raise ContractError(f"{name} must lie in [0, 1], got [{p.min():.4g}, {p.max():.4g}]. Apply a sigmoid in the adapter.")
+    if not isinstance(prediction.answer, str):
+        raise ContractError(f"Sample '{query.sample_id}': answer must be a str, got {type(prediction.answer).__name__}.")
+
+
+@dataclass(frozen=True)
+class FitContext:
+    """What a training gets beside its samples.
+
+    needs maps a need's role (as the config's `needs()` names it) to the sealed folder of that earlier training.
+    progress(done, total, message) may be called at any rate; it costs nothing when nobody looks.
+    """
+
+    seed: int
+    device: str
+    needs: Mapping[str, Path] = field(default_factory=dict)
+    progress: Callable[[int, int, str], None] = lambda done, total, message: None
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """An earlier training a method depends on: which trainable, with which config, on which split."""
+
+    trainable: str
+    config: Mapping[str, object]
+    split: str = "train"
+
+
+@runtime_checkable
+class Trainable(Protocol):
+    """Anything with a training that is kept: a method, or a part several methods share (language base, Text2Centroid).
+
+    Constructed as `Factory(config)` with its validated pydantic config.
+    """
+
+    def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None: ...
+
+    def save(self, folder: Path) -> None: ...
+
+    def load(self, folder: Path, device: str) -> None: ...
+
+
+@runtime_checkable
+class Method(Trainable, Protocol):
+    """A positional-reasoning segmenter: image and question in, mask and sentence out."""
+
+    @property
+    def labels(self) -> Labels: ...
+
+    def predict(self, queries: Sequence[Query]) -> list[Prediction]: ...
+
+
+@runtime_checkable
+class ReferenceRow(Trainable, Protocol):
+    """A floor or ceiling made from the truth. Kept apart from `Method` so that no method can be handed the answer.
+
+    Gets all samples of the evaluated split at once (shuffling needs them) and returns one prediction each, in order.
+    """
+
+    @property
+    def labels(self) -> Labels: ...
+
+    def predict_from_truth(self, samples: Sequence[Sample]) -> list[Prediction]: ...
