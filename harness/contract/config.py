@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pydantic import BaseModel, ConfigDict
-
 from prsbench.harness.contract.types import Need, PromptSource
+from pydantic import BaseModel, ConfigDict
 
 
 class PartConfig(BaseModel):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-
 from prsbench.harness.contract.types import Box, Point
 
 MAX_DISTANCE = 2 * 2**0.5  # corner to corner of the frame

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
-
 from prsbench.harness.contract.geometry import centroid
+from scipy import ndimage
 
 NO_MASK = "no mask"
 ZONES = ("top left", "top right", "bottom left", "bottom right", "center")

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
 from prsbench.harness.contract.types import DataKind, Labels, Point
 
 SCHEMA = 1  # of Record; raised when a field changes its meaning

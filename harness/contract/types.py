@@ -10,7 +10,6 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-
 from prsbench.harness.contract.errors import ContractError
 
 MODALITIES = ("brain_mri", "breast_us", "lung_ct", "lung_xray", "polyp_endoscopy", "skin_rgb")
