@@ -46,9 +46,10 @@ def tight_box(mask: NDArray[np.bool_]) -> Box | None:
 
 
 def jittered_box(box: Box, shape: tuple[int, int], fraction: float, rng: np.random.Generator) -> Box:
-    """The box with each edge moved by a uniform draw of up to `fraction` of the box's side, kept inside the image and non-empty."""
+    """The box with each edge moved by a uniform draw of up to `fraction` of its side, inside the image and never empty."""
     height, width = shape
     reach = np.array([box.right - box.left, box.bottom - box.top] * 2) * fraction
-    left, top, right, bottom = np.rint(np.array([box.left, box.top, box.right, box.bottom]) + rng.uniform(-reach, reach)).astype(int)
+    edges = np.array([box.left, box.top, box.right, box.bottom]) + rng.uniform(-reach, reach)
+    left, top, right, bottom = np.rint(edges).astype(int)
     left, top = int(np.clip(left, 0, width - 1)), int(np.clip(top, 0, height - 1))
     return Box(left, top, int(np.clip(right, left + 1, width)), int(np.clip(bottom, top + 1, height)))

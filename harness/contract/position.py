@@ -67,7 +67,7 @@ def position_of(mask: NDArray[np.bool_], modality: str) -> tuple[tuple[str, ...]
 
 
 def zone_of_centroid(mask: NDArray[np.bool_]) -> str:
-    """Quadrant of the true centroid; "center" if it lies within 0.2 of the frame's half width (ours: no official rule uses it)."""
+    """Quadrant of the true centroid; "center" within 0.2 of it (frame units; ours, no official rule uses it)."""
     point = centroid(mask)
     if point is None:
         return NO_MASK

@@ -53,7 +53,11 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One sample of one cell. status is "ok" or "failed"; a failed record has its error, no counts and an empty answer."""
+    """One sample of one cell.
+
+    status is "ok", "failed" (the method broke on it) or "excluded" (it has no place in this row, such as an oracle box
+    around an empty truth); only "ok" has counts, the others carry their reason in `error` and an empty answer.
+    """
 
     sample_id: str
     group: str
@@ -98,9 +102,9 @@ class Record:
 class CellResult:
     """One method on one data set with one seed, as the report sees it.
 
-    status is "complete", "failed", "skipped" or "missing" (not run yet). records and scores run in parallel: scores[i] holds the
-    per-sample metric values of records[i] (NaN = not defined, excluded from means and counted). n_manifest counts the samples the data set lists
-    for this split, so that n_manifest - len(ok records) is what was lost. maps is the folder with 16-bit probability maps, or None.
+    status is "complete", "failed", "skipped" or "missing" (not run yet). records and scores run in parallel: scores[i] holds
+    the per-sample metric values of records[i] (NaN = not defined, left out of means and counted). n_manifest counts the
+    samples the data set lists for this split: n_manifest = scored + failed or missing + excluded, in every table.
     """
 
     method: str

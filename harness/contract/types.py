@@ -1,4 +1,4 @@
-"""What flows through the house: sample -> query -> prediction. `Query` cannot hold the answer; `Truth` never reaches `predict`."""
+"""What flows through the house. `Query` cannot hold the answer; `Truth` never reaches `predict`."""
 
 from __future__ import annotations
 
