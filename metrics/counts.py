@@ -1,0 +1,62 @@
+"""From a probability map and its truth to the pixel counts all overlap metrics are made of: the one pass over pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from prsbench.harness.contract.errors import ContractError
+from prsbench.harness.contract.records import Counts, Histogram
+
+GREY_LEVELS = 256
+STRETCH_EPSILON = 1e-8  # PRS-Med infer_full.py; it also turns a constant map into all 0
+
+
+def count(probability: NDArray[np.float32], truth: NDArray[np.bool_]) -> Counts:
+    """Counts of one prediction against its truth.
+
+    Args:
+        probability: (H, W) float32 in [0, 1], unstretched.
+        truth: (H, W) bool; may be empty.
+
+    Raises:
+        ContractError: shapes differ, or truth is not bool (a {0, 255} mask would be read as indices).
+    """
+    if truth.dtype != np.bool_:
+        raise ContractError(f"truth must be bool, got {truth.dtype}. Binarise the mask when it is read.")
+    if probability.shape != truth.shape:
+        raise ContractError(f"probability must have the truth's shape {truth.shape}, got {probability.shape}.")
+    predicted = probability >= 0.5
+    tp, n_predicted, n_true = (int(np.count_nonzero(mask)) for mask in (predicted & truth, predicted, truth))
+    stretched_inside, stretched_outside = _histograms(stretched_grey_map(probability), truth)
+    raw_inside, raw_outside = _histograms(grey_map(probability), truth)
+    return Counts(
+        tp=tp,
+        fp=n_predicted - tp,
+        fn=n_true - tp,
+        tn=truth.size - n_predicted - n_true + tp,
+        stretched_inside=stretched_inside,
+        stretched_outside=stretched_outside,
+        raw_inside=raw_inside,
+        raw_outside=raw_outside,
+    )
+
+
+def grey_map(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """The map as 8-bit grey levels, rounded half to even (as OpenCV writes a float image)."""
+    return np.rint(probability * 255).astype(np.uint8)
+
+
+def stretched_grey_map(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """The map as PRS-Med saves it for scoring: each image stretched to its own minimum and maximum, then 8-bit.
+
+    A constant map, whatever its value, becomes all 0.
+    """
+    low, high = probability.min(), probability.max()
+    return grey_map((probability - low) / (high - low + STRETCH_EPSILON))
+
+
+def _histograms(grey: NDArray[np.uint8], truth: NDArray[np.bool_]) -> tuple[Histogram, Histogram]:
+    """Pixels per grey level (inside, outside) the truth."""
+    everywhere = np.bincount(grey.ravel(), minlength=GREY_LEVELS)
+    inside = np.bincount(grey[truth], minlength=GREY_LEVELS)
+    return inside, everywhere - inside

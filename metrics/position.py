@@ -1,0 +1,175 @@
+"""Where an answer says the lesion is, read by rule, and whether that is where the true mask is. No learned model takes part.
+
+The parser prefers "not understood" to a guess: negated places, half images and clashing words give no zone.
+"left" and "right" are sides of the picture, as in the official labels, never of the patient.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from math import nan
+
+from prsbench.harness.contract.position import NO_MASK, ZONES
+from prsbench.harness.contract.records import Record
+
+_SYMBOLS = {
+    **dict.fromkeys(("top", "upper", "superior", "above", "uppermost", "topmost"), "top"),
+    **dict.fromkeys(("bottom", "lower", "inferior", "below", "lowermost", "bottommost"), "bottom"),
+    **dict.fromkeys(("left", "leftmost"), "left"),
+    **dict.fromkeys(("right", "rightmost"), "right"),
+    **dict.fromkeys(("center", "centre", "central", "centrally", "centered", "centred", "middle", "midline"), "center"),
+}
+_VERTICAL, _HORIZONTAL = ("top", "bottom"), ("left", "right")
+
+_CENTRE = r"(?:center|centre|middle|midline|central\s+(?:part|area|region|zone|point))"
+_BEFORE_CENTRE = r"(?:(?:the|its|very|exact|geometric|image|image's|picture's)\s+){0,4}"
+_NEARNESS = re.compile(
+    r"\b(?P<negated>not\s+)?(?:(?:very|quite|fairly|relatively|rather|too|so)\s+)?"
+    r"(?:(?P<near>near(?:by)?|close|closer|adjacent|next|proximal|towards?)|(?P<far>far|farther|further|away|distant|remote))"
+    rf"(?:\s+(?:to|from|away\s+from))?\s+{_BEFORE_CENTRE}{_CENTRE}\b"
+)
+_FINDING = r"(?:tumou?rs?|lesions?|mass(?:es)?|polyps?|nodules?|abnormalit(?:y|ies)|infections?|opacit(?:y|ies)|findings?|pathology"
+_FINDING += r"|evidence|signs?|regions?|areas?|target|mask|object|structures?|lungs?|growth|neoplasm|disease)"
+_NOTHING = re.compile(
+    rf"\bno\s+(?:\w+\s+){{0,3}}?{_FINDING}\b|\b(?:nothing|none|absent|absence)\b|\b(?:free\s+of|without)\s+(?:\w+\s+){{0,3}}?{_FINDING}\b"
+    r"|\bnot\s+(?:be\s+)?(?:\w+\s+)?(?:visible|seen|present|detected|found|identified|visualized|visualised|appreciated|observed)\b"
+    rf"|\bnot\s+(?:show|contain|see|find|detect|reveal|identify)\s+(?:\w+\s+){{0,3}}?{_FINDING}\b"
+)
+_OTHERS = re.compile(rf"\bno\s+(?:other|further|additional|second|more)\s+(?:\w+\s+){{0,2}}?{_FINDING}\b")
+_NEGATION = re.compile(r"\b(?:no|not|never|neither|nor|without|except|excluding|outside|instead\s+of|rather\s+than)\b")
+# "in the right lung" is anatomy, not a place in the picture; "lower right lung" still is one.
+_ORGAN_SIDE = re.compile(
+    r"(?<!upper )(?<!lower )(?<!top )(?<!bottom )\b(?:left|right)\s+(?:lungs?|breast|hemisphere|hemithorax)\b"
+)
+_CLAUSE_END = re.compile(r"[,:()]|\b(?:and|or|as\s+well\s+as|plus|while|whereas|but|with)\b")
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedPosition:
+    """What an answer says.
+
+    zones are of `contract.position.ZONES`. near is the distance word about the centre, None if there is none or both.
+    nothing: it says that there is no finding. understood: there is a zone, or nothing is.
+    """
+
+    zones: frozenset[str] = frozenset()
+    near: bool | None = None
+    nothing: bool = False
+
+    @property
+    def understood(self) -> bool:
+        return self.nothing or bool(self.zones)
+
+
+@lru_cache(maxsize=65536)  # answers repeat, and each is read by several metrics
+def parse(answer: str) -> ParsedPosition:
+    """Read an answer. Whole words, any case; text without a readable place gives an empty `ParsedPosition`.
+
+    Example:
+        >>> sorted(parse("Two lesions: upper-left, and in the lower right corner.").zones)
+        ['bottom right', 'top left']
+        >>> parse("The tumor is top right and far from the center").near
+        False
+    """
+    zones: set[str] = set()
+    halves: set[str] = set()
+    nearness: set[bool] = set()
+    nothing = refused = False
+    for sentence in _sentences(answer):
+        sentence = _OTHERS.sub(" ", sentence)
+        nearness.update((match["near"] is not None) != (match["negated"] is not None) for match in _NEARNESS.finditer(sentence))
+        sentence = _NEARNESS.sub(" ", sentence)
+        says_nothing = _NOTHING.search(sentence) is not None
+        names_place = any(word in _SYMBOLS for word in _words(sentence))
+        refused |= names_place and (says_nothing or _NEGATION.search(sentence) is not None)
+        nothing |= says_nothing
+        found, left_over = _zones(_ORGAN_SIDE.sub(" ", sentence))
+        zones |= found
+        halves |= left_over
+    paired = _pairs(halves)
+    zones |= paired
+    halves -= {half for zone in paired for half in zone.split()}
+    unexplained = any(not any(half in zone.split() for zone in zones) for half in halves)
+    if refused or unexplained or (nothing and zones):
+        return ParsedPosition()
+    near = nearness.pop() if len(nearness) == 1 else None
+    return ParsedPosition(frozenset(zones), near, nothing)
+
+
+def position_correct(answer: str, record: Record) -> float:
+    """1.0 if the answer's zones are exactly the official zones of the true mask, else 0.0, missing text included.
+
+    The lung rule's " center" suffix is not asked for. Empty truth: NaN (see `absence_correct`).
+    """
+    if record.position == (NO_MASK,):
+        return nan
+    return float(parse(answer).zones == _official_zones(record))
+
+
+def distance_word_correct(answer: str, record: Record) -> float:
+    """1.0 if the answer calls the lesion near or far from the centre as the official flag does, else 0.0.
+
+    NaN unless the official position is a single quadrant: only there does the reference say near or far.
+    """
+    zones = _official_zones(record)
+    if len(zones) != 1 or zones <= {"center", NO_MASK}:
+        return nan
+    return float(parse(answer).near is record.near_centre)
+
+
+def absence_correct(answer: str, record: Record) -> float:
+    """1.0 if the truth is empty and the answer says so, 0.0 if it says anything else. Truth not empty: NaN."""
+    return float(parse(answer).nothing) if record.position == (NO_MASK,) else nan
+
+
+def _official_zones(record: Record) -> set[str]:
+    return {phrase.removesuffix(" center") for phrase in record.position}
+
+
+def _sentences(answer: str) -> Iterator[str]:
+    """Lower-case sentences with contractions and joined words ("upper-left", "topleft") taken apart."""
+    text = answer.lower().replace("\u2019", "'")
+    text = re.sub(r"n't\b|\bcannot\b", " not", text)
+    text = re.sub(r"\b(top|bottom|upper|lower)(left|right)\b", r"\1 \2", re.sub(r"[-_/\u2010-\u2015]", " ", text))
+    text = re.sub(r"\boff\s+(?=center|centre)", "away from ", text)
+    return (sentence for sentence in re.split(r"[.!?;\n]+", text) if sentence.strip())
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[a-z]+", text)
+
+
+def _zones(sentence: str) -> tuple[set[str], set[str]]:
+    """Whole zones of a sentence, and the half-image words ("left", "top") that no zone of their clause took."""
+    zones: set[str] = set()
+    halves: set[str] = set()
+    for clause in _CLAUSE_END.split(sentence):
+        symbols = [_SYMBOLS[word] for word in _words(clause) if word in _SYMBOLS]
+        if symbols and set(symbols) == {"center"}:
+            zones.add("center")
+        # Beside a direction "center" only modifies it: "top left center", "center of the top left", "left of center".
+        found, left_over = _pair_neighbours([symbol for symbol in symbols if symbol != "center"])
+        zones |= found
+        halves |= left_over
+    return zones, halves
+
+
+def _pair_neighbours(directions: list[str]) -> tuple[set[str], set[str]]:
+    """("top", "left", "right") to ({"top left"}, {"right"}): neighbours of different axes make a zone, greedily."""
+    zones: set[str] = set()
+    halves: set[str] = set()
+    while directions:
+        pair = _pairs(set(directions[:2]))
+        zones |= pair
+        if not pair:
+            halves.add(directions[0])
+        directions = directions[2 if pair else 1 :]
+    return zones, halves
+
+
+def _pairs(halves: set[str]) -> set[str]:
+    """The one zone that halves from different clauses make ("at the top, on the left"); none if there are more than two."""
+    return {zone for zone in ZONES if set(zone.split()) == halves and zone != "center"}

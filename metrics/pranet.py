@@ -1,0 +1,86 @@
+"""mDice and mIoU as published: the mean over 256 thresholds of the 8-bit map (PraNet's protocol, used by PRS-Med).
+
+Threshold 0 calls everything foreground, so a hard mask of Dice D over a lesion of area fraction a scores
+(255 D + 2a / (1 + a)) / 256, and a perfect mask about 0.996.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import nan
+
+import numpy as np
+from numpy.typing import NDArray
+from prsbench.harness.contract.records import Counts, Histogram
+from prsbench.metrics.counts import GREY_LEVELS
+
+Curve = NDArray[np.float64]  # (256,) one value per threshold, from 1 down to 0
+
+THRESHOLDS = np.linspace(1, 0, GREY_LEVELS)
+# The darkest grey level that passes each threshold. Not simply 255 - k: level / 255 misses "its own" float threshold by one
+# ulp for 66 of the 256 levels, and the published numbers contain that.
+DARKEST_PASSING = np.searchsorted(np.arange(GREY_LEVELS) / 255, THRESHOLDS, side="left")
+
+
+def curves(counts: Counts, *, stretched: bool = True) -> tuple[Curve, Curve]:
+    """Dice and IoU at each of `THRESHOLDS`, of the published min-max stretched map or of the raw one.
+
+    0 wherever the intersection is empty, as published; so an empty truth gives all 0 here.
+    """
+    if stretched:
+        inside, outside = counts.stretched_inside, counts.stretched_outside
+    else:
+        inside, outside = counts.raw_inside, counts.raw_outside
+    intersection, predicted = _passing(inside), _passing(inside + outside)
+    n_true = int(inside.sum())
+    # Where a denominator is 0 so is the intersection, and 0 / 1 is the published value.
+    dice = 2 * intersection / np.maximum(predicted + n_true, 1)
+    iou = intersection / np.maximum(predicted + n_true - intersection, 1)
+    return dice, iou
+
+
+def mdice_pranet(counts: Counts) -> float:
+    """Published mDice of one image, in [0, 1]. Empty truth: NaN (published: 0; see `dataset_curves`)."""
+    return _mean(counts, curves(counts)[0])
+
+
+def miou_pranet(counts: Counts) -> float:
+    """Published mIoU of one image, in [0, 1]. Empty truth: NaN."""
+    return _mean(counts, curves(counts)[1])
+
+
+def mdice_raw(counts: Counts) -> float:
+    """mDice without the per-image stretch: an uncalibrated map is not repaired. Empty truth: NaN."""
+    return _mean(counts, curves(counts, stretched=False)[0])
+
+
+def miou_raw(counts: Counts) -> float:
+    """mIoU without the per-image stretch. Empty truth: NaN."""
+    return _mean(counts, curves(counts, stretched=False)[1])
+
+
+def dataset_curves(samples: Iterable[Counts], *, empty_truths_score_zero: bool = False) -> tuple[Curve, Curve]:
+    """Dice and IoU per threshold, averaged over images; their maxima are maxDice and maxIoU (one threshold for all images).
+
+    Args:
+        samples: counts of the images of one data set.
+        empty_truths_score_zero: average images without foreground as 0, as published; by default they are left out.
+
+    Returns:
+        Two (256,) curves, all NaN if no image is left.
+    """
+    kept = [curves(counts) for counts in samples if empty_truths_score_zero or counts.tp + counts.fn]
+    if not kept:
+        return np.full(GREY_LEVELS, nan), np.full(GREY_LEVELS, nan)
+    dice, iou = zip(*kept, strict=True)
+    return np.mean(dice, axis=0), np.mean(iou, axis=0)
+
+
+def _passing(histogram: Histogram) -> NDArray[np.int64]:
+    """Pixels at or above each threshold."""
+    at_or_above = np.append(np.cumsum(histogram[::-1])[::-1], 0)
+    return at_or_above[DARKEST_PASSING]
+
+
+def _mean(counts: Counts, curve: Curve) -> float:
+    return float(curve.mean()) if counts.tp + counts.fn else nan

@@ -1,0 +1,87 @@
+"""PRScore: does the sentence mean what the reference means, name the same place, and agree with the predicted mask?
+
+PRScore = (S_sem + S_spatial + S_vis) / 3 (CG-Reasoner). How direction and distance combine is not published; "both", their
+mean, is the natural reading and the default. PRScore never sees the true mask, so read it beside its floors and the position accuracy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from prsbench.harness.contract.geometry import MAX_DISTANCE
+
+Values = NDArray[np.float64]  # (N,)
+Points = NDArray[np.floating]  # (N, 2) x, y in the image frame
+Combination = Literal["both", "direction", "distance"]
+
+CENTRE_RADIUS = 0.05  # frame units; nearer to the centre a direction is noise. Not in the paper; ours
+
+
+@dataclass(frozen=True, slots=True)
+class PRScores:
+    """Per-sample parts and their mean, each (N,) in [0, 1]; direction_undefined (N,) bool marks where distance stood alone."""
+
+    s_sem: Values
+    s_spatial: Values
+    s_vis: Values
+    prscore: Values
+    direction_undefined: NDArray[np.bool_]
+
+
+def prscore(
+    answer_embedding: NDArray[np.floating],
+    reference_embedding: NDArray[np.floating],
+    answer_point: Points,
+    reference_point: Points,
+    predicted_centroid: Points,
+    has_text: NDArray[np.bool_],
+    combination: Combination = "both",
+) -> PRScores:
+    """Score N samples.
+
+    Args:
+        answer_embedding, reference_embedding: (N, D) sentence embeddings.
+        answer_point, reference_point: (N, 2) where Text2Centroid places each sentence.
+        predicted_centroid: (N, 2), a row of NaN where the predicted mask is empty: S_vis is 0 there.
+        has_text: (N,) bool; all three parts are 0 where the answer has no text.
+        combination: what S_spatial and S_vis are made of. Where direction is undefined it is distance alone in any case.
+    """
+    s_sem = normalised_cosine(answer_embedding, reference_embedding)
+    s_spatial, spatial_undefined = place_consistency(answer_point, reference_point, combination)
+    has_mask = np.isfinite(predicted_centroid).all(axis=-1)
+    mask_point = np.where(has_mask[:, None], predicted_centroid, 0.0)
+    s_vis, vis_undefined = place_consistency(answer_point, mask_point, combination)
+    s_sem, s_spatial = np.where(has_text, s_sem, 0.0), np.where(has_text, s_spatial, 0.0)
+    s_vis = np.where(has_text & has_mask, s_vis, 0.0)
+    return PRScores(
+        s_sem=s_sem,
+        s_spatial=s_spatial,
+        s_vis=s_vis,
+        prscore=(s_sem + s_spatial + s_vis) / 3,
+        direction_undefined=has_text & (spatial_undefined | (vis_undefined & has_mask)),
+    )
+
+
+def place_consistency(first: Points, second: Points, combination: Combination) -> tuple[Values, NDArray[np.bool_]]:
+    """Agreement of two places in [0, 1] (N,), and where their direction is undefined (N,) bool.
+
+    Direction is the normalised cosine of the two as seen from the image's centre; distance is 1 at the same point and
+    0 from corner to corner.
+    """
+    distance = 1 - np.linalg.norm(first - second, axis=-1) / MAX_DISTANCE
+    radius = np.minimum(np.linalg.norm(first, axis=-1), np.linalg.norm(second, axis=-1))
+    undefined = radius < CENTRE_RADIUS
+    direction = np.where(undefined, distance, normalised_cosine(first, second))
+    by_name = {"both": (direction + distance) / 2, "direction": direction, "distance": distance}
+    return by_name[combination], undefined
+
+
+def normalised_cosine(first: NDArray[np.floating], second: NDArray[np.floating]) -> Values:
+    """(cos + 1) / 2 of each pair of rows: 1 same way, 0.5 orthogonal, 0 opposite. A zero vector is orthogonal to everything."""
+    first, second = first.astype(np.float64), second.astype(np.float64)
+    length = np.linalg.norm(first, axis=-1) * np.linalg.norm(second, axis=-1)
+    cosine = (first * second).sum(axis=-1) / np.where(length > 0, length, 1.0)
+    return (np.clip(cosine, -1, 1) + 1) / 2
