@@ -1,0 +1,87 @@
+"""Brain MRI, axial, grey levels like FLAIR: bright scalp, dark skull, cortex brighter than white matter, dark ventricles.
+
+Target: a bright tumour, solid or with a dark core, in a halo of oedema. Distractors: small white-matter spots, a dark cyst.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from prsbench.datasets.phantoms.canvas import Canvas, Field, Mask, over, ramp, soft, union
+from prsbench.datasets.phantoms.lesions import Spot, place
+
+SHAPE = (144, 144)
+AREAS = (0.006, 0.24)
+TWO_SHARE = 0.17
+
+
+def draw(canvas: Canvas) -> tuple[Field, Mask]:
+    """(H, W) grey picture in [0, 1] and the tumour's mask."""
+    depth = _head(canvas)
+    brain = depth > 10
+    picture = _distractors(canvas, _tissue(canvas, depth), depth)
+    mask = np.zeros(canvas.shape, bool)
+    for spot in place(canvas, brain, AREAS, TWO_SHARE):
+        picture, lesion = _tumour(canvas, picture, spot, soft(depth - 10))
+        mask |= lesion & brain
+    bias = 1 + 0.07 * canvas.noise(60)
+    return picture * bias + 0.018 * canvas.noise(0.8), mask
+
+
+def _head(canvas: Canvas) -> Field:
+    """Depth in px below the scalp."""
+    rng = canvas.rng
+    row, col = 72 + rng.uniform(-2, 2), 72 + rng.uniform(-3, 3)
+    outline = canvas.ellipse(row, col, rng.uniform(62, 67), rng.uniform(52, 58), rng.uniform(-0.08, 0.08))
+    return outline + 0.8 * canvas.noise(22)
+
+
+def _tissue(canvas: Canvas, depth: Field) -> Field:
+    shells = [(-1, 0.02), (0.5, 0.62), (3.5, 0.7), (4.5, 0.1), (7.5, 0.08), (9, 0.12), (10.5, 0.5)]
+    picture = ramp(depth, shells)
+    folds = canvas.noise(5)
+    ribbon = depth - 19 + 5 * np.abs(folds)
+    picture = over(picture, soft(ribbon, 1.0), 0.36 + 0.012 * canvas.noise(10))
+    sulci = np.exp(-((canvas.noise(4.5) / 0.16) ** 2)) * soft(depth - 10, 0.8) * soft(22 - depth, 1.5)
+    picture = over(picture, 0.75 * sulci, 0.16)
+    return _deep_structures(canvas, picture, depth)
+
+
+def _deep_structures(canvas: Canvas, picture: Field, depth: Field) -> Field:
+    """Midline fissure, basal ganglia and ventricles."""
+    rng = canvas.rng
+    midline = 72 + rng.uniform(-2, 2) + 1.2 * (canvas.rows - 72) / 72
+    fissure = soft(1.0 - np.abs(canvas.cols - midline), 0.5) * soft(depth - 10, 1) * soft(np.abs(canvas.rows - 72) - 20, 2)
+    picture = over(picture, 0.85 * fissure, 0.12)
+    size = rng.uniform(0.8, 1.25)
+    for side in (-1, 1):
+        picture = over(picture, soft(canvas.ellipse(76, 72 + 17 * side, 12, 7, -0.25 * side), 1.2), 0.47)
+        horns = union(
+            canvas.ellipse(60, 72 + 7 * side, 11 * size, 3.6 * size, 0.35 * side),
+            canvas.ellipse(84, 72 + 9 * side, 13 * size, 3.4 * size, -0.45 * side),
+            canvas.ellipse(71, 72 + 5 * side, 8 * size, 2.2 * size),
+        )
+        picture = over(picture, soft(horns, 0.7), 0.09)
+    return picture
+
+
+def _distractors(canvas: Canvas, picture: Field, depth: Field) -> Field:
+    rng = canvas.rng
+    for row, col in canvas.sprinkle(depth > 20, int(rng.integers(0, 6))):
+        picture = over(picture, soft(canvas.blob(row, col, rng.uniform(0.9, 1.9), 1.4), 0.6), 0.62)
+    if rng.random() < 0.2:
+        for row, col in canvas.sprinkle((depth > 16) & (depth < 30), 1):
+            picture = over(picture, soft(canvas.blob(row, col, rng.uniform(4, 9), 1.3, 0.04), 0.7), 0.1)
+    return picture
+
+
+def _tumour(canvas: Canvas, picture: Field, spot: Spot, brain: Field) -> tuple[Field, Mask]:
+    rng = canvas.rng
+    depth = canvas.blob(spot.row, spot.col, spot.radius_px, rng.uniform(1, 1.5), rng.uniform(0.03, 0.14))
+    oedema = soft(depth + rng.uniform(0.15, 0.45) * spot.radius_px + 1.5 * canvas.noise(6), 2.0)
+    picture = over(picture, 0.8 * oedema * brain, rng.uniform(0.48, 0.54))
+    level = rng.uniform(0.68, 0.92)
+    inside = level + 0.035 * canvas.noise(3)
+    if spot.radius_px > 10 and rng.random() < 0.45:
+        rim_px = rng.uniform(0.25, 0.4) * spot.radius_px
+        inside = over(inside, soft(depth - rim_px + 1.5 * canvas.noise(5), 1.2), rng.uniform(0.2, 0.45))
+    return over(picture, soft(depth, 0.8) * brain, inside), depth > 0

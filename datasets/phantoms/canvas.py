@@ -1,0 +1,125 @@
+"""Shared drawing: smooth noise, outlines as depth fields, soft edges and thin strokes.
+
+Everything is float64 on purpose: sines and matrix products differ in the last digit between machines, and only with
+digits to spare do a threshold and a rounding to 8 bits come out the same on all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import reduce
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+
+Field = NDArray[np.float64]  # (H, W), or (H, W, 3) for colours; intensities run from 0 (black) to 1 (white)
+Mask = NDArray[np.bool_]  # (H, W)
+Path = NDArray[np.float64]  # (N, 2) rows and columns in px, about half a pixel apart
+
+PATH_STEP_PX = 0.5
+
+
+class Canvas:
+    """A sheet of one size with its own source of chance.
+
+    rows is (H, 1) and cols (1, W): pixel centres in px from the top left edge, so they broadcast to (H, W).
+    """
+
+    def __init__(self, shape: tuple[int, int], rng: np.random.Generator):
+        self.shape = shape
+        self.height, self.width = shape
+        self.rng = rng
+        self.rows = np.arange(self.height)[:, None] + 0.5
+        self.cols = np.arange(self.width)[None, :] + 0.5
+
+    def noise(self, grain_px: float, grain_across_px: float | None = None) -> Field:
+        """(H, W) Gaussian noise of mean 0 and variance 1, smooth over grain_px (along columns, and across if not given)."""
+        down = _bumps(self.height, grain_px)
+        across = _bumps(self.width, grain_across_px or grain_px)
+        return down @ self.rng.standard_normal((down.shape[1], across.shape[1])) @ across.T
+
+    def wave(self, grain_px: float) -> Field:
+        """(1, W) smooth noise of mean 0 and variance 1 that varies from column to column."""
+        bumps = _bumps(self.width, grain_px)
+        return (bumps @ self.rng.standard_normal(bumps.shape[1]))[None, :]
+
+    def blob(self, row: float, col: float, radius_px: float, stretch: float = 1.0, roughness: float = 0.0) -> Field:
+        """Depth in px below a star-shaped outline: positive inside, 0 on it, negative outside.
+
+        stretch is the ratio of the long to the short axis (turned at random, area kept); roughness the relative size of
+        the outline's waves (0.1 lobulated, 0.3 ragged).
+        """
+        turn = self.rng.uniform(0, np.pi)
+        down, right = self.rows - row, self.cols - col
+        along = (right * np.cos(turn) + down * np.sin(turn)) / stretch**0.5
+        across = (down * np.cos(turn) - right * np.sin(turn)) * stretch**0.5
+        bearing = np.arctan2(across, along)
+        outline = np.ones(self.shape)
+        for waves, phase in enumerate(self.rng.uniform(0, 2 * np.pi, 6), start=2):
+            outline += roughness / waves**0.5 * np.cos(waves * bearing + phase)
+        return radius_px * np.maximum(outline, 0.35) - np.hypot(along, across)
+
+    def ellipse(self, row: float, col: float, semi_rows: float, semi_cols: float, tilt: float = 0.0) -> Field:
+        """Depth in px below an ellipse, measured along the ray from its centre; tilt in radians turns it clockwise."""
+        down, right = self.rows - row, self.cols - col
+        across = right * np.cos(tilt) + down * np.sin(tilt)
+        along = down * np.cos(tilt) - right * np.sin(tilt)
+        reach = np.hypot(along, across)
+        return reach / np.maximum(np.hypot(along / semi_rows, across / semi_cols), 1e-9) - reach
+
+    def curve(self, row: float, col: float, heading: float, length_px: float, bend: float = 0.0) -> Path:
+        """A path that starts at a point, heads off (radians, 0 to the right, clockwise) and turns by `bend` on its way."""
+        steps = max(int(length_px / PATH_STEP_PX), 2)
+        headings = heading + bend * np.linspace(0, 1, steps)
+        return np.cumsum([np.sin(headings), np.cos(headings)], axis=1).T * PATH_STEP_PX + (row, col)
+
+    def strokes(self, paths: Iterable[Path], sigma_px: float) -> Field:
+        """(H, W) coverage in [0, 1] of lines with a Gaussian cross-section; nothing where no path runs."""
+        points = np.concatenate([np.empty((0, 2)), *paths]).astype(int)
+        on_sheet = ((points >= 0) & (points < self.shape)).all(axis=1)
+        hits = np.zeros(self.shape)
+        np.add.at(hits, tuple(points[on_sheet].T), PATH_STEP_PX)
+        return np.minimum(ndimage.gaussian_filter(hits, sigma_px, truncate=3) * sigma_px * (2 * np.pi) ** 0.5, 1)
+
+    def sprinkle(self, where: Mask, count: int) -> list[tuple[float, float]]:
+        """Up to `count` points (row, col) spread at random over the True pixels; none if there are none."""
+        candidates = np.flatnonzero(where)
+        if candidates.size == 0:
+            return []
+        rows, cols = np.unravel_index(self.rng.choice(candidates, count), self.shape)
+        return [(float(row) + 0.5, float(col) + 0.5) for row, col in zip(rows, cols, strict=True)]
+
+
+def soft(depth: Field, edge_px: float = 0.7) -> Field:
+    """Coverage in [0, 1] of a depth field: 0.5 exactly on the outline, fading over about edge_px on both sides."""
+    return 0.5 + 0.5 * np.tanh(depth / (2 * edge_px))
+
+
+def union(*depths: Field) -> Field:
+    """Depth inside any of several outlines."""
+    return reduce(np.maximum, depths)
+
+
+def over(image: Field, coverage: Field, paint: ArrayLike) -> Field:
+    """The image with paint laid over it where coverage is 1; paint is a level, a colour (3,) or an image."""
+    alpha = coverage[..., None] if image.ndim == 3 else coverage
+    return image + alpha * (np.asarray(paint) - image)
+
+
+def ramp(values: ArrayLike, knots: Iterable[tuple[float, ArrayLike]]) -> Field:
+    """Piecewise linear levels: `knots` are (value, level) pairs in rising order of value, flat beyond the ends."""
+    out = np.asarray(values, dtype=float)
+    first, *_ = knots = list(knots)
+    level = np.full(out.shape, float(first[1]))
+    for (low, start), (high, end) in pairwise(knots):
+        level += np.clip((out - low) / (high - low), 0, 1) * (end - start)
+    return level
+
+
+def _bumps(length: int, grain_px: float) -> Field:
+    """(length, K) weights of Gaussian bumps grain_px apart, scaled so that independent unit heights add to unit variance."""
+    centres = np.arange(-2, length / grain_px + 3) * grain_px
+    weights = np.exp(-0.5 * ((np.arange(length)[:, None] - centres[None, :]) / grain_px) ** 2)
+    return weights / np.sqrt((weights**2).sum(axis=1, keepdims=True))

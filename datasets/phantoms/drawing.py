@@ -1,0 +1,52 @@
+"""The one door to the drawings: (modality, seed, index) to a picture and its exact mask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from prsbench.datasets.phantoms import brain_mri, breast_us, lung_ct, lung_xray, polyp_endoscopy, skin_rgb
+from prsbench.datasets.phantoms.canvas import Canvas
+from prsbench.harness.contract.errors import unknown_name
+from prsbench.harness.contract.types import MODALITIES
+
+VERSION = 1  # raised when any picture changes: part of a phantom data set's identity
+
+DRAWINGS = {
+    "brain_mri": brain_mri,
+    "breast_us": breast_us,
+    "lung_ct": lung_ct,
+    "lung_xray": lung_xray,
+    "polyp_endoscopy": polyp_endoscopy,
+    "skin_rgb": skin_rgb,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Phantom:
+    """A drawn picture. image is (H, W, 3) uint8, mask (H, W) bool: exactly the pixels painted as lesion, never empty."""
+
+    image: NDArray[np.uint8]
+    mask: NDArray[np.bool_]
+
+
+def draw(modality: str, seed: int, index: int) -> Phantom:
+    """Draw one phantom; a pure function of its arguments.
+
+    Args:
+        modality: one of `contract.types.MODALITIES`; fixes the picture's size.
+        seed: non-negative seed of the data set.
+        index: non-negative number of the picture within it; neighbours are independent.
+
+    Raises:
+        ConfigError: no modality has this name.
+    """
+    if modality not in DRAWINGS:
+        raise unknown_name("modality", modality, DRAWINGS)
+    drawing = DRAWINGS[modality]
+    canvas = Canvas(drawing.SHAPE, np.random.default_rng([seed, MODALITIES.index(modality), index]))
+    picture, mask = drawing.draw(canvas)
+    if picture.ndim == 2:
+        picture = np.repeat(picture[..., None], 3, axis=2)
+    return Phantom(np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8), mask)
