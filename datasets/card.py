@@ -1,0 +1,66 @@
+"""The card of a data root: it says whether the images are synthetic or real, and what has been put there."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from prsbench.harness.contract.errors import DataError
+from prsbench.harness.contract.types import DataKind
+
+CARD = "prsbench.json"
+SCHEMA = 1
+
+
+def read_card(root: Path) -> dict[str, Any]:
+    """The card of a root, or {} if it has none.
+
+    Raises:
+        DataError: the card cannot be read or has another schema.
+    """
+    path = root / CARD
+    if not path.is_file():
+        return {}
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        DataKind(card["data_kind"])
+        if card["schema"] != SCHEMA:
+            raise ValueError(f"schema {card['schema']}")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: expected a card of schema {SCHEMA}, got {error!r}. Prepare the data set again.") from error
+    return card
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a file in one step: a crash leaves the old one or the new one."""
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("w", encoding="utf-8", newline="") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def joinable_card(root: Path, folder: str, target_noun: str, data_kind: DataKind) -> dict[str, Any]:
+    """The root's card, or {} if the root is new.
+
+    Raises:
+        DataError: the root holds another kind of data, tables of other origin, or another target in this modality's folder.
+    """
+    card = read_card(root)
+    if not card and any(root.glob("*.csv")):
+        raise DataError(f"{root}: expected an empty folder or one made by prsbench, got tables but no {CARD}. Choose another.")
+    if card and card["data_kind"] != data_kind:
+        raise DataError(
+            f"{root}: expected {data_kind} data, got a folder of {card['data_kind']} data. "
+            "Real and synthetic images are never mixed: choose another folder."
+        )
+    held = card.get("modalities", {}).get(folder, {}).get("target", target_noun)
+    if held != target_noun:
+        raise DataError(
+            f"{root / folder}: expected masks of '{held}' as already there, got '{target_noun}'. A modality has one target: "
+            "choose another folder."
+        )
+    return card

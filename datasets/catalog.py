@@ -1,0 +1,127 @@
+"""The sources `prepare` knows, and the one function that turns any of them into a folder of the official layout."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prsbench.harness.contract.catalog import resolve
+from prsbench.harness.contract.errors import ConfigError, unknown_name
+from prsbench.harness.contract.types import MODALITIES, DataKind
+
+if TYPE_CHECKING:
+    from prsbench.datasets.layout import Written
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One kind of archive. find is "module:attribute"; modality is None where the caller must say it."""
+
+    summary: str
+    find: str
+    modality: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareReport:
+    """What `prepare` wrote. images_per_split has train, val and test; groups are patients, videos or cases."""
+
+    source: str
+    folder: Path
+    modalities: tuple[str, ...]
+    images: int
+    empty_masks: int
+    groups: int
+    images_per_split: Mapping[str, int]
+
+    def __str__(self) -> str:
+        per_split = ", ".join(f"{split} {images}" for split, images in self.images_per_split.items())
+        return (
+            f"{self.source}: {self.images} images in {self.groups} groups ({per_split}; {self.empty_masks} with an empty mask) "
+            f"as {', '.join(self.modalities)} in {self.folder}"
+        )
+
+
+_PREPARE = "prsbench.datasets.prepare"
+SOURCES: Mapping[str, Source] = {
+    "lgg": Source("LGG brain MRI, kaggle_3m/<patient>/", f"{_PREPARE}.lgg:find", "brain_mri"),
+    "busi": Source("BUSI breast ultrasound, Dataset_BUSI_with_GT/", f"{_PREPARE}.busi:find", "breast_us"),
+    "cvc-clinicdb": Source("CVC-ClinicDB polyps, PNG/Original/", f"{_PREPARE}.cvc_clinicdb:find", "polyp_endoscopy"),
+    "ph2": Source("PH2 dermoscopy, PH2 Dataset images/", f"{_PREPARE}.ph2:find", "skin_rgb"),
+    "pairs": Source("any images/ and masks/ of the same names; say --modality and --target", f"{_PREPARE}.pairs:find", None),
+    "phantoms": Source("drawn images of all six modalities; needs no --from", f"{_PREPARE}.phantoms:materialise", None),
+}
+
+
+def prepare(
+    source: str, from_folder: Path | None, to_folder: Path, *, modality: str | None = None, target: str | None = None,
+    archive: str | None = None, group: str | None = None, seed: int = 0,
+) -> PrepareReport:  # fmt: skip
+    """Write an archive (or phantoms) into to_folder; the same call again gives the same bytes.
+
+    Args:
+        modality, target, archive, group: for "pairs" alone: the modality, the noun of what the masks outline ("lungs"), the
+            archive's name (else that of from_folder), and the rule for cases (see `prepare.pairs`).
+        seed: decides splits and wording, and for phantoms the drawings.
+
+    Raises:
+        ConfigError: an unknown source or modality, or an argument missing or out of place.
+        DataError: faults in the archive or in to_folder.
+    """
+    if source not in SOURCES:
+        raise unknown_name("source", source, SOURCES)
+    given = {"modality": modality, "target": target, "archive": archive, "group": group}
+    _check_arguments(source, from_folder, given)
+    to_folder = Path(to_folder)
+    if source == "phantoms":
+        return _prepare_phantoms(to_folder, seed)
+    from prsbench.datasets.layout import write_modality
+    from prsbench.datasets.questions import target_of
+
+    modality = modality or SOURCES[source].modality
+    find = resolve(SOURCES[source].find)
+    find = partial(find, group=group) if source == "pairs" else find
+    name = archive or (Path(from_folder).resolve().name if source == "pairs" else source)
+    written = write_modality(to_folder, modality, target_of(modality, target), name, DataKind.REAL, find(Path(from_folder)), seed)
+    return _report(name, to_folder, (modality,), [written])
+
+
+def _check_arguments(source: str, from_folder: Path | None, given: Mapping[str, str | None]) -> None:
+    if source != "pairs":
+        foreign = [f"--{name}" for name, value in given.items() if value is not None]
+        if foreign:
+            raise ConfigError(f"Source '{source}' decides {', '.join(foreign)} itself: leave it out, or use the source 'pairs'.")
+    elif given["modality"] is None or given["target"] is None:
+        raise ConfigError("Source 'pairs' needs --modality and --target (what the masks outline, such as 'lungs').")
+    elif given["modality"] not in MODALITIES:
+        raise unknown_name("modality", given["modality"], MODALITIES)
+    if from_folder is None and source != "phantoms":
+        raise ConfigError(f"Source '{source}' needs --from: the folder where the archive was unpacked.")
+
+
+def _prepare_phantoms(to_folder: Path, seed: int) -> PrepareReport:
+    from prsbench.datasets.layout import written_in
+    from prsbench.datasets.prepare.phantoms import PhantomsConfig, materialise
+
+    config = PhantomsConfig(seed=seed)
+    materialise(config, to_folder)
+    return _report("phantoms", to_folder, config.modalities, [written_in(to_folder, name) for name in config.modalities])
+
+
+def _report(source: str, folder: Path, modalities: tuple[str, ...], written: Sequence[Written]) -> PrepareReport:
+    per_split: Counter[str] = Counter()
+    for part in written:
+        per_split.update(part.images_per_split)
+    return PrepareReport(
+        source=source,
+        folder=folder,
+        modalities=modalities,
+        images=sum(part.images for part in written),
+        empty_masks=sum(part.empty_masks for part in written),
+        groups=sum(part.groups for part in written),
+        images_per_split=dict(per_split),
+    )

@@ -1,0 +1,39 @@
+"""CVC-ClinicDB (Bernal et al. 2015): 612 colonoscopy frames, 384 x 288, from 29 video sequences.
+
+`PNG/Original/<n>.png` and `PNG/Ground Truth/<n>.png` (or the same under `TIF`). Neighbouring frames show the same polyp a moment
+later, so the group is the sequence; which frames make a sequence is published with the archive and kept here.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from pathlib import Path
+
+from prsbench.datasets.layout import Item
+from prsbench.datasets.prepare.archive import find_folder, paired
+from prsbench.harness.contract.errors import DataError
+
+MODALITY = "polyp_endoscopy"
+FIRST_FRAMES = (
+    1, 26, 51, 68, 79, 104, 127, 152, 178, 200, 206, 228, 253, 278, 298,
+    318, 343, 364, 384, 409, 429, 448, 467, 479, 504, 529, 547, 572, 592,
+)  # fmt: skip
+LAST_FRAME = 612
+
+
+def find(root: Path) -> Iterator[Item]:
+    """Every frame that has an image or a mask."""
+    expected = "PNG/Original/<n>.png and PNG/Ground Truth/<n>.png"
+    folder = find_folder(root, expected, lambda f: (f / "Original").is_dir() and (f / "Ground Truth").is_dir())
+    files = sorted({path.name for part in ("Original", "Ground Truth") for path in (folder / part).glob("*.[pt][ni][gf]")})
+    for name in files:
+        stem = Path(name).stem
+        yield paired(stem, sequence_of(stem), folder / "Original" / name, [folder / "Ground Truth" / name])
+
+
+def sequence_of(frame: str) -> str:
+    """The sequence of a frame number, as "sequence-01" to "sequence-29"."""
+    if not frame.isdecimal() or not 1 <= int(frame) <= LAST_FRAME:
+        raise DataError(f"CVC-ClinicDB frame '{frame}': expected a number from 1 to {LAST_FRAME}. Take foreign files out.")
+    return f"sequence-{bisect_right(FIRST_FRAMES, int(frame)):02d}"

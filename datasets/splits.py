@@ -1,0 +1,49 @@
+"""Train, val and test by whole groups (patients, videos, cases): no group is ever in two splits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from hashlib import sha256
+
+from prsbench.harness.contract.errors import DataError
+
+SPLITS = ("train", "val", "test")
+
+
+def split_by_group(
+    groups: Iterable[str], seed: int, fractions: tuple[float, float, float] = (0.7, 0.1, 0.2)
+) -> dict[str, str]:
+    """The split of each group, balanced by the number of images.
+
+    Large groups are placed first, equal ones in the order of sha256(seed, group), each into the split that lacks most images.
+
+    Args:
+        groups: the group of each image, one entry per image, in any order.
+        seed: other seeds give other splits of equal-sized groups.
+        fractions: wanted shares of images in train, val and test.
+
+    Returns:
+        Group to split. No split is empty, except val where there are only two groups.
+
+    Raises:
+        DataError: fewer than two groups, which cannot be split without a leak.
+    """
+    images = Counter(groups)
+    if len(images) < 2:
+        raise DataError(
+            f"Expected at least 2 groups to split, got {len(images)} ({', '.join(images) or 'none'}): one patient, video or case "
+            "cannot be in train and in test. Add cases, or correct the rule that names them."
+        )
+    wanted = dict(zip(SPLITS, fractions, strict=True))
+    if len(images) == 2:
+        del wanted["val"]
+    lacking = {split: share * images.total() / sum(wanted.values()) for split, share in wanted.items()}
+    chosen: dict[str, str] = {}
+    order = sorted(images, key=lambda group: (-images[group], sha256(f"{seed}/{group}".encode()).digest()))
+    for placed, group in enumerate(order):
+        empty = [split for split in lacking if split not in chosen.values()]
+        open_splits = empty if len(order) - placed == len(empty) else list(lacking)
+        chosen[group] = max(open_splits, key=lacking.__getitem__)
+        lacking[chosen[group]] -= images[group]
+    return chosen
