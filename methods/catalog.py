@@ -1,0 +1,86 @@
+"""Every method by name, without importing any of them."""
+
+from __future__ import annotations
+
+from prsbench.harness.contract.catalog import Catalog, Entry
+from prsbench.harness.contract.types import PromptSource
+
+_REFERENCE = "prsbench.methods.reference"
+_TRUTH_SOURCES = (f"{_REFERENCE}.truth_rows", f"{_REFERENCE}.config", "prsbench.methods.answers")
+_BLIND_SOURCES = (f"{_REFERENCE}.blind_rows", f"{_REFERENCE}.config", "prsbench.methods.answers")
+_LITE_MEDSAM = "prsbench.methods.lite_medsam"
+
+
+def _lite_medsam(name: str, source: PromptSource, told: str) -> Entry:
+    return Entry(
+        name=name,
+        summary=f"LiteMedSAM, frozen; prompt: {told}",
+        factory=f"{_LITE_MEDSAM}:LiteMedSAMMethod",
+        config=f"{_LITE_MEDSAM}_config:LiteMedSAMConfig",
+        sources=(
+            _LITE_MEDSAM,
+            f"{_LITE_MEDSAM}_config",
+            "prsbench.methods.automatic_box",
+            "prsbench.methods.answers",
+            "prsbench.methods.packaged_weights",
+        ),
+        defaults={"prompt_source": source},
+        trains=False,
+    )
+
+
+METHODS = Catalog(
+    "method",
+    [
+        _lite_medsam("lite_medsam_oracle_box", PromptSource.ORACLE_BOX, "the true mask's tight box"),
+        _lite_medsam("lite_medsam_jittered_box", PromptSource.JITTERED_BOX, "the true box with its edges moved at random"),
+        _lite_medsam("lite_medsam_automatic", PromptSource.AUTOMATIC, "a box it proposes itself, no truth used"),
+        Entry(
+            name="oracle",
+            summary="Ceiling: true mask, reference answer",
+            factory=f"{_REFERENCE}.truth_rows:OracleRow",
+            config=f"{_REFERENCE}.config:TruthRowConfig",
+            sources=_TRUTH_SOURCES,
+            trains=False,
+        ),
+        Entry(
+            name="oracle_shuffled_answer",
+            summary="True mask, reference answer of another sample",
+            factory=f"{_REFERENCE}.truth_rows:ShuffledAnswerRow",
+            config=f"{_REFERENCE}.config:ShuffledAnswerConfig",
+            sources=_TRUTH_SOURCES,
+            trains=False,
+        ),
+        Entry(
+            name="oracle_opposite_answer",
+            summary="True mask, opposite position in a fixed sentence",
+            factory=f"{_REFERENCE}.truth_rows:OppositeAnswerRow",
+            config=f"{_REFERENCE}.config:TruthRowConfig",
+            sources=_TRUTH_SOURCES,
+            trains=False,
+        ),
+        Entry(
+            name="mean_mask_frequent_answer",
+            summary="Floor: mean training mask and most frequent training position of the modality",
+            factory=f"{_REFERENCE}.blind_rows:MeanMaskRow",
+            config=f"{_REFERENCE}.config:MeanMaskConfig",
+            sources=_BLIND_SOURCES,
+        ),
+        Entry(
+            name="empty_constant",
+            summary="Floor: empty mask, constant answer",
+            factory=f"{_REFERENCE}.blind_rows:EmptyMaskRow",
+            config=f"{_REFERENCE}.config:BlindRowConfig",
+            sources=_BLIND_SOURCES,
+            trains=False,
+        ),
+        Entry(
+            name="whole_image",
+            summary="Floor: all foreground, constant answer",
+            factory=f"{_REFERENCE}.blind_rows:WholeImageRow",
+            config=f"{_REFERENCE}.config:BlindRowConfig",
+            sources=_BLIND_SOURCES,
+            trains=False,
+        ),
+    ],
+)

@@ -1,0 +1,32 @@
+"""Configs of the floors and ceilings. Torch-free; their prompt source is what they are and cannot be set otherwise."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from prsbench.harness.contract.config import MethodConfig
+from prsbench.harness.contract.types import PromptSource
+
+
+class TruthRowConfig(MethodConfig):
+    """A row made from the truth."""
+
+    prompt_source: Literal[PromptSource.TRUTH] = PromptSource.TRUTH
+
+
+class ShuffledAnswerConfig(TruthRowConfig):
+    """Oracle masks with exchanged answers."""
+
+    shuffle_seed: int = 0
+
+
+class BlindRowConfig(MethodConfig):
+    """A row that looks at neither image nor question."""
+
+    prompt_source: Literal[PromptSource.NONE] = PromptSource.NONE
+
+
+class MeanMaskConfig(BlindRowConfig):
+    """The mean training mask of a modality."""
+
+    grid_px: int = 64  # side of the square the masks are averaged on; finer detail averages out anyway
