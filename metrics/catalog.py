@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 _NO_TRUTH = "Empty truth: not defined, left out of the mean and counted."
 _PRANET = "256 thresholds over the 8-bit map, mean over thresholds"
+_HALF = "probability >= 0.5, no stretch"
+_HALF_EMPTY = f"Empty prediction: 0. {_NO_TRUTH}"
+_PUBLISHED = "PraNet; PRS-Med; CG-Reasoner"
 _PRSCORE_EMPTY = f"No text: 0. {_NO_TRUTH}"
 
 
@@ -26,18 +29,14 @@ class Metric:
 
 
 _ALL = (
-    Metric("dice@0.5", "Dice@0.5", True, (0, 1), "probability >= 0.5, no stretch", f"Empty prediction: 0. {_NO_TRUTH}", "standard"),
-    Metric("iou@0.5", "IoU@0.5", True, (0, 1), "probability >= 0.5, no stretch", f"Empty prediction: 0. {_NO_TRUTH}", "standard"),
-    Metric(
-        "mdice_pranet", "mDice", True, (0, 1), f"per-image min-max stretch, {_PRANET}", _NO_TRUTH, "PraNet; PRS-Med; CG-Reasoner"
-    ),
-    Metric("miou_pranet", "mIoU", True, (0, 1), f"per-image min-max stretch, {_PRANET}", _NO_TRUTH, "PraNet; PRS-Med; CG-Reasoner"),
+    Metric("dice@0.5", "Dice@0.5", True, (0, 1), _HALF, _HALF_EMPTY, "standard"),
+    Metric("iou@0.5", "IoU@0.5", True, (0, 1), _HALF, _HALF_EMPTY, "standard"),
+    Metric("mdice_pranet", "mDice", True, (0, 1), f"per-image min-max stretch, {_PRANET}", _NO_TRUTH, _PUBLISHED),
+    Metric("miou_pranet", "mIoU", True, (0, 1), f"per-image min-max stretch, {_PRANET}", _NO_TRUTH, _PUBLISHED),
     Metric("mdice_raw", "mDice (raw)", True, (0, 1), f"no stretch, {_PRANET}", _NO_TRUTH, "ours: PraNet without the stretch"),
     Metric("miou_raw", "mIoU (raw)", True, (0, 1), f"no stretch, {_PRANET}", _NO_TRUTH, "ours: PraNet without the stretch"),
     Metric("s_sem", "S_sem", True, (0, 1), "sentence embeddings of answer and reference", _PRSCORE_EMPTY, "CG-Reasoner"),
-    Metric(
-        "s_spatial", "S_spatial", True, (0, 1), "Text2Centroid points of answer and reference", _PRSCORE_EMPTY, "CG-Reasoner"
-    ),
+    Metric("s_spatial", "S_spatial", True, (0, 1), "Text2Centroid points of answer and reference", _PRSCORE_EMPTY, "CG-Reasoner"),
     Metric(
         "s_vis",
         "S_vis",

@@ -22,7 +22,6 @@ _SYMBOLS = {
     **dict.fromkeys(("right", "rightmost"), "right"),
     **dict.fromkeys(("center", "centre", "central", "centrally", "centered", "centred", "middle", "midline"), "center"),
 }
-_VERTICAL, _HORIZONTAL = ("top", "bottom"), ("left", "right")
 
 _CENTRE = r"(?:center|centre|middle|midline|central\s+(?:part|area|region|zone|point))"
 _BEFORE_CENTRE = r"(?:(?:the|its|very|exact|geometric|image|image's|picture's)\s+){0,4}"
@@ -31,20 +30,25 @@ _NEARNESS = re.compile(
     r"(?:(?P<near>near(?:by)?|close|closer|adjacent|next|proximal|towards?)|(?P<far>far|farther|further|away|distant|remote))"
     rf"(?:\s+(?:to|from|away\s+from))?\s+{_BEFORE_CENTRE}{_CENTRE}\b"
 )
-_FINDING = r"(?:tumou?rs?|lesions?|mass(?:es)?|polyps?|nodules?|abnormalit(?:y|ies)|infections?|opacit(?:y|ies)|findings?|pathology"
-_FINDING += r"|evidence|signs?|regions?|areas?|target|mask|object|structures?|lungs?|growth|neoplasm|disease)"
-_NOTHING = re.compile(
-    rf"\bno\s+(?:\w+\s+){{0,3}}?{_FINDING}\b|\b(?:nothing|none|absent|absence)\b|\b(?:free\s+of|without)\s+(?:\w+\s+){{0,3}}?{_FINDING}\b"
-    r"|\bnot\s+(?:be\s+)?(?:\w+\s+)?(?:visible|seen|present|detected|found|identified|visualized|visualised|appreciated|observed)\b"
-    rf"|\bnot\s+(?:show|contain|see|find|detect|reveal|identify)\s+(?:\w+\s+){{0,3}}?{_FINDING}\b"
+_FINDING = (
+    r"(?:tumou?rs?|lesions?|mass(?:es)?|polyps?|nodules?|abnormal(?:ity|ities)?|infections?|opacit(?:y|ies)|infiltrates?"
+    r"|consolidations?|pneumonia|cancer|neoplasm|growth|disease|pathology|findings?|evidence|signs?|regions?|areas?|targets?"
+    r"|masks?|objects?|structures?|lungs?)"
 )
-_OTHERS = re.compile(rf"\bno\s+(?:other|further|additional|second|more)\s+(?:\w+\s+){{0,2}}?{_FINDING}\b")
+_NO_FINDING = rf"(?:\w+\s+){{0,3}}?{_FINDING}\b"
+_NOTHING = re.compile(
+    rf"\b(?:no|without|free\s+of|negative\s+for)\s+{_NO_FINDING}|\b(?:nothing|none|absent|absence)\b"
+    r"|\bnot\s+(?:be\s+)?(?:\w+\s+)?(?:visible|seen|present|detected|found|identified|visuali[sz]ed|appreciated|observed)\b"
+    rf"|\bnot\s+(?:show|contain|see|find|detect|reveal|identify)\s+{_NO_FINDING}"
+    r"|\b(?:is|are|looks?|appears?)\s+(?:normal|healthy|unremarkable)\b"
+)
+_OTHERS = re.compile(rf"\bno\s+(?:other|further|additional|second|more)\s+{_NO_FINDING}|\bnothing\s+(?:else|more|further)\b")
 _NEGATION = re.compile(r"\b(?:no|not|never|neither|nor|without|except|excluding|outside|instead\s+of|rather\s+than)\b")
 # "in the right lung" is anatomy, not a place in the picture; "lower right lung" still is one.
 _ORGAN_SIDE = re.compile(
     r"(?<!upper )(?<!lower )(?<!top )(?<!bottom )\b(?:left|right)\s+(?:lungs?|breast|hemisphere|hemithorax)\b"
 )
-_CLAUSE_END = re.compile(r"[,:()]|\b(?:and|or|as\s+well\s+as|plus|while|whereas|but|with)\b")
+_CLAUSE_END = re.compile(r"[,:()&]|\b(?:and|or|as\s+well\s+as|plus|while|whereas|but|with)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,23 +84,21 @@ def parse(answer: str) -> ParsedPosition:
     nothing = refused = False
     for sentence in _sentences(answer):
         sentence = _OTHERS.sub(" ", sentence)
+        names_place = any(word in _SYMBOLS for word in _words(sentence))
         nearness.update((match["near"] is not None) != (match["negated"] is not None) for match in _NEARNESS.finditer(sentence))
         sentence = _NEARNESS.sub(" ", sentence)
         says_nothing = _NOTHING.search(sentence) is not None
-        names_place = any(word in _SYMBOLS for word in _words(sentence))
         refused |= names_place and (says_nothing or _NEGATION.search(sentence) is not None)
         nothing |= says_nothing
         found, left_over = _zones(_ORGAN_SIDE.sub(" ", sentence))
         zones |= found
         halves |= left_over
-    paired = _pairs(halves)
-    zones |= paired
-    halves -= {half for zone in paired for half in zone.split()}
-    unexplained = any(not any(half in zone.split() for zone in zones) for half in halves)
-    if refused or unexplained or (nothing and zones):
+    zones |= _pairs(halves)  # "at the top, on the left"
+    if refused or (nothing and zones | halves):
         return ParsedPosition()
     near = nearness.pop() if len(nearness) == 1 else None
-    return ParsedPosition(frozenset(zones), near, nothing)
+    unexplained = halves - {half for zone in zones for half in zone.split()}
+    return ParsedPosition(frozenset() if unexplained else frozenset(zones), near, nothing)
 
 
 def position_correct(answer: str, record: Record) -> float:
@@ -134,12 +136,12 @@ def _sentences(answer: str) -> Iterator[str]:
     text = answer.lower().replace("\u2019", "'")
     text = re.sub(r"n't\b|\bcannot\b", " not", text)
     text = re.sub(r"\b(top|bottom|upper|lower)(left|right)\b", r"\1 \2", re.sub(r"[-_/\u2010-\u2015]", " ", text))
-    text = re.sub(r"\boff\s+(?=center|centre)", "away from ", text)
+    text = re.sub(r"\boff\s+cent(?:er|re)(?:e?d)?\b", " ", text)  # near or far? it does not say
     return (sentence for sentence in re.split(r"[.!?;\n]+", text) if sentence.strip())
 
 
 def _words(text: str) -> list[str]:
-    return re.findall(r"[a-z]+", text)
+    return re.findall(r"[^\W\d_]+", text)
 
 
 def _zones(sentence: str) -> tuple[set[str], set[str]]:
@@ -171,5 +173,5 @@ def _pair_neighbours(directions: list[str]) -> tuple[set[str], set[str]]:
 
 
 def _pairs(halves: set[str]) -> set[str]:
-    """The one zone that halves from different clauses make ("at the top, on the left"); none if there are more than two."""
-    return {zone for zone in ZONES if set(zone.split()) == halves and zone != "center"}
+    """The zone that exactly these halves make, if there is one."""
+    return {zone for zone in ZONES if set(zone.split()) == halves}

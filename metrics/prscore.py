@@ -1,7 +1,7 @@
 """PRScore: does the sentence mean what the reference means, name the same place, and agree with the predicted mask?
 
 PRScore = (S_sem + S_spatial + S_vis) / 3 (CG-Reasoner). How direction and distance combine is not published; "both", their
-mean, is the natural reading and the default. PRScore never sees the true mask, so read it beside its floors and the position accuracy.
+mean, is the natural reading and the default. It never sees the true mask: read it beside its floors and the position accuracy.
 """
 
 from __future__ import annotations

@@ -1,0 +1,55 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from prsbench.harness.contract.errors import ContractError
+from prsbench.metrics.counts import count, grey_map, stretched_grey_map
+
+PARITY = Path(os.environ.get("PRSBENCH_SHARED", Path(__file__).parents[3] / "shared")) / "parity"
+
+
+def float_map(*rows):
+    return np.array(rows, np.float32)
+
+
+def test_the_four_counts_are_those_of_the_map_at_half_inclusive():
+    counts = count(float_map([0.5, 0.49], [0.9, 0.1]), np.array([[True, True], [False, False]]))
+    assert (counts.tp, counts.fp, counts.fn, counts.tn) == (1, 1, 1, 1)
+
+
+def test_histograms_split_the_pixels_of_each_grey_level_by_the_truth():
+    counts = count(float_map([0.2, 0.2, 0.6]), np.array([[True, False, False]]))
+    assert {level: (counts.raw_inside[level], counts.raw_outside[level]) for level in (51, 153)} == {51: (1, 1), 153: (0, 1)}
+    assert (counts.stretched_inside[0], counts.stretched_outside[0], counts.stretched_outside[255]) == (1, 1, 1)
+    assert counts.raw_inside.sum() + counts.raw_outside.sum() == 3
+
+
+def test_grey_levels_are_rounded_half_to_even_not_truncated():
+    assert grey_map(float_map([0.5 / 255, 1.5 / 255, 2.5 / 255, 0.999])).tolist() == [[0, 2, 2, 255]]
+
+
+@pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
+def test_the_stretch_turns_a_constant_map_into_nothing(value):
+    assert not stretched_grey_map(np.full((3, 4), value, np.float32)).any()
+
+
+def test_the_stretch_sends_the_extremes_to_0_and_255():
+    assert stretched_grey_map(float_map([0.2, 0.3, 0.4])).tolist() == [[0, 128, 255]]
+
+
+@pytest.mark.parametrize("truth", [np.array([[0, 255]], np.uint8), np.array([[True], [False]])])
+def test_a_mask_of_numbers_or_of_another_shape_is_refused(truth):
+    with pytest.raises(ContractError, match="truth"):
+        count(float_map([0.1, 0.9]), truth)
+
+
+@pytest.mark.parametrize("name", ["typical", "all_negative_confident", "tiny_range_1e-4", "constant", "extreme"])
+def test_the_stretched_map_is_the_file_the_official_code_saves(name):
+    if not (PARITY / "prs_med_encoding.npz").exists():
+        pytest.skip("parity fixtures are not here; set PRSBENCH_SHARED to their parent folder")
+    fixture = np.load(PARITY / "prs_med_encoding.npz")
+    logits, saved = fixture[f"{name}/logits"], fixture[f"{name}/png"].astype(int)
+    ours = stretched_grey_map((1 / (1 + np.exp(-logits))).astype(np.float32)).astype(int)
+    assert np.abs(ours - saved).max() <= 1
+    assert (ours != saved).mean() <= 0.005
