@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from prsbench.harness.contract.errors import ContractError
 from prsbench.metrics.counts import count, grey_map, stretched_grey_map
+from scipy.special import expit
 
 PARITY = Path(os.environ.get("PRSBENCH_SHARED", Path(__file__).parents[3] / "shared")) / "parity"
 
@@ -50,6 +51,6 @@ def test_the_stretched_map_is_the_file_the_official_code_saves(name):
         pytest.skip("parity fixtures are not here; set PRSBENCH_SHARED to their parent folder")
     fixture = np.load(PARITY / "prs_med_encoding.npz")
     logits, saved = fixture[f"{name}/logits"], fixture[f"{name}/png"].astype(int)
-    ours = stretched_grey_map((1 / (1 + np.exp(-logits))).astype(np.float32)).astype(int)
+    ours = stretched_grey_map(expit(logits)).astype(int)
     assert np.abs(ours - saved).max() <= 1
     assert (ours != saved).mean() <= 0.005
