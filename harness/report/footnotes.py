@@ -1,0 +1,112 @@
+"""What a reader must know beside the numbers: data kind, protocol, what is missing, and what the scores hide."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prsbench.harness.contract.types import DataKind
+from prsbench.harness.report.rows import Row, modalities_of
+from prsbench.harness.report.statistics import BOOTSTRAP_DRAWS, mean_with_counts
+
+DAGGER = "†"
+PRSCORE = (
+    "PRScore: chance is not 0. Perfect masks with a random position word score about 0.7; read it against the reference rows. "
+    "It never sees the true mask; the position and near/far accuracies do.",
+)
+ABLATION = (
+    f"Interval: 95 % percentile bootstrap, {BOOTSTRAP_DRAWS} draws over groups (patient, video or case) within each data set; "
+    "seeds of a group stay together. 'all' weighs modalities equally.",
+    "n: pairs scored on both sides out of the manifest. A comparison over different manifests is refused, not trimmed.",
+)
+
+
+def first_line(text: str) -> str:
+    """The first line of an error."""
+    return text.strip().partition("\n")[0]
+
+
+def data_line(kind: DataKind) -> str:
+    """The sentence that says what kind of data the numbers come from."""
+    return {
+        DataKind.SYNTHETIC: "SYNTHETIC phantoms: not comparable with any published number.",
+        DataKind.REAL: "Real images.",
+        DataKind.UNDECLARED: "UNDECLARED data: the folder does not say whether its images are real.",
+    }[kind]
+
+
+def of_data(rows: Sequence[Row]) -> list[str]:
+    """Data kinds and protocols that occur."""
+    kinds = dict.fromkeys(row.data_kind for row in rows)
+    mixed = ["Rows of different data kinds are never averaged or ranked together."] if len(kinds) > 1 else []
+    protocols = [f"Protocol: {protocol}." for protocol in dict.fromkeys(row.protocol for row in rows)]
+    return [*map(data_line, kinds), *mixed, *protocols]
+
+
+def of_rows(rows: Sequence[Row], n_is_for: str) -> list[str]:
+    """All that holds for a table of one line a row."""
+    return [
+        *of_data(rows),
+        "Emphasised: best among rows of one prompt source. Rows of prompt source truth or none are references and are not ranked; "
+        "neither are rows with lost samples.",
+        f"n: scored / manifest for {n_is_for}, over all modalities and seeds; manifest = scored + failed + empty + undefined. "
+        "failed: broke or no record; empty: empty truth, left out of the mean. Other metrics: main_long.",
+        '"-": no number, because the metric is defined for no sample or the row is incomplete.',
+        *_seeds(rows),
+        *_shared_modalities(rows),
+        *losses(rows),
+        *_row_notes(rows),
+    ]
+
+
+def losses(rows: Sequence[Row]) -> list[str]:
+    """One line for every reason that numbers are missing, with the cells it hit."""
+    lines = []
+    for row in rows:
+        incomplete = [cell for cell in row.cells if cell.status != "complete"]
+        if incomplete:
+            lines.append(f"{DAGGER} {row.method}: {len(incomplete)} of {len(row.cells)} cells incomplete, so no mean is given.")
+        by_reason: dict[str, list[str]] = {}
+        for cell in incomplete:
+            where = f"{cell.dataset} seed {cell.seed}"
+            by_reason.setdefault(f"{cell.status.upper()}: {first_line(cell.error) or 'no reason given'}", []).append(where)
+        lines += [f"{row.method}: {reason} ({', '.join(where)})" for reason, where in by_reason.items()]
+        lines += _lost_samples(row)
+    return lines
+
+
+def _lost_samples(row: Row) -> list[str]:
+    lines = []
+    for cell in row.cells:
+        n_failed = mean_with_counts(cell, "dice@0.5")[1].n_failed
+        if cell.status == "complete" and n_failed:
+            errors = sorted(f"{r.sample_id}: {first_line(r.error)}" for r in cell.records if r.status == "failed")
+            example = f", such as {errors[0]}" if errors else ", without a record"
+            where = f"{cell.dataset} seed {cell.seed}"
+            lines.append(f"{row.method}: {n_failed} of {cell.n_manifest} samples failed ({where}){example}")
+    return lines
+
+
+def _seeds(rows: Sequence[Row]) -> list[str]:
+    seeds = sorted({cell.seed for row in rows for cell in row.cells})
+    if len(seeds) == 1:
+        return [f"One seed ({seeds[0]})."]
+    return [f"Mean over seeds {', '.join(map(str, seeds))}; ± is the standard deviation over seeds."]
+
+
+def _shared_modalities(rows: Sequence[Row]) -> list[str]:
+    cells = [cell for row in rows for cell in row.cells]
+    lines = []
+    for modality in modalities_of(cells):
+        for kind in dict.fromkeys(cell.data_kind for cell in cells):
+            names = sorted({cell.dataset for cell in cells if (cell.modality, cell.data_kind) == (modality, kind)})
+            if len(names) > 1:
+                lines.append(f"{modality} is the mean of the {kind} data sets {', '.join(names)}; each is in main_long.")
+    return lines
+
+
+def _row_notes(rows: Sequence[Row]) -> list[str]:
+    notes = dict.fromkeys(f"{row.method}: {note}" for row in rows for note in row.notes)
+    random = dict.fromkeys(
+        f"{row.method}: RANDOM weights, nothing was loaded and nothing trained." for row in rows if row.has_random_weights
+    )
+    return [*random, *notes]

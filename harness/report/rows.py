@@ -1,0 +1,146 @@
+"""The lines of a table: one method on one kind of data under one protocol, over all its data sets and seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import fsum, isfinite, nan
+from statistics import stdev
+
+from prsbench.harness.contract.records import CellResult
+from prsbench.harness.contract.types import MODALITIES, DataKind, PromptSource, Weights
+from prsbench.harness.report.statistics import Counts, mean_with_counts
+
+UNKNOWN = "unknown"  # a label of a method that never loaded
+
+
+@dataclass(frozen=True)
+class Row:
+    """All cells of one method on one data kind under one protocol; real and synthetic data never share a row."""
+
+    method: str
+    data_kind: DataKind
+    protocol: str
+    cells: tuple[CellResult, ...]
+
+    def label(self, name: str) -> str:
+        """A truth label as text; cells that disagree show every value, and rows that never loaded are "unknown"."""
+        return " / ".join(dict.fromkeys(str(getattr(c.labels, name)) for c in self.cells if c.labels)) or UNKNOWN
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(note for cell in self.cells if cell.labels for note in cell.labels.notes))
+
+    @property
+    def has_random_weights(self) -> bool:
+        return any(cell.labels is not None and cell.labels.weights is Weights.RANDOM for cell in self.cells)
+
+    @property
+    def is_reference(self) -> bool:
+        """Floors and ceilings: they bound the ranking and take no part in it."""
+        return self.label("prompt_source") in (PromptSource.TRUTH, PromptSource.NONE)
+
+    @property
+    def ranked_with(self) -> tuple[str, ...] | None:
+        """Rows are compared only with rows of the same key; None for rows outside every ranking."""
+        source = self.label("prompt_source")
+        if self.is_reference or source not in list(PromptSource):
+            return None
+        return (str(self.data_kind), self.protocol, source)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One number of a row. `status` is "" or why there is no number: FAILED, SKIPPED or MISSING.
+
+    value is the mean over seeds, spread the standard deviation over seeds (NaN for one seed). Both are NaN, with status "",
+    where the metric is defined for no sample.
+    """
+
+    value: float
+    spread: float
+    status: str
+    counts: Counts
+    n_cells: int
+    n_incomplete: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it may be ranked: there is a number and no sample is missing from it."""
+        return isfinite(self.value) and self.counts.n_failed == 0
+
+
+def rows_of(cells: Sequence[CellResult]) -> list[Row]:
+    """Cells gathered into rows, by data kind, protocol and prompt source, then in order of first appearance.
+
+    A data set that another method of the same data kind was run on and this one was not becomes a missing cell, so that
+    no mean over modalities is taken over fewer of them in silence.
+    """
+    gathered: dict[tuple[str, DataKind, str], list[CellResult]] = {}
+    for cell in cells:
+        gathered.setdefault((cell.method, cell.data_kind, cell.protocol), []).append(cell)
+    rows = [Row(*key, cells=_with_missing(group, cells)) for key, group in gathered.items()]
+    return sorted(rows, key=_order)
+
+
+def modalities_of(cells: Sequence[CellResult]) -> list[str]:
+    """The modalities that occur, in the contract's order, then unknown ones by name."""
+    present = {cell.modality for cell in cells}
+    return [name for name in MODALITIES if name in present] + sorted(present - set(MODALITIES))
+
+
+def summarise(row: Row, metric: str, modality: str | None = None) -> Score:
+    """A row's number in one modality, or its mean over modalities.
+
+    Modalities weigh the same, and so do the data sets within one. Any incomplete cell in scope leaves no number.
+    Modalities where the metric is defined for no sample are left out.
+    """
+    scope = [cell for cell in row.cells if modality in (None, cell.modality)]
+    means = [(cell, *mean_with_counts(cell, metric)) for cell in scope]
+    counts = sum((counts for _, _, counts in means), Counts())
+    lost = [c for c, _, n in means if c.status != "complete" or (n.n_failed and not n.n_scored + n.n_undefined)]
+    if lost:
+        status = next((c.status.upper() for c in lost if c.status != "complete"), "FAILED")
+        return Score(nan, nan, status, counts, len(scope), len(lost))
+    by_seed = [
+        _mean([_mean([m for c, m, _ in means if (c.seed, c.modality) == (seed, name)]) for name in modalities_of(scope)])
+        for seed in sorted({cell.seed for cell in scope})
+    ]
+    defined = [value for value in by_seed if isfinite(value)]
+    return Score(_mean(defined), stdev(defined) if len(defined) > 1 else nan, "", counts, len(scope), 0)
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Mean of the defined values, NaN if there are none."""
+    defined = [value for value in values if isfinite(value)]
+    return fsum(defined) / len(defined) if defined else nan
+
+
+def _with_missing(group: Sequence[CellResult], cells: Sequence[CellResult]) -> tuple[CellResult, ...]:
+    first = group[0]
+    have = {(cell.dataset, cell.seed) for cell in group}
+    expected = {cell.dataset: cell for cell in cells if cell.data_kind is first.data_kind and cell.protocol == first.protocol}
+    absent = [
+        replace(
+            twin,
+            method=first.method,
+            seed=seed,
+            status="missing",
+            error="not part of this run",
+            labels=None,
+            records=(),
+            scores=(),
+        )
+        for dataset, twin in expected.items()
+        for seed in {cell.seed for cell in group}
+        if (dataset, seed) not in have
+    ]
+    return tuple(sorted([*group, *absent], key=lambda c: (_rank(MODALITIES, c.modality), c.dataset, c.seed)))
+
+
+def _order(row: Row) -> tuple[int, str, int]:
+    return (_rank(list(DataKind), row.data_kind), row.protocol, _rank(list(PromptSource), row.label("prompt_source")))
+
+
+def _rank(names: Sequence[str], name: str) -> int:
+    return names.index(name) if name in names else len(names)

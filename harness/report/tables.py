@@ -1,0 +1,253 @@
+"""The tables of a report, as data frames of finished text: the same cells give the same bytes, whatever ran first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+import pandas as pd
+from prsbench.harness.contract.records import CellResult
+from prsbench.harness.contract.types import DataKind
+from prsbench.harness.report import footnotes
+from prsbench.harness.report.rows import Row, Score, modalities_of, rows_of, summarise
+from prsbench.harness.report.statistics import PairedDifference, mean_with_counts, paired_difference
+from prsbench.metrics.catalog import METRICS
+
+SHORT_MODALITY = {
+    "brain_mri": "brain",
+    "breast_us": "breast",
+    "lung_ct": "CT",
+    "lung_xray": "X-ray",
+    "polyp_endoscopy": "polyp",
+    "skin_rgb": "skin",
+}
+LABELS = ("method", "prompt source", "weights", "text source", "data kind", "protocol")
+REASONING = (
+    "prscore",
+    "s_sem",
+    "s_spatial",
+    "s_vis",
+    "position_accuracy",
+    "distance_word_accuracy",
+    "absence_accuracy",
+    "centroid_error_of_text",
+    "direction_undefined",
+)
+WITH_T2C, WITHOUT_T2C = "cg_reasoner", "cg_reasoner_without_t2c"
+ABLATED = ("prscore", "position_accuracy", "dice@0.5")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of numbers: `group` is the upper header (a modality, or "mean"; "" if there is one header line)."""
+
+    group: str
+    head: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.group} {self.head}".strip()
+
+
+@dataclass(frozen=True)
+class Table:
+    """A finished table.
+
+    frame holds strings only; `labels` are its leading text columns, `numbers` the columns of numbers; further columns are
+    remarks. best are (row, column name) places to emphasise. `is_long` marks tables for machines, written as CSV alone.
+    """
+
+    name: str
+    title: str
+    caption: str
+    frame: pd.DataFrame
+    labels: tuple[str, ...]
+    numbers: tuple[Column, ...]
+    best: frozenset[tuple[int, str]] = frozenset()
+    footnotes: tuple[str, ...] = ()
+    is_long: bool = False
+
+
+def tables_of(cells: Sequence[CellResult]) -> list[Table]:
+    """Every table these cells can fill, for reading first, then `main_long`."""
+    rows = rows_of(cells)
+    tables = [main(rows), overlap_at_half(rows), reasoning(rows), reasoning_by_modality(rows)]
+    ablation = t2c_ablation(rows)
+    return [*tables, *([ablation] if ablation else []), main_long(rows)]
+
+
+def main(rows: Sequence[Row]) -> Table:
+    """Segmentation by the published protocol in every modality, and `dice@0.5` beside the means."""
+    published = ("mdice_pranet", "miou_pranet")
+    return _by_modality(
+        "main",
+        "Segmentation, published protocol",
+        "mDice and mIoU (PraNet protocol) per modality; Dice@0.5 beside their mean over modalities.",
+        rows,
+        published,
+        (*published, "dice@0.5"),
+    )
+
+
+def overlap_at_half(rows: Sequence[Row]) -> Table:
+    """Segmentation of the mask at probability >= 0.5, without the published stretch."""
+    metrics = ("dice@0.5", "iou@0.5")
+    caption = "Dice and IoU of the mask at probability >= 0.5, without the published per-image stretch."
+    return _by_modality("overlap_at_half", "Segmentation at 0.5", caption, rows, metrics, metrics)
+
+
+def reasoning_by_modality(rows: Sequence[Row]) -> Table:
+    """PRScore and position accuracy in every modality."""
+    metrics = ("prscore", "position_accuracy")
+    caption = "PRScore and accuracy of the position named in the text against the true mask, per modality."
+    return _by_modality("reasoning_by_modality", "Reasoning by modality", caption, rows, metrics, metrics, footnotes.PRSCORE)
+
+
+def reasoning(rows: Sequence[Row]) -> Table:
+    """PRScore, its parts and the rule-based scores of the text, each a mean over modalities."""
+    columns = {Column("", METRICS[metric].title): [summarise(row, metric) for row in rows] for metric in REASONING}
+    caption = "PRScore, its three parts, and what the text says against the true mask; means over modalities."
+    directions = [METRICS[metric].higher_is_better for metric in REASONING]
+    return _table("reasoning", "Reasoning", caption, rows, columns, directions, footnotes.PRSCORE)
+
+
+def _by_modality(
+    name: str,
+    title: str,
+    caption: str,
+    rows: Sequence[Row],
+    metrics: Sequence[str],
+    mean_metrics: Sequence[str],
+    notes: tuple[str, ...] = (),
+) -> Table:
+    modalities = modalities_of([cell for row in rows for cell in row.cells])
+    keys = [(modality, metric) for modality in modalities for metric in metrics] + [(None, metric) for metric in mean_metrics]
+    columns = {
+        Column(SHORT_MODALITY.get(modality, modality) if modality else "mean", METRICS[metric].title): [
+            summarise(row, metric, modality) for row in rows
+        ]
+        for modality, metric in keys
+    }
+    return _table(name, title, caption, rows, columns, [METRICS[metric].higher_is_better for _, metric in keys], notes)
+
+
+def _table(
+    name: str,
+    title: str,
+    caption: str,
+    rows: Sequence[Row],
+    columns: Mapping[Column, Sequence[Score]],
+    directions: Sequence[bool | None],
+    notes: tuple[str, ...],
+) -> Table:
+    """The labels, the numbers, and n of the mean that comes first."""
+    first_mean = next(scores for column, scores in columns.items() if column.group in ("", "mean"))
+    frame = pd.DataFrame([labels_of(row) for row in rows], columns=list(LABELS), dtype=str)
+    best = set()
+    for (column, scores), direction in zip(columns.items(), directions, strict=True):
+        frame[column.name] = [_cell_text(row, column, score) for row, score in zip(rows, scores, strict=True)]
+        best |= {(row, column.name) for row in _best(rows, scores, direction)}
+    frame["n"] = [str(score.counts) for score in first_mean]
+    n_is_for = next(column.name for column in columns if column.group in ("", "mean"))
+    return Table(
+        name,
+        title,
+        caption,
+        frame,
+        LABELS,
+        tuple(columns),
+        frozenset(best),
+        (*footnotes.of_rows(rows, n_is_for), *notes),
+    )
+
+
+def labels_of(row: Row) -> list[str]:
+    """The truth labels of a row, in the order of LABELS; synthetic and random are loud."""
+    kind = str(row.data_kind).upper() if row.data_kind is not DataKind.REAL else str(row.data_kind)
+    return [row.method, *(row.label(name) for name in ("prompt_source", "weights", "text_source")), kind, row.protocol]
+
+
+def _cell_text(row: Row, column: Column, score: Score) -> str:
+    """A number with its spread over seeds and its lost samples; a status word where there is none; never blank."""
+    is_mean = column.group in ("", "mean")
+    if score.status:
+        return f"-{footnotes.DAGGER}" if is_mean and score.n_incomplete < score.n_cells else score.status
+    if not isfinite(score.value):
+        return "-"
+    spread = f" ±{score.spread:.3f}" if isfinite(score.spread) else ""
+    lost = f" [{score.counts.n_failed} failed]" if score.counts.n_failed else ""
+    return f"{score.value:.3f}{spread}{lost}"
+
+
+def _best(rows: Sequence[Row], scores: Sequence[Score], higher_is_better: bool | None) -> list[int]:
+    """The rows that share the best printed number of their ranking; a row without a rival is not best."""
+    if higher_is_better is None:
+        return []
+    best = []
+    for key in dict.fromkeys(row.ranked_with for row in rows if row.ranked_with):
+        rivals = {i: round(scores[i].value, 3) for i, row in enumerate(rows) if row.ranked_with == key and scores[i].is_whole}
+        if len(rivals) > 1:
+            top = max(rivals.values()) if higher_is_better else min(rivals.values())
+            best += [i for i, value in rivals.items() if value == top]
+    return best
+
+
+def main_long(rows: Sequence[Row]) -> Table:
+    """One line per method, data set, seed and metric, with every count; a cell without numbers keeps its lines."""
+    head = [*LABELS, "dataset", "modality", "seed", "metric"]
+    counted = ["mean", "n_manifest", "n_scored", "n_failed", "n_empty", "n_undefined"]
+    lines = []
+    for row in rows:
+        for cell in row.cells:
+            for metric in METRICS:
+                mean, counts = mean_with_counts(cell, metric)
+                numbers = [f"{mean:.4f}" if isfinite(mean) else "NaN", *(str(getattr(counts, name)) for name in counted[1:])]
+                place = [cell.dataset, cell.modality, str(cell.seed), metric]
+                lines.append([*labels_of(row), *place, *numbers, cell.status, footnotes.first_line(cell.error)])
+    frame = pd.DataFrame(lines, columns=[*head, *counted, "status", "error"], dtype=str)
+    caption = "One line per method, data set, seed and metric."
+    return Table("main_long", "All means", caption, frame, tuple(head), tuple(Column("", name) for name in counted), is_long=True)
+
+
+def t2c_ablation(rows: Sequence[Row]) -> Table | None:
+    """CG-Reasoner minus CG-Reasoner without Text2Centroid on the same samples; None unless both were run on one data kind."""
+    pairs = [
+        (ours, theirs)
+        for ours in rows
+        for theirs in rows
+        if (ours.method, theirs.method) == (WITH_T2C, WITHOUT_T2C)
+        and (ours.data_kind, ours.protocol) == (theirs.data_kind, theirs.protocol)
+    ]
+    if not pairs:
+        return None
+    lines = []
+    for ours, theirs in pairs:
+        for metric in ABLATED:
+            for modality in (*modalities_of(ours.cells), None):
+                sides = [[cell for cell in row.cells if modality in (None, cell.modality)] for row in (ours, theirs)]
+                scope = SHORT_MODALITY.get(modality, modality) if modality else "all"
+                label = [METRICS[metric].title, scope, labels_of(ours)[4]]
+                lines.append([*label, *_difference_text(paired_difference(*sides, metric))])
+    labels = ("metric", "modality", "data kind")
+    numbers = ("with T2C", "without T2C", "difference", "95% low", "95% high", "groups")
+    return Table(
+        "t2c_ablation",
+        "Text2Centroid ablation",
+        f"{WITH_T2C} minus {WITHOUT_T2C}: mean paired difference on the same samples.",
+        pd.DataFrame(lines, columns=[*labels, *numbers, "n", "remark"], dtype=str),
+        labels,
+        tuple(Column("", name) for name in numbers),
+        footnotes=(*footnotes.of_data([row for pair in pairs for row in pair]), *footnotes.ABLATION),
+    )
+
+
+def _difference_text(paired: PairedDifference) -> list[str]:
+    plain, signed = (paired.first, paired.second), (paired.difference, paired.low, paired.high)
+    return [
+        *(f"{value:.3f}" if isfinite(value) else "-" for value in plain),
+        *(f"{value:+.3f}" if isfinite(value) else "-" for value in signed),
+        str(paired.n_groups),
+        str(paired.counts) if paired.counts.n_manifest else "-",
+        paired.reason or "-",
+    ]

@@ -1,0 +1,62 @@
+"""From finished cells to the files people read. Every file is replaced whole, so a reader never meets half of one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from prsbench.harness.contract.records import CellResult
+from prsbench.harness.report.pictures import PicturesOf
+
+
+def write_report(cells: Sequence[CellResult], folder: Path, pictures: PicturesOf) -> list[Path]:
+    """Write tables/*.csv|md|tex, figures/*.png and report.html under `folder`; the same cells give the same bytes.
+
+    Files of an earlier report under tables/ and figures/ that no longer apply are removed. The order of `cells` decides
+    the order of methods. `pictures` supplies the images of the qualitative figure; None for a sample leaves it out.
+
+    Returns:
+        The files written, tables first, report.html last.
+    """
+    from prsbench.harness.report.figures import figures_of
+    from prsbench.harness.report.formats import to_csv, to_latex, to_markdown
+    from prsbench.harness.report.html import page
+    from prsbench.harness.report.tables import tables_of
+
+    tables, figures = tables_of(cells), figures_of(cells, pictures)
+    files: dict[str, bytes] = {}
+    for table in tables:
+        files[f"tables/{table.name}.csv"] = to_csv(table).encode()
+        if not table.is_long:
+            files[f"tables/{table.name}.md"] = to_markdown(table).encode()
+            files[f"tables/{table.name}.tex"] = to_latex(table).encode()
+    files |= {f"figures/{figure.name}.png": figure.png for figure in figures}
+    files["report.html"] = page(cells, tables, figures).encode()
+    written = [_write(folder / name, content) for name, content in files.items()]
+    for kind in ("tables", "figures"):
+        for stale in set((folder / kind).glob("*")) - set(written):
+            stale.unlink()
+    return written
+
+
+def summary_text(cells: Sequence[CellResult]) -> str:
+    """What is printed when a run ends: the tables for reading, about 150 columns wide, each footnote once."""
+    from prsbench.harness.report.formats import to_text
+    from prsbench.harness.report.tables import tables_of
+
+    texts, said = [], set()
+    for table in tables_of(cells):
+        if table.name in ("main", "reasoning", "t2c_ablation"):
+            texts.append(to_text(replace(table, footnotes=tuple(note for note in table.footnotes if note not in said))))
+            said.update(table.footnotes)
+    return "\n".join(texts)
+
+
+def _write(path: Path, content: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_bytes(content)
+    os.replace(temporary, path)
+    return path
