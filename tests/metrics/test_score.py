@@ -1,0 +1,190 @@
+import subprocess
+import sys
+from dataclasses import replace
+from math import hypot, isnan, nan
+
+import numpy as np
+import pytest
+from prsbench.harness.contract.errors import ContractError
+from prsbench.harness.contract.geometry import centroid
+from prsbench.harness.contract.position import official_position
+from prsbench.harness.contract.records import Record
+from prsbench.harness.contract.types import DataKind
+from prsbench.metrics.catalog import METRICS
+from prsbench.metrics.counts import count
+from prsbench.metrics.position import parse
+from prsbench.metrics.score import score
+
+PLACES = {"top left": (-0.5, -0.5), "top right": (0.5, -0.5), "bottom left": (-0.5, 0.5), "bottom right": (0.5, 0.5)}
+OVERLAP = ("dice@0.5", "iou@0.5", "mdice_pranet", "miou_pranet", "mdice_raw", "miou_raw")
+PRSCORE = ("s_sem", "s_spatial", "s_vis", "prscore", "direction_undefined")
+
+
+class QuadrantModels:
+    """An ideal judge of quadrant words, which remembers what it was asked."""
+
+    checksum = "ideal"
+
+    def __init__(self):
+        self.asked = []
+
+    def embed(self, sentences):
+        self.asked += sentences
+        return np.array([[len(sentence), 1.0] for sentence in sentences], np.float32)
+
+    def locate(self, sentences):
+        return np.array([PLACES.get(next(iter(parse(s).zones), ""), (0, 0)) for s in sentences], np.float32)
+
+
+def record(truth, predicted=None, answer="The lesion is top left.", reference="Found at the top left.", **changes):
+    predicted = truth if predicted is None else predicted
+    position, near = official_position(truth)
+    made = Record(
+        sample_id="s",
+        group="g",
+        modality="skin_rgb",
+        data_kind=DataKind.SYNTHETIC,
+        status="ok",
+        error="",
+        question="Where?",
+        reference_answer=reference,
+        answer=answer,
+        height=truth.shape[0],
+        width=truth.shape[1],
+        position=(position,),
+        near_centre=near,
+        position_of_centroid="",
+        truth_centroid=centroid(truth),
+        predicted_centroid=centroid(predicted),
+        counts=count(predicted.astype(np.float32), truth),
+        seconds=0.1,
+    )
+    return replace(made, **changes)
+
+
+def lesion(row=2, col=2):
+    truth = np.zeros((16, 16), bool)
+    truth[row : row + 4, col : col + 4] = True
+    return truth
+
+
+EMPTY = np.zeros((16, 16), bool)
+
+
+def score_one(*args, **kwargs):
+    return score([record(*args, **kwargs)], QuadrantModels())[0]
+
+
+def test_a_perfect_prediction_scores_one_everywhere_but_for_the_last_threshold():
+    scores = score_one(lesion())
+    ones = ("dice@0.5", "iou@0.5", "s_spatial", "s_vis", "position_accuracy")
+    assert {name: scores[name] for name in ones} == pytest.approx(dict.fromkeys(ones, 1.0))
+    assert scores["mdice_pranet"] == pytest.approx((255 + 2 * (1 / 16) / (17 / 16)) / 256)
+    assert (scores["centroid_error_of_text"], scores["direction_undefined"], scores["position_not_understood"]) == (0, 0, 0)
+    assert isnan(scores["absence_accuracy"])
+
+
+def test_a_record_has_exactly_the_metrics_of_the_catalog_in_their_order():
+    rows = [record(lesion()), record(EMPTY), record(lesion(), status="failed", counts=None)]
+    assert all(list(scores) == list(METRICS) for scores in score(rows, QuadrantModels()))
+
+
+def test_every_defined_value_lies_in_the_range_the_catalog_says():
+    rng = np.random.default_rng(1)
+    answers = ["", "The lesion is bottom right and near the center.", "No lesion is visible.", "Round."]
+    rows = [record(lesion(row, col), lesion(*rng.integers(0, 12, 2)), answers[(row + col) % 4])
+            for row in range(0, 12, 3) for col in range(0, 12, 3)]  # fmt: skip
+    for scores in score(rows, QuadrantModels()):
+        for name, value in scores.items():
+            low, high = METRICS[name].range
+            assert isnan(value) or low <= value <= high, name
+
+
+@pytest.mark.parametrize("status", ["failed", "excluded"])
+def test_a_record_without_counts_is_nan_throughout_and_leaves_the_others_alone(status):
+    broken = record(lesion(), status=status, error="out of memory", counts=None, answer="")
+    first, second = score([broken, record(lesion())], QuadrantModels())
+    assert all(isnan(value) for value in first.values())
+    assert second["dice@0.5"] == 1.0
+
+
+def test_an_empty_truth_leaves_overlap_prscore_and_position_undefined_but_asks_for_absence():
+    scores = score_one(EMPTY, lesion(), answer="No lesion is visible.", reference="Nothing was found.")
+    undefined = (*OVERLAP, *PRSCORE, "position_accuracy", "distance_word_accuracy", "centroid_error_of_text")
+    assert all(isnan(scores[name]) for name in undefined)
+    assert (scores["absence_accuracy"], scores["position_not_understood"]) == (1.0, 0.0)
+
+
+def test_an_empty_prediction_scores_zero_on_the_mask_and_keeps_its_text_scores():
+    scores = score_one(lesion(), EMPTY)
+    assert (scores["dice@0.5"], scores["s_vis"]) == (0.0, 0.0)
+    assert scores["s_spatial"] == pytest.approx(1)
+    assert scores["position_accuracy"] == 1.0
+
+
+@pytest.mark.parametrize("answer", ["", " \n"])
+def test_a_missing_answer_scores_zero_and_has_no_centroid(answer):
+    scores = score_one(lesion(), answer=answer)
+    assert [scores[name] for name in ("s_sem", "s_spatial", "s_vis", "prscore", "position_accuracy")] == [0.0] * 5
+    assert isnan(scores["centroid_error_of_text"])
+    assert scores["position_not_understood"] == 1.0
+
+
+def test_a_missing_reference_leaves_prscore_undefined_and_the_rest_scored():
+    scores = score_one(lesion(), reference="")
+    assert all(isnan(scores[name]) for name in PRSCORE)
+    assert scores["position_accuracy"] == 1.0
+
+
+def test_the_text_error_is_the_distance_to_the_true_centroid_not_the_predicted_one():
+    scores = score_one(lesion(2, 10), lesion(), answer="top left")
+    assert scores["centroid_error_of_text"] == pytest.approx(hypot(0.5 + 0.5, 0))
+
+
+def test_each_distinct_sentence_is_asked_for_once():
+    models = QuadrantModels()
+    score([record(lesion()), record(lesion()), record(lesion(), answer="top right"), record(EMPTY, answer="")], models)
+    assert sorted(models.asked) == ["Found at the top left.", "The lesion is top left.", "top right"]
+
+
+def test_no_records_and_no_sentences_are_no_trouble():
+    models = QuadrantModels()
+    assert score([], models) == []
+    assert score([record(lesion(), answer="", reference="")], models)[0]["dice@0.5"] == 1.0
+    assert models.asked == []
+
+
+@pytest.mark.parametrize(
+    ("embeddings", "points"),
+    [(np.zeros(2), np.zeros((2, 2))), (np.zeros((2, 3)), np.zeros((2, 3))), (np.zeros((2, 3)), np.full((2, 2), nan)),
+     (np.full((2, 3), nan), np.zeros((2, 2))), (np.zeros((2, 3)), np.full((2, 2), 1.5))],
+)  # fmt: skip
+def test_text_models_that_break_their_contract_are_refused(embeddings, points):
+    class Broken:
+        checksum = ""
+
+        def embed(self, sentences):
+            return embeddings
+
+        def locate(self, sentences):
+            return points
+
+    with pytest.raises(ContractError, match="Text models"):
+        score([record(lesion())], Broken())
+
+
+def test_an_ok_record_without_counts_names_its_sample():
+    with pytest.raises(ContractError, match="'s'"):
+        score_one(lesion(), counts=None)
+
+
+def test_scores_survive_the_journey_through_json():
+    here = record(lesion(), lesion(3, 3))
+    (there,), (expected,) = (score([r], QuadrantModels()) for r in (Record.from_json(here.to_json()), here))
+    assert there == pytest.approx(expected, nan_ok=True)
+
+
+def test_the_catalog_loads_no_numpy_and_scoring_loads_no_torch():
+    code = "import sys; import prsbench.metrics.{}; sys.exit('{}' in sys.modules)"
+    for module, absent in (("catalog", "numpy"), ("score", "torch")):
+        subprocess.run([sys.executable, "-c", code.format(module, absent)], check=True)
