@@ -106,6 +106,8 @@ class FolderDataset:
         for mask_path, image_path in {row.mask: row.image for row in self.rows if row.image}.items():
             try:
                 check_same_size(image_path, read_image(image_path), mask_path, read_mask(mask_path))
+                if self._digest(image_path) == self._digest(mask_path):
+                    raise DataError(f"{image_path}: expected an image, got a copy of its mask. Restore the image.")
             except DataError as error:
                 problems.append(str(error))
         refuse(f"Data set '{self.name}' in {self.base}", problems)

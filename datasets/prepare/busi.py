@@ -20,8 +20,11 @@ CLASSES = ("benign", "malignant", "normal")
 def find(root: Path) -> Iterator[Item]:
     """Every scan that has an image or a mask."""
     expected = "Dataset_BUSI_with_GT/{benign,malignant,normal}/<name> (n)_mask.png"
-    folder = find_folder(root, expected, lambda f: any(list((f / name).glob("*_mask.png")) for name in CLASSES))
-    files = [path for name in CLASSES for path in sorted((folder / name).glob("*.png"))]
-    for image in dict.fromkeys(path.with_name(f"{path.stem.partition('_mask')[0]}.png") for path in files):
-        masks = [path for path in files if path.parent == image.parent and path.stem.startswith(f"{image.stem}_mask")]
+    folder = find_folder(root, expected, lambda f: any(any((f / name).glob("*_mask.png")) for name in CLASSES))
+    masks_of: dict[Path, list[Path]] = {}
+    for path in sorted(path for name in CLASSES for path in (folder / name).glob("*.png")):
+        stem, is_mask, _ = path.stem.partition("_mask")
+        masks = masks_of.setdefault(path.with_name(f"{stem}.png"), [])
+        masks += [path] if is_mask else []
+    for image, masks in masks_of.items():
         yield paired(image.stem, image.stem, image, masks)

