@@ -1,6 +1,7 @@
 """Where an answer says the lesion is, read by rule, and whether that is where the true mask is. No learned model takes part.
 
-The parser prefers "not understood" to a guess: negated places, half images and clashing words give no zone.
+The parser prefers "not understood" to a guess: negated places, half images and clashing words give no zone. Several zones are
+all kept ("or" reads like "and"), so naming more than the true ones is wrong.
 "left" and "right" are sides of the picture, as in the official labels, never of the patient.
 """
 

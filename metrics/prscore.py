@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from prsbench.harness.contract.errors import unknown_name
 from prsbench.harness.contract.geometry import MAX_DISTANCE
 
 Values = NDArray[np.float64]  # (N,)
@@ -76,6 +77,8 @@ def place_consistency(first: Points, second: Points, combination: Combination) -
     undefined = radius < CENTRE_RADIUS
     direction = np.where(undefined, distance, normalised_cosine(first, second))
     by_name = {"both": (direction + distance) / 2, "direction": direction, "distance": distance}
+    if combination not in by_name:
+        raise unknown_name("combination of direction and distance", combination, by_name)
     return by_name[combination], undefined
 
 

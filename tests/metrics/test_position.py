@@ -1,11 +1,13 @@
 from math import isnan
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prsbench.datasets.questions import render_answer, target_of
 from prsbench.harness.contract.position import ZONES, position_phrase
 from prsbench.harness.contract.records import Record
-from prsbench.harness.contract.types import DataKind
+from prsbench.harness.contract.types import MODALITIES, DataKind
 from prsbench.metrics.position import absence_correct, distance_word_correct, parse, position_correct
 
 TL, TR, BL, BR, C = ({zone} for zone in ZONES)
@@ -153,6 +155,17 @@ def test_every_official_phrase_is_read_back(zones, near):
     parsed = parse(f"The lesion is located in the {position_phrase(tuple(zones), near)}.")
     assert parsed.zones == set(zones)
     assert parsed.near is (near if len(zones) == 1 else None)
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_every_reference_answer_of_the_data_sets_is_read_back(modality, split):
+    rng, target = np.random.default_rng(0), target_of(modality)
+    for position in [("top left",), ("center",), ("bottom right center",), ("top left center", "top right"), ("no mask",)]:
+        for answer in {render_answer(target, position, True, split, rng) for _ in range(150)}:
+            parsed = parse(answer)
+            assert parsed.zones == {phrase.removesuffix(" center") for phrase in position} - {"no mask"}, answer
+            assert parsed.nothing == (position == ("no mask",)), answer
 
 
 @given(st.text(max_size=200))

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from prsbench.harness.contract.errors import ConfigError
 from prsbench.metrics.prscore import normalised_cosine, place_consistency, prscore
 
 SAME, OTHER = [1.0, 0.0], [0.6, 0.8]  # cosine 0.6, so S_sem 0.8
@@ -43,6 +44,11 @@ def test_combinations_differ_where_the_way_is_right_and_the_distance_is_not(comb
     quarter = 0.25 * 2 * 2**0.5
     scores = score_one(SAME, SAME, [0.1, 0], [0.1 + quarter, 0], [0.1 + quarter, 0], combination=combination)
     assert (scores["s_spatial"], scores["s_vis"]) == pytest.approx((expected, expected))
+
+
+def test_an_unknown_combination_names_the_nearest_one():
+    with pytest.raises(ConfigError, match="Did you mean 'distance'"):
+        score_one(SAME, SAME, [0.5, 0.5], [0.5, 0.5], [0.5, 0.5], combination="distances")
 
 
 @pytest.mark.parametrize("combination", ["both", "direction", "distance"])
