@@ -1,0 +1,184 @@
+"""The grid file: what to compare, on what, how often. Everything is checked before anything heavy loads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+import yaml
+from prsbench.datasets.prepare.phantoms import PhantomsConfig
+from prsbench.harness.contract.errors import ConfigError, unknown_name
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Phantoms(PhantomsConfig):
+    """Synthetic images, drawn into the run folder."""
+
+    source: Literal["phantoms"] = "phantoms"
+
+    def drawing(self) -> PhantomsConfig:
+        return PhantomsConfig.model_validate(self.model_dump(exclude={"source"}))
+
+
+class PrsMedFolder(_Strict):
+    """A folder in the official PRS-Med/MMRS layout; root may come from the command line's `--data`."""
+
+    source: Literal["prs_med"] = "prs_med"
+    root: Path | None = None
+
+
+class MethodChoice(_Strict):
+    """One method of the grid; overrides are laid over its catalog entry's defaults."""
+
+    name: str
+    overrides: Mapping[str, Any] = {}
+
+
+class Execution(_Strict):
+    """How the work is spread; none of it enters a cell's identity, all of it is recorded."""
+
+    workers: PositiveInt | Literal["auto"] = "auto"  # auto: cores / threads_per_worker
+    threads_per_worker: PositiveInt = 1  # more than one spins at barriers beside a busy neighbour
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+class GridConfig(_Strict):
+    """One comparison: every method on every data set with every seed."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")  # becomes a folder
+    data: tuple[Annotated[Phantoms | PrsMedFolder, Field(discriminator="source")], ...] = Field(min_length=1)
+    methods: tuple[MethodChoice, ...] = Field(min_length=1)
+    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    split: Literal["test", "val"] = "test"
+    execution: Execution = Execution()
+
+    @field_validator("methods", mode="before")
+    @classmethod
+    def _short_forms(cls, methods: Any) -> Any:
+        """`name` and `name: {key: value}` as they are written in YAML."""
+        return [_method_choice(item) for item in methods] if isinstance(methods, list | tuple) else methods
+
+    @field_validator("methods", "seeds")
+    @classmethod
+    def _no_repeats(cls, items: tuple[Any, ...]) -> tuple[Any, ...]:
+        names = [getattr(item, "name", item) for item in items]
+        twice = sorted({str(name) for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"listed twice: {', '.join(twice)}; rows could not be told apart")
+        return items
+
+
+def _method_choice(item: Any) -> Any:
+    if isinstance(item, str):
+        return {"name": item}
+    if isinstance(item, dict) and len(item) == 1:
+        ((name, overrides),) = item.items()
+        if isinstance(overrides, dict | None):
+            return {"name": name, "overrides": overrides or {}}
+    return item
+
+
+def packaged_grids() -> dict[str, str]:
+    """The grids that come with the package: name to the first line of the comment that opens the file."""
+    files = (f for f in resources.files("prsbench.harness.grids").iterdir() if f.name.endswith(".yaml"))
+    texts = {file.name.removesuffix(".yaml"): file.read_text() for file in files}
+    return {name: texts[name].partition("\n")[0].removeprefix("#").strip() for name in sorted(texts)}
+
+
+def load_grid(name_or_path: str, changes: Iterable[str] = (), data_root: Path | None = None) -> GridConfig:
+    """Read and check a grid.
+
+    Args:
+        name_or_path: the name of a packaged grid, or the path of a YAML file.
+        changes: `a.b=value` each, the value in YAML; list items are counted from 0, as in `data.0.train=20`.
+        data_root: the folder for every `prs_med` source that names none.
+
+    Raises:
+        ConfigError: which key, in which file and line, and the nearest known key.
+    """
+    where, text = _read(name_or_path)
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{where} is not YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{where}: expected a mapping with name, data and methods, got {type(content).__name__}.")
+    for change in changes:
+        _apply(content, change)
+    for source in content["data"] if isinstance(content.get("data"), list) else ():
+        if isinstance(source, dict) and source.get("source") == "prs_med" and data_root is not None:
+            source.setdefault("root", str(data_root))
+    return validated(GridConfig, content, where, text)
+
+
+def validated(model: type[Model], content: Any, where: str, text: str = "") -> Model:
+    """The content as this model, or one ConfigError that says every problem."""
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_problem(model, item, where, text) for item in error.errors())) from None
+
+
+def _read(name_or_path: str) -> tuple[str, str]:
+    path = Path(name_or_path)
+    if path.suffix in (".yaml", ".yml") or path.is_file():
+        try:
+            return str(path), path.read_text()
+        except OSError as error:
+            raise ConfigError(f"{path}: the grid file cannot be read ({error.strerror}).") from None
+    if name_or_path not in packaged_grids():
+        raise unknown_name("grid", name_or_path, packaged_grids())
+    return f"grid '{name_or_path}'", (resources.files("prsbench.harness.grids") / f"{name_or_path}.yaml").read_text()
+
+
+def _apply(content: dict[str, Any], change: str) -> None:
+    path, equals, value = change.partition("=")
+    if not equals:
+        raise ConfigError(f"--set {change}: expected a.b=value, got no '='.")
+    *parents, last = [int(part) if part.isdigit() else part for part in path.split(".")]
+    place: Any = content
+    try:
+        for part in parents:
+            place = place.setdefault(part, {}) if isinstance(place, dict) else place[part]
+        place[last] = yaml.safe_load(value)
+    except (IndexError, TypeError, AttributeError, yaml.YAMLError):
+        raise ConfigError(f"--set {change}: the grid has no place '{path}'. List items are counted from 0.") from None
+
+
+def _problem(model: type[BaseModel], item: Any, where: str, text: str) -> str:
+    *place, last = item["loc"] or ("",)
+    written = re.compile(rf"[\s-]*{re.escape(str(last))}\s*:")
+    line = next((f" line {number}" for number, row in enumerate(text.splitlines(), 1) if written.match(row)), "")
+    name = ".".join(map(str, (*place, last)))
+    if item["type"] != "extra_forbidden":
+        return f"{where}{line}: {name}: {item['msg']}, got {item['input']!r}."
+    known = _fields_at(model, place)
+    near = get_close_matches(str(last), known, n=1, cutoff=0.6)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    return f"{where}{line}: unknown key '{name}'.{hint} Known: {', '.join(sorted(known))}"
+
+
+def _fields_at(model: type[BaseModel], place: list[Any]) -> list[str]:
+    """The keys a model knows at this place; steps that are list positions or union tags narrow nothing."""
+    models = [model]
+    for step in place:
+        inner = [m for known in models if step in known.model_fields for m in _models_in(known.model_fields[step].annotation)]
+        tagged = [known for known in models if "source" in known.model_fields and known.model_fields["source"].default == step]
+        models = inner or tagged or models
+    return [field for known in models for field in known.model_fields]
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _models_in(argument)]

@@ -1,0 +1,209 @@
+"""One cell: predict batch by batch, keep each sample's record, seal. This module decides numbers, so its bytes are in every key.
+
+A batch is always the same group of samples, whenever it runs, and is seeded by its first sample: a cell that was killed and
+resumed equals one that was not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from prsbench.datasets.prs_med import FolderDataset
+from prsbench.harness.contract.catalog import resolve
+from prsbench.harness.contract.errors import ContractError, MissingPrerequisite, PrsbenchError, RunFolderError
+from prsbench.harness.contract.geometry import centroid, jittered_box, tight_box
+from prsbench.harness.contract.records import Record
+from prsbench.harness.contract.types import Box, Method, Prediction, PromptSource, Query, ReferenceRow, Sample, check_prediction
+from prsbench.harness.engine import cell_folder
+from prsbench.harness.engine.grid import CellNode
+from prsbench.harness.engine.journal import RECORDS, append_batch, open_for_resume
+from prsbench.harness.engine.keys import seed_from
+from prsbench.harness.engine.ledger import PROGRESS, digest_of, node_lock
+from prsbench.harness.engine.process import Setting, Ticks, seed_everything
+from prsbench.harness.engine.provenance import provenance_of_process
+from prsbench.harness.engine.training import WEIGHTS
+from prsbench.metrics.counts import count
+
+BOXES = (PromptSource.ORACLE_BOX, PromptSource.JITTERED_BOX)
+NO_BOX = "no box: the truth is empty"
+
+
+@dataclass(frozen=True, slots=True)
+class NoPrediction:
+    """Why a sample has none. status as in Record."""
+
+    status: str
+    reason: str
+
+
+def evaluate(cell: CellNode, setting: Setting, dataset: FolderDataset) -> Iterator[None]:
+    """Evaluate a cell, pausing after each batch so that cells which share image features can take turns.
+
+    Raises:
+        MissingPrerequisite: the method cannot be loaded here.
+        PrsbenchError: every sample failed; nothing is kept, so that the next run tries again.
+    """
+    folder = setting.run.cell(cell.folder)
+    with node_lock(folder):
+        weights = digest_of(setting.training_folder(cell.training)) if cell.training else None
+        if cell_folder.is_sealed(folder, weights):
+            return
+        method = _load(cell, setting)
+        cell_folder.begin(folder, cell, method.labels, weights, provenance_of_process(setting))
+        samples = dataset.samples(cell.split)
+        records = _resume(cell, setting, dataset)
+        ticks = Ticks(folder / PROGRESS)
+        for batch_records in _remaining(method, cell, samples, len(records), setting):
+            append_batch(folder / RECORDS, batch_records)
+            records += batch_records
+            ticks(len(records), len(samples), "samples")
+            yield
+        _refuse_total_failure(cell, setting, records)
+        cell_folder.seal(folder, records, weights)
+
+
+def query_of(sample: Sample, cell: CellNode) -> Query | NoPrediction:
+    """What the method sees of a sample: never the truth, and a box only if its row is labelled so."""
+    source, box = PromptSource(cell.config["prompt_source"]), None
+    if source in BOXES:
+        box = tight_box(sample.truth.mask)
+        if box is None:
+            return NoPrediction("excluded", NO_BOX)
+        if source == PromptSource.JITTERED_BOX:
+            box = _jittered(box, sample, cell)
+    query = sample.query
+    return Query(query.sample_id, query.image, query.question, query.modality, box)
+
+
+def _jittered(box: Box, sample: Sample, cell: CellNode) -> Box:
+    rng = np.random.default_rng(seed_from("box", cell.seed, sample.sample_id))
+    return jittered_box(box, sample.truth.mask.shape, cell.config["box_jitter_fraction"], rng)
+
+
+def _load(cell: CellNode, setting: Setting) -> Method | ReferenceRow:
+    """The method with its weights; one without a training loads from an empty folder."""
+    method = resolve(cell.factory)(resolve(cell.config_type).model_validate(cell.config))
+    if cell.training:
+        method.load(setting.training_folder(cell.training) / WEIGHTS, setting.device)
+    else:
+        with TemporaryDirectory() as nothing_saved:
+            method.load(Path(nothing_saved), setting.device)
+    source = PromptSource(cell.config["prompt_source"])
+    if source in BOXES and method.labels.prompt_source != source:
+        said = method.labels.prompt_source
+        raise ContractError(f"{cell.method}: its prompt is the {source}, but its labels say '{said}'. Correct `labels`.")
+    return method
+
+
+def _resume(cell: CellNode, setting: Setting, dataset: FolderDataset) -> list[Record]:
+    path = setting.run.cell(cell.folder) / RECORDS
+    records = open_for_resume(path, cell.config["batch_size"], cell.n_manifest)
+    expected = [row.sample_id for row in dataset.manifest(cell.split)]
+    if [record.sample_id for record in records] != expected[: len(records)]:
+        raise RunFolderError(f"{path}: its samples are not those of the data set. Delete its folder; the cell is computed again.")
+    return records
+
+
+def _remaining(method: Any, cell: CellNode, samples: Sequence[Sample], done: int, setting: Setting) -> Iterator[list[Record]]:
+    """The records of each batch that is still to do; a sample's map is on the disk before its record is."""
+    if done == len(samples):
+        return
+    size = cell.config["batch_size"]
+    if isinstance(method, ReferenceRow):
+        seed_everything(seed_from(cell.seed, "all samples"))
+        given = method.predict_from_truth(samples)
+        if len(given) != len(samples):
+            raise ContractError(f"{cell.method}: expected {len(samples)} predictions, got {len(given)}.")
+    for start in range(done, len(samples), size):
+        batch = list(samples[start : start + size])
+        if isinstance(method, ReferenceRow):
+            outputs = given[start : start + size]
+        else:
+            outputs = _predict(method, [query_of(sample, cell) for sample in batch], seed_from(cell.seed, batch[0].sample_id))
+        records = []
+        for index, (sample, output) in enumerate(zip(batch, outputs, strict=True), start):
+            record, probability = _record(sample, output)
+            if probability is not None:
+                cell_folder.write_map(setting.run.cell(cell.folder), index, probability)
+            records.append(record)
+        yield records
+
+
+def _predict(method: Method, queries: Sequence[Query | NoPrediction], seed: int) -> list[Prediction | NoPrediction]:
+    """One output a query, in order. If the batch breaks, each of its queries is tried alone to find the one that breaks it."""
+    asked = [query for query in queries if isinstance(query, Query)]
+    outputs: list[Prediction | NoPrediction] = []
+    try:
+        outputs = [*_ask(method, asked, seed)] if asked else []
+    except MissingPrerequisite:
+        raise
+    except Exception:
+        outputs = [_ask_alone(method, query, seed) for query in asked]
+    answers = iter(outputs)
+    return [next(answers) if isinstance(query, Query) else query for query in queries]
+
+
+def _ask(method: Method, queries: Sequence[Query], seed: int) -> list[Prediction]:
+    seed_everything(seed)
+    predictions = method.predict(queries)
+    if len(predictions) != len(queries):
+        raise ContractError(f"predict must return one prediction a query: expected {len(queries)}, got {len(predictions)}.")
+    return predictions
+
+
+def _ask_alone(method: Method, query: Query, seed: int) -> Prediction | NoPrediction:
+    try:
+        return _ask(method, [query], seed)[0]
+    except Exception as error:
+        return NoPrediction("failed", _reason(error))
+
+
+def _record(sample: Sample, output: Prediction | NoPrediction) -> tuple[Record, NDArray[np.float32] | None]:
+    """The record, and the map if there is one to keep."""
+    if not isinstance(output, Prediction | NoPrediction):
+        output = NoPrediction("failed", f"expected a Prediction, got {type(output).__name__}. Correct the method's adapter.")
+    if isinstance(output, Prediction):
+        try:
+            check_prediction(sample.query, output)
+        except ContractError as error:
+            output = NoPrediction("failed", _reason(error))
+    query, truth = sample.query, sample.truth
+    is_ok = isinstance(output, Prediction)
+    record = Record(
+        sample_id=sample.sample_id,
+        group=sample.group,
+        modality=query.modality,
+        data_kind=sample.data_kind,
+        status="ok" if is_ok else output.status,
+        error="" if is_ok else output.reason,
+        question=query.question,
+        reference_answer=truth.answer,
+        answer=output.answer if is_ok else "",
+        height=query.image.shape[0],
+        width=query.image.shape[1],
+        position=truth.position,
+        near_centre=truth.near_centre,
+        position_of_centroid=truth.position_of_centroid,
+        truth_centroid=centroid(truth.mask),
+        predicted_centroid=centroid(output.probability >= 0.5) if is_ok else None,
+        counts=count(output.probability, truth.mask) if is_ok else None,
+        seconds=float(output.seconds) if is_ok else 0.0,
+    )
+    return record, output.probability if is_ok else None
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, PrsbenchError) else f"{type(error).__name__}: {error}"
+
+
+def _refuse_total_failure(cell: CellNode, setting: Setting, records: Sequence[Record]) -> None:
+    failed = [record for record in records if record.status == "failed"]
+    if failed and not any(record.status == "ok" for record in records):
+        cell_folder.discard(setting.run.cell(cell.folder))
+        raise PrsbenchError(f"every sample failed, the first with: {failed[0].error}")

@@ -1,0 +1,59 @@
+"""What a node is, as a hash: the same content gives the same key on any machine and any path; one byte more gives another."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from prsbench.harness.contract.errors import ConfigError
+
+FOLDER_DIGITS = 12  # hex digits of a key that stand in a folder's name
+
+
+def canonical_json(value: Any) -> str:
+    """The one spelling of a JSON value: sorted keys, no spaces. NaN has no JSON and is refused."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def key_of(content: Mapping[str, Any]) -> str:
+    """sha256 of a JSON-able description, in hex."""
+    return hashlib.sha256(canonical_json(content).encode()).hexdigest()
+
+
+def seed_from(*parts: object) -> int:
+    """A 32-bit seed that depends on every part and on nothing else (Python's own `hash` differs between processes)."""
+    return int(hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()[:8], 16)
+
+
+def file_hash(path: Path) -> str:
+    """sha256 of a file's bytes, in hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def code_hash(sources: Iterable[str]) -> str:
+    """Hash of the code of modules and packages named with dots, read without importing them.
+
+    Order and repeats do not matter. A package counts every file in it but compiled ones.
+    """
+    return key_of({name: _module_hashes(name) for name in set(sources)})
+
+
+@cache
+def _module_hashes(name: str) -> dict[str, str]:
+    spec = find_spec(name)
+    if spec is None:
+        raise ConfigError(f"No module is called '{name}', but an entry's sources name it. Correct `sources` in its catalog.")
+    if spec.submodule_search_locations is None:
+        return {"": file_hash(Path(str(spec.origin)))}
+    folder = next(Path(place) for place in spec.submodule_search_locations if Path(place).is_dir())
+    return {path.relative_to(folder).as_posix(): file_hash(path) for path in _code_files(folder)}
+
+
+def _code_files(folder: Path) -> Iterator[Path]:
+    return (p for p in sorted(folder.rglob("*")) if p.is_file() and "__pycache__" not in p.parts and p.suffix != ".pyc")

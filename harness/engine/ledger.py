@@ -1,0 +1,145 @@
+"""The run folder: names, atomic writes, seals and locks. A reader sees a finished file or none, at any instant."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from prsbench.harness.contract.errors import RunFolderError
+from prsbench.harness.engine.keys import file_hash, key_of
+
+SEAL = "sealed.json"
+PROGRESS = "progress.json"  # of a node at work; a hint for the eye, nothing depends on it
+ERROR = "error.json"  # the failed attempts of a node
+LOG = "log.txt"
+
+
+def write_atomically(path: Path, data: bytes, durable: bool = True) -> None:
+    """Write beside the target, flush to the disk, rename over it. A kill leaves the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    with beside.open("wb") as stream:
+        stream.write(data)
+        if durable:
+            stream.flush()
+            os.fsync(stream.fileno())
+    os.replace(beside, path)
+    if durable:
+        sync_folder(path.parent)
+
+
+def write_json(path: Path, content: Any, durable: bool = True) -> None:
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    write_atomically(path, f"{text}\n".encode(), durable)
+
+
+def read_json(path: Path) -> Any:
+    """The content, or None if there is no such file. Files written here are never half there, so bad JSON is damage."""
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise RunFolderError(f"{path} is damaged ({error}). Delete the folder it lies in; it is computed again.") from None
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the folder's own entries durable (new names, renames)."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def seal_folder(partial: Path, final: Path, facts: Mapping[str, Any]) -> None:
+    """Give a finished folder its name and write the seal that holds the hash of each of its files beside it."""
+    files = {path.relative_to(partial).as_posix(): path for path in sorted(partial.rglob("*")) if path.is_file()}
+    for path in files.values():
+        with path.open("rb") as stream:
+            os.fsync(stream.fileno())
+    hashes = {name: file_hash(path) for name, path in files.items()}
+    if final.exists():  # an earlier attempt that was killed between rename and seal
+        shutil.rmtree(final)
+    os.replace(partial, final)
+    sync_folder(final.parent)
+    write_json(final.parent / SEAL, {**facts, "files": hashes, "digest": key_of(hashes)})
+
+
+def digest_of(folder: Path) -> str | None:
+    """The digest in a folder's seal, or None if it is not sealed."""
+    seal = read_json(folder / SEAL)
+    return seal["digest"] if seal else None
+
+
+@contextmanager
+def node_lock(folder: Path) -> Iterator[None]:
+    """Wait for and hold a node's folder: a worker that outlives its killed driver never writes beside its successor."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+class RunFolder:
+    """The places of one run.
+
+    run.json says what the run is; data/ holds drawn data; trainings/, cells/ hold one folder a node, named by its key.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    @property
+    def description(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def data(self) -> Path:
+        return self.path / "data"
+
+    def training(self, name: str) -> Path:
+        return self.path / "trainings" / name
+
+    def cell(self, name: str) -> Path:
+        return self.path / "cells" / name
+
+    @contextmanager
+    def driver_lock(self) -> Iterator[None]:
+        """Be the only driver of this run; the lock ends with the process, however it ends."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            stream = (self.path / ".driver.lock").open("a+")
+        except OSError as error:
+            raise RunFolderError(f"{self.path}: cannot write here ({error.strerror}). Choose another place with --out.") from None
+        with stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                stream.seek(0)
+                raise RunFolderError(
+                    f"{self.path}: another driver (process {stream.read().strip() or 'unknown'}) works in this run folder. "
+                    "Wait for it, or choose another place with --out."
+                ) from None
+            stream.truncate(0)
+            stream.write(str(os.getpid()))
+            stream.flush()
+            yield
+
+
+def record_failure(folder: Path, kind: str, error: str, trace: str, when: str) -> None:
+    """Add an attempt to a node's error.json."""
+    attempts = (read_json(folder / ERROR) or {"attempts": []})["attempts"]
+    write_json(folder / ERROR, {"attempts": [*attempts, {"kind": kind, "error": error, "trace": trace, "time": when}]})
+
+
+def last_failure(folder: Path) -> dict[str, str] | None:
+    """The newest attempt in a node's error.json, or None."""
+    failures = read_json(folder / ERROR)
+    return failures["attempts"][-1] if failures else None

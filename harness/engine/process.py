@@ -1,0 +1,84 @@
+"""What holds for a whole working process: threads, seeds, device, and the small signs of life it leaves."""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from prsbench.harness.engine.ledger import RunFolder, write_json
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What every job of a run shares; small, and the same for every worker.
+
+    trainings maps a key to its folder's name. text_models is the key of the training that judges text, loader the
+    "module:function" that loads it, scoring the hash of the metrics' code.
+    """
+
+    folder: Path
+    roots: tuple[Path, ...]
+    trainings: Mapping[str, str]
+    text_models: str
+    loader: str
+    scoring: str
+    device: str
+    threads: int
+
+    @property
+    def run(self) -> RunFolder:
+        return RunFolder(self.folder)
+
+    def training_folder(self, key: str) -> Path:
+        return self.run.training(self.trainings[key])
+
+
+class Ticks:
+    """Progress of a node at work, kept in its progress.json at most once a second. Call it as often as you like."""
+
+    def __init__(self, path: Path):
+        self._path, self._last = path, 0.0
+
+    def __call__(self, done: int, total: int, message: str) -> None:
+        now = time.monotonic()
+        if now - self._last >= 1 or done == total:
+            self._last = now
+            write_json(self._path, {"done": done, "total": total, "message": message}, durable=False)
+
+
+def prepare_process(threads: int) -> None:
+    """Fix threads and keep every library offline. The thread variables count only if torch is not loaded yet."""
+    os.environ |= {
+        "OMP_NUM_THREADS": str(threads),
+        "MKL_NUM_THREADS": str(threads),
+        "OPENBLAS_NUM_THREADS": str(threads),
+        "OMP_WAIT_POLICY": "PASSIVE",  # spinning at barriers beside a busy neighbour costs 20 times the work
+        "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "MPLBACKEND": "Agg",
+    }
+    if "torch" in sys.modules:  # a reused worker, whose number of threads the pool may have changed
+        sys.modules["torch"].set_num_threads(threads)
+
+
+def resolve_device(device: str) -> str:
+    """`auto` as cpu or cuda, by what this process sees."""
+    if device != "auto":
+        return device
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the global generators, for code that draws from them. torch's too, once a method has loaded it."""
+    random.seed(seed)
+    np.random.seed(seed)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(seed)

@@ -1,0 +1,92 @@
+"""What a run says while it works: a line per finished job, and every few seconds what is going on and how long it may take."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
+
+from prsbench.harness.contract.errors import RunFolderError
+from prsbench.harness.engine.jobs import Job, Outcome
+from prsbench.harness.engine.ledger import PROGRESS, read_json
+from prsbench.harness.engine.process import Setting
+
+EVERY_SECONDS = 10.0
+
+
+class Progress:
+    """Keeps count of the jobs of one run and speaks through `say`, from a thread of its own while jobs are at work."""
+
+    def __init__(self, jobs: Sequence[Job], setting: Setting, workers: int, say: Callable[[str], None]):
+        self._jobs, self._setting, self._workers, self._say = jobs, setting, workers, say
+        self._began = time.monotonic()
+        self._started: dict[Job, float] = {}  # jobs at work
+        self._took: dict[Job, float] = {}  # jobs that have ended
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._speak, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def started(self, job: Job) -> None:
+        self._started[job] = time.monotonic()
+
+    def finished(self, job: Job, outcomes: Mapping[str, Outcome]) -> None:
+        now = time.monotonic()
+        self._took[job] = now - self._started.pop(job, now)
+        bad = [outcome for outcome in outcomes.values() if outcome.status != "done"]
+        verdict = f"{bad[0].status.upper()}: {bad[0].error.splitlines()[0]}" if bad else "done"
+        self._say(f"[{len(self._took)}/{len(self._jobs)}] {job.title}: {verdict} ({_clock(self._took[job])})")
+
+    def _speak(self) -> None:
+        while not self._over.wait(EVERY_SECONDS):
+            running = [f"{job.title}{self._step(job)}" for job in list(self._started)]
+            spent, left = _clock(time.monotonic() - self._began), self._remaining()
+            left_text = f"about {_clock(left)} left" if left is not None else "time left not known yet"
+            done = f"{len(self._took)}/{len(self._jobs)} done"
+            self._say(f"    {done}, {spent} so far, {left_text}; now: {'; '.join(running) or 'nothing'}")
+
+    def _step(self, job: Job) -> str:
+        state = self._state(job)
+        return f" ({state['done']}/{state['total']} {state['message']})" if state else ""
+
+    def _state(self, job: Job) -> dict[str, Any] | None:
+        """progress.json of the job's node that moved last, or None."""
+        run = self._setting.run
+        folders = [run.training(job.training.folder)] if job.training else [run.cell(cell.folder) for cell in job.cells]
+        try:
+            states = [state for state in (read_json(folder / PROGRESS) for folder in folders) if state]
+        except RunFolderError:
+            return None
+        return min(states, key=lambda state: state["done"] / state["total"], default=None)
+
+    def _remaining(self) -> float | None:
+        """Seconds, from the mean time of jobs of each kind and how far the running ones are. None if a kind is unknown."""
+        now = time.monotonic()
+        known: dict[bool, list[float]] = {True: [], False: []}
+        for job, took in list(self._took.items()):
+            known[job.training is not None].append(took)
+        left = dict.fromkeys(self._jobs, 0.0)
+        for job, began in list(self._started.items()):
+            state = self._state(job)
+            if state and state["done"]:
+                expected = (now - began) * state["total"] / state["done"]
+                known[job.training is not None].append(expected)
+                left[job] = expected - (now - began)
+        for job in self._jobs:
+            if job not in self._took and job not in self._started:
+                of_its_kind = known[job.training is not None]
+                if not of_its_kind:
+                    return None
+                left[job] = sum(of_its_kind) / len(of_its_kind)
+        return max(sum(left.values()) / self._workers, *left.values())
+
+
+def _clock(seconds: float) -> str:
+    return f"{seconds // 60:.0f} min {seconds % 60:02.0f} s" if seconds >= 60 else f"{seconds:.0f} s"

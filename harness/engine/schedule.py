@@ -1,0 +1,33 @@
+"""Which jobs a run still has to do, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from prsbench.harness.engine.grid import CellNode, Plan, trainings_for, units
+from prsbench.harness.engine.jobs import Job
+from prsbench.harness.engine.ledger import digest_of
+from prsbench.harness.engine.process import Setting
+
+_BEFORE_EVALUATIONS = 1e9  # trainings go first: everything else waits for them
+
+
+def jobs_to_do(plan: Plan, pending: Sequence[CellNode], setting: Setting) -> list[Job]:
+    """The unsealed trainings that pending cells depend on, and the cells, each with what it has to wait for."""
+    wanted = {key for cell in pending for key in (cell.training, plan.text_models) if key}
+    trainings = trainings_for(plan, wanted, lambda node: digest_of(setting.training_folder(node.key)) is not None)
+    unsealed = {node.key for node in trainings}
+    jobs = []
+    for cells in units(pending):
+        waits_for = {cells[0].training, plan.text_models} & unsealed
+        jobs.append(Job(None, cells, tuple(sorted(waits_for)), cost=float(sum(cell.n_manifest for cell in cells))))
+    for node in reversed(trainings):  # what waits for a training stands after it, so its cost is known already
+        blocked = sum(job.cost for job in jobs if node.key in job.waits_for)
+        waits_for = tuple(sorted(set(node.needs.values()) & unsealed))
+        jobs.append(Job(node, (), waits_for, cost=_BEFORE_EVALUATIONS + blocked))
+    return sorted(jobs, key=lambda job: -job.cost)
+
+
+def ready(jobs: Iterable[Job], sealed: set[str]) -> list[Job]:
+    """The jobs that wait for nothing any more, the costliest first."""
+    return [job for job in jobs if sealed.issuperset(job.waits_for)]

@@ -1,0 +1,35 @@
+"""Scores of a sealed cell, from its records alone. Changed metrics or text models redo this and nothing else."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from prsbench.harness.contract.catalog import resolve
+from prsbench.harness.engine import cell_folder
+from prsbench.harness.engine.grid import CellNode
+from prsbench.harness.engine.ledger import digest_of
+from prsbench.harness.engine.process import Setting
+from prsbench.harness.engine.training import WEIGHTS
+from prsbench.metrics.score import TextModels, score
+
+
+def scoring_identity(setting: Setting) -> dict[str, str | None]:
+    """What scores depend on beside the records. The digest is None while the text models' training is not there."""
+    digest = digest_of(setting.training_folder(setting.text_models))
+    return {"scoring": setting.scoring, "text_models": setting.text_models, "text_models_digest": digest}
+
+
+def score_cell(cell: CellNode, setting: Setting) -> None:
+    """Write the scores of a sealed cell, unless they are there already."""
+    folder = setting.run.cell(cell.folder)
+    records, digest = cell_folder.sealed_records(folder)
+    identity = {**scoring_identity(setting), "records": digest}
+    if cell_folder.read_scores(folder, identity) is None:
+        models = _text_models(setting.loader, setting.training_folder(setting.text_models) / WEIGHTS, setting.device)
+        cell_folder.write_scores(folder, identity, models.checksum, score(records, models))
+
+
+@lru_cache(maxsize=1)
+def _text_models(loader: str, folder: Path, device: str) -> TextModels:
+    return resolve(loader)(folder, device)

@@ -1,0 +1,70 @@
+"""One training: fit on the data sets' samples together, keep the weights, seal them."""
+
+from __future__ import annotations
+
+import shutil
+from bisect import bisect_right
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from itertools import accumulate
+from pathlib import Path
+from typing import overload
+
+from prsbench.datasets.prs_med import FolderDataset
+from prsbench.harness.contract.catalog import resolve
+from prsbench.harness.contract.types import FitContext, Sample
+from prsbench.harness.engine.grid import TrainingNode
+from prsbench.harness.engine.ledger import LOG, PROGRESS, digest_of, node_lock, seal_folder
+from prsbench.harness.engine.process import Setting, Ticks, seed_everything
+from prsbench.harness.engine.provenance import provenance_of_process
+
+WEIGHTS = "weights"
+
+
+def train(node: TrainingNode, setting: Setting, datasets: Sequence[FolderDataset]) -> None:
+    """Fit, save and seal; a folder sealed meanwhile is left as it is. The fit gets no sample of another split."""
+    folder = setting.run.training(node.folder)
+    with node_lock(folder):
+        if digest_of(folder) is not None:
+            return
+        partial = folder / f"{WEIGHTS}.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        method = resolve(node.factory)(resolve(node.config_type).model_validate(node.config))
+        ticks = Ticks(folder / PROGRESS)
+        context = FitContext(seed=node.seed, device=setting.device, needs=_needs(node, setting), progress=ticks)
+        seed_everything(node.seed)
+        with (folder / LOG).open("a") as log, redirect_stdout(log), redirect_stderr(log):
+            method.fit(_samples(datasets, node.split), _samples(datasets, "val") if node.split == "train" else (), context)
+        method.save(partial)
+        seal_folder(partial, folder / WEIGHTS, {"key": node.key, "provenance": provenance_of_process(setting)})
+
+
+def _needs(node: TrainingNode, setting: Setting) -> dict[str, Path]:
+    return {role: setting.training_weights(key) for role, key in node.needs.items()}
+
+
+def _samples(datasets: Sequence[FolderDataset], split: str) -> Joined:
+    return Joined([dataset.samples(split) for dataset in datasets])
+
+
+class Joined(Sequence[Sample]):
+    """The samples of several sequences behind one another, still decoded only on access."""
+
+    def __init__(self, parts: Sequence[Sequence[Sample]]):
+        self._parts = [part for part in parts if len(part)]
+        self._ends = list(accumulate(len(part) for part in self._parts))
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Sample]: ...
+    def __getitem__(self, index: int | slice) -> Sample | Sequence[Sample]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        position = range(len(self))[index]
+        part = bisect_right(self._ends, position)
+        return self._parts[part][position - self._ends[part]]
