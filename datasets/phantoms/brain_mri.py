@@ -12,19 +12,21 @@ from prsbench.datasets.phantoms.lesions import Spot, place
 SHAPE = (144, 144)
 AREAS = (0.006, 0.24)
 TWO_SHARE = 0.17
+BRAIN_DEPTH_PX = 10  # of the brain's surface below the scalp's
+SHELLS = [(-1, 0.02), (0.5, 0.58), (3.5, 0.7), (4.5, 0.1), (7.5, 0.07), (9, 0.12), (10.5, 0.5)]  # (depth px, level)
 
 
 def draw(canvas: Canvas) -> tuple[Field, Mask]:
     """(H, W) grey picture in [0, 1] and the tumour's mask."""
     depth = _head(canvas)
-    brain = depth > 10
+    brain = depth > BRAIN_DEPTH_PX
     picture = _distractors(canvas, _tissue(canvas, depth), depth)
     mask = np.zeros(canvas.shape, bool)
     for spot in place(canvas, brain, AREAS, TWO_SHARE):
-        picture, lesion = _tumour(canvas, picture, spot, soft(depth - 10))
+        picture, lesion = _tumour(canvas, picture, spot, soft(depth - BRAIN_DEPTH_PX))
         mask |= lesion & brain
     bias = 1 + 0.07 * canvas.noise(60)
-    return picture * bias + 0.018 * canvas.noise(0.8), mask
+    return picture * bias + 0.016 * canvas.rng.standard_normal(canvas.shape), mask
 
 
 def _head(canvas: Canvas) -> Field:
@@ -32,33 +34,37 @@ def _head(canvas: Canvas) -> Field:
     rng = canvas.rng
     row, col = 72 + rng.uniform(-2, 2), 72 + rng.uniform(-3, 3)
     outline = canvas.ellipse(row, col, rng.uniform(62, 67), rng.uniform(52, 58), rng.uniform(-0.08, 0.08))
-    return outline + 0.8 * canvas.noise(22)
+    return outline + 0.9 * canvas.noise(22)
 
 
 def _tissue(canvas: Canvas, depth: Field) -> Field:
-    shells = [(-1, 0.02), (0.5, 0.62), (3.5, 0.7), (4.5, 0.1), (7.5, 0.08), (9, 0.12), (10.5, 0.5)]
-    picture = ramp(depth, shells)
-    folds = canvas.noise(5)
-    ribbon = depth - 19 + 5 * np.abs(folds)
-    picture = over(picture, soft(ribbon, 1.0), 0.36 + 0.012 * canvas.noise(10))
-    sulci = np.exp(-((canvas.noise(4.5) / 0.16) ** 2)) * soft(depth - 10, 0.8) * soft(22 - depth, 1.5)
-    picture = over(picture, 0.75 * sulci, 0.16)
-    return _deep_structures(canvas, picture, depth)
+    """Scalp, skull, a folded cortex over white matter, then what lies deep."""
+    picture = ramp(depth, SHELLS)
+    white_matter = depth - 15 - 6 * canvas.noise(4.5)
+    picture = over(picture, soft(white_matter, 1.2) * soft(depth - 14, 1), 0.36 + 0.012 * canvas.noise(10))
+    sulci = np.exp(-((canvas.noise(4.5) / 0.14) ** 2)) * soft(depth - BRAIN_DEPTH_PX, 0.8) * soft(23 - depth, 1.5)
+    picture = over(picture, 0.75 * sulci, 0.15)
+    midline = 72 + canvas.rng.uniform(-2, 2) + canvas.rng.uniform(-1.5, 1.5) * (canvas.rows - 72) / 72
+    if canvas.rng.random() < 0.25:  # a slice above the ventricles: the fissure runs right through
+        return _fissure(canvas, picture, depth, midline, gap_px=0)
+    return _ventricles(canvas, _fissure(canvas, picture, depth, midline, gap_px=20), midline)
 
 
-def _deep_structures(canvas: Canvas, picture: Field, depth: Field) -> Field:
-    """Midline fissure, basal ganglia and ventricles."""
-    rng = canvas.rng
-    midline = 72 + rng.uniform(-2, 2) + 1.2 * (canvas.rows - 72) / 72
-    fissure = soft(1.0 - np.abs(canvas.cols - midline), 0.5) * soft(depth - 10, 1) * soft(np.abs(canvas.rows - 72) - 20, 2)
-    picture = over(picture, 0.85 * fissure, 0.12)
-    size = rng.uniform(0.8, 1.25)
+def _fissure(canvas: Canvas, picture: Field, depth: Field, midline: Field, gap_px: float) -> Field:
+    cleft = soft(1.0 - np.abs(canvas.cols - midline), 0.5) * soft(depth - BRAIN_DEPTH_PX, 1)
+    return over(picture, 0.85 * cleft * soft(np.abs(canvas.rows - 72) - gap_px, 2), 0.12)
+
+
+def _ventricles(canvas: Canvas, picture: Field, midline: Field) -> Field:
+    """The dark butterfly of the ventricles between the basal ganglia."""
+    size, middle = canvas.rng.uniform(0.8, 1.25), float(midline[72, 0])
     for side in (-1, 1):
-        picture = over(picture, soft(canvas.ellipse(76, 72 + 17 * side, 12, 7, -0.25 * side), 1.2), 0.47)
+        picture = over(picture, soft(canvas.ellipse(76, middle + 17 * side, 12, 7, -0.25 * side), 1.2), 0.47)
         horns = union(
-            canvas.ellipse(60, 72 + 7 * side, 11 * size, 3.6 * size, 0.35 * side),
-            canvas.ellipse(84, 72 + 9 * side, 13 * size, 3.4 * size, -0.45 * side),
-            canvas.ellipse(71, 72 + 5 * side, 8 * size, 2.2 * size),
+            canvas.ellipse(60, middle + 7 * side, 11 * size, 3.6 * size, 0.35 * side),
+            canvas.ellipse(84, middle + 9 * side, 13 * size, 3.4 * size, -0.45 * side),
+            canvas.ellipse(71, middle + 5 * side, 8 * size, 2.2 * size),
+            blend_px=1.0,
         )
         picture = over(picture, soft(horns, 0.7), 0.09)
     return picture
@@ -76,11 +82,11 @@ def _distractors(canvas: Canvas, picture: Field, depth: Field) -> Field:
 
 def _tumour(canvas: Canvas, picture: Field, spot: Spot, brain: Field) -> tuple[Field, Mask]:
     rng = canvas.rng
-    depth = canvas.blob(spot.row, spot.col, spot.radius_px, rng.uniform(1, 1.5), rng.uniform(0.03, 0.14))
+    depth = canvas.blob(spot.row, spot.col, spot.radius_px, rng.uniform(1, 1.5), rng.uniform(0.05, 0.2))
+    depth += rng.uniform(0, 0.8) * canvas.noise(3)
     oedema = soft(depth + rng.uniform(0.15, 0.45) * spot.radius_px + 1.5 * canvas.noise(6), 2.0)
-    picture = over(picture, 0.8 * oedema * brain, rng.uniform(0.48, 0.54))
-    level = rng.uniform(0.68, 0.92)
-    inside = level + 0.035 * canvas.noise(3)
+    picture = over(picture, 0.8 * oedema * brain, rng.uniform(0.46, 0.52))
+    inside = rng.uniform(0.66, 0.92) + 0.035 * canvas.noise(3)
     if spot.radius_px > 10 and rng.random() < 0.45:
         rim_px = rng.uniform(0.25, 0.4) * spot.radius_px
         inside = over(inside, soft(depth - rim_px + 1.5 * canvas.noise(5), 1.2), rng.uniform(0.2, 0.45))

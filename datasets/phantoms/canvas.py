@@ -35,7 +35,7 @@ class Canvas:
         self.cols = np.arange(self.width)[None, :] + 0.5
 
     def noise(self, grain_px: float, grain_across_px: float | None = None) -> Field:
-        """(H, W) Gaussian noise of mean 0 and variance 1, smooth over grain_px (along columns, and across if not given)."""
+        """(H, W) Gaussian noise of mean 0 and variance 1, smooth over grain_px down a column and grain_across_px along a row."""
         down = _bumps(self.height, grain_px)
         across = _bumps(self.width, grain_across_px or grain_px)
         return down @ self.rng.standard_normal((down.shape[1], across.shape[1])) @ across.T
@@ -55,11 +55,13 @@ class Canvas:
         down, right = self.rows - row, self.cols - col
         along = (right * np.cos(turn) + down * np.sin(turn)) / stretch**0.5
         across = (down * np.cos(turn) - right * np.sin(turn)) * stretch**0.5
-        bearing = np.arctan2(across, along)
-        outline = np.ones(self.shape)
-        for waves, phase in enumerate(self.rng.uniform(0, 2 * np.pi, 6), start=2):
-            outline += roughness / waves**0.5 * np.cos(waves * bearing + phase)
-        return radius_px * np.maximum(outline, 0.35) - np.hypot(along, across)
+        reach = np.hypot(along, across)
+        bearing = (along + 1j * across) / np.maximum(reach, 1e-9)  # unit vectors: their powers are the waves, without cosines
+        outline, wave = np.ones(self.shape), bearing
+        for waves, phase in enumerate(self.rng.uniform(0, 2 * np.pi, 5), start=2):
+            wave = wave * bearing
+            outline += roughness * 1.5 / waves * (wave.real * np.cos(phase) - wave.imag * np.sin(phase))
+        return radius_px * np.maximum(outline, 0.35) - reach
 
     def ellipse(self, row: float, col: float, semi_rows: float, semi_cols: float, tilt: float = 0.0) -> Field:
         """Depth in px below an ellipse, measured along the ray from its centre; tilt in radians turns it clockwise."""
@@ -97,9 +99,11 @@ def soft(depth: Field, edge_px: float = 0.7) -> Field:
     return 0.5 + 0.5 * np.tanh(depth / (2 * edge_px))
 
 
-def union(*depths: Field) -> Field:
-    """Depth inside any of several outlines."""
-    return reduce(np.maximum, depths)
+def union(*depths: Field, blend_px: float = 0.0) -> Field:
+    """Depth inside any of several outlines; blend_px rounds the corners where they meet."""
+    if blend_px == 0:
+        return reduce(np.maximum, depths)
+    return blend_px * reduce(np.logaddexp, [depth / blend_px for depth in depths])
 
 
 def over(image: Field, coverage: Field, paint: ArrayLike) -> Field:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from scipy import ndimage
 
 SMALLEST_RADIUS_PX = 6.0
 NEAR_CENTRE = 0.2  # of the image's WIDTH, as in the official near/far flag
+FIT = 0.75  # of its radius must lie inside the anatomy all around; what juts out is cut off
 MARGIN = 1.25  # a lesion this many radii off the centre keeps its box off the centre pixel, whatever its outline
 
 
@@ -29,7 +30,7 @@ def place(canvas: Canvas, anatomy: Mask, areas: tuple[float, float], two_share: 
     areas is the range of one lesion's area as a fraction of the image, drawn log-uniformly; a spot that does not fit
     where it should go is made smaller.
     """
-    room_px = ndimage.distance_transform_edt(anatomy)
+    room_px = ndimage.distance_transform_edt(np.pad(anatomy, 1))[1:-1, 1:-1]  # padded: the picture's border is an edge too
     count = 2 if canvas.rng.random() < two_share else 1
     spots: list[Spot] = []
     for _ in range(count):
@@ -43,12 +44,12 @@ def place(canvas: Canvas, anatomy: Mask, areas: tuple[float, float], two_share: 
 
 def _find(canvas: Canvas, room_px: Field, radius_px: float, taken: Sequence[Spot]) -> Spot | None:
     """A spot in a zone drawn at random: smaller if it has to be, elsewhere if even the smallest does not fit."""
-    wanted = _zone(canvas, central=bool(room_px[canvas.height // 2, canvas.width // 2]) and not taken)
+    in_zone = _zone(canvas, room_px > FIT * SMALLEST_RADIUS_PX, allow_centre=not taken)
     while True:
-        free = room_px > 0.6 * radius_px
+        free = room_px > FIT * radius_px
         for spot in taken:
             free &= np.hypot(canvas.rows - spot.row, canvas.cols - spot.col) > 1.4 * (spot.radius_px + radius_px) + 4
-        if places := canvas.sprinkle(free & wanted(radius_px), 1):
+        if places := canvas.sprinkle(free & in_zone(radius_px), 1):
             return Spot(*places[0], radius_px)
         if radius_px == SMALLEST_RADIUS_PX:
             anywhere = canvas.sprinkle(free, 1)
@@ -56,15 +57,17 @@ def _find(canvas: Canvas, room_px: Field, radius_px: float, taken: Sequence[Spot
         radius_px = max(SMALLEST_RADIUS_PX, 0.85 * radius_px)
 
 
-def _zone(canvas: Canvas, central: bool):
-    """A zone drawn at random, as a function of the lesion's radius that gives the mask of centres in it."""
+def _zone(canvas: Canvas, possible: Mask, allow_centre: bool) -> Callable[[float], Mask]:
+    """A zone drawn at random, as a function of a lesion's radius that gives the mask of its centres."""
     down, right = canvas.rows - canvas.height / 2, canvas.cols - canvas.width / 2
-    reach = np.hypot(down, right)
-    if central and canvas.rng.random() < 0.2:
-        return lambda radius_px: reach < 0.4 * radius_px
+    from_centre = np.hypot(down, right)
+    if allow_centre and possible[canvas.height // 2, canvas.width // 2] and canvas.rng.random() < 0.2:
+        return lambda radius_px: from_centre < 0.4 * radius_px
     below, beside = canvas.rng.choice([-1, 1], 2)
-    near = canvas.rng.random() < 0.4
-    bound = NEAR_CENTRE * canvas.width
-    band = (down * below > 2) & (right * beside > 2) & ((reach < 0.95 * bound) if near else (reach > 1.05 * bound))
+    quadrant = (down * below > 2) & (right * beside > 2)
+    near = from_centre < NEAR_CENTRE * canvas.width
+    band = quadrant & (near if canvas.rng.random() < 0.4 else ~near)
+    if not (band & possible).any():
+        band = quadrant
     off_centre = np.maximum(np.abs(down), np.abs(right))
     return lambda radius_px: band & (off_centre > MARGIN * radius_px)

@@ -11,91 +11,107 @@ from prsbench.datasets.phantoms.lesions import Spot, place
 
 SHAPE = (176, 160)
 AREAS = (0.007, 0.12)
-TWO_SHARE = 0.35
+TWO_SHARE = 0.36
 
 
 def draw(canvas: Canvas) -> tuple[Field, Mask]:
     """(H, W) grey picture in [0, 1] and the opacities' mask."""
-    rng = canvas.rng
-    middle = 80 + rng.uniform(-3, 3)
-    lung = _lung(canvas, middle)
-    picture = _soft_tissue(canvas, lung, middle)
+    middle = 80 + canvas.rng.uniform(-3, 3)
+    heart = _heart(canvas, middle)
+    lung = _lung(canvas, middle, heart)
     inside = soft(lung, 1.2)
+    picture = _lung_markings(canvas, _soft_tissue(canvas, heart, middle), lung, inside, middle)
     mask = np.zeros(canvas.shape, bool)
     for spot in place(canvas, lung > 0, AREAS, TWO_SHARE):
         picture, lesion = _opacity(canvas, picture, spot, inside)
         mask |= lesion & (lung > 0)
     picture = _distractors(canvas, _bones(canvas, picture, lung, middle), lung)
-    return picture * (1 + 0.04 * canvas.noise(50)) + 0.014 * canvas.noise(0.9), mask
+    return picture * (1 + 0.04 * canvas.noise(50)) + 0.012 * canvas.rng.standard_normal(canvas.shape), mask
 
 
-def _lung(canvas: Canvas, middle: float) -> Field:
+def _heart(canvas: Canvas, middle: float) -> Field:
+    """Depth in px inside the heart's and great vessels' shadow."""
+    size = canvas.rng.uniform(0.85, 1.15)
+    return union(
+        canvas.ellipse(122, middle + 9, 24 * size, 33 * size, 0.55),
+        canvas.ellipse(116, middle - 6, 24, 15 * size),
+        canvas.ellipse(72, middle + 6, 9, 10),
+        11 - np.abs(canvas.cols - middle) + 0 * canvas.rows,
+        blend_px=3.0,
+    )
+
+
+def _lung(canvas: Canvas, middle: float, heart: Field) -> Field:
     """Depth in px inside either lung as seen on the film, where heart and diaphragm hide the rest."""
-    rng = canvas.rng
-    depths = []
+    sides = []
     for side in (-1, 1):
-        chest = canvas.ellipse(104, middle + 35 * side, 82, 31, -0.13 * side)
-        dome = rng.uniform(142, 150) + 4 * (side > 0) + 0.011 * (canvas.cols - middle - 30 * side) ** 2 - canvas.rows
-        depths.append(np.minimum(chest, dome))
-    heart = canvas.ellipse(120, middle + 12, 30, rng.uniform(26, 33), -0.5)
-    aortic_knob = canvas.ellipse(70, middle + 8, 9, 9)
-    spine = 11 - np.abs(canvas.cols - middle)
-    return np.minimum(union(*depths), -union(heart, spine, aortic_knob)) + 0.5 * canvas.noise(10)
+        chest = canvas.ellipse(104, middle + 35 * side, canvas.rng.uniform(78, 84), 32, -0.12 * side)
+        floor = canvas.rng.uniform(140, 150) + 4 * (side > 0)
+        dome = floor + 0.012 * (canvas.cols - middle - 26 * side) ** 2 - canvas.rows
+        sides.append(np.minimum(chest, dome))
+    return np.minimum(union(*sides), -heart) + 0.5 * canvas.noise(10)
 
 
-def _soft_tissue(canvas: Canvas, lung: Field, middle: float) -> Field:
-    rng = canvas.rng
+def _soft_tissue(canvas: Canvas, heart: Field, middle: float) -> Field:
     rows, cols = canvas.rows, canvas.cols
-    shoulders = rows - 22 + 14 * np.exp(-(((cols - middle) / 26) ** 2)) - 0.004 * (cols - middle) ** 2
-    picture = over(np.full(canvas.shape, 0.05), soft(shoulders + 26, 4), 0.62)
-    picture = over(picture, soft(np.abs(cols - middle) - 74, 2.5) * soft(rows - 60, 10), 0.2)
-    picture = over(picture, soft(rows - 146, 5), 0.78)
-    picture = over(picture, soft(13 - np.abs(cols - middle), 3), 0.74)
-    picture = over(picture, soft(canvas.ellipse(120, middle + 12, 30, 31, -0.5), 2), 0.8)
-    depth = rng.uniform(0.2, 0.28)
-    picture = over(picture, soft(lung, 1.2), depth + 0.1 * np.exp(-lung / 14) + 0.02 * canvas.noise(7))
-    trachea = soft(4 - np.abs(cols - middle + 1), 1) * soft(62 - rows, 3)
-    picture = over(picture, 0.45 * trachea, 0.35)
-    vessels = []
+    shoulders = rows + 4 + 14 * np.exp(-(((cols - middle) / 26) ** 2)) - 0.004 * (cols - middle) ** 2
+    picture = over(np.full(canvas.shape, 0.05), soft(shoulders, 4), 0.56 + 0.02 * canvas.noise(12))
+    picture = over(picture, soft(np.abs(cols - middle) - 73, 2) * soft(rows - 62, 8), 0.12)
+    picture = over(picture, soft(rows - 143, 6), 0.74 + 0.02 * canvas.noise(14))
+    picture = over(picture, soft(heart, 2.2), 0.58 + 0.16 * np.clip(rows / canvas.height, 0, 1))
+    trachea = soft(4 - np.abs(cols - middle + 1), 1) * soft(66 - rows, 3)
+    return over(picture, 0.5 * trachea, 0.35)
+
+
+def _lung_markings(canvas: Canvas, picture: Field, lung: Field, inside: Field, middle: float) -> Field:
+    """Air that is darkest in the middle of a lung, and the vessels that fan out from the hila."""
+    rng = canvas.rng
+    air = rng.uniform(0.17, 0.25) + 0.12 * np.exp(-np.maximum(lung, 0) / 12) + 0.015 * canvas.noise(7)
+    picture = over(picture, inside, air)
+    thick, thin = [], []
     for side in (-1, 1):
-        for heading in rng.uniform(-1.2, 1.3, 9):
+        for heading in rng.uniform(-1.2, 1.35, 11):
             outward = heading if side > 0 else np.pi - heading
-            vessels.append(canvas.curve(92, middle + 15 * side, outward, rng.uniform(15, 42), rng.uniform(-0.5, 0.5)))
-    return over(picture, 0.35 * canvas.strokes(vessels, 1.3) * soft(lung, 1.2), 0.55)
+            vessel = canvas.curve(92, middle + 15 * side, outward, rng.uniform(20, 50), rng.uniform(-0.5, 0.5))
+            thick.append(vessel[: len(vessel) // 2])
+            thin.append(vessel[len(vessel) // 2 :])
+    picture = over(picture, 0.4 * canvas.strokes(thick, 1.3) * inside, 0.5)
+    return over(picture, 0.25 * canvas.strokes(thin, 0.8) * inside, 0.5)
 
 
 def _bones(canvas: Canvas, picture: Field, lung: Field, middle: float) -> Field:
     """Ribs, clavicles and vertebrae: translucent, so they add to what lies beneath."""
-    rng = canvas.rng
-    rows, off = canvas.rows, canvas.cols - middle
-    reach = np.clip(np.abs(off) / 62, 0, 1)
-    slope = rng.uniform(0.9, 1.15)
-    ribs = np.zeros(canvas.shape)
-    for top in np.arange(24, 150, 15) + rng.uniform(-2, 2):
-        line = top - 18 * reach * slope + 34 * slope * reach**2
-        band = soft(3.4 - np.abs(rows - line), 0.7)
-        edges = np.exp(-(((np.abs(rows - line) - 3.4) / 1.0) ** 2))
-        ribs = np.maximum(ribs, 0.6 * band + 0.4 * edges)
-    picture = picture + 0.1 * ribs * soft(lung + 9, 2.5)
-    clavicle = 36 - 10 * np.tanh(np.abs(off) / 30 - 0.7) + 2 * rng.uniform(-1, 1)
-    picture = picture + 0.13 * soft(3 - np.abs(rows - clavicle), 0.6) * soft(np.abs(off) - 9, 1.5)
+    rng, rows = canvas.rng, canvas.rows
+    off = np.abs(canvas.cols - middle)
+    reach = np.minimum(off / 62, 1)
+    behind, before = np.zeros(canvas.shape), np.zeros(canvas.shape)
+    slope = rng.uniform(0.85, 1.15)
+    for top in np.arange(26, 150, 15.5) + rng.uniform(-2, 2):
+        from_line = np.abs(rows - top - slope * (-16 * reach + 36 * reach**2))
+        behind = np.maximum(behind, 0.65 * soft(3.2 - from_line, 0.6) + 0.35 * np.exp(-((from_line - 3.2) ** 2)))
+        from_line = np.abs(rows - top - 8 - slope * 34 * (1 - reach) ** 1.5)
+        before = np.maximum(before, soft(3.6 - from_line, 0.8))
+    cage = soft(lung + 8, 2.5)
+    picture = picture + 0.1 * behind * cage + 0.035 * before * cage * soft(off - 28, 3)
+    clavicle = 38 - 11 * np.tanh(off / 30 - 0.6) + rng.uniform(-2, 2)
+    picture = picture + 0.13 * soft(3 - np.abs(rows - clavicle), 0.6) * soft(off - 9, 1.5)
     vertebrae = 0.5 + 0.5 * np.cos(2 * np.pi * rows / 13)
-    return picture + 0.05 * vertebrae * soft(9 - np.abs(off), 1.5)
+    return picture + 0.05 * vertebrae * soft(9 - off, 1.5)
 
 
 def _distractors(canvas: Canvas, picture: Field, lung: Field) -> Field:
     rng = canvas.rng
-    for row, col in canvas.sprinkle(lung > 4, int(rng.integers(0, 3))):
-        picture = over(picture, soft(canvas.blob(row, col, rng.uniform(1.2, 2.0))), 0.85)
+    calcified = [canvas.curve(row, col, 0.0, 1.5) for row, col in canvas.sprinkle(lung > 4, int(rng.integers(0, 3)))]
+    picture = over(picture, canvas.strokes(calcified, 1.1), 0.85)
     if rng.random() < 0.25:
-        for row, col in canvas.sprinkle(canvas.rows + 0 * lung > 60, 1):
-            button = canvas.ellipse(row, col, 4, 4)
-            picture = over(picture, 0.8 * soft(1.0 - np.abs(button), 0.5), 0.95)
+        for row, col in canvas.sprinkle(lung > 0, 1):
+            picture = over(picture, 0.8 * soft(1.0 - np.abs(canvas.ellipse(row, col, 4, 4)), 0.5), 0.95)
     return picture
 
 
 def _opacity(canvas: Canvas, picture: Field, spot: Spot, inside: Field) -> tuple[Field, Mask]:
     rng = canvas.rng
-    depth = canvas.blob(spot.row, spot.col, spot.radius_px, rng.uniform(1, 1.5), rng.uniform(0.03, 0.13))
-    level = rng.uniform(0.52, 0.68) + 0.025 * canvas.noise(4)
-    return over(picture, 0.92 * soft(depth, 1.2) * inside, level), depth > 0
+    depth = canvas.blob(spot.row, spot.col, spot.radius_px, rng.uniform(1, 1.6), rng.uniform(0.04, 0.18))
+    depth += rng.uniform(0, 1) * canvas.noise(3)
+    level = rng.uniform(0.46, 0.6) + 0.025 * canvas.noise(4)
+    return over(picture, 0.9 * soft(depth, 1.2) * inside, level), depth > 0
