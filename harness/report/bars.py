@@ -24,12 +24,12 @@ def bars(rows: Sequence[Row], kind: DataKind) -> Figure:
     from matplotlib.figure import Figure as Canvas
 
     places = _places(rows)
-    canvas = Canvas(figsize=(13, 1.9 + 0.34 * (places[-1] + 1)), layout="constrained")
+    canvas = Canvas(figsize=(13, 1.9 + 0.36 * (places[-1] + 1)), layout="constrained")
     panels = canvas.subplots(1, len(_PANELS), sharey=True)
     for axes, metric in zip(panels, _PANELS, strict=True):
         _panel(axes, rows, places, metric)
     panels[0].set_yticks(places, [row.method.replace("_", " ") for row in rows], fontsize=10)
-    panels[0].invert_yaxis()
+    panels[0].set_ylim(places[-1] + 0.6, -0.6)
     n_modalities = len(modalities_of([cell for row in rows for cell in row.cells]))
     title = f"Mean over {n_modalities} modalities. {data_line(kind)}"
     canvas.suptitle(title, fontsize=12, weight="bold", color="black" if kind is DataKind.REAL else WARNING_COLOUR)
@@ -77,7 +77,7 @@ def _panel(axes: Axes, rows: Sequence[Row], places: Sequence[float], metric: str
         axes.text(score.value + spread + 0.012, place, f"{score.value:.3f}{lost}", va="center", fontsize=9)
     axes.set_title(METRICS[metric].title, fontsize=11, loc="left")
     axes.set_xlim(0, 1.14)
-    axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
+    axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
     axes.grid(axis="x", color="#DDDDDD", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(length=0)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from prsbench.harness.contract.records import CellResult, Record
 from prsbench.harness.contract.types import DataKind, Weights
-from prsbench.harness.report.drawing import WARNING_COLOUR, Figure, finish, mark_data_kind
+from prsbench.harness.report.drawing import WARNING_COLOUR, Figure, finish
 from prsbench.harness.report.footnotes import data_line, first_line
 from prsbench.harness.report.pictures import Pictures, PicturesOf
 from prsbench.harness.report.rows import Row, modalities_of
@@ -21,8 +21,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _SHOWN_METHODS = 4
-_PANEL_INCHES, _TEXT_INCHES = 2.35, 1.05
-_LINE_CHARACTERS, _LINES = 40, 6
+_PANEL_INCHES, _GAP_INCHES, _TEXT_INCHES = 2.35, 0.12, 1.1  # the text's share holds the next line's titles too
+_MARGIN_INCHES, _TITLE_INCHES = 0.4, 0.75
+_LINE_CHARACTERS, _LINES = 37, 5
+_TITLES = {
+    "brain_mri": "Brain MRI",
+    "breast_us": "Breast US",
+    "lung_ct": "Lung CT",
+    "lung_xray": "Lung X-ray",
+    "polyp_endoscopy": "Polyp endoscopy",
+    "skin_rgb": "Skin RGB",
+}
 _TRUTH_COLOUR, _PREDICTION_COLOUR = "#FFD400", "#00C8FF"
 
 
@@ -40,39 +49,41 @@ def examples(rows: Sequence[Row], kind: DataKind, pictures: PicturesOf) -> Figur
     """Image, truth and up to four methods per modality; None if no pictures are at hand.
 
     Shown is, per modality, the sample with the median `dice@0.5` of the first trained method (the first method if none is
-    trained), of its first data set and lowest seed: neither the best nor the worst.
+    trained; the next one where it has no numbers), of its first data set and lowest seed: neither the best nor the worst.
     """
     from matplotlib.figure import Figure as Canvas
 
     shown = [row for row in rows if not row.is_reference][:_SHOWN_METHODS] or list(rows[:_SHOWN_METHODS])
     chooser = next((row for row in shown if row.label("weights") == Weights.TRAINED_HERE), shown[0])
-    found = [_example(modality, chooser, shown, pictures) for modality in modalities_of(chooser.cells)]
+    found = [_example(modality, [chooser, *shown], shown, pictures) for modality in modalities_of(chooser.cells)]
     lines = [example for example in found if example]
     if not lines:
         return None
-    width = _PANEL_INCHES * (2 + len(shown))
-    height = 0.75 + len(lines) * (_PANEL_INCHES + _TEXT_INCHES)
+    aspects = [min(1.4, line.pictures.truth.shape[0] / line.pictures.truth.shape[1]) for line in lines]
+    width = _MARGIN_INCHES + (2 + len(shown)) * (_PANEL_INCHES + _GAP_INCHES)
+    height = _TITLE_INCHES + sum(_PANEL_INCHES * aspect + _TEXT_INCHES for aspect in aspects)
     canvas = Canvas(figsize=(width, height))
-    grid = canvas.subplots(
-        len(lines), 2 + len(shown), squeeze=False, gridspec_kw={"hspace": _TEXT_INCHES / _PANEL_INCHES, "wspace": 0.06}
-    )
-    canvas.subplots_adjust(left=0.03, right=0.995, top=1 - 0.75 / height, bottom=_TEXT_INCHES / height)
-    for axes, example in zip(grid, lines, strict=True):
-        _draw_line(axes, example, [row.method for row in shown])
+    top = height - _TITLE_INCHES
+    for aspect, line in zip(aspects, lines, strict=True):
+        panel_height = _PANEL_INCHES * aspect
+        lefts = [_MARGIN_INCHES + i * (_PANEL_INCHES + _GAP_INCHES) for i in range(2 + len(shown))]
+        boxes = [(x / width, (top - panel_height) / height, _PANEL_INCHES / width, panel_height / height) for x in lefts]
+        _draw_line([canvas.add_axes(box) for box in boxes], line, [row.method for row in shown], kind)
+        top -= panel_height + _TEXT_INCHES
     title = f"Qualitative examples. {data_line(kind)}"
     colour = "black" if kind is DataKind.REAL else WARNING_COLOUR
-    canvas.suptitle(title, fontsize=13, weight="bold", color=colour, y=1 - 0.15 / height, va="top")
-    mark_data_kind(canvas, kind)
+    canvas.suptitle(title, fontsize=13, weight="bold", color=colour, y=1 - 0.12 / height, va="top")
     caption = (
-        f"{data_line(kind)} Per modality the sample with the median Dice@0.5 of {chooser.method}. Yellow: outline of the truth; "
-        "blue: prediction at >= 0.5. Below: the question, the reference answer and what each method answered."
+        f"{data_line(kind)} Per modality the sample with the median Dice@0.5 of {chooser.method} (of the next method where "
+        "that has none). Yellow: outline of the truth; blue: prediction at >= 0.5. Below: the question, the reference answer "
+        "and what each method answered."
     )
     return finish(canvas, f"examples_{kind}", title, caption)
 
 
-def _example(modality: str, chooser: Row, shown: Sequence[Row], pictures: PicturesOf) -> _Example | None:
-    cell = next((c for c in chooser.cells if c.modality == modality and c.status == "complete"), None)
-    record = median_record(cell) if cell else None
+def _example(modality: str, choosers: Sequence[Row], shown: Sequence[Row], pictures: PicturesOf) -> _Example | None:
+    cells = [cell for row in choosers for cell in row.cells if cell.modality == modality and cell.status == "complete"]
+    cell, record = next(((cell, record) for cell in cells if (record := median_record(cell))), (None, None))
     if cell is None or record is None:
         return None
     found = pictures(record.sample_id, cell.dataset, [row.method for row in shown])
@@ -105,15 +116,16 @@ def _answer(row: Row, place: CellResult, sample_id: str) -> tuple[str, float]:
     return "no record", nan
 
 
-def _draw_line(axes: Sequence[Axes], example: _Example, methods: Sequence[str]) -> None:
+def _draw_line(axes: Sequence[Axes], example: _Example, methods: Sequence[str], kind: DataKind) -> None:
     pictures, record = example.pictures, example.record
     for panel in axes:
         panel.set_xticks([])
         panel.set_yticks([])
-    axes[0].imshow(pictures.image)
-    axes[0].set_ylabel(example.modality.replace("_", " "), fontsize=11, weight="bold")
+    for panel in axes[:2]:
+        panel.imshow(pictures.image)
+        _stamp(panel, kind)
+    axes[0].set_ylabel(_TITLES.get(example.modality, example.modality), fontsize=11, weight="bold")
     _describe(axes[0], "image", record.question)
-    axes[1].imshow(pictures.image)
     _outline(axes[1], pictures.truth, _TRUTH_COLOUR)
     _describe(axes[1], "truth", record.reference_answer)
     for panel, method in zip(axes[2:], methods, strict=True):
@@ -121,9 +133,9 @@ def _draw_line(axes: Sequence[Axes], example: _Example, methods: Sequence[str]) 
         _describe(panel, method.replace("_", " "), text)
         if method not in pictures.probability:
             panel.text(0.5, 0.5, "no map", transform=panel.transAxes, ha="center", va="center", color=WARNING_COLOUR)
-            panel.set_box_aspect(pictures.truth.shape[0] / pictures.truth.shape[1])
             continue
         panel.imshow(pictures.image)
+        _stamp(panel, kind)
         _fill(panel, pictures.probability[method] >= 0.5)
         _outline(panel, pictures.truth, _TRUTH_COLOUR)
         if isfinite(dice):
@@ -147,6 +159,23 @@ def _describe(panel: Axes, title: str, text: str) -> None:
     )
 
 
+def _stamp(panel: Axes, kind: DataKind) -> None:
+    """The data kind on the image itself, so that a cropped panel still says it."""
+    if kind is not DataKind.REAL:
+        box = {"facecolor": "black", "alpha": 0.6, "edgecolor": "none", "pad": 1.5}
+        panel.text(
+            0.98,
+            0.03,
+            str(kind).upper(),
+            transform=panel.transAxes,
+            ha="right",
+            fontsize=6.5,
+            color="white",
+            weight="bold",
+            bbox=box,
+        )
+
+
 def _outline(panel: Axes, mask: NDArray[np.bool_], colour: str) -> None:
     if mask.any():
         framed = np.pad(mask, 1)  # so that a lesion at the border is closed
@@ -160,6 +189,6 @@ def _fill(panel: Axes, mask: NDArray[np.bool_]) -> None:
     from matplotlib.colors import to_rgb
 
     overlay = np.zeros((*mask.shape, 4))
-    overlay[mask] = (*to_rgb(_PREDICTION_COLOUR), 0.4)
+    overlay[mask] = (*to_rgb(_PREDICTION_COLOUR), 0.3)
     panel.imshow(overlay, interpolation="nearest")
     _outline(panel, mask, _PREDICTION_COLOUR)

@@ -46,11 +46,12 @@ def of_rows(rows: Sequence[Row], n_is_for: str) -> list[str]:
     """All that holds for a table of one line a row."""
     return [
         *of_data(rows),
-        "Emphasised: best among rows of one prompt source. Rows of prompt source truth or none are references and are not ranked; "
-        "neither are rows with lost samples.",
+        "Emphasised: best among rows of one prompt source. Rows of prompt source truth or none are references, not ranked, "
+        "and neither are rows with lost samples.",
         f"n: scored / manifest for {n_is_for}, over all modalities and seeds; manifest = scored + failed + empty + undefined. "
         "failed: broke or no record; empty: empty truth, left out of the mean. Other metrics: main_long.",
-        '"-": no number, because the metric is defined for no sample or the row is incomplete.',
+        '"-": no number, because the metric is defined for no sample or the row is incomplete. Modalities where a metric is '
+        "defined for no sample are left out of its mean.",
         *_seeds(rows),
         *_shared_modalities(rows),
         *losses(rows),
@@ -90,7 +91,7 @@ def _seeds(rows: Sequence[Row]) -> list[str]:
     seeds = sorted({cell.seed for row in rows for cell in row.cells})
     if len(seeds) == 1:
         return [f"One seed ({seeds[0]})."]
-    return [f"Mean over seeds {', '.join(map(str, seeds))}; ± is the standard deviation over seeds."]
+    return [f"Seeds {', '.join(map(str, seeds))}: numbers are means over a row's seeds, ± their standard deviation."]
 
 
 def _shared_modalities(rows: Sequence[Row]) -> list[str]:

@@ -20,7 +20,7 @@ _LATEX = {
 }
 _ALWAYS_SHOWN = ("method", "prompt source", "metric", "modality")
 _TEXT_WIDTH = 150
-_TEXT_LEGEND = ("weights", "text source", "n")  # of the wide tables: under the terminal's table, not in it
+_TEXT_LEGEND = ("weights", "text source", "protocol", "n")  # of the wide tables: under the terminal's table, not in it
 
 
 def to_csv(table: Table) -> str:
@@ -74,7 +74,7 @@ def to_text(table: Table) -> str:
     body = _cells(table, shown, str, "{}*".format)
     legend = []
     if is_wide:
-        kept = [name for name in _TEXT_LEGEND if name in table.frame]
+        kept = [name for name in shown_columns(table) if name in ("data kind", *_TEXT_LEGEND)]
         legend = [
             f"{row['method']}: " + "; ".join(row[name] if name == "n" else f"{name} {row[name]}" for name in kept)
             for row in table.frame.to_dict("records")

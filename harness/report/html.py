@@ -19,7 +19,8 @@ body { font: 15px/1.5 system-ui, sans-serif; color: #1b1b1b; max-width: 1500px; 
 h1 { font-size: 1.7rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; }
 .banner { background: #b00020; color: white; font-weight: bold; padding: .7rem 1rem; border-radius: 4px; }
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; border: solid #1b1b1b; border-width: 2px 0; }
+table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums;
+  border: solid #1b1b1b; border-width: 2px 0; }
 th, td { padding: .25rem .55rem; text-align: left; white-space: nowrap; }
 thead tr:last-child th { border-bottom: 1px solid #1b1b1b; }
 th.group { text-align: center; border-bottom: 1px solid #aaa; }
@@ -29,13 +30,13 @@ ul.notes, dl { font-size: 13px; color: #444; } dt { font-weight: bold; } .lost {
 figure { margin: 1.5rem 0; } img { max-width: 100%; border: 1px solid #ddd; } figcaption { font-size: 13px; color: #444; }
 """
 _LEGEND = {
-    "prompt source": "What the method is told beside the image: the question only, a box made from the truth (oracle box), that box "
-    "with noise (jittered box), a prompt it finds itself (automatic), the truth itself (truth) or nothing (none). Rows of "
+    "prompt source": "What the method is told beside the image: the question only, a box made from the truth (oracle box), that "
+    "box with noise (jittered box), a prompt it finds itself (automatic), the truth itself (truth) or nothing (none). Rows of "
     "different prompt sources are not comparable.",
-    "weights": "Where the parameters come from: trained in this run, an official checkpoint, a checkpoint packaged for Python, or "
-    "RANDOM: nothing was loaded and nothing trained.",
-    "text source": "Who wrote the answer: the method itself (generated), a fixed sentence filled in from the method's own mask, one "
-    "sentence for all samples (constant), or the truth.",
+    "weights": "Where the parameters come from: trained in this run, an official checkpoint, a checkpoint packaged for Python, "
+    "or RANDOM: nothing was loaded and nothing trained.",
+    "text source": "Who wrote the answer: the method itself (generated), a fixed sentence filled in from the method's own mask, "
+    "one sentence for all samples (constant), or the truth.",
     "data kind": "SYNTHETIC images are drawn by a program, real ones come from patients, UNDECLARED folders do not say.",
 }
 
@@ -92,7 +93,8 @@ def _table(table: Table) -> str:
     caption = escape(" ".join([table.caption, *same_in_every_row(table)]))
     return (
         f"<h2>{escape(table.title)}</h2>\n<p>{caption}</p>\n"
-        f'<div class="scroll"><table><thead>{head}</thead><tbody>\n{rows}\n</tbody></table></div>\n{_list(table.footnotes, "notes")}'
+        f'<div class="scroll"><table><thead>{head}</thead><tbody>\n{rows}\n</tbody></table></div>\n'
+        f"{_list(table.footnotes, 'notes')}"
     )
 
 

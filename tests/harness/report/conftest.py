@@ -97,16 +97,16 @@ def draw(sample_id: str, dataset: str, methods: tuple[str, ...]) -> Pictures:
     return Pictures(image, np.hypot(rows - 20, cols - 24) < 12, maps)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def cell() -> Callable[..., CellResult]:
     return make_cell
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def grid() -> Callable[..., list[CellResult]]:
     return make_grid
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def pictures() -> Callable[..., Pictures]:
     return draw

@@ -1,0 +1,60 @@
+"""Figures: what they show, that they say what the images are, and that they repeat to the byte."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+from prsbench.harness.contract.types import DataKind
+from prsbench.harness.report.examples import median_record
+from prsbench.harness.report.figures import figures_of
+
+
+@pytest.fixture(scope="module")
+def figures(grid, pictures):
+    cells = [cell for cell in grid() if cell.modality in ("brain_mri", "skin_rgb")]
+    return {figure.name: figure for figure in figures_of(cells, pictures)}
+
+
+def test_synthetic_is_in_the_name_title_caption_and_bytes_of_both_figures(figures):
+    assert set(figures) == {"examples_synthetic", "scores_synthetic"}
+    for figure in figures.values():
+        assert "SYNTHETIC" in figure.title and "SYNTHETIC" in figure.caption
+        text = Image.open(BytesIO(figure.png)).text
+        assert "SYNTHETIC" in text["Title"] and "SYNTHETIC" in text["Description"]
+
+
+def test_real_images_are_not_marked_synthetic(cell, pictures):
+    (figure,) = figures_of([cell(kind=DataKind.REAL)], lambda *_: None)
+    assert figure.name == "scores_real"
+    assert "SYNTHETIC" not in figure.caption
+
+
+def test_no_pictures_no_examples_and_the_bars_remain(cell):
+    assert [figure.name for figure in figures_of([cell()], lambda *_: None)] == ["scores_synthetic"]
+
+
+def test_the_same_cells_give_the_same_bytes(cell, pictures):
+    first, second = (figures_of([cell()], pictures) for _ in range(2))
+    assert [figure.png for figure in first] == [figure.png for figure in second]
+
+
+def test_the_caption_says_how_the_samples_were_chosen(figures):
+    assert "median Dice@0.5 of cg_reasoner" in figures["examples_synthetic"].caption
+
+
+def test_the_median_sample_is_chosen_and_failed_ones_are_not(cell):
+    assert median_record(cell(values=(0.1, 0.9, 0.5))).sample_id == "brain_mri/02"
+    assert median_record(cell(values=(0.1, 0.9, 0.5), failed=(2,))).sample_id == "brain_mri/00"
+    assert median_record(cell(failed=(0, 1))) is None
+
+
+def test_a_method_without_a_map_and_an_empty_prediction_can_be_drawn(cell, pictures):
+    def without_maps(sample_id, dataset, methods):
+        found = pictures(sample_id, dataset, methods)
+        return type(found)(found.image, found.truth, {"cg_reasoner": np.zeros(found.truth.shape, np.float32)})
+
+    cells = [cell(), cell("lite_medsam_oracle_box", status="failed", error="boom")]
+    assert len(figures_of(cells, without_maps)) == 2
