@@ -142,14 +142,13 @@ def _table(
     notes: tuple[str, ...],
 ) -> Table:
     """The labels, the numbers, and n of the mean that comes first."""
-    first_mean = next(scores for column, scores in columns.items() if column.group in ("", "mean"))
+    first_mean = next(column for column in columns if column.group in ("", "mean"))
     frame = pd.DataFrame([labels_of(row) for row in rows], columns=list(LABELS), dtype=str)
     best = set()
     for (column, scores), direction in zip(columns.items(), directions, strict=True):
         frame[column.name] = [_cell_text(row, column, score) for row, score in zip(rows, scores, strict=True)]
         best |= {(row, column.name) for row in _best(rows, scores, direction)}
-    frame["n"] = [str(score.counts) for score in first_mean]
-    n_is_for = next(column.name for column in columns if column.group in ("", "mean"))
+    frame["n"] = [str(score.counts) for score in columns[first_mean]]
     return Table(
         name,
         title,
@@ -158,7 +157,7 @@ def _table(
         LABELS,
         tuple(columns),
         frozenset(best),
-        (*footnotes.of_rows(rows, n_is_for), *notes),
+        (*footnotes.of_rows(rows, first_mean.name), *notes),
     )
 
 

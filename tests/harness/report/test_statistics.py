@@ -30,6 +30,12 @@ def test_a_failed_record_with_a_score_is_not_averaged(cell):
     assert mean_with_counts(broken, "prscore")[0] == pytest.approx(0.2)
 
 
+def test_the_order_of_the_records_moves_no_digit(cell):
+    values = np.random.default_rng(2).random(100)
+    orders = [np.random.default_rng(i).permutation(values) for i in range(20)]
+    assert len({mean_with_counts(cell(values=tuple(order)), "prscore")[0] for order in orders}) == 1
+
+
 def test_an_excluded_record_counts_as_empty(cell):
     whole = cell(values=(0.2, nan))
     excluded = replace(whole, records=(whole.records[0], replace(whole.records[1], status="excluded")))
@@ -69,6 +75,13 @@ def test_modalities_weigh_the_same_whatever_their_size(cell):
 def test_a_constant_difference_has_an_interval_of_no_width(cell):
     paired = paired_difference([cell(values=(0.9, 0.5, 0.7))], [cell(values=(0.7, 0.3, 0.5))], "prscore")
     assert (paired.low, paired.high) == (pytest.approx(0.2), pytest.approx(0.2))
+
+
+def test_the_interval_over_modalities_surrounds_their_mean_difference(cell):
+    first = [cell(values=(0.3, 0.5)), cell(values=(0.5, 0.9), modality="skin_rgb")]
+    second = [cell(values=(0.1, 0.3)), cell(values=(0.1, 0.5), modality="skin_rgb")]
+    paired = paired_difference(first, second, "prscore")
+    assert [paired.low, paired.difference, paired.high] == pytest.approx([0.3, 0.3, 0.3])
 
 
 def test_the_interval_agrees_with_a_plain_loop_over_resampled_groups(cell):
