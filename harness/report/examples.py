@@ -19,6 +19,7 @@ from prsbench.harness.report.rows import Row, modalities_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Canvas
 
 _SHOWN_METHODS = 4
 _PANEL_INCHES, _GAP_INCHES, _TEXT_INCHES = 2.35, 0.12, 1.1  # the text's share holds the next line's titles too
@@ -51,34 +52,40 @@ def examples(rows: Sequence[Row], kind: DataKind, pictures: PicturesOf) -> Figur
     Shown is, per modality, the sample with the median `dice@0.5` of the first trained method (the first method if none is
     trained; the next one where it has no numbers), of its first data set and lowest seed: neither the best nor the worst.
     """
-    from matplotlib.figure import Figure as Canvas
-
     shown = [row for row in rows if not row.is_reference][:_SHOWN_METHODS] or list(rows[:_SHOWN_METHODS])
     chooser = next((row for row in shown if row.label("weights") == Weights.TRAINED_HERE), shown[0])
     found = [_example(modality, [chooser, *shown], shown, pictures) for modality in modalities_of(chooser.cells)]
     lines = [example for example in found if example]
     if not lines:
         return None
-    aspects = [min(1.4, line.pictures.truth.shape[0] / line.pictures.truth.shape[1]) for line in lines]
-    width = _MARGIN_INCHES + (2 + len(shown)) * (_PANEL_INCHES + _GAP_INCHES)
-    height = _TITLE_INCHES + sum(_PANEL_INCHES * aspect + _TEXT_INCHES for aspect in aspects)
-    canvas = Canvas(figsize=(width, height))
-    top = height - _TITLE_INCHES
-    for aspect, line in zip(aspects, lines, strict=True):
-        panel_height = _PANEL_INCHES * aspect
-        lefts = [_MARGIN_INCHES + i * (_PANEL_INCHES + _GAP_INCHES) for i in range(2 + len(shown))]
-        boxes = [(x / width, (top - panel_height) / height, _PANEL_INCHES / width, panel_height / height) for x in lefts]
-        _draw_line([canvas.add_axes(box) for box in boxes], line, [row.method for row in shown], kind)
-        top -= panel_height + _TEXT_INCHES
+    canvas = _canvas(lines, [row.method for row in shown], kind)
     title = f"Qualitative examples. {data_line(kind)}"
     colour = "black" if kind is DataKind.REAL else WARNING_COLOUR
-    canvas.suptitle(title, fontsize=13, weight="bold", color=colour, y=1 - 0.12 / height, va="top")
+    canvas.suptitle(title, fontsize=13, weight="bold", color=colour, y=1 - 0.12 / canvas.get_figheight(), va="top")
     caption = (
         f"{data_line(kind)} Per modality the sample with the median Dice@0.5 of {chooser.method} (of the next method where "
         "that has none). Yellow: outline of the truth; blue: prediction at >= 0.5. Below: the question, the reference answer "
         "and what each method answered."
     )
     return finish(canvas, f"examples_{kind}", title, caption)
+
+
+def _canvas(lines: Sequence[_Example], methods: Sequence[str], kind: DataKind) -> Canvas:
+    """Panels in rows as high as their images, so that no image is stretched and no row wastes paper."""
+    from matplotlib.figure import Figure as Canvas
+
+    aspects = [min(1.4, line.pictures.truth.shape[0] / line.pictures.truth.shape[1]) for line in lines]
+    width = _MARGIN_INCHES + (2 + len(methods)) * (_PANEL_INCHES + _GAP_INCHES)
+    height = _TITLE_INCHES + sum(_PANEL_INCHES * aspect + _TEXT_INCHES for aspect in aspects)
+    canvas = Canvas(figsize=(width, height))
+    top = height - _TITLE_INCHES
+    for aspect, line in zip(aspects, lines, strict=True):
+        panel_height = _PANEL_INCHES * aspect
+        lefts = [_MARGIN_INCHES + i * (_PANEL_INCHES + _GAP_INCHES) for i in range(2 + len(methods))]
+        boxes = [(x / width, (top - panel_height) / height, _PANEL_INCHES / width, panel_height / height) for x in lefts]
+        _draw_line([canvas.add_axes(box) for box in boxes], line, methods, kind)
+        top -= panel_height + _TEXT_INCHES
+    return canvas
 
 
 def _example(modality: str, choosers: Sequence[Row], shown: Sequence[Row], pictures: PicturesOf) -> _Example | None:

@@ -49,6 +49,11 @@ class Column:
     def name(self) -> str:
         return f"{self.group} {self.head}".strip()
 
+    @property
+    def is_mean(self) -> bool:
+        """Whether its numbers are means over modalities."""
+        return self.group in ("", "mean")
+
 
 @dataclass(frozen=True)
 class Table:
@@ -142,11 +147,11 @@ def _table(
     notes: tuple[str, ...],
 ) -> Table:
     """The labels, the numbers, and n of the mean that comes first."""
-    first_mean = next(column for column in columns if column.group in ("", "mean"))
+    first_mean = next(column for column in columns if column.is_mean)
     frame = pd.DataFrame([labels_of(row) for row in rows], columns=list(LABELS), dtype=str)
     best = set()
     for (column, scores), direction in zip(columns.items(), directions, strict=True):
-        frame[column.name] = [_cell_text(row, column, score) for row, score in zip(rows, scores, strict=True)]
+        frame[column.name] = [_cell_text(score, column.is_mean) for score in scores]
         best |= {(row, column.name) for row in _best(rows, scores, direction)}
     frame["n"] = [str(score.counts) for score in columns[first_mean]]
     return Table(
@@ -167,9 +172,8 @@ def labels_of(row: Row) -> list[str]:
     return [row.method, *(row.label(name) for name in ("prompt_source", "weights", "text_source")), kind, row.protocol]
 
 
-def _cell_text(row: Row, column: Column, score: Score) -> str:
+def _cell_text(score: Score, is_mean: bool) -> str:
     """A number with its spread over seeds and its lost samples; a status word where there is none; never blank."""
-    is_mean = column.group in ("", "mean")
     if score.status:
         return f"-{footnotes.DAGGER}" if is_mean and score.n_incomplete < score.n_cells else score.status
     if not isfinite(score.value):

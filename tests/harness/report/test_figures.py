@@ -14,7 +14,7 @@ from prsbench.harness.report.figures import figures_of
 
 @pytest.fixture(scope="module")
 def figures(grid, pictures):
-    cells = [cell for cell in grid() if cell.modality in ("brain_mri", "skin_rgb")]
+    cells = [cell for cell in grid() if cell.modality == "brain_mri"]
     return {figure.name: figure for figure in figures_of(cells, pictures)}
 
 
