@@ -103,7 +103,7 @@ class FolderDataset:
             DataError: all faults of the table and its files, first 20 shown.
         """
         problems = list(self.table_problems)
-        for mask_path, image_path in {row.mask: row.image for row in self.rows if row.image}.items():
+        for mask_path, image_path in {row.mask: row.image for row in self.rows if row.image and row.mask.is_file()}.items():
             try:
                 check_same_size(image_path, read_image(image_path), mask_path, read_mask(mask_path))
                 if self._digest(image_path) == self._digest(mask_path):
