@@ -137,16 +137,15 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from prsbench.harness.engine.ledger import last_failure
-    from prsbench.harness.engine.results import open_run, state_of
+    from prsbench.harness.engine.results import open_run, reason_of, state_of
 
     run = open_run(options.run)
     states = []
     for cell in run.plan.cells:
-        states.append(state_of(cell, run.setting))
-        if states[-1] != "cached":
-            failure = last_failure(run.setting.run.cell(cell.folder))
-            print(f"{states[-1]:8} {cell.folder}{': ' + failure['error'].splitlines()[0] if failure else ''}")
+        state = state_of(cell, run.setting)
+        states.append(state)
+        if state != "cached":
+            print(f"{state:8} {cell.folder}: {reason_of(cell, state, run.setting)}")
     print(f"{run.status}: {_count(states)}")
     return OK
 

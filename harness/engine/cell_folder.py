@@ -5,7 +5,6 @@ cell.json (identity, labels, provenance), records.jsonl, maps/<n>.png, sealed.js
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 import shutil
@@ -23,6 +22,7 @@ from prsbench.harness.contract.records import Record
 from prsbench.harness.contract.types import Labels, PromptSource, TextSource, Weights
 from prsbench.harness.engine.grid import CellNode
 from prsbench.harness.engine.journal import RECORDS, read_records
+from prsbench.harness.engine.keys import file_hash
 from prsbench.harness.engine.ledger import SEAL, read_json, write_json
 
 CELL = "cell.json"
@@ -51,9 +51,9 @@ def discard(folder: Path) -> None:
 
 def seal(folder: Path, records: Sequence[Record], weights: str | None) -> None:
     """Declare the records complete."""
-    digest = hashlib.sha256((folder / RECORDS).read_bytes()).hexdigest()
-    counts = Counter(record.status for record in records)
-    write_json(folder / SEAL, {"records_sha256": digest, "weights": weights, "n": len(records), "statuses": counts})
+    statuses = Counter(record.status for record in records)
+    digest = file_hash(folder / RECORDS)
+    write_json(folder / SEAL, {"records_sha256": digest, "weights": weights, "n": len(records), "statuses": statuses})
 
 
 def is_sealed(folder: Path, weights: str | None) -> bool:
@@ -62,18 +62,27 @@ def is_sealed(folder: Path, weights: str | None) -> bool:
     return found is not None and weights in (None, found["weights"])
 
 
+def is_intact(folder: Path) -> bool:
+    """Whether a sealed cell's records are still the bytes that were sealed."""
+    path = folder / RECORDS
+    return path.exists() and file_hash(path) == read_json(folder / SEAL)["records_sha256"]
+
+
+def damage(folder: Path) -> str:
+    """What to say of a sealed cell that is not intact."""
+    return f"{folder / RECORDS} is not the file that was sealed. Delete its folder; the cell is computed again."
+
+
 def sealed_records(folder: Path) -> tuple[list[Record], str]:
     """The records of a sealed cell and their hash.
 
     Raises:
         RunFolderError: the file is not the one that was sealed.
     """
+    if not is_intact(folder):
+        raise RunFolderError(damage(folder))
     found = read_json(folder / SEAL)
-    path = folder / RECORDS
-    data = path.read_bytes() if path.exists() else b""
-    if hashlib.sha256(data).hexdigest() != found["records_sha256"]:
-        raise RunFolderError(f"{path} is not the file that was sealed. Delete its folder; the cell is computed again.")
-    return read_records(path, batch_size=found["n"] or 1, total=found["n"]), found["records_sha256"]
+    return read_records(folder / RECORDS, batch_size=found["n"], total=found["n"]), found["records_sha256"]
 
 
 def labels_of(folder: Path) -> Labels | None:

@@ -27,7 +27,6 @@ from prsbench.harness.engine.keys import seed_from
 from prsbench.harness.engine.ledger import PROGRESS, digest_of, node_lock
 from prsbench.harness.engine.process import Setting, Ticks, seed_everything
 from prsbench.harness.engine.provenance import provenance_of_process
-from prsbench.harness.engine.training import WEIGHTS
 from prsbench.metrics.counts import count
 
 BOXES = (PromptSource.ORACLE_BOX, PromptSource.JITTERED_BOX)
@@ -90,7 +89,7 @@ def _load(cell: CellNode, setting: Setting) -> Method | ReferenceRow:
     """The method with its weights; one without a training loads from an empty folder."""
     method = resolve(cell.factory)(resolve(cell.config_type).model_validate(cell.config))
     if cell.training:
-        method.load(setting.training_folder(cell.training) / WEIGHTS, setting.device)
+        method.load(setting.weights_folder(cell.training), setting.device)
     else:
         with TemporaryDirectory() as nothing_saved:
             method.load(Path(nothing_saved), setting.device)

@@ -18,6 +18,7 @@ SEAL = "sealed.json"
 PROGRESS = "progress.json"  # of a node at work; a hint for the eye, nothing depends on it
 ERROR = "error.json"  # the failed attempts of a node
 LOG = "log.txt"
+WEIGHTS = "weights"  # of a training, what its save wrote
 
 
 def write_atomically(path: Path, data: bytes, durable: bool = True) -> None:

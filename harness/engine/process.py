@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from prsbench.harness.engine.ledger import RunFolder, write_json
+from prsbench.harness.engine.ledger import WEIGHTS, RunFolder, write_json
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,9 @@ class Setting:
 
     def training_folder(self, key: str) -> Path:
         return self.run.training(self.trainings[key])
+
+    def weights_folder(self, key: str) -> Path:
+        return self.training_folder(key) / WEIGHTS
 
 
 class Ticks:

@@ -56,25 +56,27 @@ def state_of(cell: CellNode, setting: Setting) -> str:
     """ "cached" (complete and scored), "failed" or "skipped" (the last attempt ended so), or "new"."""
     folder = setting.run.cell(cell.folder)
     if cell_folder.is_sealed(folder, _weights(cell, setting)) and _scores(folder, setting) is not None:
-        return "cached"
+        return "cached" if cell_folder.is_intact(folder) else "failed"
     failure = last_failure(folder)
     return failure["kind"] if failure else "new"
+
+
+def reason_of(cell: CellNode, state: str, setting: Setting) -> str:
+    """Why a cell in this state is not complete; "" if it is."""
+    folder = setting.run.cell(cell.folder)
+    if state in ("cached", "new"):
+        return "" if state == "cached" else "not run yet"
+    if cell_folder.is_sealed(folder, None) and not cell_folder.is_intact(folder):
+        return cell_folder.damage(folder)
+    return last_failure(folder)["error"]
 
 
 def result_of(cell: CellNode, plan: Plan, setting: Setting) -> CellResult:
     """What the report gets of one cell; a cell that is not complete is a row with its reason."""
     folder = setting.run.cell(cell.folder)
-    status, error, records, scores = state_of(cell, setting), "", [], None
-    if status == "cached":
-        try:
-            records, scores = cell_folder.sealed_records(folder)[0], _scores(folder, setting)
-            status = "complete"
-        except RunFolderError as damage:
-            status, error = "failed", str(damage)
-    elif status == "new":
-        status, error = "missing", "not run yet"
-    else:
-        error = last_failure(folder)["error"]
+    state = state_of(cell, setting)
+    records = cell_folder.sealed_records(folder)[0] if state == "cached" else ()
+    scores = _scores(folder, setting) if state == "cached" else ()
     return CellResult(
         method=cell.method,
         dataset=cell.dataset,
@@ -82,12 +84,12 @@ def result_of(cell: CellNode, plan: Plan, setting: Setting) -> CellResult:
         seed=cell.seed,
         data_kind=DataKind(cell.data_kind),
         protocol=plan.protocol,
-        status=status,
-        error=error,
+        status={"cached": "complete", "new": "missing"}.get(state, state),
+        error=reason_of(cell, state, setting),
         n_manifest=cell.n_manifest,
         labels=cell_folder.labels_of(folder),
         records=tuple(records),
-        scores=tuple(scores or ()),
+        scores=tuple(scores),
     )
 
 

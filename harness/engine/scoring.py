@@ -10,7 +10,6 @@ from prsbench.harness.engine import cell_folder
 from prsbench.harness.engine.grid import CellNode
 from prsbench.harness.engine.ledger import digest_of
 from prsbench.harness.engine.process import Setting
-from prsbench.harness.engine.training import WEIGHTS
 from prsbench.metrics.score import TextModels, score
 
 
@@ -26,7 +25,7 @@ def score_cell(cell: CellNode, setting: Setting) -> None:
     records, digest = cell_folder.sealed_records(folder)
     identity = {**scoring_identity(setting), "records": digest}
     if cell_folder.read_scores(folder, identity) is None:
-        models = _text_models(setting.loader, setting.training_folder(setting.text_models) / WEIGHTS, setting.device)
+        models = _text_models(setting.loader, setting.weights_folder(setting.text_models), setting.device)
         cell_folder.write_scores(folder, identity, models.checksum, score(records, models))
 
 

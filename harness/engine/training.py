@@ -14,11 +14,9 @@ from prsbench.datasets.prs_med import FolderDataset
 from prsbench.harness.contract.catalog import resolve
 from prsbench.harness.contract.types import FitContext, Sample
 from prsbench.harness.engine.grid import TrainingNode
-from prsbench.harness.engine.ledger import LOG, PROGRESS, digest_of, node_lock, seal_folder
+from prsbench.harness.engine.ledger import LOG, PROGRESS, WEIGHTS, digest_of, node_lock, seal_folder
 from prsbench.harness.engine.process import Setting, Ticks, seed_everything
 from prsbench.harness.engine.provenance import provenance_of_process
-
-WEIGHTS = "weights"
 
 
 def train(node: TrainingNode, setting: Setting, datasets: Sequence[FolderDataset]) -> None:
@@ -41,7 +39,7 @@ def train(node: TrainingNode, setting: Setting, datasets: Sequence[FolderDataset
 
 
 def _needs(node: TrainingNode, setting: Setting) -> dict[str, Path]:
-    return {role: setting.training_weights(key) for role, key in node.needs.items()}
+    return {role: setting.weights_folder(key) for role, key in node.needs.items()}
 
 
 def _samples(datasets: Sequence[FolderDataset], split: str) -> Joined:
