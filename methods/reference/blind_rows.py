@@ -44,7 +44,7 @@ class UniformMapRow:
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
         """One prediction a query; `seconds` is 0 because nothing is computed."""
         return [
-            Prediction(np.full(q.image.shape[:2], self.value, np.float32), sentence_for(("center",), True, q.modality), 0.0)
+            Prediction(np.full(q.image.shape[:2], self.value, np.float32), sentence_for(("center",), True), 0.0)
             for q in queries
         ]
 
@@ -102,7 +102,7 @@ class MeanMaskRow:
             )
         height, width = query.image.shape[:2]
         probability = np.clip(_resized(self._mean[query.modality], (height, width)), 0, 1)
-        answer = sentence_for(*self._position[query.modality], query.modality)
+        answer = sentence_for(*self._position[query.modality])
         return Prediction(probability, answer, time.perf_counter() - start)
 
     def save(self, folder: Path) -> None:

@@ -79,7 +79,7 @@ class OppositeAnswerRow(OracleRow):
     note = "true mask, opposite position in a fixed sentence"
 
     def _answers(self, samples: Sequence[Sample]) -> list[str]:
-        return [sentence_for(*opposite_position(s.truth.position, s.truth.near_centre), s.query.modality) for s in samples]
+        return [sentence_for(*opposite_position(s.truth.position, s.truth.near_centre)) for s in samples]
 
 
 def opposite_position(position: tuple[str, ...], near_centre: bool) -> tuple[tuple[str, ...], bool]:

