@@ -87,7 +87,7 @@ def write_modality(
     card = joinable_card(root, FOLDERS[modality], target.noun, data_kind)
     held = _read_rows(root, modality)
     kept = [row for row in held if row["archive"] != archive]
-    items = sorted(items, key=lambda item: item.stem)
+    items = list(items)
     _check_names(archive, items)
     staging = root / f".{archive}.{modality}.partial"
     shutil.rmtree(staging, ignore_errors=True)

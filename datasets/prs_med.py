@@ -3,23 +3,23 @@
 A table is any CSV in the root (or, if there is none, one folder below) with the columns `image_path` (really the MASK's path),
 `image_name`, `split`, `question` and `answer`. Its own `position` is not trusted: labels are computed from the masks.
 The modality is the official folder name in image_path. Where a table has no `group` column, as in the official release,
-each image name is a group of its own: patients and videos cannot be told apart there.
+each mask is a group of its own: patients and videos cannot be told apart there. (Not the name: numbered files of different
+archives share names across splits.) A sample's id ends in the number of its row among those of the same image name.
 """
 
 from __future__ import annotations
 
-import csv
 import json
-import re
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import overload
 
 from prsbench.datasets.card import read_card
 from prsbench.datasets.layout import FOLDERS
+from prsbench.datasets.official_table import MODALITY_OF_FOLDER, Row, base_of, folder_of, read_table, resolve
 from prsbench.datasets.pictures import check_same_size, read_image, read_mask
 from prsbench.datasets.problems import refuse
 from prsbench.datasets.questions import TARGETS
@@ -27,23 +27,6 @@ from prsbench.datasets.splits import SPLITS
 from prsbench.harness.contract.errors import DataError
 from prsbench.harness.contract.position import position_of, zone_of_centroid
 from prsbench.harness.contract.types import DataKind, Query, Sample, Truth
-
-REQUIRED_COLUMNS = ("image_path", "image_name", "split", "question", "answer")
-MODALITY_OF_FOLDER = {folder: modality for modality, folder in FOLDERS.items()}
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One question of a table, its paths resolved. image is None where no candidate exists."""
-
-    sample_id: str
-    mask: Path
-    image: Path | None
-    split: str
-    question: str
-    answer: str
-    group: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,123 +148,22 @@ def open_root(root: Path) -> list[FolderDataset]:
         raise DataError(f"{root}: expected a data set in the official layout, found no CSV there or one folder below.")
     cells: dict[tuple[str, Path], list[Mapping[str, str]]] = defaultdict(list)
     for table in tables:
-        for row in _read_table(table):
-            folder = _folder(table, row)
-            cells[folder, _base(table, folder)].append(row)
+        for row in read_table(table):
+            folder = folder_of(table, row)
+            cells[folder, base_of(table, folder)].append(row)
     found = [_dataset(folder, base, rows) for (folder, base), rows in cells.items()]
     return sorted(found, key=lambda dataset: list(FOLDERS).index(dataset.modality))
 
 
-def image_candidates(mask_path: str) -> list[str]:
-    """Where the image of a mask may lie, likeliest first; paths relative to the root, as in the table.
-
-    The official train script takes "_Segmentation" off the name and reads .jpg where the path holds "ISIC"; its test script
-    keeps the name of other skin images. So: the train rule, the name as it is, then either name with another suffix. The
-    folder becomes `{split}_images` in every split (the official loader does so for train alone, and reads val and test masks
-    as images). Only the table's path is rewritten, never the root.
-    """
-    path = PurePosixPath(mask_path.replace("\\", "/"))
-    folder = PurePosixPath(*(re.sub(r"(?i)^(train|val|test)_masks$", r"\1_images", part) for part in path.parts[:-1]))
-    bare = path.stem.replace("_Segmentation", "")
-    official_suffix = ".jpg" if "ISIC" in str(path) and path.suffix == ".png" else path.suffix
-    names = [bare + official_suffix, path.name, *(stem + suffix for stem in (bare, path.stem) for suffix in IMAGE_SUFFIXES)]
-    return [str(folder / name) for name in dict.fromkeys(names) if str(folder / name) != str(path)]
-
-
-def _read_table(table: Path) -> list[dict[str, str]]:
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, restval="")
-            columns, rows = reader.fieldnames or [], list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{table}: expected a CSV in UTF-8, got '{error}'. Save it again as UTF-8.") from error
-    missing = [column for column in REQUIRED_COLUMNS if column not in columns]
-    if missing:
-        raise DataError(
-            f"{table}: expected the columns {', '.join(REQUIRED_COLUMNS)}, missing {', '.join(missing)}, found "
-            f"{', '.join(columns) or 'none'}. Rename or add the column, or move a file that is no table of this data set away."
-        )
-    if not rows:
-        raise DataError(f"{table}: expected rows, got a header alone. Restore the table, or prepare the archive again.")
-    return rows
-
-
-def _folder(table: Path, row: Mapping[str, str]) -> str:
-    for part in row["image_path"].replace("\\", "/").split("/"):
-        if part in MODALITY_OF_FOLDER:
-            return part
-    raise DataError(
-        f"{table}: expected a modality's folder in image_path ({', '.join(MODALITY_OF_FOLDER)}), got '{row['image_path']}'. "
-        "Correct the path."
-    )
-
-
-def _base(table: Path, folder: str) -> Path:
-    """The folder that the table's paths start from: beside the table, or one above it."""
-    if not (table.parent / folder).is_dir() and (table.parent.parent / folder).is_dir():
-        return table.parent.parent
-    return table.parent
-
-
 def _dataset(folder: str, base: Path, cells: Sequence[Mapping[str, str]]) -> FolderDataset:
     card, modality = read_card(base), MODALITY_OF_FOLDER[folder]
-    rows, problems = [], []
-    seen: Counter[str] = Counter()
-    for cell in cells:
-        mask = cell["image_path"].replace("\\", "/")
-        row = _row(base, modality, cell, mask, seen[mask])
-        seen[mask] += 1
-        rows.append(row)
-        if seen[mask] == 1:
-            problems += _path_problems(base, row, mask)
+    rows, problems = resolve(base, modality, cells)
     return FolderDataset(
         name=folder,
         modality=modality,
         data_kind=DataKind(card.get("data_kind", DataKind.UNDECLARED)),
         target=card.get("modalities", {}).get(folder, {}).get("target", TARGETS[modality]),
         rows=rows,
-        table_problems=[*problems, *_split_problems(rows)],
+        table_problems=problems,
         base=base,
     )
-
-
-def _row(base: Path, modality: str, cell: Mapping[str, str], mask: str, number: int) -> Row:
-    stem = PurePosixPath(cell["image_name"].replace("\\", "/")).stem or PurePosixPath(mask).stem
-    found = next((base / name for name in image_candidates(mask) if (base / name).is_file()), None)
-    return Row(
-        sample_id=f"{modality}/{stem}#{number}",
-        mask=base / mask,
-        image=found,
-        split=cell["split"].strip().lower(),
-        question=cell["question"],
-        answer=cell["answer"],
-        group=cell.get("group") or stem,
-    )
-
-
-def _path_problems(base: Path, row: Row, mask: str) -> Iterator[str]:
-    candidates = image_candidates(mask)
-    if not re.search(r"(?i)(^|/)(train|val|test)_masks/", mask):
-        yield (
-            f"image_path '{mask}': expected a mask in a folder train_masks, val_masks or test_masks, so that the mask is never "
-            "read as the image. Correct the path."
-        )
-    elif not row.mask.is_file():
-        yield f"{row.mask}: expected a mask, found no such file. Restore it, or take its rows out of the table."
-    elif row.image is None:
-        tried = ", ".join(str(base / name) for name in candidates[:3])
-        yield f"{row.mask}: expected its image, found none (tried {tried} and other suffixes). Restore it, or take its rows out."
-
-
-def _split_problems(rows: Sequence[Row]) -> Iterator[str]:
-    splits_of: dict[str, set[str]] = defaultdict(set)
-    for row in rows:
-        splits_of[row.group].add(row.split)
-    for value, count in Counter(row.split for row in rows if row.split not in SPLITS).items():
-        yield f"split '{value}' in {count} rows: expected train, val or test. Correct the column."
-    for group, splits in splits_of.items():
-        if len(splits & set(SPLITS)) > 1:
-            yield f"group '{group}': expected one split, got {', '.join(sorted(splits))}, a leak. Move the group into one split."
-    for sample_id, count in Counter(row.sample_id for row in rows).items():
-        if count > 1:
-            yield f"sample '{sample_id}': expected one row, got {count}. Give the images different names."

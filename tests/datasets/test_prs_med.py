@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import pickle
 import shutil
 from pathlib import Path
@@ -12,22 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 from prsbench.datasets.layout import FOLDERS, write_modality
-from prsbench.datasets.prs_med import image_candidates, open_root
+from prsbench.datasets.prs_med import open_root
 from prsbench.datasets.questions import target_of
 from prsbench.harness.contract.errors import DataError
 from prsbench.harness.contract.position import position_of, zone_of_centroid
 from prsbench.harness.contract.types import DataKind
 
-PARITY = Path(os.environ.get("PRSBENCH_SHARED", Path(__file__).parents[3] / "shared")) / "parity"
 TABLE = "brain_tumors_ct_scan.csv"
-
-
-@pytest.fixture
-def golden():
-    path = PARITY / "dataset_rules_golden.json"
-    if not path.is_file():
-        pytest.skip("no shared/parity/dataset_rules_golden.json")
-    return json.loads(path.read_text())
 
 
 def first_mask(root: Path) -> Path:
@@ -39,27 +28,6 @@ def problems(root: Path) -> str:
         for dataset in open_root(root):
             dataset.check()
     return str(caught.value)
-
-
-def test_every_official_train_path_is_the_first_candidate(golden):
-    # Other roots hold "train_masks" or "ISIC" themselves, which the official script rewrites too and this reader does not;
-    # val and test rows the official train script leaves pointing at the mask.
-    cases = [case for case in golden["train"] if case["data_path"] == "data" and "train_masks" in case["csv_image_path"]]
-    assert len(cases) >= 9
-    for case in cases:
-        assert f"data/{image_candidates(case['csv_image_path'])[0]}" == case["image_path"]
-
-
-def test_every_official_test_path_is_a_candidate(golden):
-    for case in golden["test"]:
-        # With back-slashes the official test script finds no modality; here they are slashes as in training.
-        assert case["image_path_after_root"].replace("\\", "/") in image_candidates(case["csv_image_path"])
-
-
-def test_no_candidate_is_ever_the_mask_itself(golden):
-    for case in golden["train"] + golden["test"]:
-        candidates = image_candidates(case["csv_image_path"])
-        assert candidates and not any("_masks" in candidate for candidate in candidates)
 
 
 def test_a_root_named_like_a_mask_folder_is_not_rewritten(tmp_path, make_items):
@@ -86,7 +54,7 @@ def test_an_official_release_without_card_or_groups_is_read_and_undeclared(tmp_p
     dataset.check()
     assert (dataset.modality, dataset.data_kind, dataset.splits) == ("skin_rgb", DataKind.UNDECLARED, ("train", "test"))
     assert [sample.sample_id for sample in dataset.samples("train")] == [f"skin_rgb/ISIC_1_Segmentation#{k}" for k in (0, 1)]
-    assert dataset.samples("train")[0].group == "ISIC_1_Segmentation"
+    assert dataset.samples("train")[0].group == "skin_rgbimage/train_masks/ISIC_1_Segmentation.png"
     np.testing.assert_array_equal(dataset.samples("test")[0].query.image, pictures.image(3))
 
 
@@ -187,18 +155,37 @@ def test_an_unknown_split_is_refused_before_any_sample_is_handed_out(root, edit_
         open_root(root)[0].samples("train")
 
 
+def test_an_empty_answer_is_refused(root, edit_table):
+    edit_table(root / TABLE, lambda rows: rows[-1].update(answer=" "))
+    assert "#0': expected a text in column answer, got an empty cell" in problems(root)
+
+
 def test_a_group_in_two_splits_is_a_leak(root, edit_table):
     edit_table(root / TABLE, lambda rows: [row.update(group="patient1") for row in rows] and None)
     assert "group 'patient1': expected one split, got test, train, val, a leak" in problems(root)
 
 
-def test_two_images_of_one_name_are_refused(root, edit_table):
+def test_images_of_one_name_in_two_splits_are_two_samples_and_no_leak(root, edit_table):
     def rename(rows):
         for row in rows:
-            row["image_name"] = "same.png"
+            row["image_name"] = "55.png"
+            del row["group"]
 
     edit_table(root / TABLE, rename)
-    assert "sample 'brain_mri/same#0': expected one row" in problems(root)
+    (dataset,) = open_root(root)
+    dataset.check()
+    ids = [row.sample_id for split in dataset.splits for row in dataset.manifest(split)]
+    assert len(set(ids)) == len(ids) and "brain_mri/55#0" in ids
+
+
+def test_without_groups_a_mask_listed_in_two_splits_is_a_leak(root, edit_table):
+    def relist(rows):
+        for row in rows:
+            del row["group"]
+        return [*rows, {**next(row for row in rows if row["split"] == "train"), "split": "test"}]
+
+    edit_table(root / TABLE, relist)
+    assert "expected one split, got test, train, a leak" in problems(root)
 
 
 def test_a_mask_path_outside_a_mask_folder_is_refused(root, edit_table):

@@ -1,0 +1,149 @@
+"""The rows of an official table: which columns it needs, where its paths lead, and what is wrong with it."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from prsbench.datasets.layout import FOLDERS
+from prsbench.datasets.splits import SPLITS
+from prsbench.harness.contract.errors import DataError
+
+REQUIRED_COLUMNS = ("image_path", "image_name", "split", "question", "answer")
+MODALITY_OF_FOLDER = {folder: modality for modality, folder in FOLDERS.items()}
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One question of a table, its paths resolved. image is None where no candidate exists."""
+
+    sample_id: str
+    mask: Path
+    image: Path | None
+    split: str
+    question: str
+    answer: str
+    group: str
+
+
+def image_candidates(mask_path: str) -> list[str]:
+    """Where the image of a mask may lie, likeliest first; paths relative to the root, as in the table.
+
+    The official train script takes "_Segmentation" off the name and reads .jpg where the path holds "ISIC"; its test script
+    keeps the name of other skin images. So: the train rule, the name as it is, then either name with another suffix. The
+    folder becomes `{split}_images` in every split (the official loader does so for train alone, and reads val and test masks
+    as images). Only the table's path is rewritten, never the root.
+    """
+    path = PurePosixPath(mask_path.replace("\\", "/"))
+    folder = PurePosixPath(*(re.sub(r"(?i)^(train|val|test)_masks$", r"\1_images", part) for part in path.parts[:-1]))
+    bare = path.stem.replace("_Segmentation", "")
+    official_suffix = ".jpg" if "ISIC" in str(path) and path.suffix == ".png" else path.suffix
+    names = [bare + official_suffix, path.name, *(stem + suffix for stem in (bare, path.stem) for suffix in IMAGE_SUFFIXES)]
+    return [str(folder / name) for name in dict.fromkeys(names) if str(folder / name) != str(path)]
+
+
+def read_table(table: Path) -> list[dict[str, str]]:
+    """The cells of a table by column.
+
+    Raises:
+        DataError: not a CSV in UTF-8, a required column is missing, or there are no rows.
+    """
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, restval="")
+            columns, rows = reader.fieldnames or [], list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{table}: expected a CSV in UTF-8, got '{error}'. Save it again as UTF-8.") from error
+    missing = [column for column in REQUIRED_COLUMNS if column not in columns]
+    if missing:
+        raise DataError(
+            f"{table}: expected the columns {', '.join(REQUIRED_COLUMNS)}, missing {', '.join(missing)}, found "
+            f"{', '.join(columns) or 'none'}. Rename or add the column, or move a file that is no table of this data set away."
+        )
+    if not rows:
+        raise DataError(f"{table}: expected rows, got a header alone. Restore the table, or prepare the archive again.")
+    return rows
+
+
+def folder_of(table: Path, row: Mapping[str, str]) -> str:
+    """The official modality folder in a row's path; DataError if there is none."""
+    for part in row["image_path"].replace("\\", "/").split("/"):
+        if part in MODALITY_OF_FOLDER:
+            return part
+    raise DataError(
+        f"{table}: expected a modality's folder in image_path ({', '.join(MODALITY_OF_FOLDER)}), got '{row['image_path']}'. "
+        "Correct the path."
+    )
+
+
+def base_of(table: Path, folder: str) -> Path:
+    """The folder that the table's paths start from: beside the table, or one above it."""
+    if not (table.parent / folder).is_dir() and (table.parent.parent / folder).is_dir():
+        return table.parent.parent
+    return table.parent
+
+
+def resolve(base: Path, modality: str, cells: Sequence[Mapping[str, str]]) -> tuple[list[Row], list[str]]:
+    """The rows of one modality with their files, and the table's faults in words (pictures are not opened)."""
+    masks = [cell["image_path"].replace("\\", "/") for cell in cells]
+    images = {mask: _first_file(base, image_candidates(mask)) for mask in dict.fromkeys(masks)}
+    rows = []
+    asked: Counter[str] = Counter()
+    for cell, mask in zip(cells, masks, strict=True):
+        stem = PurePosixPath(cell["image_name"].replace("\\", "/")).stem or PurePosixPath(mask).stem
+        rows.append(_row(base, f"{modality}/{stem}#{asked[stem]}", cell, mask, images[mask]))
+        asked[stem] += 1
+    path_problems = [problem for mask, image in images.items() for problem in _path_problems(base, mask, image)]
+    return rows, [*path_problems, *_split_problems(rows), *_empty_cells(rows)]
+
+
+def _first_file(base: Path, candidates: Sequence[str]) -> Path | None:
+    return next((base / name for name in candidates if (base / name).is_file()), None)
+
+
+def _row(base: Path, sample_id: str, cell: Mapping[str, str], mask: str, image: Path | None) -> Row:
+    return Row(
+        sample_id=sample_id,
+        mask=base / mask,
+        image=image,
+        split=cell["split"].strip().lower(),
+        question=cell["question"],
+        answer=cell["answer"],
+        group=cell.get("group") or mask,
+    )
+
+
+def _path_problems(base: Path, mask: str, image: Path | None) -> Iterator[str]:
+    if not re.search(r"(?i)(^|/)(train|val|test)_masks/", mask):
+        yield (
+            f"image_path '{mask}': expected a mask in a folder train_masks, val_masks or test_masks, so that the mask is never "
+            "read as the image. Correct the path."
+        )
+    elif not (base / mask).is_file():
+        yield f"{base / mask}: expected a mask, found no such file. Restore it, or take its rows out of the table."
+    elif image is None:
+        tried = ", ".join(str(base / name) for name in image_candidates(mask)[:3])
+        yield f"{base / mask}: expected its image, found none (tried {tried} and other suffixes). Restore it."
+
+
+def _split_problems(rows: Sequence[Row]) -> Iterator[str]:
+    splits_of: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        splits_of[row.group].add(row.split)
+    for value, count in Counter(row.split for row in rows if row.split not in SPLITS).items():
+        yield f"split '{value}' in {count} rows: expected train, val or test. Correct the column."
+    for group, splits in splits_of.items():
+        if len(splits & set(SPLITS)) > 1:
+            yield f"group '{group}': expected one split, got {', '.join(sorted(splits))}, a leak. Move the group into one split."
+
+
+def _empty_cells(rows: Sequence[Row]) -> Iterator[str]:
+    for row in rows:
+        for column in ("question", "answer"):
+            if not getattr(row, column).strip():
+                yield f"sample '{row.sample_id}': expected a text in column {column}, got an empty cell. Fill it in."
