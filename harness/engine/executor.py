@@ -87,7 +87,7 @@ class RayExecutor:
             return job, self._ray.get(done)
         except self._ray.exceptions.RayError as error:  # the worker died, or the cluster could not run the job at all
             text = f"{type(error).__name__}: the worker process ended before the job did. {str(error).splitlines()[0]}"
-            return job, dict.fromkeys(job.keys, Outcome("failed", text, str(error)))
+            return job, dict.fromkeys(job.keys, Outcome("died", text, str(error)))
 
     def stop(self) -> None:
         self._ray.shutdown()

@@ -29,6 +29,10 @@ class Job:
     def keys(self) -> tuple[str, ...]:
         return (self.training.key,) if self.training else tuple(cell.key for cell in self.cells)
 
+    def apart(self) -> list[Job]:
+        """The job's cells as jobs of their own."""
+        return [replace(self, cells=(cell,), cost=float(cell.n_manifest)) for cell in self.cells]
+
     @property
     def title(self) -> str:
         if self.training:
@@ -40,7 +44,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one node ended. status is "done", "failed" or "skipped" (a prerequisite is missing; the error is its cure)."""
+    """How one node ended.
+
+    status is "done", "failed", "skipped" (a prerequisite is missing; the error is its cure) or "died" (its worker process
+    ended, whichever of the job's nodes was to blame).
+    """
 
     status: str
     error: str = ""

@@ -19,7 +19,7 @@ class Progress:
     """Keeps count of the jobs of one run and speaks through `say`, from a thread of its own while jobs are at work."""
 
     def __init__(self, jobs: Sequence[Job], setting: Setting, workers: int, say: Callable[[str], None]):
-        self._jobs, self._setting, self._workers, self._say = jobs, setting, workers, say
+        self._jobs, self._setting, self._workers, self._say = list(jobs), setting, workers, say
         self._began = time.monotonic()
         self._started: dict[Job, float] = {}  # jobs at work
         self._took: dict[Job, float] = {}  # jobs that have ended
@@ -43,6 +43,12 @@ class Progress:
         bad = [outcome for outcome in outcomes.values() if outcome.status != "done"]
         verdict = f"{bad[0].status.upper()}: {bad[0].error.splitlines()[0]}" if bad else "done"
         self._say(f"[{len(self._took)}/{len(self._jobs)}] {job.title}: {verdict} ({_clock(self._took[job])})")
+
+    def replaced(self, job: Job, parts: Sequence[Job]) -> None:
+        """A job whose worker died is done again in parts."""
+        self._started.pop(job, None)
+        self._jobs = [other for other in self._jobs if other is not job] + list(parts)
+        self._say(f"    {job.title}: lost its worker; its cells go on one by one")
 
     def _speak(self) -> None:
         while not self._over.wait(EVERY_SECONDS):

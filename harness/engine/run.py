@@ -122,17 +122,23 @@ class _Loop:
 
     def _settle(self, job: Job, outcomes: dict[str, Outcome]) -> None:
         """Note how a job ended. What waits for a training that failed ends with it, saying why."""
+        if len(job.cells) > 1 and any(outcome.status == "died" for outcome in outcomes.values()):
+            parts = job.apart()  # the cell to blame fails alone; the others go on from their records
+            self._waiting += parts
+            self._progress.replaced(job, parts)
+            return
         self._progress.finished(job, outcomes)
         for key, outcome in outcomes.items():
             if outcome.status == "done":
                 self._sealed.add(key)
                 continue
-            record_failure(self._folder(job, key), outcome.status, outcome.error, outcome.trace, now())
+            kind = "skipped" if outcome.status == "skipped" else "failed"
+            record_failure(self._folder(job, key), kind, outcome.error, outcome.trace, now())
             for other in [waiting for waiting in self._waiting if key in waiting.waits_for]:
                 if other in self._waiting:
                     self._waiting.remove(other)
-                    reason = f"not run: {job.title} {outcome.status}: {outcome.error.removeprefix('not run: ')}"
-                    self._settle(other, dict.fromkeys(other.keys, replace(outcome, error=reason)))
+                    reason = f"not run: {job.title} {kind}: {outcome.error.removeprefix('not run: ')}"
+                    self._settle(other, dict.fromkeys(other.keys, Outcome(kind, reason)))
 
     def _folder(self, job: Job, key: str) -> Path:
         if job.training:

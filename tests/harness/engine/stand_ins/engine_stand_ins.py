@@ -132,9 +132,8 @@ class Judges:
     checksum = "of stand-ins"
 
     def embed(self, sentences):
-        return np.stack([np.frombuffer(hashlib.sha256(s.encode()).digest(), np.uint8) / 255 for s in sentences]).astype(
-            np.float32
-        )
+        digests = [hashlib.sha256(sentence.encode()).digest() for sentence in sentences]
+        return np.stack([np.frombuffer(digest, np.uint8) / 255 for digest in digests]).astype(np.float32)
 
     def locate(self, sentences):
         return self.embed(sentences)[:, :2] * 2 - 1
@@ -150,6 +149,7 @@ def entry(name, factory="Bright", config="StandInConfig", trains=False, **defaul
     return Entry(name, name, f"{here}:{factory}", f"{here}:{config}", code, {"name": name, **defaults}, trains)
 
 
+PART = Entry("part", "part", "engine_stand_ins:Part", "prsbench.harness.contract.config:PartConfig", ("engine_stand_ins",))
 REGISTRY = Registry(
     methods=Catalog(
         "method",
@@ -162,20 +162,7 @@ REGISTRY = Registry(
             entry("echo", "Echo"),
         ],
     ),
-    parts=Catalog(
-        "part",
-        [
-            Entry(
-                "part",
-                "part",
-                "engine_stand_ins:Part",
-                "prsbench.harness.contract.config:PartConfig",
-                ("engine_stand_ins",),
-                {},
-                True,
-            )
-        ],
-    ),
+    parts=Catalog("part", [PART]),
     text_models="engine_stand_ins:load_judges",
     text_part="part",
 )
