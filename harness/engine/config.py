@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -14,6 +13,7 @@ from prsbench.datasets.prepare.phantoms import PhantomsConfig
 from prsbench.harness.contract.errors import ConfigError, unknown_name
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
 
+GRIDS = Path(__file__).parents[1] / "grids"
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -90,9 +90,7 @@ def _method_choice(item: Any) -> Any:
 
 def packaged_grids() -> dict[str, str]:
     """The grids that come with the package: name to the first line of the comment that opens the file."""
-    files = (f for f in resources.files("prsbench.harness.grids").iterdir() if f.name.endswith(".yaml"))
-    texts = {file.name.removesuffix(".yaml"): file.read_text() for file in files}
-    return {name: texts[name].partition("\n")[0].removeprefix("#").strip() for name in sorted(texts)}
+    return {path.stem: path.read_text().partition("\n")[0].removeprefix("#").strip() for path in sorted(GRIDS.glob("*.yaml"))}
 
 
 def load_grid(name_or_path: str, changes: Iterable[str] = (), data_root: Path | None = None) -> GridConfig:
@@ -138,7 +136,7 @@ def _read(name_or_path: str) -> tuple[str, str]:
             raise ConfigError(f"{path}: the grid file cannot be read ({error.strerror}).") from None
     if name_or_path not in packaged_grids():
         raise unknown_name("grid", name_or_path, packaged_grids())
-    return f"grid '{name_or_path}'", (resources.files("prsbench.harness.grids") / f"{name_or_path}.yaml").read_text()
+    return f"grid '{name_or_path}'", (GRIDS / f"{name_or_path}.yaml").read_text()
 
 
 def _apply(content: dict[str, Any], change: str) -> None:

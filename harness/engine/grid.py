@@ -16,7 +16,12 @@ from prsbench.harness.engine.data import manifest_hash
 from prsbench.harness.engine.keys import FOLDER_DIGITS, code_hash, key_of
 
 PROTOCOL = "prsbench-1"  # published 256 thresholds and 0.5; empty truths excluded and counted
-_SHARED_CODE = ("prsbench.harness.contract", "prsbench.datasets.prs_med", "prsbench.datasets.pictures")
+_SHARED_CODE = (
+    "prsbench.harness.contract",
+    "prsbench.datasets.prs_med",
+    "prsbench.datasets.official_table",
+    "prsbench.datasets.pictures",
+)
 _TRAINING_CODE = (*_SHARED_CODE, "prsbench.harness.engine.training")
 _CELL_CODE = (*_SHARED_CODE, "prsbench.harness.engine.evaluation", "prsbench.metrics.counts")
 _SCORING_CODE = ("prsbench.harness.contract", "prsbench.metrics")

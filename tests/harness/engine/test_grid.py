@@ -1,0 +1,94 @@
+"""Nodes, keys and dependencies of a plan."""
+
+from dataclasses import asdict, replace
+
+import pytest
+from prsbench.harness.contract.catalog import Catalog
+from prsbench.harness.engine.data import open_all
+from prsbench.harness.engine.grid import Plan, make_plan, units
+
+
+@pytest.fixture
+def planned(stand_ins, data_root):
+    def plan(methods=("bright", "trained"), root=data_root, seeds=(0,), registry=stand_ins.REGISTRY):
+        return make_plan(stand_ins.make_grid(root, methods, seeds), open_all([root]), registry)
+
+    return plan
+
+
+def keys(plan):
+    return {(cell.method, cell.dataset, cell.seed): cell.key for cell in plan.cells}
+
+
+def test_one_training_serves_all_data_sets_of_a_seed(planned):
+    plan = planned(seeds=(0, 1))
+    trained = [node for node in plan.trainings.values() if node.name == "trained"]
+    assert [node.seed for node in trained] == [0, 1]
+    for node in trained:
+        assert [cell.seed for cell in plan.cells if cell.training == node.key] == [node.seed] * 2
+        assert plan.trainings[node.needs["part"]].split == "train"
+    assert plan.trainings[plan.text_models].split == "val", "text is judged by a part that saw neither train nor test"
+
+
+def test_a_training_stands_after_what_it_needs(planned):
+    order = list(planned().trainings)
+    for node in planned().trainings.values():
+        assert all(order.index(need) < order.index(node.key) for need in node.needs.values())
+
+
+def test_the_same_data_in_another_folder_has_the_same_keys(planned, stand_ins, tmp_path):
+    assert keys(planned(root=stand_ins.write_data(tmp_path / "copy"))) == keys(planned())
+
+
+@pytest.mark.parametrize(
+    ("where", "hits"),
+    [
+        ("brain_tumors_ct_scan/test_images/test0.png", {("bright", "brain_tumors_ct_scan"), ("trained", "brain_tumors_ct_scan")}),
+        ("brain_tumors_ct_scan/train_images/train0.png", {("trained", "brain_tumors_ct_scan"), ("trained", "skin_rgbimage")}),
+        ("brain_tumors_ct_scan.csv", {("bright", "brain_tumors_ct_scan"), ("trained", "brain_tumors_ct_scan")}),
+    ],
+)
+def test_a_changed_byte_of_data_changes_the_keys_that_depend_on_it_and_no_other(planned, stand_ins, tmp_path, where, hits):
+    root = stand_ins.write_data(tmp_path / "copy")
+    path = root / where
+    text = path.read_bytes()
+    path.write_bytes(text.replace(b"Where is it in test1?", b"Where is it in test1!") if where.endswith("csv") else text + b"\0")
+    old, new = keys(planned()), keys(planned(root=root))
+    assert {
+        (method, dataset) for method, dataset, seed in old if old[method, dataset, seed] != new[method, dataset, seed]
+    } == hits
+
+
+def test_config_and_seed_change_the_key_of_their_own_cells_alone(planned):
+    old = keys(planned())
+    new = keys(planned(methods=["bright", {"trained": {"secret": "x"}}], seeds=(0, 1)))
+    assert {place for place in old if old[place] != new[place]} == {place for place in old if place[0] == "trained"}
+    assert len(set(new.values())) == len(new)
+
+
+def test_the_order_of_methods_and_their_neighbours_do_not_count(planned):
+    assert keys(planned(methods=["trained", "echo", "bright"])).items() >= keys(planned()).items()
+
+
+def test_changed_code_changes_the_key(planned, stand_ins):
+    entries = dict(stand_ins.REGISTRY.methods)
+    entries["bright"] = replace(entries["bright"], sources=("engine_stand_ins", "prsbench.metrics.overlap"))
+    old, new = keys(planned()), keys(planned(registry=replace(stand_ins.REGISTRY, methods=Catalog("method", entries.values()))))
+    assert {place[0] for place in old if old[place] != new[place]} == {"bright"}
+
+
+def test_a_plan_survives_its_file(planned):
+    import json
+
+    plan = planned()
+    assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+
+
+def test_rows_that_share_image_features_go_to_one_worker(planned):
+    together = units(planned(methods=["bright", "boxed", "trained", "echo"]).cells)
+    assert sorted([cell.method for cell in unit] for unit in together) == [
+        *[["bright", "boxed"]] * 2,
+        *[["echo"]] * 2,
+        *[["trained"]] * 2,
+    ]
+    assert all(len({asdict(cell)["dataset"] for cell in unit}) == 1 for unit in together)
