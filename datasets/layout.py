@@ -72,9 +72,8 @@ class Written:
 
 
 def write_modality(
-    root: Path, modality: str, target: Target, archive: str, data_kind: DataKind, items: Iterable[Item], seed: int,
-    questions_per_image: Mapping[str, int] = QUESTIONS_PER_IMAGE,
-) -> Written:  # fmt: skip
+    root: Path, modality: str, target: Target, archive: str, data_kind: DataKind, items: Iterable[Item], seed: int
+) -> Written:
     """Add an archive to a modality of the root, or replace what an earlier call wrote of it.
 
     The same call gives the same bytes. Pictures are gathered in a hidden folder first: a fault in any of them, or a crash,
@@ -92,7 +91,7 @@ def write_modality(
     staging = root / f".{archive}.{modality}.partial"
     shutil.rmtree(staging, ignore_errors=True)
     try:
-        rows = _stage(staging, modality, target, archive, items, seed, questions_per_image)
+        rows = _stage(staging, modality, target, archive, items, seed)
         _publish(root, staging, modality, sorted(kept + rows, key=_row_order), card, data_kind, target)
         _remove(root, {row["image_path"] for row in held} - {row["image_path"] for row in kept + rows})
     finally:
@@ -106,7 +105,7 @@ def written_in(root: Path, modality: str) -> Written:
 
 
 def _stage(
-    staging: Path, modality: str, target: Target, archive: str, items: Sequence[Item], seed: int, questions: Mapping[str, int]
+    staging: Path, modality: str, target: Target, archive: str, items: Sequence[Item], seed: int
 ) -> list[Row]:
     """Write every picture below `staging` and return the rows; raise one DataError if any item is at fault."""
     splits = _splits(archive, items, seed)
@@ -124,13 +123,13 @@ def _stage(
         name = _file_name(archive, item)
         write_png(staging / f"{split}_images" / name, image)
         write_png(staging / f"{split}_masks" / name, mask)
-        rows += _rows(modality, target, archive, item, split, mask, seed, questions[split])
+        rows += _rows(modality, target, archive, item, split, mask, seed)
     refuse(f"Archive '{archive}'", problems)
     return rows
 
 
 def _rows(
-    modality: str, target: Target, archive: str, item: Item, split: str, mask: NDArray[np.bool_], seed: int, questions: int
+    modality: str, target: Target, archive: str, item: Item, split: str, mask: NDArray[np.bool_], seed: int
 ) -> list[Row]:
     position, near_centre = position_of(mask, modality)
     name = _file_name(archive, item)
@@ -149,13 +148,13 @@ def _rows(
             "empty": str(position == (NO_MASK,)),
             "archive": archive,
         }
-        for _ in range(questions)
+        for _ in range(QUESTIONS_PER_IMAGE[split])
     ]
 
 
 def _splits(archive: str, items: Sequence[Item], seed: int) -> dict[str, str]:
     free = [item.group for item in items if item.split is None]
-    if not free and items:
+    if not free:
         return {}
     try:
         return split_by_group(free, seed)
@@ -213,7 +212,7 @@ def _written(rows: Sequence[Row]) -> Written:
 
 def _check_archive_name(archive: str) -> None:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", archive):  # no "_", so that <archive>_<stem> names one picture
-        raise ConfigError(f"'{archive}' cannot name an archive: it starts file names. Use letters, digits, '-' and '.' only.")
+        raise ConfigError(f"'{archive}' cannot name an archive: it starts file names. Give letters, digits, '-' and '.' with --archive.")
 
 
 def _check_names(archive: str, items: Sequence[Item]) -> None:

@@ -9,10 +9,9 @@ archives share names across splits.) A sample's id ends in the number of its row
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import overload
@@ -73,11 +72,6 @@ class FolderDataset:
             ManifestRow(row.sample_id, self._digest(row.image), self._digest(row.mask), row.question, row.answer, row.group)
             for row in self._rows(split)
         ]
-
-    def manifest_hash(self, split: str) -> str:
-        """sha256 over the manifest in sample-id order: any other picture, word or group gives another hash."""
-        rows = sorted(self.manifest(split), key=lambda row: row.sample_id)
-        return sha256(json.dumps([asdict(row) for row in rows], sort_keys=True).encode()).hexdigest()
 
     def check(self) -> None:
         """Decode every file once.

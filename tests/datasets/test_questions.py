@@ -10,6 +10,7 @@ import pytest
 from prsbench.datasets import questions
 from prsbench.datasets.questions import render_answer, render_question, target_of
 from prsbench.harness.contract.types import MODALITIES
+from prsbench.metrics.position import parse
 
 LABELS = [(f"{v} {h}",) for v, h in product(("top", "bottom"), ("left", "right"))] + [("center",), ("top left", "bottom right")]
 SYNONYMS = {
@@ -47,6 +48,17 @@ def test_the_words_of_an_answer_say_exactly_its_label(label, split):
         official = re.sub("|".join(SYNONYMS), lambda word: SYNONYMS[word[0]], answer)
         assert tuple(re.findall(r"(?:top|bottom) (?:left|right)", official)) == (label if label != ("center",) else ())
         assert ("center" in official) == (len(label) == 1)
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_the_rule_that_scores_positions_reads_every_answer_form(modality):
+    rng, target = np.random.default_rng(4), target_of(modality)
+    for label, near, split in product(LABELS, (True, False), ("train", "test")):
+        for _ in range(100):
+            parsed = parse(render_answer(target, label, near, split, rng))
+            assert parsed.zones == set(label)
+            assert len(label) > 1 or label == ("center",) or parsed.near == near
+    assert parse(render_answer(target, ("no mask",), False, "test", rng)).nothing
 
 
 def test_an_empty_mask_is_answered_without_a_place():
