@@ -211,8 +211,9 @@ def _written(rows: Sequence[Row]) -> Written:
 
 
 def _check_archive_name(archive: str) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", archive):  # no "_", so that <archive>_<stem> names one picture
-        raise ConfigError(f"'{archive}' cannot name an archive: it starts file names. Give letters, digits, '-' and '.' with --archive.")
+    # No "_", so that <archive>_<stem> names one picture.
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", archive):
+        raise ConfigError(f"'{archive}' cannot name an archive: it starts file names. With --archive give letters, digits, '-', '.'.")
 
 
 def _check_names(archive: str, items: Sequence[Item]) -> None:
