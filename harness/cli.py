@@ -178,7 +178,7 @@ def _names(what: str) -> Mapping[str, str]:
 
         return {name: metric.title for name, metric in METRICS.items()}
     if what == "grids":
-        from prsbench.harness.engine.config import packaged_grids
+        from prsbench.harness.engine.grid_files import packaged_grids
 
         return packaged_grids()
     from prsbench.datasets.catalog import SOURCES

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 import yaml
 from prsbench.datasets.prepare.phantoms import PhantomsConfig
 from prsbench.harness.contract.errors import ConfigError, unknown_name
+from prsbench.harness.engine.grid_files import GRIDS, packaged_grids
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
 
-GRIDS = Path(__file__).parents[1] / "grids"
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -86,11 +86,6 @@ def _method_choice(item: Any) -> Any:
         if isinstance(overrides, dict | None):
             return {"name": name, "overrides": overrides or {}}
     return item
-
-
-def packaged_grids() -> dict[str, str]:
-    """The grids that come with the package: name to the first line of the comment that opens the file."""
-    return {path.stem: path.read_text().partition("\n")[0].removeprefix("#").strip() for path in sorted(GRIDS.glob("*.yaml"))}
 
 
 def load_grid(name_or_path: str, changes: Iterable[str] = (), data_root: Path | None = None) -> GridConfig:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-STAND_INS = Path(__file__).parent / "stand_ins"
+STAND_INS = Path(__file__).parent / "engine" / "stand_ins"
 sys.path.insert(0, str(STAND_INS))
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 from prsbench.harness.contract.errors import ConfigError
-from prsbench.harness.engine.config import load_grid, packaged_grids
+from prsbench.harness.engine.config import load_grid
+from prsbench.harness.engine.grid_files import packaged_grids
 
 GRID = """# A grid.
 name: mine

@@ -1,0 +1,102 @@
+"""The command line as a user meets it: real processes, exit codes, and errors without tracebacks."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def prsbench(*arguments, cwd):
+    code = "import sys; from prsbench.harness.cli import main; sys.exit(main())"
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=cwd, timeout=60)
+
+
+@pytest.mark.parametrize("what", ["methods", "datasets", "metrics", "grids"])
+def test_listing_loads_no_torch_ray_or_pandas(what, tmp_path):
+    code = (
+        "import sys; from prsbench.harness.cli import main; main(['list', sys.argv[1]]);"
+        "heavy = {'torch', 'ray', 'pandas', 'matplotlib'} & set(sys.modules); sys.exit(str(heavy) if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, what], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) >= 3
+
+
+def test_every_command_explains_itself(tmp_path):
+    from prsbench.harness.cli import main
+
+    for command in ("run", "plan", "report", "status", "prepare", "list"):
+        with pytest.raises(SystemExit) as ended:
+            main([command, "--help"])
+        assert ended.value.code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "defualt"], "Did you mean 'default'?"),
+        (["run", "smoke", "--set", "methds=[oracle]"], "unknown key 'methds'. Did you mean 'methods'?"),
+        (["run", "real"], "Set it with --data DIR"),
+        (["run", "real", "--data", "nowhere"], "nowhere: no such folder"),
+        (["run", "smoke", "--workers", "0"], "--workers: expected 1 or more, got 0"),
+        (["report", "nowhere"], "no run.json here"),
+        (["status", "nowhere"], "no run.json here"),
+        (["prepare", "bussi", "--from", ".", "--to", "out"], "Did you mean 'busi'?"),
+    ],
+)
+def test_a_user_error_is_one_message_and_exit_code_2(arguments, said, tmp_path, monkeypatch, capsys):
+    from prsbench.harness import cli
+
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(arguments) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_unknown_methods_are_refused_before_anything_is_trained(tmp_path, data_root, capsys):
+    from prsbench.harness import cli
+
+    arguments = ["run", "real", "--data", str(data_root), "--out", str(tmp_path / "run"), "--set", "methods=[orcale]"]
+    assert cli.main(arguments) == 2
+    assert "No method is called 'orcale'. Did you mean 'oracle'?" in capsys.readouterr().err
+    assert not (tmp_path / "run" / "trainings").exists()
+
+
+def test_a_run_writes_its_tables_and_its_exit_code_says_whether_all_is_complete(
+    tmp_path, data_root, stand_ins, monkeypatch, capsys
+):
+    from prsbench.harness import cli
+
+    monkeypatch.setattr(cli, "_registry", lambda: stand_ins.REGISTRY)
+    base = ["run", "real", "--data", str(data_root), "--executor", "serial", "--out", str(tmp_path / "run")]
+    assert cli.main([*base, "--set", "methods=[bright, echo]"]) == 0
+    assert "Tables, figures and report.html are in" in capsys.readouterr().out
+    tables = {path.name: path.read_bytes() for path in (tmp_path / "run" / "tables").iterdir()}
+    assert "main.csv" in tables
+
+    assert cli.main(["report", str(tmp_path / "run")]) == 0
+    assert tables == {path.name: path.read_bytes() for path in (tmp_path / "run" / "tables").iterdir()}
+    capsys.readouterr()
+    assert cli.main(["status", str(tmp_path / "run")]) == 0
+    assert capsys.readouterr().out == "complete: 4 cached\n"
+
+    assert cli.main([*base, "--set", "methods=[bright, absent]"]) == 1
+    assert (
+        cli.main(["plan", *base[1:4], "--out", str(tmp_path / "run"), "--set", "methods=[bright, absent, echo, jittered]"]) == 0
+    )
+    assert capsys.readouterr().out.endswith("4 cached, 2 new, 2 skipped\n")
+
+
+def test_the_door_keeps_the_root_off_the_path_and_answers(tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "run_benchmark.py"), "--version"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0 and done.stdout.startswith("prsbench ")
+
+
+def test_the_door_says_how_to_install_what_is_not_there(tmp_path):
+    door = ROOT / "run_benchmark.py"
+    done = subprocess.run([sys.executable, "-S", "-I", str(door)], capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert done.returncode == 2 and "make install" in done.stderr and len(done.stderr.splitlines()) == 1
