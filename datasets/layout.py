@@ -213,7 +213,9 @@ def _written(rows: Sequence[Row]) -> Written:
 def _check_archive_name(archive: str) -> None:
     # No "_", so that <archive>_<stem> names one picture.
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", archive):
-        raise ConfigError(f"'{archive}' cannot name an archive: it starts file names. With --archive give letters, digits, '-', '.'.")
+        raise ConfigError(
+            f"'{archive}' cannot name an archive, for it starts file names. Give letters, digits, '-' and '.' with --archive."
+        )
 
 
 def _check_names(archive: str, items: Sequence[Item]) -> None:
