@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from statistics import mean
 from typing import Any, Self
 
 from prsbench.harness.contract.errors import RunFolderError
@@ -73,25 +75,29 @@ class Progress:
         return min(states, key=lambda state: state["done"] / state["total"], default=None)
 
     def _remaining(self) -> float | None:
-        """Seconds, from the mean time of jobs of each kind and how far the running ones are. None if a kind is unknown."""
+        """Seconds left, from the mean time of like jobs and how far the running ones are. None if nothing is known yet."""
         now = time.monotonic()
-        known: dict[bool, list[float]] = {True: [], False: []}
+        known: dict[object, list[float]] = defaultdict(list)
         for job, took in list(self._took.items()):
-            known[job.training is not None].append(took)
-        left = dict.fromkeys(self._jobs, 0.0)
+            known[_kind(job)].append(took)
+        left = [0.0]
         for job, began in list(self._started.items()):
             state = self._state(job)
             if state and state["done"]:
                 expected = (now - began) * state["total"] / state["done"]
-                known[job.training is not None].append(expected)
-                left[job] = expected - (now - began)
-        for job in self._jobs:
-            if job not in self._took and job not in self._started:
-                of_its_kind = known[job.training is not None]
-                if not of_its_kind:
-                    return None
-                left[job] = sum(of_its_kind) / len(of_its_kind)
-        return max(sum(left.values()) / self._workers, *left.values())
+                known[_kind(job)].append(expected)
+                left.append(expected - (now - began))
+        everything = [took for times in known.values() for took in times]
+        if not everything:
+            return None
+        waiting = [job for job in list(self._jobs) if job not in self._took and job not in self._started]
+        left += [mean(known.get(_kind(job), everything)) for job in waiting]
+        return max(sum(left) / self._workers, max(left))
+
+
+def _kind(job: Job) -> object:
+    """Jobs of one kind take about the same time."""
+    return job.training.name if job.training else tuple(cell.method for cell in job.cells)
 
 
 def _clock(seconds: float) -> str:

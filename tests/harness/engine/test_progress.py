@@ -1,0 +1,42 @@
+"""What a run says while it works."""
+
+import time
+
+import pytest
+from prsbench.harness.engine import progress
+from prsbench.harness.engine.data import open_all
+from prsbench.harness.engine.grid import make_plan
+from prsbench.harness.engine.jobs import Outcome
+from prsbench.harness.engine.ledger import write_json
+from prsbench.harness.engine.results import setting_of
+from prsbench.harness.engine.schedule import jobs_to_do, ready
+
+
+@pytest.fixture
+def work(stand_ins, data_root, tmp_path):
+    plan = make_plan(stand_ins.make_grid(data_root, ["bright", "trained"]), open_all([data_root]), stand_ins.REGISTRY)
+    setting = setting_of(tmp_path, plan, {"roots": [], "loader": "", "device": "cpu", "threads": 1})
+    return plan, setting, jobs_to_do(plan, plan.cells, setting)
+
+
+def test_trainings_come_before_evaluations_and_the_one_that_blocks_most_first(work):
+    _, _, jobs = work
+    assert [bool(job.training) for job in jobs] == [True, True, True, False, False, False, False]
+    assert [job.title for job in ready(jobs, set())] == ["train part s0", "train part on val s0"], "the first blocks a training"
+    assert len(ready(jobs, {key for job in jobs for key in job.keys})) == len(jobs)
+
+
+def test_a_run_says_what_is_done_what_it_works_on_and_how_long_it_may_take(work, monkeypatch):
+    _, setting, jobs = work
+    monkeypatch.setattr(progress, "EVERY_SECONDS", 0.02)
+    said = []
+    with progress.Progress(jobs, setting, 2, said.append) as watched:
+        first = next(job for job in jobs if job.title == "train part s0")
+        watched.started(first)
+        watched.finished(first, {key: Outcome("failed", "no data\nat all") for key in first.keys})
+        part = next(job for job in jobs if job.title == "train part on val s0")
+        watched.started(part)
+        write_json(setting.training_folder(part.training.key) / "progress.json", {"done": 5, "total": 10, "message": "steps"})
+        time.sleep(0.2)
+    assert said[0] == "[1/7] train part s0: FAILED: no data (0 s)"
+    assert "1/7 done" in said[-1] and "left; now: train part on val s0 (5/10 steps)" in said[-1]
