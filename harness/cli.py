@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -30,12 +32,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PrsbenchError as error:
         print(error, file=sys.stderr)
         return USER_ERROR
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            raise
+        print(f"{error}. Make room or choose another place with --out; the same command goes on from here.", file=sys.stderr)
+        return USER_ERROR
     except KeyboardInterrupt:
         print("\nStopped. Nothing finished is lost: the same command goes on from here.", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        sys.stdout = None
-        return OK
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -104,6 +108,7 @@ def _run(options: argparse.Namespace) -> int:
     from prsbench.harness.engine.run import run_grid
     from prsbench.harness.report.writer import summary_text, write_report
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's way to say Ctrl-C
     grid, folder = _grid_and_folder(options)
     say = partial(print, file=sys.stdout, flush=True)
     run = run_grid(grid, _registry(), folder, say, options.executor, options.only, options.address)

@@ -43,8 +43,8 @@ def begin(folder: Path, node: CellNode, labels: Labels, weights: str | None, pro
 
 
 def discard(folder: Path) -> None:
-    """Take away everything an attempt has made, the seal first, so that no instant shows half of it as finished."""
-    for name in (SEAL, SCORES, RECORDS, CELL):
+    """Take away all numbers an attempt has made, the seal first, so that no instant shows half of it as finished."""
+    for name in (SEAL, SCORES, RECORDS):
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / MAPS, ignore_errors=True)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,10 +24,10 @@ from prsbench.harness.contract.types import Box, Method, Prediction, PromptSourc
 from prsbench.harness.engine import cell_folder
 from prsbench.harness.engine.grid import CellNode
 from prsbench.harness.engine.journal import RECORDS, append_batch, open_for_resume
-from prsbench.harness.engine.keys import seed_from
 from prsbench.harness.engine.ledger import PROGRESS, digest_of, node_lock
-from prsbench.harness.engine.process import Setting, Ticks, seed_everything
+from prsbench.harness.engine.process import Setting, Ticks
 from prsbench.harness.engine.provenance import provenance_of_process
+from prsbench.harness.engine.seeding import seed_everything, seed_from
 from prsbench.metrics.counts import count
 
 BOXES = (PromptSource.ORACLE_BOX, PromptSource.JITTERED_BOX)
@@ -170,7 +171,9 @@ def _record(sample: Sample, output: Prediction | NoPrediction) -> tuple[Record, 
     if isinstance(output, Prediction):
         try:
             check_prediction(sample.query, output)
-        except ContractError as error:
+            if not isfinite(output.seconds):
+                raise ContractError(f"Sample '{sample.sample_id}': seconds must be finite, got {output.seconds}.")
+        except Exception as error:  # whatever was returned in place of an array
             output = NoPrediction("failed", _reason(error))
     query, truth = sample.query, sample.truth
     is_ok = isinstance(output, Prediction)

@@ -18,9 +18,10 @@ from prsbench.harness.engine.keys import FOLDER_DIGITS, code_hash, key_of
 PROTOCOL = "prsbench-1"  # published 256 thresholds and 0.5; empty truths excluded and counted
 _SHARED_CODE = (
     "prsbench.harness.contract",
-    "prsbench.datasets.prs_med",
+    "prsbench.harness.engine.seeding",
     "prsbench.datasets.official_table",
     "prsbench.datasets.pictures",
+    "prsbench.datasets.prs_med",
 )
 _TRAINING_CODE = (*_SHARED_CODE, "prsbench.harness.engine.training")
 _CELL_CODE = (*_SHARED_CODE, "prsbench.harness.engine.evaluation", "prsbench.metrics.counts")

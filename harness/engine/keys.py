@@ -25,11 +25,6 @@ def key_of(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical_json(content).encode()).hexdigest()
 
 
-def seed_from(*parts: object) -> int:
-    """A 32-bit seed that depends on every part and on nothing else (Python's own `hash` differs between processes)."""
-    return int(hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()[:8], 16)
-
-
 def file_hash(path: Path) -> str:
     """sha256 of a file's bytes, in hex."""
     with path.open("rb") as stream:

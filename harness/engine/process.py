@@ -1,16 +1,14 @@
-"""What holds for a whole working process: threads, seeds, device, and the small signs of life it leaves."""
+"""What holds for a whole working process: threads, device, and the small signs of life it leaves."""
 
 from __future__ import annotations
 
 import os
-import random
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from prsbench.harness.engine.ledger import WEIGHTS, RunFolder, write_json
 
 
@@ -77,11 +75,3 @@ def resolve_device(device: str) -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def seed_everything(seed: int) -> None:
-    """Seed the global generators, for code that draws from them. torch's too, once a method has loaded it."""
-    random.seed(seed)
-    np.random.seed(seed)
-    if "torch" in sys.modules:
-        sys.modules["torch"].manual_seed(seed)

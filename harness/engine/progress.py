@@ -69,7 +69,7 @@ class Progress:
         run = self._setting.run
         folders = [run.training(job.training.folder)] if job.training else [run.cell(cell.folder) for cell in job.cells]
         try:
-            states = [state for state in (read_json(folder / PROGRESS) for folder in folders) if state]
+            states = [state for state in (read_json(folder / PROGRESS) for folder in folders) if state and state["total"]]
         except RunFolderError:
             return None
         return min(states, key=lambda state: state["done"] / state["total"], default=None)

@@ -75,7 +75,7 @@ def run_grid(
         say(f"{len(chosen)} cells, {len(chosen) - len(pending)} of them finished before.")
         try:
             _work(jobs_to_do(run.plan, pending, run.setting), run, grid.execution, say, executor, address)
-        except KeyboardInterrupt:
+        except BaseException:  # Ctrl-C, a full disk: the folder says that nobody works in it
             _describe(run, grid, "interrupted")
             raise
         done = all(state_of(cell, run.setting) == "cached" for cell in chosen)

@@ -15,8 +15,9 @@ from prsbench.harness.contract.catalog import resolve
 from prsbench.harness.contract.types import FitContext, Sample
 from prsbench.harness.engine.grid import TrainingNode
 from prsbench.harness.engine.ledger import LOG, PROGRESS, WEIGHTS, digest_of, node_lock, seal_folder
-from prsbench.harness.engine.process import Setting, Ticks, seed_everything
+from prsbench.harness.engine.process import Setting, Ticks
 from prsbench.harness.engine.provenance import provenance_of_process
+from prsbench.harness.engine.seeding import seed_everything
 
 
 def train(node: TrainingNode, setting: Setting, datasets: Sequence[FolderDataset]) -> None:

@@ -101,3 +101,18 @@ def test_the_door_says_how_to_install_what_is_not_there(tmp_path):
     door = ROOT / "run_benchmark.py"
     done = subprocess.run([sys.executable, "-S", "-I", str(door)], capture_output=True, text=True, timeout=60, cwd=tmp_path)
     assert done.returncode == 2 and "make install" in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_a_full_disk_is_one_sentence_and_says_that_the_run_goes_on(tmp_path, data_root, stand_ins, monkeypatch, capsys):
+    from prsbench.harness import cli
+    from prsbench.harness.engine import run
+
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cli, "_registry", lambda: stand_ins.REGISTRY)
+    monkeypatch.setattr(run, "record_failure", full)
+    arguments = ["run", "real", "--data", str(data_root), "--executor", "serial", "--out", str(tmp_path / "run")]
+    assert cli.main([*arguments, "--set", "methods=[absent]"]) == 2
+    assert "No space left on device. Make room" in capsys.readouterr().err
+    assert '"status": "interrupted"' in (tmp_path / "run" / "run.json").read_text()

@@ -62,8 +62,3 @@ def test_compiled_files_do_not_count(module):
 def test_sources_that_are_not_there_are_an_error(module):
     with pytest.raises(ConfigError, match="No module is called 'prsbench.nowhere'"):
         keys.code_hash(["prsbench.nowhere"])
-
-
-def test_seeds_depend_on_every_part_and_are_the_same_in_every_process():
-    assert keys.seed_from(0, "a") == keys.seed_from(0, "a") == 0x325E4872
-    assert len({keys.seed_from(0, "a"), keys.seed_from(1, "a"), keys.seed_from(0, "b")}) == 3

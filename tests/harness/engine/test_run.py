@@ -60,6 +60,7 @@ def test_a_method_that_fails_on_everything_is_a_failed_row_and_the_rest_complete
     run = go(stand_ins, data_root, tmp_path / "run", [{"bright": {"breaks_on": "test"}}, "echo"])
     states = {(cell.method, cell.status) for cell in results(run)}
     assert states == {("bright", "failed"), ("echo", "complete")} and run.status == "incomplete"
+    assert results(run)[0].labels is not None and results(run)[0].records == ()
     assert results(run)[0].error == "every sample failed, the first with: ValueError: a bad sample"
     before = len(lines(tmp_path))
     go(stand_ins, data_root, tmp_path / "run", [{"bright": {"breaks_on": "test"}}, "echo"])
