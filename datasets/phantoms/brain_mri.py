@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 from prsbench.datasets.phantoms.canvas import Canvas, Field, Mask, over, ramp, soft, union
-from prsbench.datasets.phantoms.lesions import Spot, place
+from prsbench.datasets.phantoms.lesions import Spot, main_piece, place
 
 SHAPE = (144, 144)
 AREAS = (0.006, 0.24)
@@ -24,7 +24,7 @@ def draw(canvas: Canvas) -> tuple[Field, Mask]:
     mask = np.zeros(canvas.shape, bool)
     for spot in place(canvas, brain, AREAS, TWO_SHARE):
         picture, lesion = _tumour(canvas, picture, spot, soft(depth - BRAIN_DEPTH_PX))
-        mask |= lesion & brain
+        mask |= main_piece(lesion & brain)
     bias = 1 + 0.07 * canvas.noise(60)
     return picture * bias + 0.016 * canvas.rng.standard_normal(canvas.shape), mask
 

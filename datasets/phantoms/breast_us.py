@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 from prsbench.datasets.phantoms.canvas import Canvas, Field, Mask, over, soft
-from prsbench.datasets.phantoms.lesions import Spot, place
+from prsbench.datasets.phantoms.lesions import Spot, main_piece, place
 from scipy import ndimage
 
 SHAPE = (132, 176)
@@ -25,7 +25,7 @@ def draw(canvas: Canvas) -> tuple[Field, Mask]:
     mask = np.zeros(canvas.shape, bool)
     for spot in place(canvas, tissue, AREAS, TWO_SHARE):
         echo, lesion = _mass(canvas, echo, spot, soft(canvas.rows - SKIN_PX - 3))
-        mask |= lesion & tissue
+        mask |= main_piece(lesion & tissue)
     return _speckled(canvas, echo) * soft(beam, 0.8), mask
 
 
@@ -81,7 +81,7 @@ def _mass(canvas: Canvas, echo: Field, spot: Spot, below_skin: Field) -> tuple[F
     suspicious = rng.random() < 0.5
     if suspicious:
         depth = canvas.blob(spot.row, spot.col, spot.radius_px, rng.uniform(1, 1.3), rng.uniform(0.08, 0.2)) + canvas.noise(2.5)
-        change, level = -rng.uniform(0.45, 0.7), rng.uniform(0.1, 0.19)
+        change, level = -rng.uniform(0.25, 0.5), rng.uniform(0.06, 0.13)
         echo = over(echo, 0.4 * np.exp(-(((depth + 3) / 2.2) ** 2)) * below_skin, 0.8)  # halo of compressed tissue
     else:
         depth = canvas.blob(spot.row, spot.col, spot.radius_px, rng.uniform(1.1, 1.6), 0.04)

@@ -7,12 +7,12 @@ digits to spare do a threshold and a rounding to 8 bits come out the same on all
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import reduce
+from functools import lru_cache, reduce
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
+from scipy import ndimage, sparse
 
 Field = NDArray[np.float64]  # (H, W), or (H, W, 3) for colours; intensities run from 0 (black) to 1 (white)
 Mask = NDArray[np.bool_]  # (H, W)
@@ -38,7 +38,8 @@ class Canvas:
         """(H, W) Gaussian noise of mean 0 and variance 1, smooth over grain_px down a column and grain_across_px along a row."""
         down = _bumps(self.height, grain_px)
         across = _bumps(self.width, grain_across_px or grain_px)
-        return down @ self.rng.standard_normal((down.shape[1], across.shape[1])) @ across.T
+        heights = self.rng.standard_normal((across.shape[1], down.shape[1]))
+        return down @ (across @ heights).T
 
     def wave(self, grain_px: float) -> Field:
         """(1, W) smooth noise of mean 0 and variance 1 that varies from column to column."""
@@ -55,7 +56,7 @@ class Canvas:
         down, right = self.rows - row, self.cols - col
         along = (right * np.cos(turn) + down * np.sin(turn)) / stretch**0.5
         across = (down * np.cos(turn) - right * np.sin(turn)) * stretch**0.5
-        reach = np.hypot(along, across)
+        reach = np.sqrt(along**2 + across**2)
         bearing = (along + 1j * across) / np.maximum(reach, 1e-9)  # unit vectors: their powers are the waves, without cosines
         outline, wave = np.ones(self.shape), bearing
         for waves, phase in enumerate(self.rng.uniform(0, 2 * np.pi, 5), start=2):
@@ -68,8 +69,8 @@ class Canvas:
         down, right = self.rows - row, self.cols - col
         across = right * np.cos(tilt) + down * np.sin(tilt)
         along = down * np.cos(tilt) - right * np.sin(tilt)
-        reach = np.hypot(along, across)
-        return reach / np.maximum(np.hypot(along / semi_rows, across / semi_cols), 1e-9) - reach
+        reach = np.sqrt(along**2 + across**2)
+        return reach / np.sqrt((along / semi_rows) ** 2 + (across / semi_cols) ** 2 + 1e-18) - reach
 
     def curve(self, row: float, col: float, heading: float, length_px: float, bend: float = 0.0) -> Path:
         """A path that starts at a point, heads off (radians, 0 to the right, clockwise) and turns by `bend` on its way."""
@@ -122,8 +123,13 @@ def ramp(values: ArrayLike, knots: Iterable[tuple[float, ArrayLike]]) -> Field:
     return level
 
 
-def _bumps(length: int, grain_px: float) -> Field:
-    """(length, K) weights of Gaussian bumps grain_px apart, scaled so that independent unit heights add to unit variance."""
-    centres = np.arange(-2, length / grain_px + 3) * grain_px
-    weights = np.exp(-0.5 * ((np.arange(length)[:, None] - centres[None, :]) / grain_px) ** 2)
-    return weights / np.sqrt((weights**2).sum(axis=1, keepdims=True))
+@lru_cache(maxsize=256)
+def _bumps(length: int, grain_px: float) -> sparse.csr_array:
+    """(length, K) weights of Gaussian bumps grain_px apart, scaled so that independent unit heights add to unit variance.
+
+    Sparse, because a dense product would go to a threaded BLAS: slow beside busy processes, and summed in its own order.
+    """
+    centres = np.arange(-4, length / grain_px + 5)
+    offset = np.arange(length)[:, None] / grain_px - centres[None, :]
+    weights = np.where(np.abs(offset) < 4, np.exp(-0.5 * offset**2), 0)
+    return sparse.csr_array(weights / np.sqrt((weights**2).sum(axis=1, keepdims=True)))

@@ -25,7 +25,7 @@ DRAWINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Phantom:
-    """A drawn picture. image is (H, W, 3) uint8, mask (H, W) bool: exactly the pixels painted as lesion, never empty."""
+    """A drawn picture. image is (H, W, 3) uint8, mask (H, W) bool: the outline the lesion was painted from, never empty."""
 
     image: NDArray[np.uint8]
     mask: NDArray[np.bool_]

@@ -27,19 +27,25 @@ class Spot:
 def place(canvas: Canvas, anatomy: Mask, areas: tuple[float, float], two_share: float) -> list[Spot]:
     """One spot, or two well apart in a `two_share` of the draws, mostly inside the anatomy.
 
-    areas is the range of one lesion's area as a fraction of the image, drawn log-uniformly; a spot that does not fit
-    where it should go is made smaller.
+    areas is the range of the lesions' area as a fraction of the image (radii are drawn uniformly); a spot that does not
+    fit where it should go is made smaller.
     """
     room_px = ndimage.distance_transform_edt(np.pad(anatomy, 1))[1:-1, 1:-1]  # padded: the picture's border is an edge too
     count = 2 if canvas.rng.random() < two_share else 1
     spots: list[Spot] = []
     for _ in range(count):
-        fraction = np.exp(canvas.rng.uniform(*np.log(areas))) / count
-        radius_px = max(SMALLEST_RADIUS_PX, (fraction * canvas.height * canvas.width / np.pi) ** 0.5)
-        spot = _find(canvas, room_px, radius_px, spots)
+        smallest_px, largest_px = np.sqrt(np.array(areas) * canvas.height * canvas.width / np.pi)
+        radius_px = canvas.rng.uniform(smallest_px, largest_px / count**0.5)
+        spot = _find(canvas, room_px, max(SMALLEST_RADIUS_PX, radius_px), spots)
         if spot:
             spots.append(spot)
     return spots
+
+
+def main_piece(mask: Mask) -> Mask:
+    """The largest connected piece (8-connected) of one lesion: crumbs cut loose at the anatomy's edge are no lesion."""
+    pieces, count = ndimage.label(mask, structure=np.ones((3, 3), bool))
+    return mask if count < 2 else pieces == np.bincount(pieces.ravel())[1:].argmax() + 1
 
 
 def _find(canvas: Canvas, room_px: Field, radius_px: float, taken: Sequence[Spot]) -> Spot | None:

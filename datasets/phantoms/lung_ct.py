@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 from prsbench.datasets.phantoms.canvas import Canvas, Field, Mask, over, soft, union
-from prsbench.datasets.phantoms.lesions import Spot, place
+from prsbench.datasets.phantoms.lesions import Spot, main_piece, place
 
 SHAPE = (160, 160)
 AREAS = (0.006, 0.12)
@@ -21,12 +21,12 @@ def draw(canvas: Canvas) -> tuple[Field, Mask]:
     core, great_vessels = _mediastinum(canvas)
     lung = np.minimum(body - canvas.rng.uniform(13, 16), -core) + 0.6 * canvas.noise(8)
     inside = soft(lung, 0.7)
-    picture = over(_chest_wall(canvas, body), soft(great_vessels, 1.0) * (1 - inside), 0.66)
+    picture = over(_chest_wall(canvas, body), soft(great_vessels, 1.0) * (1 - inside), 0.74)
     picture = _lung_texture(canvas, _spine(canvas, picture), lung, inside)
     mask = np.zeros(canvas.shape, bool)
     for spot in place(canvas, lung > 0, AREAS, TWO_SHARE):
         picture, lesion = _lesion(canvas, picture, spot, inside)
-        mask |= lesion & (lung > 0)
+        mask |= main_piece(lesion & (lung > 0))
     return picture + 0.016 * canvas.rng.standard_normal(canvas.shape), mask
 
 
@@ -54,7 +54,7 @@ def _chest_wall(canvas: Canvas, body: Field) -> Field:
     table = np.exp(-(((canvas.rows - 149 + 0.0016 * (canvas.cols - 80) ** 2) / 1.3) ** 2))
     picture = over(0.02 + 0.2 * table, soft(body), 0.34 + 0.01 * canvas.noise(3))
     picture = over(picture, soft(1.2 - np.abs(body - 1.0), 0.5), 0.5)
-    picture = over(picture, soft(body - 7 + canvas.noise(9), 0.9), 0.52 + 0.02 * canvas.noise(4))
+    picture = over(picture, soft(body - 7 + canvas.noise(9), 0.9), 0.61 + 0.02 * canvas.noise(4))
     bearing = np.arctan2(canvas.rows - 80, canvas.cols - SPINE_COL)
     turn = rng.uniform(0, 2 * np.pi)
     around = rng.integers(8, 12) * bearing + turn + 0.6 * np.sin(2 * bearing + turn)
@@ -106,12 +106,13 @@ def _lung_texture(canvas: Canvas, picture: Field, lung: Field, inside: Field) ->
 def _lesion(canvas: Canvas, picture: Field, spot: Spot, inside: Field) -> tuple[Field, Mask]:
     rng = canvas.rng
     if rng.random() < 0.35:  # consolidation or ground glass: ragged, cloudy, vessels still seen through it
-        depth = canvas.blob(spot.row, spot.col, spot.radius_px, rng.uniform(1, 1.7), rng.uniform(0.1, 0.22)) + canvas.noise(3)
-        cloud = rng.uniform(0.36, 0.52) + 0.04 * canvas.noise(3)
+        depth = canvas.blob(spot.row, spot.col, spot.radius_px, rng.uniform(1, 1.7), rng.uniform(0.1, 0.2))
+        depth += 0.6 * canvas.noise(3)
+        cloud = rng.uniform(0.32, 0.44) + 0.035 * canvas.noise(3)
         return over(picture, soft(depth) * inside, np.maximum(cloud, picture * inside)), depth > 0
     depth = canvas.blob(spot.row, spot.col, spot.radius_px, rng.uniform(1, 1.35), rng.uniform(0.03, 0.14))
     if rng.random() < 0.5:
         spikes = [canvas.curve(spot.row, spot.col, turn, 1.45 * spot.radius_px) for turn in rng.uniform(0, 2 * np.pi, 9)]
         picture = over(picture, 0.4 * canvas.strokes(spikes, 0.6) * inside, 0.5)
-    tissue = rng.uniform(0.5, 0.68) + 0.025 * canvas.noise(3)
+    tissue = rng.uniform(0.4, 0.52) + 0.025 * canvas.noise(3)
     return over(picture, soft(depth) * inside, tissue), depth > 0

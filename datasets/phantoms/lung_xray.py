@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 from prsbench.datasets.phantoms.canvas import Canvas, Field, Mask, over, soft, union
-from prsbench.datasets.phantoms.lesions import Spot, place
+from prsbench.datasets.phantoms.lesions import Spot, main_piece, place
 
 SHAPE = (176, 160)
 AREAS = (0.007, 0.12)
@@ -24,7 +24,7 @@ def draw(canvas: Canvas) -> tuple[Field, Mask]:
     mask = np.zeros(canvas.shape, bool)
     for spot in place(canvas, lung > 0, AREAS, TWO_SHARE):
         picture, lesion = _opacity(canvas, picture, spot, inside)
-        mask |= lesion & (lung > 0)
+        mask |= main_piece(lesion & (lung > 0))
     picture = _distractors(canvas, _bones(canvas, picture, lung, middle), lung)
     return picture * (1 + 0.04 * canvas.noise(50)) + 0.012 * canvas.rng.standard_normal(canvas.shape), mask
 
@@ -33,11 +33,11 @@ def _heart(canvas: Canvas, middle: float) -> Field:
     """Depth in px inside the heart's and great vessels' shadow."""
     size = canvas.rng.uniform(0.85, 1.15)
     return union(
-        canvas.ellipse(122, middle + 9, 24 * size, 33 * size, 0.55),
-        canvas.ellipse(116, middle - 6, 24, 15 * size),
+        canvas.ellipse(122, middle + 10, 22 * size, 32 * size, 0.6),
+        canvas.ellipse(120, middle - 4, 27, 14 * size),
         canvas.ellipse(72, middle + 6, 9, 10),
         11 - np.abs(canvas.cols - middle) + 0 * canvas.rows,
-        blend_px=3.0,
+        blend_px=5.0,
     )
 
 
@@ -112,6 +112,6 @@ def _distractors(canvas: Canvas, picture: Field, lung: Field) -> Field:
 def _opacity(canvas: Canvas, picture: Field, spot: Spot, inside: Field) -> tuple[Field, Mask]:
     rng = canvas.rng
     depth = canvas.blob(spot.row, spot.col, spot.radius_px, rng.uniform(1, 1.6), rng.uniform(0.04, 0.18))
-    depth += rng.uniform(0, 1) * canvas.noise(3)
-    level = rng.uniform(0.46, 0.6) + 0.025 * canvas.noise(4)
+    depth += rng.uniform(0, 0.7) * canvas.noise(3)
+    level = rng.uniform(0.5, 0.64) + 0.025 * canvas.noise(4)
     return over(picture, 0.9 * soft(depth, 1.2) * inside, level), depth > 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from prsbench.datasets.phantoms.canvas import Canvas, Field, Mask, over, soft, union
-from prsbench.datasets.phantoms.lesions import Spot, place
+from prsbench.datasets.phantoms.lesions import Spot, main_piece, place
 
 SHAPE = (136, 176)
 AREAS = (0.006, 0.24)
@@ -24,7 +24,7 @@ def draw(canvas: Canvas) -> tuple[Field, Mask]:
     mask = np.zeros(canvas.shape, bool)
     for spot in place(canvas, view > 2, AREAS, TWO_SHARE):
         picture, lesion = _polyp(canvas, picture, spot, tint)
-        mask |= lesion & (view > 0)
+        mask |= main_piece(lesion & (view > 0))
     wet = soft(canvas.noise(1.6) + 0.8 * canvas.noise(9) - 3.6, 0.1)
     picture = over(picture, wet, GLARE) + 0.012 * canvas.rng.standard_normal(canvas.shape)[..., None]
     return over(picture, soft(-view, 0.6), 0.01), mask
@@ -80,7 +80,7 @@ def _polyp(canvas: Canvas, picture: Field, spot: Spot, tint: NDArray[np.float64]
     picture = over(picture, 0.6 * shadow, 0.35 * tint)
     height = np.clip(depth / spot.radius_px, 0, 1)
     light = 0.62 + 0.45 * height**0.6 + 0.18 * np.clip(facing, -1, 1) + 0.035 * canvas.noise(2)
-    own = tint * ((1.05, 0.76, 0.82) if rng.random() < 0.6 else (1.06, 1.28, 1.26))
+    own = tint * ((1.06, 0.64, 0.73) if rng.random() < 0.6 else (1.1, 1.45, 1.4))
     picture = over(picture, soft(depth, 0.7), np.clip(light, 0.1, 1.15)[..., None] * own)
     glint = soft(canvas.noise(2.5) + 2.6 * np.clip(facing, 0, 0.6) - 2.8, 0.15) * soft(depth - 2)
     return over(picture, glint, GLARE), depth > 0

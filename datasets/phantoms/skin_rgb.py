@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 from prsbench.datasets.phantoms.canvas import Canvas, Field, Mask, over, soft, union
-from prsbench.datasets.phantoms.lesions import Spot, place
+from prsbench.datasets.phantoms.lesions import Spot, main_piece, place
 
 SHAPE = (132, 176)
 AREAS = (0.006, 0.25)
@@ -22,7 +22,7 @@ def draw(canvas: Canvas) -> tuple[Field, Mask]:
     mask = np.zeros(canvas.shape, bool)
     for spot in place(canvas, np.ones(canvas.shape, bool), AREAS, TWO_SHARE):
         picture, lesion = _lesion(canvas, picture, spot)
-        mask |= lesion
+        mask |= main_piece(lesion)
     picture = _instrument(canvas, _hairs(canvas, picture))
     return picture + 0.012 * canvas.rng.standard_normal(canvas.shape)[..., None], mask
 
