@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from prsbench.harness.contract.errors import MissingPrerequisite, PrsbenchError
 from prsbench.harness.engine.data import open_all
 from prsbench.harness.engine.evaluation import evaluate
 from prsbench.harness.engine.grid import CellNode, TrainingNode
+from prsbench.harness.engine.ledger import LOG
 from prsbench.harness.engine.process import Setting, prepare_process, resolve_device
 from prsbench.harness.engine.scoring import score_cell
 from prsbench.harness.engine.training import train
@@ -60,11 +63,14 @@ def perform(job: Job, setting: Setting) -> dict[str, Outcome]:
     """Do the job and say how each of its nodes ended, by key. Results are on the disk; a failing node raises nothing."""
     prepare_process(setting.threads)
     setting = replace(setting, device=resolve_device(setting.device))
-    datasets = open_all(setting.roots)
+    try:
+        datasets = open_all(setting.roots)
+    except PrsbenchError as error:  # the data was there when the run began
+        return dict.fromkeys(job.keys, Outcome("failed", str(error), traceback.format_exc()))
     by_name = {dataset.name: dataset for dataset in datasets}
 
-    def fit() -> Iterator[None]:
-        train(job.training, setting, datasets)
+    def fit(node: TrainingNode) -> Iterator[None]:
+        train(node, setting, datasets)
         yield
 
     def evaluate_and_score(cell: CellNode) -> Iterator[None]:
@@ -72,22 +78,36 @@ def perform(job: Job, setting: Setting) -> dict[str, Outcome]:
         score_cell(cell, setting)
 
     if job.training:
-        return _take_turns({job.training.key: fit()})
-    return _take_turns({cell.key: evaluate_and_score(cell) for cell in job.cells})
+        return _take_turns([_Work(job.training.key, setting.training_folder(job.training.key), fit(job.training))])
+    return _take_turns([_Work(cell.key, setting.run.cell(cell.folder), evaluate_and_score(cell)) for cell in job.cells])
 
 
-def _take_turns(works: dict[str, Iterator[None]]) -> dict[str, Outcome]:
+@dataclass
+class _Work:
+    """A node at work: its key, its folder, what is left to do and the time it took so far."""
+
+    key: str
+    folder: Path
+    steps: Iterator[None]
+    seconds: float = 0.0
+
+    def step(self) -> Outcome | None:
+        """Do one step, its output in the node's log; returns how the node ended, or None if it goes on."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        started = time.monotonic()
+        with (self.folder / LOG).open("a") as log, redirect_stdout(log), redirect_stderr(log):
+            ended = _attempt(lambda: next(self.steps))
+        self.seconds += time.monotonic() - started
+        return replace(ended, seconds=self.seconds) if ended else None
+
+
+def _take_turns(works: list[_Work]) -> dict[str, Outcome]:
     """Advance each work by one step in turn until all have ended."""
     outcomes: dict[str, Outcome] = {}
-    seconds = dict.fromkeys(works, 0.0)
     while len(outcomes) < len(works):
-        for key, work in works.items():
-            if key not in outcomes:
-                started = time.monotonic()
-                ended = _attempt(lambda work=work: next(work))
-                seconds[key] += time.monotonic() - started
-                if ended:
-                    outcomes[key] = replace(ended, seconds=seconds[key])
+        for work in works:
+            if work.key not in outcomes and (ended := work.step()):
+                outcomes[work.key] = ended
     return outcomes
 
 

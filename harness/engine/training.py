@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from bisect import bisect_right
 from collections.abc import Sequence
-from contextlib import redirect_stderr, redirect_stdout
 from itertools import accumulate
 from pathlib import Path
 from typing import overload
@@ -14,7 +13,7 @@ from prsbench.datasets.prs_med import FolderDataset
 from prsbench.harness.contract.catalog import resolve
 from prsbench.harness.contract.types import FitContext, Sample
 from prsbench.harness.engine.grid import TrainingNode
-from prsbench.harness.engine.ledger import LOG, PROGRESS, WEIGHTS, digest_of, node_lock, seal_folder
+from prsbench.harness.engine.ledger import PROGRESS, WEIGHTS, digest_of, node_lock, seal_folder
 from prsbench.harness.engine.process import Setting, Ticks
 from prsbench.harness.engine.provenance import provenance_of_process
 from prsbench.harness.engine.seeding import seed_everything
@@ -33,8 +32,7 @@ def train(node: TrainingNode, setting: Setting, datasets: Sequence[FolderDataset
         ticks = Ticks(folder / PROGRESS)
         context = FitContext(seed=node.seed, device=setting.device, needs=_needs(node, setting), progress=ticks)
         seed_everything(node.seed)
-        with (folder / LOG).open("a") as log, redirect_stdout(log), redirect_stderr(log):
-            method.fit(_samples(datasets, node.split), _samples(datasets, "val") if node.split == "train" else (), context)
+        method.fit(_samples(datasets, node.split), _samples(datasets, "val") if node.split == "train" else (), context)
         method.save(partial)
         seal_folder(partial, folder / WEIGHTS, {"key": node.key, "provenance": provenance_of_process(setting)})
 

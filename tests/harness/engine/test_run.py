@@ -160,6 +160,12 @@ def test_damaged_records_of_a_sealed_cell_are_a_failed_row_that_names_the_file(s
     assert go(stand_ins, data_root, tmp_path / "run", ["bright", "echo"]).status == "incomplete", "it is not computed over"
 
 
+def test_what_a_method_prints_goes_to_its_own_log(stand_ins, data_root, tmp_path, capsys):
+    run = go(stand_ins, data_root, tmp_path / "run", ["bright"])
+    log = tmp_path / "run" / "cells" / run.plan.cells[0].folder / "log.txt"
+    assert "predicting brain_mri/test0#0" in log.read_text() and capsys.readouterr().out == ""
+
+
 def test_maps_keep_the_probability_to_16_bits(stand_ins, data_root, tmp_path):
     import numpy as np
     from prsbench.harness.engine.cell_folder import read_map

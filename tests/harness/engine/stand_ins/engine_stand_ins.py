@@ -69,6 +69,7 @@ class Bright:
     def _one(self, query):
         assert not hasattr(query, "truth") and not hasattr(query, "mask")
         log(f"{self.config.name} {query.sample_id}")
+        print("predicting", query.sample_id)
         time.sleep(self.config.seconds_per_sample)
         if self.config.breaks_on and self.config.breaks_on in query.sample_id:
             if self.config.how == "die":
