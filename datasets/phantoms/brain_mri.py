@@ -6,14 +6,15 @@ Target: a bright tumour, solid or with a dark core, in a halo of oedema. Distrac
 from __future__ import annotations
 
 import numpy as np
-from prsbench.datasets.phantoms.canvas import Canvas, Field, Mask, over, ramp, soft, union
+from prsbench.datasets.phantoms.canvas import Canvas, Field, Mask, over, soft, union
 from prsbench.datasets.phantoms.lesions import Spot, main_piece, place
 
 SHAPE = (144, 144)
 AREAS = (0.006, 0.24)
 TWO_SHARE = 0.17
 BRAIN_DEPTH_PX = 10  # of the brain's surface below the scalp's
-SHELLS = [(-1, 0.02), (0.5, 0.58), (3.5, 0.7), (4.5, 0.1), (7.5, 0.07), (9, 0.12), (10.5, 0.5)]  # (depth px, level)
+SHELL_DEPTHS_PX = (-1, 0.5, 3.5, 4.5, 7.5, 9, 10.5)  # air, scalp, scalp, skull, skull, fluid, cortex
+SHELL_LEVELS = (0.02, 0.58, 0.7, 0.1, 0.07, 0.12, 0.5)
 
 
 def draw(canvas: Canvas) -> tuple[Field, Mask]:
@@ -39,7 +40,7 @@ def _head(canvas: Canvas) -> Field:
 
 def _tissue(canvas: Canvas, depth: Field) -> Field:
     """Scalp, skull, a folded cortex over white matter, then what lies deep."""
-    picture = ramp(depth, SHELLS)
+    picture = np.interp(depth, SHELL_DEPTHS_PX, SHELL_LEVELS)
     white_matter = depth - 15 - 6 * canvas.noise(4.5)
     picture = over(picture, soft(white_matter, 1.2) * soft(depth - 14, 1), 0.36 + 0.012 * canvas.noise(10))
     sulci = np.exp(-((canvas.noise(4.5) / 0.14) ** 2)) * soft(depth - BRAIN_DEPTH_PX, 0.8) * soft(23 - depth, 1.5)

@@ -1,6 +1,6 @@
 """Shared drawing: smooth noise, outlines as depth fields, soft edges and thin strokes.
 
-Everything is float64 on purpose: sines and matrix products differ in the last digit between machines, and only with
+Everything is float64 on purpose: sines and exponentials differ in the last digit between machines, and only with
 digits to spare do a threshold and a rounding to 8 bits come out the same on all of them.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache, reduce
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +18,7 @@ Mask = NDArray[np.bool_]  # (H, W)
 Path = NDArray[np.float64]  # (N, 2) rows and columns in px, about half a pixel apart
 
 PATH_STEP_PX = 0.5
+NOWHERE = -99.0  # a depth that paints nothing
 
 
 class Canvas:
@@ -80,7 +80,7 @@ class Canvas:
 
     def strokes(self, paths: Iterable[Path], sigma_px: float) -> Field:
         """(H, W) coverage in [0, 1] of lines with a Gaussian cross-section; nothing where no path runs."""
-        points = np.concatenate([np.empty((0, 2)), *paths]).astype(int)
+        points = np.floor(np.concatenate([np.empty((0, 2)), *paths])).astype(int)
         on_sheet = ((points >= 0) & (points < self.shape)).all(axis=1)
         hits = np.zeros(self.shape)
         np.add.at(hits, tuple(points[on_sheet].T), PATH_STEP_PX)
@@ -111,16 +111,6 @@ def over(image: Field, coverage: Field, paint: ArrayLike) -> Field:
     """The image with paint laid over it where coverage is 1; paint is a level, a colour (3,) or an image."""
     alpha = coverage[..., None] if image.ndim == 3 else coverage
     return image + alpha * (np.asarray(paint) - image)
-
-
-def ramp(values: ArrayLike, knots: Iterable[tuple[float, ArrayLike]]) -> Field:
-    """Piecewise linear levels: `knots` are (value, level) pairs in rising order of value, flat beyond the ends."""
-    out = np.asarray(values, dtype=float)
-    first, *_ = knots = list(knots)
-    level = np.full(out.shape, float(first[1]))
-    for (low, start), (high, end) in pairwise(knots):
-        level += np.clip((out - low) / (high - low), 0, 1) * (end - start)
-    return level
 
 
 @lru_cache(maxsize=256)

@@ -12,7 +12,7 @@ from scipy import ndimage
 SMALLEST_RADIUS_PX = 6.0
 NEAR_CENTRE = 0.2  # of the image's WIDTH, as in the official near/far flag
 FIT = 0.75  # of its radius must lie inside the anatomy all around; what juts out is cut off
-MARGIN = 1.25  # a lesion this many radii off the centre keeps its box off the centre pixel, whatever its outline
+MARGIN = 1.25  # a lesion this many radii off the centre keeps its box off the centre pixel, but for the most stretched outlines
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Spot:
 
 
 def place(canvas: Canvas, anatomy: Mask, areas: tuple[float, float], two_share: float) -> list[Spot]:
-    """One spot, or two well apart in a `two_share` of the draws, mostly inside the anatomy.
+    """One spot, or two well apart in a `two_share` of the draws, mostly inside the anatomy; fewer if no more fit.
 
     areas is the range of the lesions' area as a fraction of the image (radii are drawn uniformly); a spot that does not
     fit where it should go is made smaller.

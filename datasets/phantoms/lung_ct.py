@@ -10,7 +10,7 @@ from prsbench.datasets.phantoms.canvas import Canvas, Field, Mask, over, soft, u
 from prsbench.datasets.phantoms.lesions import Spot, main_piece, place
 
 SHAPE = (160, 160)
-AREAS = (0.006, 0.12)
+AREAS = (0.008, 0.14)
 TWO_SHARE = 0.36
 SPINE_COL = 80
 

@@ -1,13 +1,13 @@
 """Endoscopy of the colon: wet pink mucosa with folds, a dark lumen, black corners and specular spots.
 
-Target: a polyp, a raised bump with its own shading and highlights. Distractors: bubbles, stool, fold bulges.
+Target: a polyp, a raised bump with its own shading and highlights. Distractors: bubbles, stool, fold crests.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from prsbench.datasets.phantoms.canvas import Canvas, Field, Mask, over, soft, union
+from prsbench.datasets.phantoms.canvas import NOWHERE, Canvas, Field, Mask, over, soft, union
 from prsbench.datasets.phantoms.lesions import Spot, main_piece, place
 
 SHAPE = (136, 176)
@@ -60,7 +60,7 @@ def _mucosa(canvas: Canvas, tint: NDArray[np.float64]) -> Field:
 
 def _distractors(canvas: Canvas, picture: Field, view: Field) -> Field:
     rng = canvas.rng
-    stool, bubbles = np.full(canvas.shape, -9.0), np.full(canvas.shape, -9.0)
+    stool = bubbles = np.full(canvas.shape, NOWHERE)
     for row, col in canvas.sprinkle(view > 4, int(rng.integers(0, 4))):
         stool = union(stool, canvas.blob(row, col, rng.uniform(1.5, 4), 1.5, 0.2))
     for row, col in canvas.sprinkle(view > 4, int(rng.integers(0, 7))):

@@ -6,14 +6,13 @@ Target: the pigmented lesion. Distractors: small pale freckles, a red angioma, h
 from __future__ import annotations
 
 import numpy as np
-from prsbench.datasets.phantoms.canvas import Canvas, Field, Mask, over, soft, union
+from prsbench.datasets.phantoms.canvas import NOWHERE, Canvas, Field, Mask, over, soft, union
 from prsbench.datasets.phantoms.lesions import Spot, main_piece, place
 
 SHAPE = (132, 176)
 AREAS = (0.006, 0.25)
 TWO_SHARE = 0.16
 SKIN_TONES = ((0.93, 0.76, 0.68), (0.88, 0.68, 0.58), (0.80, 0.62, 0.50), (0.90, 0.66, 0.62))
-NOWHERE = -9.0  # a depth that paints nothing
 
 
 def draw(canvas: Canvas) -> tuple[Field, Mask]:

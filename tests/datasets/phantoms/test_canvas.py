@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from prsbench.datasets.phantoms.canvas import Canvas, over, ramp, soft, union
+from prsbench.datasets.phantoms.canvas import Canvas, over, soft, union
 
 
 def canvas(shape: tuple[int, int] = (60, 80)) -> Canvas:
@@ -54,11 +54,6 @@ def test_union_covers_what_either_part_covers():
 def test_paint_over_a_colour_picture_mixes_by_coverage():
     image = over(np.zeros((1, 2, 3)), np.array([[0.0, 0.5]]), (1.0, 0.4, 0.2))
     np.testing.assert_allclose(image, [[[0, 0, 0], [0.5, 0.2, 0.1]]])
-
-
-def test_a_ramp_is_linear_between_knots_and_flat_beyond():
-    levels = ramp(np.array([-1.0, 0.0, 1.0, 3.0, 9.0]), [(0, 0.2), (2, 0.6), (4, 0.0)])
-    np.testing.assert_allclose(levels, [0.2, 0.2, 0.4, 0.3, 0.0], atol=1e-12)
 
 
 def test_a_stroke_is_full_on_its_path_and_nothing_far_from_it():
