@@ -1,0 +1,90 @@
+"""CG-Reasoner as a `Method`: fit, predict, save, load."""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from prsbench.harness.contract.types import FitContext, Labels, Prediction, Query, Sample, TextSource, Weights
+from prsbench.methods.cg_reasoner.config import CGReasonerConfig
+from prsbench.methods.cg_reasoner.model import build
+from prsbench.methods.cg_reasoner.training import resize_image
+from prsbench.methods.cg_reasoner.training import train as run_training
+from prsbench.methods.language_base import LanguageBase
+from prsbench.methods.text2centroid import CentroidHead, Text2Centroid
+from safetensors.torch import load_file, save_file
+
+WEIGHTS, NOTES, HISTORY = "cg_reasoner.safetensors", "notes.json", "losses.csv"
+TIED = "llm.language.base_model.model.lm_head.weight"  # the same tensor as the token embedding: stored once
+
+
+class CGReasonerMethod:
+    """Image and question to mask and generated sentence. One model serves every modality it was trained on."""
+
+    def __init__(self, config: CGReasonerConfig):
+        self.config = config
+        self._notes: tuple[str, ...] = ()
+        self._history: list[dict[str, float]] = []
+
+    @property
+    def labels(self) -> Labels:
+        return Labels(self.config.prompt_source, Weights.TRAINED_HERE, TextSource.GENERATED, self._notes)
+
+    def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
+        torch.manual_seed(context.seed)
+        base = LanguageBase(self.config.language)
+        base.load(context.needs["language_base"], context.device)
+        head, notes = None, ()
+        if self.config.bridge != "none":
+            part = Text2Centroid(self.config.text2centroid)
+            part.load(context.needs["text2centroid"], context.device)
+            head, notes = part.head, part.notes
+        self._model, said = build(self.config, base, head)
+        self._base, self._device, self._notes = base, context.device, (said, *notes)
+        self._history = run_training(self._model, self.config, train, context)
+
+    def predict(self, queries: Sequence[Query]) -> list[Prediction]:
+        start = time.perf_counter()
+        side = self.config.image_size_px
+        image = torch.stack([resize_image(q.image, side) for q in queries]).to(self._device).float() / 255
+        amp = self.config.amp and self._device.startswith("cuda")
+        with torch.autocast("cuda", dtype=torch.bfloat16, enabled=amp):
+            logits, answers = self._model.answer(image, [q.question for q in queries], self.config.answer_tokens)
+        maps = [_to_native(row, q.image.shape[:2]) for row, q in zip(logits, queries, strict=True)]
+        seconds = (time.perf_counter() - start) / len(queries)
+        return [Prediction(p, answer, seconds) for p, answer in zip(maps, answers, strict=True)]
+
+    def save(self, folder: Path) -> None:
+        state = {k: v.contiguous().cpu() for k, v in self._model.state_dict().items() if k != TIED}
+        save_file(state, folder / WEIGHTS)
+        self._base.save_shape(folder)
+        (folder / NOTES).write_text(json.dumps(self._notes))
+        with (folder / HISTORY).open("w", newline="") as stream:
+            writer = csv.DictWriter(stream, fieldnames=list(self._history[0]))
+            writer.writeheader()
+            writer.writerows(self._history)
+
+    def load(self, folder: Path, device: str) -> None:
+        """Every tensor of the file must find its place and the other way round; a partial load is an error."""
+        base = LanguageBase(self.config.language)
+        base.load_shape(folder)
+        head = CentroidHead(self.config.text2centroid.hidden) if self.config.bridge != "none" else None
+        # The weights are all in the file: no need to read the packaged backbone only to overwrite it.
+        self._model, _ = build(self.config.model_copy(update={"backbone_weights": None}), base, head)
+        state = load_file(folder / WEIGHTS)
+        state[TIED] = state[TIED.replace("lm_head", "model.embed_tokens")]
+        self._model.load_state_dict(state)
+        self._model.to(device).eval()
+        self._base, self._device = base, device
+        self._notes = tuple(json.loads((folder / NOTES).read_text()))
+
+
+def _to_native(logits_1SS: torch.Tensor, shape: tuple[int, int]) -> np.ndarray:
+    """Logits resized to native size, then sigmoid: (H, W) float32."""
+    native = torch.nn.functional.interpolate(logits_1SS[None], size=shape, mode="bilinear", align_corners=False)
+    return native[0, 0].sigmoid().cpu().numpy()

@@ -1,0 +1,55 @@
+"""CG-Reasoner's numbers, each with its origin. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from prsbench.harness.contract.config import MethodConfig
+from prsbench.harness.contract.types import Need
+from prsbench.methods.parts import LanguageBaseConfig, Text2CentroidConfig
+
+
+class CGReasonerConfig(MethodConfig):
+    """The embedded (`tiny`) size by default. "paper": stated there; "open": the paper does not say; "ours": our choice."""
+
+    image_size_px: int = 128  # paper 1024; embedded
+    backbone: str = "tf_efficientnet_lite0"  # paper convnext_tiny; embedded stand-in with ImageNet weights
+    backbone_weights: str | None = "packaged"  # or a path to a state dict, or null for random
+    backbone_stages: tuple[int, int, int] = (2, 3, 4)  # paper "early, mid, final"; which ones is open; strides 8, 16, 32 here
+    feature_channels: int = 256  # paper
+    image_tokens_per_side: int = 4  # ours: 16 image tokens; LLaVA-Med has 24 x 24
+
+    language: LanguageBaseConfig = LanguageBaseConfig()  # paper: LLaVA-Med v1.5 (Mistral-7B)
+    lora_rank: int = 16  # paper
+    lora_alpha: int = 16  # paper
+    lora_dropout: float = 0.05  # saved adapter 0.05, paper text 0.1
+    answer_tokens: int = 40  # generation limit; ours
+
+    text2centroid: Text2CentroidConfig = Text2CentroidConfig()
+    bridge: Literal["hidden", "none"] = "hidden"  # how the spatial loss reaches LoRA: open; "none" is w/o T2C
+
+    text_weight: float = 1.0  # lambda_txt, open
+    spatial_weight: float = 0.5  # lambda_sp, open
+    distil_weight: float = 0.5  # bridge towards Sentence-BERT(reference); ours
+
+    epochs: int = 8  # paper 20; ours at the embedded size
+    batch_size: int = 8  # paper 4 per GPU, 2 GPUs
+    questions_per_image: int = 3  # ours: question-answer pairs read per image and step; image features are computed once
+    learning_rate: float = 2e-3  # paper 1e-4 at 1024 px with a 7B model; ours for the parts trained from scratch
+    lora_learning_rate: float = 5e-3  # ours: at 1e-3 a small frozen base learns the sentences but not the places
+    backbone_learning_rate: float = 3e-4  # ours
+    weight_decay: float = 1e-5  # paper
+    adam_eps: float = 1e-6  # paper
+    final_learning_rate: float = 1e-6  # paper
+    gradient_clip: float = 1.0  # paper
+    warmup_steps: int = 20  # ours
+    horizontal_flip: float = 0.5  # ours: the words left/right flip with the image
+    intensity_jitter: float = 0.2  # ours: brightness, contrast, gamma
+    amp: bool = True  # bf16 autocast, on CUDA only
+
+    def needs(self) -> Mapping[str, Need]:
+        needs = {"language_base": Need("language_base", self.language.model_dump())}
+        if self.bridge != "none":
+            needs["text2centroid"] = Need("text2centroid", self.text2centroid.model_dump())
+        return needs

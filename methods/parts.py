@@ -1,0 +1,27 @@
+"""Configs of the parts several methods share. Torch-free, so that a grid is validated before anything heavy loads."""
+
+from __future__ import annotations
+
+from prsbench.harness.contract.config import PartConfig
+
+
+class Text2CentroidConfig(PartConfig):
+    """Frozen sentence encoder -> MLP -> (x, y); trained alone (CG-Reasoner, Text2Centroid)."""
+
+    hidden: tuple[int, ...] = (256, 64)  # open in the paper; ours
+    steps: int = 600  # ours: full-batch, seconds
+    learning_rate: float = 2e-3  # ours
+    weight_decay: float = 1e-4  # ours
+
+
+class LanguageBaseConfig(PartConfig):
+    """The embedded stand-in for a pre-trained LLM: a small Llama trained on the training questions and answers, text only."""
+
+    vocabulary: int = 768
+    width: int = 192
+    layers: int = 4
+    heads: int = 4
+    feed_forward: int = 512
+    steps: int = 400
+    batch_size: int = 24
+    learning_rate: float = 2e-3

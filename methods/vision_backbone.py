@@ -1,0 +1,76 @@
+"""An image backbone by timm's name, with packaged ImageNet weights where a package carries them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from prsbench.harness.contract.errors import MissingPrerequisite
+from prsbench.harness.contract.types import Weights
+from prsbench.methods.packaged_weights import EFFICIENTNET_LITE0, locate
+from torch import Tensor, nn
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def build_backbone(name: str, stages: Sequence[int], weights: str | None) -> tuple[nn.Module, Weights, str]:
+    """A timm feature extractor returning the maps of `stages`.
+
+    Args:
+        name: timm's model name, such as "convnext_tiny" (the paper) or "tf_efficientnet_lite0" (the embedded stand-in).
+        stages: indices into the extractor's feature list, finest first.
+        weights: "packaged", a path to that model's state dict (safetensors, or .pth read with weights_only), or None for random.
+
+    Returns:
+        The module (RGB in, normalised), where its weights come from, and the sentence every row must carry.
+    """
+    import timm
+
+    source, said = Weights.RANDOM, f"backbone {name}: RANDOM initialisation"
+    model = timm.create_model(name, pretrained=False)
+    if weights == "packaged":
+        path = locate(EFFICIENTNET_LITE0) if name == "tf_efficientnet_lite0" else None
+        if path is not None:
+            model.load_state_dict(_in_timm_order(torch.load(path, map_location="cpu", weights_only=True), model))
+            source, said = (
+                Weights.PACKAGED,
+                f"backbone {name}: ImageNet-1k weights (packaged), stand-in for the paper's ConvNeXt-Tiny",
+            )
+        else:
+            said += f" ({EFFICIENTNET_LITE0.requirement} is not installed or has no weights for it)"
+    elif weights is not None:
+        model.load_state_dict(_read(Path(weights)))
+        source, said = Weights.OFFICIAL, f"backbone {name}: {Path(weights).name}"
+    extractor = timm.create_model(name, pretrained=False, features_only=True, out_indices=tuple(stages))
+    # The extractor names its tensors like the model (flattened or not), so whatever it has must be found.
+    flat = {key.replace(".", "_"): value for key, value in model.state_dict().items()}
+    extractor.load_state_dict({key: flat[key.replace(".", "_")] for key in extractor.state_dict()})
+    return extractor, source, said
+
+
+def normalise(image_B3HW: Tensor) -> Tensor:
+    """Float RGB in [0, 1] to ImageNet statistics."""
+    mean = image_B3HW.new_tensor(IMAGENET_MEAN)[:, None, None]
+    std = image_B3HW.new_tensor(IMAGENET_STD)[:, None, None]
+    return (image_B3HW - mean) / std
+
+
+def _in_timm_order(state: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+    """The packaged file lists its tensors in timm's order under other names; shapes must agree one by one."""
+    ours = model.state_dict()
+    if [tuple(t.shape) for t in state.values()] != [tuple(t.shape) for t in ours.values()]:
+        raise MissingPrerequisite(
+            f"{EFFICIENTNET_LITE0.requirement}: its {len(state)} tensors do not fit timm's {len(ours)}. Check timm's version."
+        )
+    return dict(zip(ours, state.values(), strict=True))
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise MissingPrerequisite(f"Backbone weights not found at {path}. Set `backbone_weights` to a file, 'packaged' or null.")
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        return load_file(path)
+    return torch.load(path, map_location="cpu", weights_only=True)
