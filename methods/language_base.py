@@ -1,10 +1,12 @@
-"""The embedded language model's base: a small Llama that knows the language of questions and answers, and nothing of images.
+"""The embedded language model's base: a small Llama that knows the language of questions and answers, and no image.
 
 It stands in for the pre-trained LLM of the papers (LLaVA-Med v1.5, Mistral-7B): trained once on text only, then frozen and
-adapted by LoRA. Shared by every method with a language model.
+adapted by LoRA. Shared by every method with a language model. A large LLM brings a sense of layout along; this one gets it from
+drawings: the training masks as N = side x side characters of four levels, each at its place, before the question. No pixel of
+any image, and nothing of the val or test split, is read.
 """
 
-# B batch, T tokens
+# B batch, N drawing characters, T text tokens, D language width
 
 from __future__ import annotations
 
@@ -12,47 +14,75 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from prsbench.harness.contract.types import FitContext, Sample
 from prsbench.methods.parts import LanguageBaseConfig
-from torch import Tensor
+from prsbench.methods.wording import mirror_words
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 PAD, BEGIN, END, ANSWER = "<pad>", "<s>", "</s>", "<answer>"
+LEVELS = ("<0>", "<1>", "<2>", "<3>")  # how much of a drawing's cell is foreground: none, up to 1/3, up to 2/3, more
+PLACES = "places.safetensors"
 
 
 class LanguageBase:
-    """Tokenizer and base language model. After `fit` or `load`: `.tokenizer`, `.model` (transformers' LlamaForCausalLM)."""
+    """After `fit` or `load`: `.tokenizer`, `.model` (transformers' LlamaForCausalLM) and `.place_ND`, one embedding a place."""
 
     def __init__(self, config: LanguageBaseConfig):
         self.config = config
+        self.place_ND = torch.zeros(config.drawing_side**2, config.width)
 
     def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
-        """Next-token training on `question <answer> answer` of the train split, in its own wording, without any image."""
+        """Next-token training on `drawing question <answer> answer` of the train split, half of them mirrored."""
         torch.manual_seed(context.seed)
-        pairs = sorted({(s.query.question, s.truth.answer) for s in train})
-        self.tokenizer = _train_tokenizer([text for pair in pairs for text in pair], self.config.vocabulary)
+        rows = [(draw(s.truth.mask, self.config.drawing_side), s.query.question, s.truth.answer) for s in train]
+        texts = sorted({text for _, *pair in rows for sentence in pair for text in (sentence, mirror_words(sentence))})
+        self.tokenizer = _train_tokenizer(texts, self.config.vocabulary)
         self.model = _build(self.config, self.tokenizer).to(context.device).train()
-        encoded = [question_ids(self.tokenizer, q) + answer_ids(self.tokenizer, a) for q, a in pairs]
-        optimizer = torch.optim.AdamW(self.model.parameters(), lr=self.config.learning_rate, weight_decay=0.01)
+        place_ND = nn.Parameter(torch.randn(self.place_ND.shape, device=context.device) * 0.02)
+        parameters = [*self.model.parameters(), place_ND]
+        optimizer = torch.optim.AdamW(parameters, lr=self.config.learning_rate, weight_decay=0.01)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.config.learning_rate, self.config.steps)
-        draw = random.Random(context.seed)
+        chance = random.Random(context.seed)
         for step in range(self.config.steps):
-            ids_BT, mask_BT = pad_right(
-                [draw.choice(encoded) for _ in range(self.config.batch_size)], self.tokenizer.pad_token_id
-            )
-            ids_BT, mask_BT = ids_BT.to(context.device), mask_BT.to(context.device)
-            labels_BT = ids_BT.masked_fill(~mask_BT, -100)
-            loss = self.model(input_ids=ids_BT, attention_mask=mask_BT, labels=labels_BT).loss
+            chosen = [chance.choice(rows) for _ in range(self.config.batch_size)]
+            chosen = [_mirrored(row) if chance.random() < 0.5 else row for row in chosen]
+            loss = self._text_loss(chosen, place_ND)
             optimizer.zero_grad()
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             optimizer.step()
             schedule.step()
             context.progress(step + 1, self.config.steps, f"text CE {loss.item():.3f}")
+        self.place_ND = place_ND.detach()
+
+    def _text_loss(self, rows: Sequence[tuple[np.ndarray, str, str]], place_ND: Tensor) -> Tensor:
+        embed, device = self.model.get_input_embeddings(), place_ND.device
+        drawing_BN = torch.from_numpy(np.stack([levels.ravel() for levels, _, _ in rows]))
+        level_ids = torch.tensor(self.tokenizer.convert_tokens_to_ids(list(LEVELS)))
+        encoded = [question_ids(self.tokenizer, q) + answer_ids(self.tokenizer, a) for _, q, a in rows]
+        ids_BT, is_text_BT = (t.to(device) for t in pad_right(encoded, self.tokenizer.pad_token_id))
+        embedded = torch.cat([embed(level_ids[drawing_BN].to(device)) + place_ND, embed(ids_BT)], dim=1)
+        attention = torch.cat([is_text_BT.new_ones(drawing_BN.shape), is_text_BT], dim=1)
+        states = self.model.model(inputs_embeds=embedded, attention_mask=attention.long()).last_hidden_state
+        predicts = is_text_BT[:, 1:]
+        logits = self.model.lm_head(states[:, drawing_BN.shape[1] : -1][predicts])
+        return F.cross_entropy(logits, ids_BT[:, 1:][predicts])
 
     def save(self, folder: Path) -> None:
         self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
+        save_file({"place_ND": self.place_ND.cpu().contiguous()}, folder / PLACES)
+
+    def load(self, folder: Path, device: str) -> None:
+        from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+
+        self.tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+        self.model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32).to(device)
+        self.place_ND = load_file(folder / PLACES)["place_ND"].to(device)
 
     def save_shape(self, folder: Path) -> None:
         """Tokenizer and model config without weights, for a checkpoint that holds the base's tensors among its own."""
@@ -65,11 +95,16 @@ class LanguageBase:
         self.tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
         self.model = LlamaForCausalLM(LlamaConfig.from_pretrained(folder))
 
-    def load(self, folder: Path, device: str) -> None:
-        from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-        self.tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
-        self.model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32).to(device)
+def draw(mask: np.ndarray, side: int) -> np.ndarray:
+    """(H, W) bool to (side, side) int64 levels 0..3 of foreground per cell; 0 only where a cell holds none."""
+    pooled = F.adaptive_avg_pool2d(torch.from_numpy(mask)[None, None].float(), side)[0, 0]
+    return torch.ceil(pooled * 3).long().numpy()
+
+
+def _mirrored(row: tuple[np.ndarray, str, str]) -> tuple[np.ndarray, str, str]:
+    levels, question, answer = row
+    return np.ascontiguousarray(levels[:, ::-1]), mirror_words(question), mirror_words(answer)
 
 
 def question_ids(tokenizer, question: str) -> list[int]:
@@ -102,13 +137,13 @@ def _train_tokenizer(texts: Sequence[str], vocabulary: int):
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
-        special_tokens=[PAD, BEGIN, END, ANSWER],
+        special_tokens=[PAD, BEGIN, END, ANSWER, *LEVELS],
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token=PAD, bos_token=BEGIN, eos_token=END, additional_special_tokens=[ANSWER]
+        tokenizer_object=tokenizer, pad_token=PAD, bos_token=BEGIN, eos_token=END, additional_special_tokens=[ANSWER, *LEVELS]
     )
 
 

@@ -21,24 +21,22 @@ LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj")  # CG-Reasoner, PRS-Med
 
 
 class ImageProjector(nn.Module):
-    """Feature map to N = side x side image tokens of language width: pool, append the place, two-layer MLP (LLaVA 1.5).
+    """Feature map to N image tokens of language width: pool to the base's drawing, two-layer MLP (LLaVA 1.5), add the place.
 
-    The place of each token (its x and y and two octaves of their sines) is ours: a small model that has to name places
-    learns them several times faster when it need not discover where its tokens sit.
+    A token stands where a character of a drawing would stand and starts from that place's embedding (ours): the base can read
+    a layout, so what is left to learn is what a patch shows.
     """
 
-    def __init__(self, channels: int, width: int, side: int):
+    def __init__(self, channels: int, place_ND: Tensor):
         super().__init__()
-        self.side = side
-        centre = (torch.arange(side) + 0.5) / side * 2 - 1
-        xy_N2 = torch.stack(torch.meshgrid(centre, centre, indexing="xy"), dim=-1).reshape(-1, 2)
-        waves = [wave(xy_N2 * octave * math.pi / 2) for octave in (1, 2) for wave in (torch.sin, torch.cos)]
-        self.register_buffer("place", torch.cat([xy_N2, *waves], dim=1), persistent=False)
-        self.mlp = nn.Sequential(nn.Linear(channels + self.place.shape[1], 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+        self.side = math.isqrt(len(place_ND))
+        self.register_buffer("place_ND", place_ND.detach().clone())
+        width = place_ND.shape[1]
+        self.mlp = nn.Sequential(nn.Linear(channels, width), nn.GELU(), nn.Linear(width, width))
 
     def forward(self, features_BCHW: Tensor) -> Tensor:
-        pooled_BNC = F.adaptive_avg_pool2d(features_BCHW, self.side).flatten(2).transpose(1, 2)
-        return self.mlp(torch.cat([pooled_BNC, self.place.expand(len(pooled_BNC), -1, -1).to(pooled_BNC.dtype)], dim=2))
+        pooled = F.adaptive_avg_pool2d(features_BCHW, self.side)
+        return self.mlp(pooled.flatten(2).transpose(1, 2)) + self.place_ND
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,7 @@ class Generated:
 class MultimodalLLM(nn.Module):
     """Frozen base + LoRA + projector. `language` is peft's wrapped LlamaForCausalLM."""
 
-    def __init__(self, base: LanguageBase, channels: int, side: int, rank: int, alpha: int, dropout: float):
+    def __init__(self, base: LanguageBase, channels: int, rank: int, alpha: int, dropout: float):
         super().__init__()
         from peft import LoraConfig, get_peft_model
 
@@ -77,7 +75,7 @@ class MultimodalLLM(nn.Module):
         )
         self.language = get_peft_model(base.model.requires_grad_(False), lora)
         self.width = base.model.config.hidden_size
-        self.projector = ImageProjector(channels, self.width, side)
+        self.projector = ImageProjector(channels, base.place_ND)
 
     def teacher_forced(self, features_BCHW: Tensor, questions: Sequence[str], answers: Sequence[str]) -> TeacherForced:
         """Read image, question and reference answer at once; loss at answer positions only."""

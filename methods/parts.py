@@ -17,6 +17,7 @@ class Text2CentroidConfig(PartConfig):
 class LanguageBaseConfig(PartConfig):
     """The embedded stand-in for a pre-trained LLM: a small Llama trained on the training questions and answers, text only."""
 
+    drawing_side: int = 6  # masks are drawn as 6 x 6 characters; a method's image tokens take the same places
     vocabulary: int = 768
     width: int = 192
     layers: int = 4

@@ -18,7 +18,6 @@ class CGReasonerConfig(MethodConfig):
     backbone_weights: str | None = "packaged"  # or a path to a state dict, or null for random
     backbone_stages: tuple[int, int, int] = (2, 3, 4)  # paper "early, mid, final"; which ones is open; strides 8, 16, 32 here
     feature_channels: int = 256  # paper
-    image_tokens_per_side: int = 4  # ours: 16 image tokens; LLaVA-Med has 24 x 24
 
     language: LanguageBaseConfig = LanguageBaseConfig()  # paper: LLaVA-Med v1.5 (Mistral-7B)
     lora_rank: int = 16  # paper

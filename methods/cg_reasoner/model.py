@@ -79,7 +79,7 @@ def build(config: CGReasonerConfig, base: LanguageBase, head: CentroidHead | Non
     backbone, _, said = build_backbone(config.backbone, config.backbone_stages, config.backbone_weights)
     channels = config.feature_channels
     encoder = VisualEncoder(backbone, backbone.feature_info.channels(), channels)
-    llm = MultimodalLLM(base, channels, config.image_tokens_per_side, config.lora_rank, config.lora_alpha, config.lora_dropout)
+    llm = MultimodalLLM(base, channels, config.lora_rank, config.lora_alpha, config.lora_dropout)
     decoder = MaskDecoder(llm.width, channels)
     bridge = HiddenBridge(llm.width, head) if head is not None else None
     return CGReasoner(encoder, llm, decoder, bridge), said

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from prsbench.harness.contract.types import FitContext, Sample
 from prsbench.methods.cg_reasoner.config import CGReasonerConfig
 from prsbench.methods.cg_reasoner.model import Batch, CGReasoner, weighted_sum
 from prsbench.methods.sentence_encoder import sentence_encoder
+from prsbench.methods.wording import mirror_words
 from torch import Tensor
 
 
@@ -140,17 +140,6 @@ def _collate(
     row_image, questions, answers = zip(*first, *more, strict=True)
     reference = sentence_encoder(device).encode(answers).to(device) if with_reference else None
     return Batch(image, mask, place, torch.tensor(row_image, device=device), reference, questions, answers)
-
-
-def mirror_words(sentence: str) -> str:
-    """The sentence about the mirrored image: left and right change places.
-
-    Example:
-        >>> mirror_words("Left lung, near the right border")
-        'Right lung, near the left border'
-    """
-    swap = {"left": "right", "right": "left", "Left": "Right", "Right": "Left"}
-    return re.sub(r"\b([Ll]eft|[Rr]ight)\b", lambda m: swap[m[0]], sentence)
 
 
 def _jitter(image_B3SS: Tensor, reach: float, draw: np.random.Generator) -> Tensor:
