@@ -29,9 +29,56 @@ def _lite_medsam(name: str, source: PromptSource, told: str) -> Entry:
     )
 
 
+_TEXT2CENTROID = (
+    "prsbench.methods.text2centroid",
+    "prsbench.methods.sentence_encoder",
+    "prsbench.methods.packaged_weights",
+    "prsbench.methods.parts",
+)
+_LANGUAGE_BASE = ("prsbench.methods.language_base", "prsbench.methods.wording", "prsbench.methods.parts")
+
+
+def _cg_reasoner(name: str, summary: str, **defaults: str) -> Entry:
+    return Entry(
+        name=name,
+        summary=summary,
+        factory="prsbench.methods.cg_reasoner.adapter:CGReasonerMethod",
+        config="prsbench.methods.cg_reasoner.config:CGReasonerConfig",
+        sources=(
+            "prsbench.methods.cg_reasoner",
+            "prsbench.methods.multimodal_llm",
+            "prsbench.methods.vision_backbone",
+            *dict.fromkeys(_LANGUAGE_BASE + _TEXT2CENTROID),
+        ),
+        defaults=defaults,
+    )
+
+
+PARTS = Catalog(
+    "part",
+    [
+        Entry(
+            name="language_base",
+            summary="Small Llama trained on training questions, answers and drawings; the embedded stand-in for an LLM",
+            factory="prsbench.methods.language_base:LanguageBase",
+            config="prsbench.methods.parts:LanguageBaseConfig",
+            sources=_LANGUAGE_BASE,
+        ),
+        Entry(
+            name="text2centroid",
+            summary="Text2Centroid: sentence to point, frozen Sentence-BERT and an MLP",
+            factory="prsbench.methods.text2centroid:Text2Centroid",
+            config="prsbench.methods.parts:Text2CentroidConfig",
+            sources=_TEXT2CENTROID,
+        ),
+    ],
+)
+
 METHODS = Catalog(
     "method",
     [
+        _cg_reasoner("cg_reasoner", "CG-Reasoner, embedded size, trained here on all data sets together"),
+        _cg_reasoner("cg_reasoner_without_t2c", "CG-Reasoner without Text2Centroid and its spatial loss", bridge="none"),
         _lite_medsam("lite_medsam_oracle_box", PromptSource.ORACLE_BOX, "the true mask's tight box"),
         _lite_medsam("lite_medsam_jittered_box", PromptSource.JITTERED_BOX, "the true box with its edges moved at random"),
         _lite_medsam("lite_medsam_automatic", PromptSource.AUTOMATIC, "a box it proposes itself, no truth used"),

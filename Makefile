@@ -1,0 +1,36 @@
+# Every target sets up what it needs: a bare clone with Python 3.11+, venv, pip and make is enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+export HF_HUB_OFFLINE := 1
+export TOKENIZERS_PARALLELISM := false
+export OMP_WAIT_POLICY := PASSIVE
+export MPLBACKEND := Agg
+
+.PHONY: help install run test test-slow lint dev
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+install: $(VENV)/installed  ## create .venv and install prsbench with its dependencies
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+run: install  ## train and compare everything on synthetic images; tables in runs/default
+	$(BIN)/python run_benchmark.py run default
+
+test: install  ## the whole test suite but the slow checks
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: install  ## the checks that take minutes
+	$(BIN)/python -m pytest -m slow
+
+lint: install  ## ruff
+	$(BIN)/ruff check .
+
+dev: install  ## a link that lets editors and type checkers follow `prsbench.x`
+	@mkdir -p .typing && ln -sfn .. .typing/prsbench
