@@ -2,11 +2,11 @@
 
 It stands in for the pre-trained LLM of the papers (LLaVA-Med v1.5, Mistral-7B): trained once on text only, then frozen and
 adapted by LoRA. Shared by every method with a language model. A large LLM brings a sense of layout along; this one gets it from
-drawings: the training masks as N = side x side characters of four levels, each at its place, before the question. No pixel of
-any image, and nothing of the val or test split, is read.
+drawings: the training masks as N = side x side characters of four levels before the question, every place with characters of its
+own. No pixel of any image, and nothing of the val or test split, is read.
 """
 
-# B batch, N drawing characters, T text tokens, D language width
+# B batch, N places of a drawing, K levels, T text tokens, D language width
 
 from __future__ import annotations
 
@@ -24,65 +24,66 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 PAD, BEGIN, END, ANSWER = "<pad>", "<s>", "</s>", "<answer>"
-LEVELS = ("<0>", "<1>", "<2>", "<3>")  # how much of a drawing's cell is foreground: none, up to 1/3, up to 2/3, more
-PLACES = "places.safetensors"
+LEVELS = 4  # how much of a place is foreground: none, up to 1/3, up to 2/3, more
+CHARACTERS = "characters.safetensors"
 
 
 class LanguageBase:
-    """After `fit` or `load`: `.tokenizer`, `.model` (transformers' LlamaForCausalLM) and `.place_ND`, one embedding a place."""
+    """After `fit` or `load`: `.tokenizer`, `.model` (a LlamaForCausalLM), `.character_NKD` (embeddings of drawing characters)."""
 
     def __init__(self, config: LanguageBaseConfig):
         self.config = config
-        self.place_ND = torch.zeros(config.drawing_side**2, config.width)
+        self.character_NKD = torch.zeros(config.drawing_side**2, LEVELS, config.width)
 
     def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
-        """Next-token training on `drawing question <answer> answer` of the train split, half of them mirrored."""
+        """Train to answer: `drawing question <answer>` is read, the answer predicted; half of the train split is mirrored."""
         torch.manual_seed(context.seed)
         rows = [(draw(s.truth.mask, self.config.drawing_side), s.query.question, s.truth.answer) for s in train]
-        texts = sorted({text for _, *pair in rows for sentence in pair for text in (sentence, mirror_words(sentence))})
+        texts = sorted({text for _, *pair in rows for text in pair})
         self.tokenizer = _train_tokenizer(texts, self.config.vocabulary)
         self.model = _build(self.config, self.tokenizer).to(context.device).train()
-        place_ND = nn.Parameter(torch.randn(self.place_ND.shape, device=context.device) * 0.02)
-        parameters = [*self.model.parameters(), place_ND]
+        character_NKD = nn.Parameter(torch.randn(self.character_NKD.shape, device=context.device) * 0.02)
+        parameters = [*self.model.parameters(), character_NKD]
         optimizer = torch.optim.AdamW(parameters, lr=self.config.learning_rate, weight_decay=0.01)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.config.learning_rate, self.config.steps)
         chance = random.Random(context.seed)
         for step in range(self.config.steps):
             chosen = [chance.choice(rows) for _ in range(self.config.batch_size)]
             chosen = [_mirrored(row) if chance.random() < 0.5 else row for row in chosen]
-            loss = self._text_loss(chosen, place_ND)
+            loss = self._text_loss(chosen, character_NKD)
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             optimizer.step()
             schedule.step()
             context.progress(step + 1, self.config.steps, f"text CE {loss.item():.3f}")
-        self.place_ND = place_ND.detach()
+        self.character_NKD = character_NKD.detach()
 
-    def _text_loss(self, rows: Sequence[tuple[np.ndarray, str, str]], place_ND: Tensor) -> Tensor:
-        embed, device = self.model.get_input_embeddings(), place_ND.device
+    def _text_loss(self, rows: Sequence[tuple[np.ndarray, str, str]], character_NKD: Tensor) -> Tensor:
+        embed, device = self.model.get_input_embeddings(), character_NKD.device
         drawing_BN = torch.from_numpy(np.stack([levels.ravel() for levels, _, _ in rows]))
-        level_ids = torch.tensor(self.tokenizer.convert_tokens_to_ids(list(LEVELS)))
-        encoded = [question_ids(self.tokenizer, q) + answer_ids(self.tokenizer, a) for _, q, a in rows]
-        ids_BT, is_text_BT = (t.to(device) for t in pad_right(encoded, self.tokenizer.pad_token_id))
-        embedded = torch.cat([embed(level_ids[drawing_BN].to(device)) + place_ND, embed(ids_BT)], dim=1)
+        drawn = character_NKD[torch.arange(drawing_BN.shape[1]), drawing_BN]
+        pairs = [(question_ids(self.tokenizer, q), answer_ids(self.tokenizer, a)) for _, q, a in rows]
+        ids_BT, is_text_BT = (t.to(device) for t in pad_right([q + a for q, a in pairs], self.tokenizer.pad_token_id))
+        starts_B1 = torch.tensor([[len(q)] for q, _ in pairs], device=device)
+        embedded = torch.cat([drawn, embed(ids_BT)], dim=1)
         attention = torch.cat([is_text_BT.new_ones(drawing_BN.shape), is_text_BT], dim=1)
         states = self.model.model(inputs_embeds=embedded, attention_mask=attention.long()).last_hidden_state
-        predicts = is_text_BT[:, 1:]
+        predicts = (is_text_BT & (torch.arange(ids_BT.shape[1], device=device) >= starts_B1))[:, 1:]
         logits = self.model.lm_head(states[:, drawing_BN.shape[1] : -1][predicts])
         return F.cross_entropy(logits, ids_BT[:, 1:][predicts])
 
     def save(self, folder: Path) -> None:
         self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
-        save_file({"place_ND": self.place_ND.cpu().contiguous()}, folder / PLACES)
+        save_file({"character_NKD": self.character_NKD.cpu().contiguous()}, folder / CHARACTERS)
 
     def load(self, folder: Path, device: str) -> None:
         from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
         self.tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
         self.model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32).to(device)
-        self.place_ND = load_file(folder / PLACES)["place_ND"].to(device)
+        self.character_NKD = load_file(folder / CHARACTERS)["character_NKD"].to(device)
 
     def save_shape(self, folder: Path) -> None:
         """Tokenizer and model config without weights, for a checkpoint that holds the base's tensors among its own."""
@@ -137,13 +138,13 @@ def _train_tokenizer(texts: Sequence[str], vocabulary: int):
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
-        special_tokens=[PAD, BEGIN, END, ANSWER, *LEVELS],
+        special_tokens=[PAD, BEGIN, END, ANSWER],
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token=PAD, bos_token=BEGIN, eos_token=END, additional_special_tokens=[ANSWER, *LEVELS]
+        tokenizer_object=tokenizer, pad_token=PAD, bos_token=BEGIN, eos_token=END, additional_special_tokens=[ANSWER]
     )
 
 

@@ -21,22 +21,27 @@ LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj")  # CG-Reasoner, PRS-Med
 
 
 class ImageProjector(nn.Module):
-    """Feature map to N image tokens of language width: pool to the base's drawing, two-layer MLP (LLaVA 1.5), add the place.
+    """Feature map to N image tokens of language width, one a place of the base's drawings: pool, two-layer MLP (LLaVA 1.5).
 
-    A token stands where a character of a drawing would stand and starts from that place's embedding (ours): the base can read
-    a layout, so what is left to learn is what a patch shows.
+    Beside the MLP's output a token holds the drawing character of its place, blended by what the patch looks like (ours): the
+    base can read a drawing, so what is left to learn is what a patch shows.
     """
 
-    def __init__(self, channels: int, place_ND: Tensor):
+    def __init__(self, channels: int, character_NKD: Tensor):
         super().__init__()
-        self.side = math.isqrt(len(place_ND))
-        self.register_buffer("place_ND", place_ND.detach().clone())
-        width = place_ND.shape[1]
+        places, levels, width = character_NKD.shape
+        self.side = math.isqrt(places)
+        self.register_buffer("character_NKD", character_NKD.detach().clone())
+        self.level = nn.Sequential(nn.Linear(channels, width), nn.GELU(), nn.Linear(width, levels))
         self.mlp = nn.Sequential(nn.Linear(channels, width), nn.GELU(), nn.Linear(width, width))
+        nn.init.zeros_(self.mlp[-1].weight), nn.init.zeros_(self.mlp[-1].bias)
 
-    def forward(self, features_BCHW: Tensor) -> Tensor:
-        pooled = F.adaptive_avg_pool2d(features_BCHW, self.side)
-        return self.mlp(pooled.flatten(2).transpose(1, 2)) + self.place_ND
+    def forward(self, features_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+        """Image tokens (B, N, D) and the level logits (B, N, K) they were blended by."""
+        pooled_BNC = F.adaptive_avg_pool2d(features_BCHW, self.side).flatten(2).transpose(1, 2)
+        logits_BNK = self.level(pooled_BNC)
+        character_BND = torch.einsum("bnk,nkd->bnd", logits_BNK.softmax(-1), self.character_NKD)
+        return character_BND + self.mlp(pooled_BNC), logits_BNK
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +49,12 @@ class TeacherForced:
     """One training pass.
 
     text_loss: scalar mean cross-entropy over answer tokens (end token included).
+    level_logits_BNK: what each patch was read as, for `alignment_loss`.
     states_BTD: last hidden states of the text tokens; is_question_BT and is_answer_BT tell them apart, padding is in neither.
     """
 
     text_loss: Tensor
+    level_logits_BNK: Tensor
     states_BTD: Tensor
     is_question_BT: Tensor
     is_answer_BT: Tensor
@@ -75,7 +82,7 @@ class MultimodalLLM(nn.Module):
         )
         self.language = get_peft_model(base.model.requires_grad_(False), lora)
         self.width = base.model.config.hidden_size
-        self.projector = ImageProjector(channels, base.place_ND)
+        self.projector = ImageProjector(channels, base.character_NKD)
 
     def teacher_forced(self, features_BCHW: Tensor, questions: Sequence[str], answers: Sequence[str]) -> TeacherForced:
         """Read image, question and reference answer at once; loss at answer positions only."""
@@ -89,7 +96,7 @@ class MultimodalLLM(nn.Module):
         is_question_BT = torch.arange(ids_BT.shape[1], device=ids_BT.device)[None] < question_length
         is_answer_BT = is_text_BT & ~is_question_BT
 
-        image_BND = self.projector(features_BCHW)
+        image_BND, level_logits_BNK = self.projector(features_BCHW)
         count = image_BND.shape[1]
         embedded = torch.cat([image_BND, self._embed(ids_BT)], dim=1)
         attention = torch.cat([is_text_BT.new_ones(len(pairs), count), is_text_BT], dim=1)
@@ -98,12 +105,12 @@ class MultimodalLLM(nn.Module):
         predicts = is_answer_BT[:, 1:]
         logits = self._head(states_BTD[:, :-1][predicts])
         loss = F.cross_entropy(logits.float(), ids_BT[:, 1:][predicts])
-        return TeacherForced(loss, states_BTD, is_question_BT, is_answer_BT)
+        return TeacherForced(loss, level_logits_BNK, states_BTD, is_question_BT, is_answer_BT)
 
     @torch.no_grad()
     def generate(self, features_BCHW: Tensor, questions: Sequence[str], answer_tokens: int) -> Generated:
         """Greedy decoding with a KV cache from image and question alone."""
-        image_BND = self.projector(features_BCHW)
+        image_BND, _ = self.projector(features_BCHW)
         ids = [question_ids(self.tokenizer, q) for q in questions]
         # Left padding (generation appends on the right): pad tokens, then image, then question.
         longest = max(map(len, ids))

@@ -30,6 +30,7 @@ class CGReasonerConfig(MethodConfig):
 
     text_weight: float = 1.0  # lambda_txt, open
     spatial_weight: float = 0.5  # lambda_sp, open
+    alignment_weight: float = 0.5  # each patch read as its drawing character (LLaVA's feature alignment); ours
     distil_weight: float = 0.5  # bridge towards Sentence-BERT(reference); ours
 
     epochs: int = 8  # paper 20; ours at the embedded size

@@ -25,11 +25,13 @@ class Batch:
     """One training step's input: B images, R >= B question-answer rows about them.
 
     row_image_R is each row's image. The first B rows are one row per image, in order: the mask is asked for by those.
-    centroid_B2 is NaN where the mask is empty; reference_RE is None without a bridge.
+    drawing_BNN holds the mask's characters (`language_base.draw`). centroid_B2 is NaN where the mask is empty.
+    reference_RE is None without a bridge.
     """
 
     image_B3SS: Tensor
     mask_B1SS: Tensor
+    drawing_BNN: Tensor
     centroid_B2: Tensor
     row_image_R: Tensor
     reference_RE: Tensor | None
@@ -55,6 +57,8 @@ class CGReasoner(nn.Module):
         size = batch.image_B3SS.shape[-2:]
         logits = self._mask_logits(features_BCHW, text.states_BTD[asks], text.is_question_BT[asks], size)
         terms = {"segmentation": segmentation_loss(logits.float(), batch.mask_B1SS), "text": text.text_loss}
+        levels = text.level_logits_BNK[asks].float().flatten(0, 1)
+        terms["alignment"] = F.cross_entropy(levels, batch.drawing_BNN.flatten())
         if self.bridge is not None:
             embedding_RE, point_R2 = self.bridge(masked_mean(text.states_BTD, text.is_answer_BT).float())
             terms["spatial"] = spatial_loss(point_R2, batch.centroid_B2[batch.row_image_R])
@@ -86,10 +90,11 @@ def build(config: CGReasonerConfig, base: LanguageBase, head: CentroidHead | Non
 
 
 def weighted_sum(terms: Mapping[str, Tensor], config: CGReasonerConfig) -> Tensor:
-    """L = L_seg + l_txt * CE + l_sp * L_spatial + distillation."""
+    """L = L_seg + l_txt * CE + l_sp * L_spatial, plus our alignment and distillation."""
     weight = {
         "segmentation": 1.0,
         "text": config.text_weight,
+        "alignment": config.alignment_weight,
         "spatial": config.spatial_weight,
         "distillation": config.distil_weight,
     }

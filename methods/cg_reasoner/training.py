@@ -14,6 +14,7 @@ from prsbench.harness.contract.geometry import centroid
 from prsbench.harness.contract.types import FitContext, Sample
 from prsbench.methods.cg_reasoner.config import CGReasonerConfig
 from prsbench.methods.cg_reasoner.model import Batch, CGReasoner, weighted_sum
+from prsbench.methods.language_base import draw
 from prsbench.methods.sentence_encoder import sentence_encoder
 from prsbench.methods.wording import mirror_words
 from torch import Tensor
@@ -26,6 +27,7 @@ class PreparedImage:
     sample_id: str
     image_3SS: Tensor  # uint8
     mask_1SS: Tensor  # bool
+    drawing_NN: Tensor  # int64 levels
     centroid: tuple[float, float]  # NaN if the mask is empty
     pairs: tuple[tuple[str, str], ...]
 
@@ -37,7 +39,7 @@ def resize_image(image: np.ndarray, side_px: int) -> Tensor:
     return resized[0].round().clamp(0, 255).to(torch.uint8)
 
 
-def prepare(samples: Sequence[Sample], side_px: int) -> list[PreparedImage]:
+def prepare(samples: Sequence[Sample], side_px: int, drawing_side: int) -> list[PreparedImage]:
     """Decode and resize each image once, however many questions are asked about it."""
     rows: dict[str, list[Sample]] = defaultdict(list)
     prepared = []
@@ -50,26 +52,24 @@ def prepare(samples: Sequence[Sample], side_px: int) -> list[PreparedImage]:
         mask = torch.nn.functional.interpolate(mask, size=(side_px, side_px), mode="bilinear", antialias=True)[0] >= 0.5
         point = centroid(sample.truth.mask)
         place = (point.x, point.y) if point else (math.nan, math.nan)
-        prepared.append((image_id, resize_image(sample.query.image, side_px), mask, place))
-    return [
-        PreparedImage(image_id, image, mask, place, tuple((s.query.question, s.truth.answer) for s in rows[image_id]))
-        for image_id, image, mask, place in prepared
-    ]
+        drawing = torch.from_numpy(draw(sample.truth.mask, drawing_side))
+        prepared.append((image_id, resize_image(sample.query.image, side_px), mask, drawing, place))
+    return [PreparedImage(*parts, pairs=tuple((s.query.question, s.truth.answer) for s in rows[parts[0]])) for parts in prepared]
 
 
 def train(model: CGReasoner, config: CGReasonerConfig, samples: Sequence[Sample], context: FitContext) -> list[dict[str, float]]:
     """Train in place; returns the loss terms of every step. A non-finite loss stops and names the samples."""
-    images = prepare(samples, config.image_size_px)
+    images = prepare(samples, config.image_size_px, config.language.drawing_side)
     if not images:
         raise DataError("CG-Reasoner: the training split is empty. Check the data set's splits.")
-    draw = np.random.default_rng(context.seed)
+    chance = np.random.default_rng(context.seed)
     steps = config.epochs * math.ceil(len(images) / config.batch_size)
     optimizer, schedule = _optimizer(model, config, steps)
     model.to(context.device).train()
     amp = config.amp and context.device.startswith("cuda")
     history = []
-    for step, chosen in enumerate(_epochs(images, config, draw)):
-        batch = _collate(chosen, config, draw, context.device, with_reference=model.bridge is not None)
+    for step, chosen in enumerate(_epochs(images, config, chance)):
+        batch = _collate(chosen, config, chance, context.device, with_reference=model.bridge is not None)
         with torch.autocast("cuda", dtype=torch.bfloat16, enabled=amp):
             terms = model.losses(batch)
         loss = weighted_sum(terms, config)
@@ -114,37 +114,39 @@ def _optimizer(model: CGReasoner, config: CGReasonerConfig, steps: int):
 
 
 def _epochs(
-    images: Sequence[PreparedImage], config: CGReasonerConfig, draw: np.random.Generator
+    images: Sequence[PreparedImage], config: CGReasonerConfig, chance: np.random.Generator
 ) -> Iterator[list[PreparedImage]]:
     for _ in range(config.epochs):
-        order = draw.permutation(len(images))
+        order = chance.permutation(len(images))
         for start in range(0, len(order), config.batch_size):
             yield [images[i] for i in order[start : start + config.batch_size]]
 
 
 def _collate(
-    chosen: Sequence[PreparedImage], config: CGReasonerConfig, draw: np.random.Generator, device: str, with_reference: bool
+    chosen: Sequence[PreparedImage], config: CGReasonerConfig, chance: np.random.Generator, device: str, with_reference: bool
 ) -> Batch:
     image = torch.stack([i.image_3SS for i in chosen]).to(device).float() / 255
     mask = torch.stack([i.mask_1SS for i in chosen]).to(device).float()
     place = torch.tensor([i.centroid for i in chosen], device=device)
-    flips = draw.random(len(chosen)) < config.horizontal_flip
+    drawing = torch.stack([i.drawing_NN for i in chosen]).to(device)
+    flips = chance.random(len(chosen)) < config.horizontal_flip
     for k in np.flatnonzero(flips):
-        image[k], mask[k], place[k, 0] = image[k].flip(-1), mask[k].flip(-1), -place[k, 0]
-    image = _jitter(image, config.intensity_jitter, draw)
+        image[k], mask[k], drawing[k] = image[k].flip(-1), mask[k].flip(-1), drawing[k].flip(-1)
+        place[k, 0] = -place[k, 0]
+    image = _jitter(image, config.intensity_jitter, chance)
     first, more = [], []  # the first row of every image, then the others
     for k, prepared in enumerate(chosen):
-        for nth, pair in enumerate(draw.permutation(len(prepared.pairs))[: config.questions_per_image]):
+        for nth, pair in enumerate(chance.permutation(len(prepared.pairs))[: config.questions_per_image]):
             row = (k, *(mirror_words(words) if flips[k] else words for words in prepared.pairs[pair]))
             (more if nth else first).append(row)
     row_image, questions, answers = zip(*first, *more, strict=True)
     reference = sentence_encoder(device).encode(answers).to(device) if with_reference else None
-    return Batch(image, mask, place, torch.tensor(row_image, device=device), reference, questions, answers)
+    return Batch(image, mask, drawing, place, torch.tensor(row_image, device=device), reference, questions, answers)
 
 
-def _jitter(image_B3SS: Tensor, reach: float, draw: np.random.Generator) -> Tensor:
+def _jitter(image_B3SS: Tensor, reach: float, chance: np.random.Generator) -> Tensor:
     """Per-image gamma, contrast and brightness, each by up to `reach`."""
-    gamma, contrast, brightness = torch.from_numpy(draw.uniform(-reach, reach, (3, len(image_B3SS), 1, 1, 1))).to(
+    gamma, contrast, brightness = torch.from_numpy(chance.uniform(-reach, reach, (3, len(image_B3SS), 1, 1, 1))).to(
         image_B3SS.device, image_B3SS.dtype
     )
     mean = image_B3SS.mean((1, 2, 3), keepdim=True)

@@ -17,7 +17,8 @@ def disc_sample(number: int, split: str = "train", empty: bool = False) -> Sampl
     position, near = position_of(mask, "skin_rgb")
     answer = "No lesion is visible." if empty else f"The lesion is at the {position_phrase(position, near)}."
     truth = Truth(mask, answer, position, near, zone_of_centroid(mask))
-    return Sample(Query(f"skin_rgb/{number}#0", image, "Where is the lesion?", "skin_rgb"), truth, str(number), split, DataKind.SYNTHETIC)
+    query = Query(f"skin_rgb/{number}#0", image, "Where is the lesion?", "skin_rgb")
+    return Sample(query, truth, str(number), split, DataKind.SYNTHETIC)
 
 
 @pytest.fixture

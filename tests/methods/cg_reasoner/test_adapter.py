@@ -1,0 +1,160 @@
+"""The whole method at a very small size: what it learns from, what it may see, what it keeps."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from prsbench.harness.contract.errors import PrsbenchError
+from prsbench.harness.contract.types import FitContext, Weights, check_prediction
+from prsbench.methods.cg_reasoner import training
+from prsbench.methods.cg_reasoner.adapter import CGReasonerMethod
+from prsbench.methods.cg_reasoner.config import CGReasonerConfig
+from prsbench.methods.cg_reasoner.losses import spatial_loss
+from prsbench.methods.language_base import LanguageBase, draw
+from prsbench.methods.parts import LanguageBaseConfig, Text2CentroidConfig
+from prsbench.methods.text2centroid import Text2Centroid
+
+LANGUAGE = LanguageBaseConfig(
+    drawing_side=4, vocabulary=300, width=32, layers=2, heads=2, feed_forward=64, steps=30, batch_size=8
+)  # fmt: skip
+CONFIG = CGReasonerConfig(
+    image_size_px=64, feature_channels=32, language=LANGUAGE, text2centroid=Text2CentroidConfig(steps=20), epochs=2, batch_size=4,
+    answer_tokens=12,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def samples():
+    from importlib.util import module_from_spec, spec_from_file_location
+    from pathlib import Path
+
+    spec = spec_from_file_location("discs", Path(__file__).parents[1] / "conftest.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return [module.disc_sample(i, empty=i == 5) for i in range(12)]
+
+
+@pytest.fixture(scope="module")
+def needs(samples, tmp_path_factory):
+    folders = {}
+    for name, part in {"language_base": LanguageBase(LANGUAGE), "text2centroid": Text2Centroid(CONFIG.text2centroid)}.items():
+        part.fit(samples, [], FitContext(0, "cpu"))
+        folders[name] = tmp_path_factory.mktemp(name)
+        part.save(folders[name])
+    return folders
+
+
+def fitted(samples, needs, **changes) -> CGReasonerMethod:
+    method = CGReasonerMethod(CONFIG.model_copy(update=changes))
+    method.fit(samples, [], FitContext(0, "cpu", needs))
+    return method
+
+
+@pytest.fixture(scope="module")
+def method(samples, needs):
+    return fitted(samples, needs)
+
+
+def test_predictions_fit_square_wide_and_odd_queries(method, samples):
+    for shape in ((40, 40), (30, 90), (37, 53)):
+        query = dataclasses.replace(samples[0].query, image=np.zeros((*shape, 3), np.uint8))
+        check_prediction(query, method.predict([query])[0])
+
+
+def test_a_saved_method_comes_back_with_the_same_answers_and_masks(method, samples, tmp_path):
+    method.save(tmp_path)
+    again = CGReasonerMethod(CONFIG)
+    again.load(tmp_path, "cpu")
+    queries = [s.query for s in samples[:3]]
+    for first, second in zip(method.predict(queries), again.predict(queries), strict=True):
+        assert first.answer == second.answer and np.array_equal(first.probability, second.probability)
+    assert again.labels == method.labels and again.labels.weights == Weights.TRAINED_HERE
+
+
+def test_a_file_that_lacks_a_tensor_is_refused(method, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    method.save(tmp_path)
+    state = load_file(tmp_path / "cg_reasoner.safetensors")
+    state.pop("decoder.final.2.bias")
+    save_file(state, tmp_path / "cg_reasoner.safetensors")
+    with pytest.raises(RuntimeError, match="decoder.final.2.bias"):
+        CGReasonerMethod(CONFIG).load(tmp_path, "cpu")
+
+
+def test_the_same_seed_trains_the_same_model(method, samples, needs):
+    again = fitted(samples, needs)
+    assert [row["loss"] for row in again._history] == [row["loss"] for row in method._history]
+
+
+def test_a_batch_of_one_and_a_batch_of_many_agree(method, samples):
+    queries = [s.query for s in samples[:4]]
+    queries[1] = dataclasses.replace(queries[1], question="Where in this picture is the lesion, please?")
+    together = method.predict(queries)
+    for query, row in zip(queries, together, strict=True):
+        alone = method.predict([query])[0]
+        assert alone.answer == row.answer
+        assert np.abs(alone.probability - row.probability).max() < 1e-4
+
+
+def batch_of(samples, flip: float = 0.0):
+    config = CONFIG.model_copy(update={"horizontal_flip": flip})
+    images = training.prepare(samples, config.image_size_px, LANGUAGE.drawing_side)
+    return training._collate(images, config, np.random.default_rng(0), "cpu", with_reference=True)
+
+
+def test_the_mask_never_hears_the_reference_answer(method, samples):
+    batch = batch_of(samples[:4])
+    model = method._model
+    other = dataclasses.replace(batch, answers=tuple("It is nowhere near there." for _ in batch.answers))
+    with torch.no_grad():
+        first, second = model.losses(batch), model.losses(other)
+    assert torch.allclose(first["segmentation"], second["segmentation"], atol=1e-6)
+    assert not torch.allclose(first["text"], second["text"])
+
+
+def test_the_spatial_loss_changes_lora_bridge_and_image_path_but_never_base_or_head(samples, needs):
+    model = fitted(samples, needs, epochs=1)._model.train()
+    model.zero_grad()
+    model.losses(batch_of(samples[:4]))["spatial"].backward()
+    moved = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
+    assert any("lora_B" in name for name in moved) and any(name.startswith("bridge.linear") for name in moved)
+    assert not any(name.startswith(("bridge.head", "decoder")) for name in moved)
+    assert all("lora_" in name for name in moved if name.startswith("llm.language"))
+
+
+def test_without_text2centroid_there_is_no_bridge_and_no_spatial_loss(samples, needs):
+    method = fitted(samples, {"language_base": needs["language_base"]}, bridge="none", epochs=1)
+    assert method._model.bridge is None and "spatial" not in method._history[0]
+    assert set(CONFIG.model_copy(update={"bridge": "none"}).needs()) == {"language_base"}
+
+
+def test_a_place_that_is_not_defined_has_no_spatial_loss():
+    points = torch.tensor([[0.5, 0.0], [0.0, 0.0]], requires_grad=True)
+    nowhere = torch.full((1, 2), float("nan"))
+    assert spatial_loss(points, torch.cat([torch.zeros(1, 2), nowhere])).item() == pytest.approx(0.5 * 0.25 / 2)
+    alone = spatial_loss(points[:1], nowhere)
+    assert alone.item() == 0.0
+    alone.backward()
+
+
+def test_a_flipped_image_flips_mask_drawing_centroid_and_words(samples):
+    plain, flipped = batch_of(samples[:3]), batch_of(samples[:3], flip=1.0)
+    assert torch.equal(flipped.mask_B1SS, plain.mask_B1SS.flip(-1))
+    assert torch.equal(flipped.drawing_BNN, plain.drawing_BNN.flip(-1))
+    assert torch.equal(flipped.centroid_B2, plain.centroid_B2 * torch.tensor([-1, 1]))
+    for before, after in zip(plain.answers, flipped.answers, strict=True):
+        assert ("left" in before) == ("right" in after)
+
+
+def test_a_loss_that_is_not_finite_stops_and_names_the_samples(method, samples, needs, monkeypatch):
+    monkeypatch.setattr(training, "weighted_sum", lambda terms, config: terms["text"] * float("nan"))
+    with pytest.raises(PrsbenchError, match=r"not finite.*skin_rgb/"):
+        fitted(samples, needs)
+
+
+def test_a_drawing_has_an_empty_cell_only_where_the_mask_is_empty():
+    mask = np.zeros((8, 8), bool)
+    mask[0, 0] = mask[4:, 4:] = True
+    assert draw(mask, 2).tolist() == [[1, 0], [0, 3]]
