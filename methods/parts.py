@@ -20,9 +20,9 @@ class LanguageBaseConfig(PartConfig):
     drawing_side: int = 6  # masks are drawn as 6 x 6 characters; a method's image tokens take the same places
     vocabulary: int = 768
     width: int = 192
-    layers: int = 4
+    layers: int = 2
     heads: int = 4
     feed_forward: int = 512
-    steps: int = 400
+    steps: int = 600
     batch_size: int = 24
     learning_rate: float = 2e-3
