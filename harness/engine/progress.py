@@ -55,8 +55,8 @@ class Progress:
     def _speak(self) -> None:
         while not self._over.wait(EVERY_SECONDS):
             running = [f"{job.title}{self._step(job)}" for job in list(self._started)]
-            spent, left = _clock(time.monotonic() - self._began), self._remaining()
-            left_text = f"about {_clock(left)} left" if left is not None else "time left not known yet"
+            spent, (left, untimed) = _clock(time.monotonic() - self._began), self._remaining()
+            left_text = f"{'at least' if untimed else 'about'} {_clock(left)} left" if left else "time left not known yet"
             done = f"{len(self._took)}/{len(self._jobs)} done"
             self._say(f"    {done}, {spent} so far, {left_text}; now: {'; '.join(running) or 'nothing'}")
 
@@ -74,8 +74,11 @@ class Progress:
             return None
         return min(states, key=lambda state: state["done"] / state["total"], default=None)
 
-    def _remaining(self) -> float | None:
-        """Seconds left, from the mean time of like jobs and how far the running ones are. None if nothing is known yet."""
+    def _remaining(self) -> tuple[float, bool]:
+        """Seconds left, from the mean time of like jobs and how far the running ones are.
+
+        Kinds of work that nothing has timed yet count as nothing; the second value says whether there are any.
+        """
         now = time.monotonic()
         known: dict[object, list[float]] = defaultdict(list)
         for job, took in list(self._took.items()):
@@ -87,12 +90,9 @@ class Progress:
                 expected = (now - began) * state["total"] / state["done"]
                 known[_kind(job)].append(expected)
                 left.append(expected - (now - began))
-        everything = [took for times in known.values() for took in times]
-        if not everything:
-            return None
         waiting = [job for job in list(self._jobs) if job not in self._took and job not in self._started]
-        left += [mean(known.get(_kind(job), everything)) for job in waiting]
-        return max(sum(left) / self._workers, max(left))
+        left += [mean(known[_kind(job)]) for job in waiting if _kind(job) in known]
+        return max(sum(left) / self._workers, max(left)), any(_kind(job) not in known for job in waiting)
 
 
 def _kind(job: Job) -> object:
