@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from collections import deque
 from typing import Protocol
 
@@ -63,11 +65,14 @@ class RayExecutor:
         import ray
 
         self._ray, self._workers = ray, workers
+        on_sigterm = signal.getsignal(signal.SIGTERM)
         own = {"num_cpus": workers, "object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": False}
         try:
             ray.init(address=address or "local", log_to_driver=False, logging_level="error", **({} if address else own))
         except (ConnectionError, ValueError) as error:
             raise ConfigError(f"No Ray cluster answers at '{address}' ({error}). Correct --address, or leave it out.") from None
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, on_sigterm)  # Ray puts its own in place, which would end the run without a word
         gpus = 0.0 if setting.device == "cpu" else min(1.0, ray.cluster_resources().get("GPU", 0) / workers)
         self._task = ray.remote(max_retries=0, num_cpus=1, num_gpus=gpus)(perform)
         self._setting = ray.put(setting)
