@@ -23,6 +23,6 @@ class LanguageBaseConfig(PartConfig):
     layers: int = 2
     heads: int = 4
     feed_forward: int = 512
-    steps: int = 600
+    steps: int = 1200  # ours: below 600 it knows the sentences but does not read the drawings
     batch_size: int = 24
     learning_rate: float = 2e-3
