@@ -142,10 +142,25 @@ def _apply(content: dict[str, Any], change: str) -> None:
     place: Any = content
     try:
         for part in parents:
-            place = place.setdefault(part, {}) if isinstance(place, dict) else place[part]
+            place = _child(place, part)
         place[last] = yaml.safe_load(value)
-    except (IndexError, TypeError, AttributeError, yaml.YAMLError):
-        raise ConfigError(f"--set {change}: the grid has no place '{path}'. List items are counted from 0.") from None
+    except (IndexError, StopIteration, TypeError, AttributeError, yaml.YAMLError):
+        raise ConfigError(
+            f"--set {change}: the grid has no place '{path}'. "
+            "Methods go by name, as in methods.cg_reasoner.epochs=12; items of other lists are counted from 0."
+        ) from None
+
+
+def _child(place: Any, part: str | int) -> Any:
+    """What lies under `part`. A method of the list is found by its name; one that is only a name opens to take changes."""
+    if isinstance(place, dict):
+        return place.setdefault(part, {})
+    if isinstance(part, int):
+        return place[part]
+    index = next(i for i, item in enumerate(place) if item == part or isinstance(item, dict) and part in item)
+    if not isinstance(place[index], dict):
+        place[index] = {part: {}}
+    return place[index][part]
 
 
 def _problem(model: type[BaseModel], item: Any, where: str, text: str) -> str:

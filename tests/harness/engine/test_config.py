@@ -60,7 +60,12 @@ def test_changes_from_the_command_line_are_laid_over_the_file(tmp_path):
     assert (grid.seeds, grid.data[0].train, grid.execution.workers) == ((0, 1), 9, 3)
 
 
-@pytest.mark.parametrize("change", ["seeds", "data.7.train=1", "name.x=1"])
+def test_a_method_is_changed_by_its_name_in_either_form(tmp_path):
+    grid = load_grid(written(tmp_path, GRID), ["methods.oracle.batch_size=2", "methods.cg_reasoner.epochs=3"])
+    assert [dict(choice.overrides) for choice in grid.methods] == [{"batch_size": 2}, {"batch_size": 4, "epochs": 3}]
+
+
+@pytest.mark.parametrize("change", ["seeds", "data.7.train=1", "name.x=1", "methods.no_such_method.epochs=1"])
 def test_a_change_that_fits_nowhere_is_refused(tmp_path, change):
     with pytest.raises(ConfigError, match="--set"):
         load_grid(written(tmp_path, GRID), [change])
