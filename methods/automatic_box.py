@@ -2,7 +2,8 @@
 
 The boxes and the score were chosen, by Dice against true masks, on 12 phantoms and 8 real images (brain MRI, breast
 ultrasound); all candidate scores had also been seen on 14 real images of the other modalities before the choice was fixed.
-All of these may turn up in an evaluation, so its figures are slightly optimistic. Mean Dice over the six real modalities: 0.43, against 0.30 for the network's predicted IoU alone and 0.60 for the best of the ten picked with the truth.
+All of these may turn up in an evaluation, so its figures are slightly optimistic. Mean Dice over the six real
+modalities: 0.43, against 0.30 for the network's predicted IoU alone and 0.60 for the best of the ten picked with the truth.
 """
 
 from __future__ import annotations
