@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from prsbench.harness.contract.types import FitContext, Sample
 from prsbench.methods.parts import LanguageBaseConfig
-from prsbench.methods.wording import mirror_words
+from prsbench.methods.wording import drop_words, mirror_words
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -36,7 +36,10 @@ class LanguageBase:
         self.character_NKD = torch.zeros(config.drawing_side**2, LEVELS, config.width)
 
     def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
-        """Train to answer: `drawing question <answer>` is read, the answer predicted; half of the train split is mirrored."""
+        """Train to answer: `drawing question <answer>` is read, the answer predicted.
+
+        Half of the rows are mirrored, and half of the questions lose words: what is left must do, as other wording has to.
+        """
         torch.manual_seed(context.seed)
         rows = [(draw(s.truth.mask, self.config.drawing_side), s.query.question, s.truth.answer) for s in train]
         texts = sorted({text for _, *pair in rows for text in pair})
@@ -50,6 +53,7 @@ class LanguageBase:
         for step in range(self.config.steps):
             chosen = [chance.choice(rows) for _ in range(self.config.batch_size)]
             chosen = [_mirrored(row) if chance.random() < 0.5 else row for row in chosen]
+            chosen = [(levels, drop_words(question, self.config.word_dropout, chance), a) for levels, question, a in chosen]
             loss = self._text_loss(chosen, character_NKD)
             optimizer.zero_grad()
             loss.backward()

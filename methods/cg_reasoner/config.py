@@ -46,6 +46,7 @@ class CGReasonerConfig(MethodConfig):
     warmup_steps: int = 20  # ours
     horizontal_flip: float = 0.5  # ours: the words left/right flip with the image
     intensity_jitter: float = 0.2  # ours: brightness, contrast, gamma
+    word_dropout: float = 0.4  # ours: of the words of every second question, so that test wording does not surprise it
     amp: bool = True  # bf16 autocast, on CUDA only
 
     def needs(self) -> Mapping[str, Need]:
