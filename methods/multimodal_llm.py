@@ -32,19 +32,22 @@ class ImageProjector(nn.Module):
         places, levels, width = character_NKD.shape
         self.side = math.isqrt(places)
         self.register_buffer("character_NKD", character_NKD.detach().clone())
-        self.level = nn.ModuleList([nn.Sequential(nn.Conv2d(channels, width, 1), nn.GELU()), nn.Linear(width, levels)])
+        self.look = nn.Sequential(nn.Conv2d(channels, width, 3, padding=1), nn.GELU())
+        self.level = nn.Linear(width, levels)
         self.mlp = nn.Sequential(nn.Linear(channels, width), nn.GELU(), nn.Linear(width, width))
         nn.init.zeros_(self.mlp[-1].weight), nn.init.zeros_(self.mlp[-1].bias)
 
     def forward(self, features_BCHW: Tensor) -> tuple[Tensor, Tensor]:
         """Image tokens (B, N, D) and the level logits (B, N, K) they were blended by."""
         # Looked at before pooling: a sliver of foreground at a place's edge would drown in the mean of its features.
-        logits_BNK = self.level[1](self._pool(self.level[0](features_BCHW)))
+        logits_BNK = self.level(self._pool(self.look(features_BCHW)))
         character_BND = torch.einsum("bnk,nkd->bnd", logits_BNK.softmax(-1), self.character_NKD)
         return character_BND + self.mlp(self._pool(features_BCHW)), logits_BNK
 
     def _pool(self, x_BCHW: Tensor) -> Tensor:
-        return F.adaptive_avg_pool2d(x_BCHW, self.side).flatten(2).transpose(1, 2)
+        # Enlarged first, so that a place is averaged over its own part of the image and no more: 6 does not divide 16.
+        fine = F.interpolate(x_BCHW, size=(4 * self.side, 4 * self.side), mode="bilinear", align_corners=False)
+        return F.avg_pool2d(fine, 4).flatten(2).transpose(1, 2)
 
 
 @dataclass(frozen=True, slots=True)
