@@ -48,10 +48,11 @@ class LanguageBase:
         self.model = _build(self.config, self.tokenizer).to(context.device).train()
         character_NKD = nn.Parameter(torch.randn(self.character_NKD.shape, device=context.device) * 0.02)
         parameters = [*self.model.parameters(), character_NKD]
-        optimizer = torch.optim.AdamW(parameters, lr=self.config.learning_rate, weight_decay=0.01)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.config.learning_rate, self.config.steps)
+        rate, steps = self.config.learning_rate, self.config.steps
+        optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.01)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps, pct_start=0.1)
         chance = np.random.default_rng(context.seed)
-        for step in range(self.config.steps):
+        for step in range(steps):
             chosen = [rows[i] for i in chance.integers(len(rows), size=self.config.batch_size)]
             for axis in ("left-right", "top-bottom"):
                 chosen = [_mirrored(row, axis) if chance.random() < 0.5 else row for row in chosen]
@@ -62,7 +63,7 @@ class LanguageBase:
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             optimizer.step()
             schedule.step()
-            context.progress(step + 1, self.config.steps, f"text CE {loss.item():.3f}")
+            context.progress(step + 1, steps, f"text CE {loss.item():.3f}")
         self.character_NKD = character_NKD.detach()
 
     def _blurred(self, levels: np.ndarray, question: str, answer: str, chance: np.random.Generator) -> Row:

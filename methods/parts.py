@@ -23,7 +23,7 @@ class LanguageBaseConfig(PartConfig):
     layers: int = 2
     heads: int = 4
     feed_forward: int = 384
-    steps: int = 1500  # ours: below 600 it knows the sentences but does not read the drawings
+    steps: int = 2000  # ours: below 600 it knows the sentences but does not read the drawings
     batch_size: int = 24
     learning_rate: float = 2e-3
     level_noise: float = 0.15  # of a drawing's places about the foreground, one level off: patches are not read perfectly
