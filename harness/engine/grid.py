@@ -13,7 +13,7 @@ from prsbench.harness.contract.errors import ConfigError, DataError
 from prsbench.harness.contract.types import Need
 from prsbench.harness.engine.config import GridConfig, validated
 from prsbench.harness.engine.data import manifest_hash
-from prsbench.harness.engine.keys import FOLDER_DIGITS, code_hash, key_of
+from prsbench.harness.engine.keys import FOLDER_DIGITS, checkpoint_hash, code_hashes, key_of, packaged_hash
 
 PROTOCOL = "prsbench-1"  # published 256 thresholds and 0.5; empty truths excluded and counted
 _SHARED_CODE = (
@@ -43,7 +43,10 @@ class Registry:
 
 @dataclass(frozen=True)
 class TrainingNode:
-    """One fit: a method, or a part that methods share. needs maps a role to the key of an earlier training."""
+    """One fit: a method, or a part that methods share. needs maps a role to the key of an earlier training.
+
+    origin is the rest of what the key is a hash of: code by module, weight files, data.
+    """
 
     key: str
     name: str
@@ -53,6 +56,7 @@ class TrainingNode:
     seed: int
     split: str
     needs: Mapping[str, str]
+    origin: Mapping[str, Any]
 
     @property
     def folder(self) -> str:
@@ -62,7 +66,7 @@ class TrainingNode:
 
 @dataclass(frozen=True)
 class CellNode:
-    """One method on one data set with one seed; training is the key it depends on, if any."""
+    """One method on one data set with one seed; training is the key it depends on, if any. origin as in TrainingNode."""
 
     key: str
     method: str
@@ -76,6 +80,7 @@ class CellNode:
     split: str
     n_manifest: int
     training: str | None
+    origin: Mapping[str, Any]
 
     @property
     def folder(self) -> str:
@@ -109,15 +114,19 @@ def make_plan(grid: GridConfig, datasets: Sequence[FolderDataset], registry: Reg
         DataError: a method has to be trained, and no data set has training samples.
     """
     choices = _resolve_choices(grid, registry)
+    # Once a data set and not once a cell: of a large grid this is most of the planning.
+    tests = [(dataset, manifest_hash(dataset, grid.split), len(dataset.samples(grid.split))) for dataset in datasets]
     trainings = _Trainings(datasets, registry.parts)
     text_models = trainings.add_part(Need(registry.text_part, {}, split="val"), seed=0)  # one judge for all seeds
     cells = []
     for entry, config in choices:
-        code = code_hash((*entry.sources, *_CELL_CODE))
+        origin = {"protocol": PROTOCOL, **_origin(entry, config, _CELL_CODE)}
         for seed in grid.seeds:
             training = trainings.add(entry, config, seed, "train") if entry.trains else None
-            cells += [_cell(entry, config, code, seed, dataset, grid.split, training) for dataset in datasets]
-    return Plan(PROTOCOL, trainings.nodes, tuple(cells), text_models, code_hash(_SCORING_CODE))
+            for dataset, manifest, n in tests:
+                facts = {"manifest": manifest, **origin}
+                cells.append(_cell(entry, config, facts, seed, dataset, grid.split, n, training))
+    return Plan(PROTOCOL, trainings.nodes, tuple(cells), text_models, key_of(code_hashes(_SCORING_CODE)))
 
 
 class _Trainings:
@@ -138,17 +147,17 @@ class _Trainings:
         needs = {role: self.add_part(need, seed) for role, need in sorted(config.needs().items())}
         values = config.model_dump(mode="json")
         used = {name: self._manifests[name] for name in ("train", "val") if split in ("train", name)}
+        origin = {**_origin(entry, config, _TRAINING_CODE), "manifests": used}
         content = {
-            "code": code_hash((*entry.sources, *_TRAINING_CODE)),
             "factory": entry.factory,
-            "config": values,
+            "config": _without_paths(values, config),
             "seed": seed,
             "split": split,
-            "manifests": used,
             "needs": needs,
+            **origin,
         }
         key = key_of(content)
-        self.nodes[key] = TrainingNode(key, entry.name, entry.factory, entry.config, values, seed, split, needs)
+        self.nodes[key] = TrainingNode(key, entry.name, entry.factory, entry.config, values, seed, split, needs, origin)
         return key
 
     def add_part(self, need: Need, seed: int) -> str:
@@ -171,21 +180,40 @@ def _resolve_choices(grid: GridConfig, registry: Registry) -> list[tuple[Entry, 
     return choices
 
 
+def _origin(entry: Entry, config: PartConfig, code: Iterable[str]) -> dict[str, Any]:
+    """Code and weight files, by name."""
+    return {
+        "code": code_hashes((*entry.sources, *code)),
+        "packaged": {file.requirement: packaged_hash(file) for file in entry.packaged},
+        "checkpoints": {name: checkpoint_hash(path) for name, path in config.checkpoints().items()},
+    }
+
+
+def _without_paths(values: Mapping[str, Any], config: PartConfig) -> dict[str, Any]:
+    """The config as it enters a key: the bytes of a checkpoint count, not where it lies."""
+    return {name: value for name, value in values.items() if name not in config.checkpoints()}
+
+
 def _cell(
-    entry: Entry, config: PartConfig, code: str, seed: int, dataset: FolderDataset, split: str, training: str | None
+    entry: Entry,
+    config: PartConfig,
+    origin: Mapping[str, Any],
+    seed: int,
+    dataset: FolderDataset,
+    split: str,
+    n_manifest: int,
+    training: str | None,
 ) -> CellNode:
     values = config.model_dump(mode="json")
     content = {
-        "protocol": PROTOCOL,
-        "code": code,
         "factory": entry.factory,
-        "config": values,  # holds the prompt source
+        "config": _without_paths(values, config),  # holds the prompt source
         "seed": seed,
         "split": split,
         "modality": dataset.modality,
         "data_kind": str(dataset.data_kind),
-        "manifest": manifest_hash(dataset, split),
         "training": training,
+        **origin,
     }
     return CellNode(
         key=key_of(content),
@@ -198,8 +226,9 @@ def _cell(
         modality=dataset.modality,
         data_kind=str(dataset.data_kind),
         split=split,
-        n_manifest=len(dataset.samples(split)),
+        n_manifest=n_manifest,
         training=training,
+        origin=origin,
     )
 
 

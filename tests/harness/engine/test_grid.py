@@ -3,7 +3,8 @@
 from dataclasses import asdict, replace
 
 import pytest
-from prsbench.harness.contract.catalog import Catalog
+from prsbench.harness.contract.catalog import Catalog, PackagedFile
+from prsbench.harness.engine import grid
 from prsbench.harness.engine.data import open_all
 from prsbench.harness.engine.grid import Plan, make_plan, units
 
@@ -75,6 +76,19 @@ def test_changed_code_changes_the_key(planned, stand_ins):
     entries["bright"] = replace(entries["bright"], sources=("engine_stand_ins", "prsbench.metrics.overlap"))
     old, new = keys(planned()), keys(planned(registry=replace(stand_ins.REGISTRY, methods=Catalog("method", entries.values()))))
     assert {place[0] for place in old if old[place] != new[place]} == {"bright"}
+
+
+def test_a_part_made_without_its_weight_package_is_another_one_once_it_is_installed(planned, stand_ins, monkeypatch):
+    weights = PackagedFile("some_weights", "some-weights==1", "model.bin", "")
+    parts = Catalog("part", [replace(stand_ins.PART, packaged=(weights,))])
+    registry = replace(stand_ins.REGISTRY, parts=parts)
+    monkeypatch.setattr(grid, "packaged_hash", lambda file: "not installed")
+    without = planned(registry=registry)
+    monkeypatch.setattr(grid, "packaged_hash", lambda file: "abc")
+    with_weights = planned(registry=registry)
+    old, new = keys(without), keys(with_weights)
+    assert {place[0] for place in old if old[place] != new[place]} == {"trained"}, "its cells need the part, `bright` does not"
+    assert without.text_models != with_weights.text_models
 
 
 def test_a_plan_survives_its_file(planned):
