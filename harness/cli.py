@@ -213,7 +213,7 @@ def _grid_and_folder(options: argparse.Namespace) -> tuple[GridConfig, RunFolder
 
 def _pictures(run: Run, sample_id: str, dataset: str, methods: Sequence[str]) -> Pictures | None:
     """A sample and the maps of these methods, from the run folder."""
-    from prsbench.harness.engine.cell_folder import read_map
+    from prsbench.harness.engine.maps import read_map
     from prsbench.harness.engine.results import sample_of
     from prsbench.harness.report.pictures import Pictures
 

@@ -12,7 +12,17 @@ import yaml
 from prsbench.datasets.prepare.phantoms import PhantomsConfig
 from prsbench.harness.contract.errors import ConfigError, unknown_name
 from prsbench.harness.engine.grid_files import GRIDS, packaged_grids
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+)
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -44,12 +54,24 @@ class MethodChoice(_Strict):
     overrides: Mapping[str, Any] = {}
 
 
+class Resources(_Strict):
+    """What one job of a method asks of the machine it runs on, in Ray's units; the serial executor ignores it."""
+
+    cpus: PositiveFloat = 1.0
+    gpus: NonNegativeFloat | None = None  # fractions share a GPU; None takes its share of the GPUs
+    memory_gib: PositiveFloat | None = None
+    custom: Mapping[str, PositiveFloat] = {}  # such as {a100: 1}, by the names the cluster gives its nodes' resources
+
+
 class Execution(_Strict):
     """How the work is spread; none of it enters a cell's identity, all of it is recorded."""
 
     workers: PositiveInt | Literal["auto"] = "auto"  # auto: cores / threads_per_worker
     threads_per_worker: PositiveInt = 1  # more than one spins at barriers beside a busy neighbour
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    timeout_s: PositiveFloat | None = None  # of one training or one cell; None waits for ever
+    retries: NonNegativeInt = 1  # of a node whose worker process died: a spot machine taken away, a crash outside Python
+    resources: Mapping[str, Resources] = {}  # by method or part; the others take one core and their share of the GPUs
 
 
 class GridConfig(_Strict):

@@ -24,7 +24,7 @@ _SHARED_CODE = (
     "prsbench.datasets.prs_med",
 )
 _TRAINING_CODE = (*_SHARED_CODE, "prsbench.harness.engine.training")
-_CELL_CODE = (*_SHARED_CODE, "prsbench.harness.engine.evaluation", "prsbench.metrics.counts")
+_CELL_CODE = (*_SHARED_CODE, "prsbench.harness.engine.evaluation", "prsbench.harness.engine.loaded", "prsbench.metrics.counts")
 _SCORING_CODE = ("prsbench.harness.contract", "prsbench.metrics")
 
 

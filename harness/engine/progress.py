@@ -42,15 +42,22 @@ class Progress:
     def finished(self, job: Job, outcomes: Mapping[str, Outcome]) -> None:
         now = time.monotonic()
         self._took[job] = now - self._started.pop(job, now)
-        bad = [outcome for outcome in outcomes.values() if outcome.status != "done"]
-        verdict = f"{bad[0].status.upper()}: {bad[0].error.splitlines()[0]}" if bad else "done"
+        bad = [outcome for outcome in outcomes.values() if outcome.kind != "done"]
+        verdict = f"{bad[0].kind.upper()} ({bad[0].reason}): {bad[0].error.splitlines()[0]}" if bad else "done"
         self._say(f"[{len(self._took)}/{len(self._jobs)}] {job.title}: {verdict} ({_clock(self._took[job])})")
 
     def replaced(self, job: Job, parts: Sequence[Job]) -> None:
-        """A job whose worker died is done again in parts."""
+        """A job whose worker died is done again, its cells one by one."""
         self._started.pop(job, None)
         self._jobs = [other for other in self._jobs if other is not job] + list(parts)
-        self._say(f"    {job.title}: lost its worker; its cells go on one by one")
+        self._say(f"    {job.title}: lost its worker; it goes on from its records{', one by one' if len(parts) > 1 else ''}")
+
+    def efficiency(self, busy_s: float) -> str:
+        """How much of the workers' time went into nodes."""
+        wall_s = time.monotonic() - self._began
+        share = busy_s / (self._workers * wall_s) if wall_s else 0.0
+        plural = "worker" if self._workers == 1 else "workers"
+        return f"Efficiency {share:.2f}: {_clock(busy_s)} of work by {self._workers} {plural} in {_clock(wall_s)}."
 
     def _speak(self) -> None:
         while not self._over.wait(EVERY_SECONDS):

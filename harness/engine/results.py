@@ -49,14 +49,15 @@ def setting_of(path: Path, plan: Plan, facts: dict) -> Setting:
         scoring=plan.scoring,
         device=facts["device"],
         threads=facts["threads"],
+        timeout_s=facts.get("timeout_s"),
     )
 
 
 def state_of(cell: CellNode, setting: Setting) -> str:
     """ "cached" (complete and scored), "failed" or "skipped" (the last attempt ended so), or "new"."""
     folder = setting.run.cell(cell.folder)
-    if cell_folder.is_sealed(folder, _weights(cell, setting)) and _scores(folder, setting) is not None:
-        return "cached" if cell_folder.is_intact(folder) else "failed"
+    if cell_folder.is_sealed(folder, _weights(cell, setting)) and cell_folder.is_scored(folder, scores_wanted(folder, setting)):
+        return "failed" if cell_folder.damaged_files(folder) else "cached"
     failure = last_failure(folder)
     return failure["kind"] if failure else "new"
 
@@ -66,17 +67,27 @@ def reason_of(cell: CellNode, state: str, setting: Setting) -> str:
     folder = setting.run.cell(cell.folder)
     if state in ("cached", "new"):
         return "" if state == "cached" else "not run yet"
-    if cell_folder.is_sealed(folder, None) and not cell_folder.is_intact(folder):
-        return cell_folder.damage(folder)
+    if cell_folder.is_sealed(folder, None) and (damage := cell_folder.damaged_files(folder)):
+        return damage[0]
     return last_failure(folder)["error"]
+
+
+def scores_wanted(folder: Path, setting: Setting) -> dict[str, str | None]:
+    """What the scores of a sealed cell have to be made of."""
+    return {**scoring_identity(setting), "records": cell_folder.records_hash(folder)}
 
 
 def result_of(cell: CellNode, plan: Plan, setting: Setting) -> CellResult:
     """What the report gets of one cell; a cell that is not complete is a row with its reason."""
     folder = setting.run.cell(cell.folder)
-    state = state_of(cell, setting)
-    records = cell_folder.sealed_records(folder)[0] if state == "cached" else ()
-    scores = _scores(folder, setting) if state == "cached" else ()
+    state, records, scores = state_of(cell, setting), [], []
+    error = reason_of(cell, state, setting)
+    if state == "cached":
+        try:
+            records, _ = cell_folder.sealed_records(folder)
+            scores = cell_folder.read_scores(folder)
+        except RunFolderError as damage:  # bytes that changed while size and time did not
+            state, error, records = "failed", str(damage), []
     return CellResult(
         method=cell.method,
         dataset=cell.dataset,
@@ -85,7 +96,7 @@ def result_of(cell: CellNode, plan: Plan, setting: Setting) -> CellResult:
         data_kind=DataKind(cell.data_kind),
         protocol=plan.protocol,
         status={"cached": "complete", "new": "missing"}.get(state, state),
-        error=reason_of(cell, state, setting),
+        error=error,
         n_manifest=cell.n_manifest,
         labels=cell_folder.labels_of(folder),
         records=tuple(records),
@@ -111,8 +122,3 @@ def sample_of(run: Run, dataset: str, sample_id: str) -> tuple[int, Sample] | No
 
 def _weights(cell: CellNode, setting: Setting) -> str | None:
     return digest_of(setting.training_folder(cell.training)) if cell.training else None
-
-
-def _scores(folder: Path, setting: Setting) -> list[dict[str, float]] | None:
-    seal = read_json(folder / cell_folder.SEAL)
-    return cell_folder.read_scores(folder, {**scoring_identity(setting), "records": seal["records_sha256"]})

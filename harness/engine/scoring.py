@@ -24,7 +24,7 @@ def score_cell(cell: CellNode, setting: Setting) -> None:
     folder = setting.run.cell(cell.folder)
     records, digest = cell_folder.sealed_records(folder)
     identity = {**scoring_identity(setting), "records": digest}
-    if cell_folder.read_scores(folder, identity) is None:
+    if not cell_folder.is_scored(folder, identity):
         models = _text_models(setting.loader, setting.weights_folder(setting.text_models), setting.device)
         cell_folder.write_scores(folder, identity, models.checksum, score(records, models))
 

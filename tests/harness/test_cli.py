@@ -111,7 +111,7 @@ def test_a_full_disk_is_one_sentence_and_says_that_the_run_goes_on(tmp_path, dat
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(cli, "_registry", lambda: stand_ins.REGISTRY)
-    monkeypatch.setattr(run, "record_failure", full)
+    monkeypatch.setattr(run, "record_attempt", full)
     arguments = ["run", "real", "--data", str(data_root), "--executor", "serial", "--out", str(tmp_path / "run")]
     assert cli.main([*arguments, "--set", "methods=[absent]"]) == 2
     assert "No space left on device. Make room" in capsys.readouterr().err

@@ -135,7 +135,7 @@ def test_changed_metrics_redo_the_scores_alone(stand_ins, data_root, tmp_path, m
     monkeypatch.setattr("prsbench.harness.engine.run.make_plan", lambda *a: replace(first.plan, scoring="changed"))
     again = go(stand_ins, data_root, tmp_path / "run", ["bright"])
     assert lines(tmp_path) == work and stand_ins.numbers(again) == expected
-    scores = tmp_path / "run" / "cells" / first.plan.cells[0].folder / "scores.json"
+    scores = tmp_path / "run" / "cells" / first.plan.cells[0].folder / "scored.json"
     assert json.loads(scores.read_text())["identity"]["scoring"] == "changed"
 
 
@@ -168,7 +168,7 @@ def test_what_a_method_prints_goes_to_its_own_log(stand_ins, data_root, tmp_path
 
 def test_maps_keep_the_probability_to_16_bits(stand_ins, data_root, tmp_path):
     import numpy as np
-    from prsbench.harness.engine.cell_folder import read_map
+    from prsbench.harness.engine.maps import read_map
     from prsbench.harness.engine.results import sample_of
 
     run = go(stand_ins, data_root, tmp_path / "run", ["echo"])
