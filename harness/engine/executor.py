@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from prsbench.harness.contract.errors import ConfigError
-from prsbench.harness.engine.config import Execution, Resources
+from prsbench.harness.engine.config import Execution, Resources, base_name
 from prsbench.harness.engine.failures import Failure, is_out_of_memory
 from prsbench.harness.engine.jobs import Job, Outcome, failed, perform
 from prsbench.harness.engine.ledger import LOG
@@ -197,7 +197,7 @@ def _start_ray(ray: Any, address: str | None, workers: int) -> None:
 
 def _asked(job: Job, execution: Execution) -> Resources:
     """What a job asks for: of each kind, the most that any of its methods does."""
-    names = [job.training.name] if job.training else [cell.method for cell in job.cells]
+    names = [job.training.name] if job.training else [base_name(cell.method) for cell in job.cells]
     asked = [execution.resources.get(name, Resources()) for name in names]
     custom: Mapping[str, float] = {
         kind: max(each.custom.get(kind, 0) for each in asked) for each in asked for kind in each.custom

@@ -9,9 +9,9 @@ from typing import Any
 from prsbench.datasets.prs_med import FolderDataset
 from prsbench.harness.contract.catalog import Catalog, Entry, resolve
 from prsbench.harness.contract.config import PartConfig
-from prsbench.harness.contract.errors import ConfigError, DataError
+from prsbench.harness.contract.errors import ConfigError, DataError, unknown_name
 from prsbench.harness.contract.types import Need
-from prsbench.harness.engine.config import GridConfig, validated
+from prsbench.harness.engine.config import CellFilter, GridConfig, MethodChoice, validated
 from prsbench.harness.engine.data import manifest_hash
 from prsbench.harness.engine.keys import FOLDER_DIGITS, checkpoint_hash, code_hashes, key_of, packaged_hash
 
@@ -119,14 +119,35 @@ def make_plan(grid: GridConfig, datasets: Sequence[FolderDataset], registry: Reg
     trainings = _Trainings(datasets, registry.parts)
     text_models = trainings.add_part(Need(registry.text_part, {}, split="val"), seed=0)  # one judge for all seeds
     cells = []
-    for entry, config in choices:
+    wanted = _Wanted(grid)
+    for row, entry, config in choices:
         origin = {"protocol": PROTOCOL, **_origin(entry, config, _CELL_CODE)}
         for seed in grid.seeds:
-            training = trainings.add(entry, config, seed, "train") if entry.trains else None
-            for dataset, manifest, n in tests:
+            kept = [test for test in tests if wanted(row, test[0].name, seed)]
+            training = trainings.add(entry, config, seed, "train") if entry.trains and kept else None
+            for dataset, manifest, n in kept:
                 facts = {"manifest": manifest, **origin}
-                cells.append(_cell(entry, config, facts, seed, dataset, grid.split, n, training))
+                cells.append(_cell(row, entry, config, facts, seed, dataset, grid.split, n, training))
+    wanted.refuse_idle_filters()
     return Plan(PROTOCOL, trainings.nodes, tuple(cells), text_models, key_of(code_hashes(_SCORING_CODE)))
+
+
+class _Wanted:
+    """Whether a cell is part of the grid; a filter that meets no cell is taken for a mistake."""
+
+    def __init__(self, grid: GridConfig):
+        self._include, self._exclude = grid.include, grid.exclude
+        self._met: set[CellFilter] = set()
+
+    def __call__(self, row: str, dataset: str, seed: int) -> bool:
+        met = {each for each in (*self._include, *self._exclude) if each.matches(row, dataset, seed)}
+        self._met |= met
+        return (not self._include or not met.isdisjoint(self._include)) and met.isdisjoint(self._exclude)
+
+    def refuse_idle_filters(self) -> None:
+        idle = [f"({each})" for each in (*self._include, *self._exclude) if each not in self._met]
+        if idle:
+            raise ConfigError(f"include/exclude: no cell of this grid fits {', '.join(idle)}. Correct the names, or take it out.")
 
 
 class _Trainings:
@@ -162,22 +183,30 @@ class _Trainings:
 
     def add_part(self, need: Need, seed: int) -> str:
         entry = self._parts[need.trainable]
-        config = validated(resolve(entry.config), {**entry.defaults, **need.config}, f"part '{entry.name}'")
+        config = validated(resolve(entry.config), {**entry.defaults, **need.config}, lambda path: f"part '{entry.name}': ")
         return self.add(entry, config, seed, need.split)
 
 
-def _resolve_choices(grid: GridConfig, registry: Registry) -> list[tuple[Entry, PartConfig]]:
+def _resolve_choices(grid: GridConfig, registry: Registry) -> list[tuple[str, Entry, PartConfig]]:
     choices, problems = [], []
-    for choice in grid.methods:
+    for choice in grid.rows:
         try:
             entry = registry.methods[choice.name]
-            content = {**entry.defaults, **choice.overrides}
-            choices.append((entry, validated(resolve(entry.config), content, f"method '{choice.name}'")))
+            choices.append((choice.row, entry, _config_of(choice, entry, grid)))
         except ConfigError as error:
             problems.append(str(error))
+    known = (*registry.methods, *registry.parts)
+    problems += [str(unknown_name("method or part", name, known)) for name in grid.execution.resources if name not in known]
     if problems:
-        raise ConfigError("\n".join(problems))
+        raise ConfigError("\n".join(dict.fromkeys(problems)))
     return choices
+
+
+def _config_of(choice: MethodChoice, entry: Entry, grid: GridConfig) -> PartConfig:
+    def place_of(path: Sequence[str | int]) -> str:
+        return f"{grid.place_of(choice.name, str(path[0]) if path else '')}method '{choice.name}': "
+
+    return validated(resolve(entry.config), {**entry.defaults, **choice.overrides}, place_of)
 
 
 def _origin(entry: Entry, config: PartConfig, code: Iterable[str]) -> dict[str, Any]:
@@ -195,6 +224,7 @@ def _without_paths(values: Mapping[str, Any], config: PartConfig) -> dict[str, A
 
 
 def _cell(
+    row: str,
     entry: Entry,
     config: PartConfig,
     origin: Mapping[str, Any],
@@ -217,7 +247,7 @@ def _cell(
     }
     return CellNode(
         key=key_of(content),
-        method=entry.name,
+        method=row,
         factory=entry.factory,
         config_type=entry.config,
         config=values,

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from prsbench.harness.contract.errors import RunFolderError, unknown_name
-from prsbench.harness.engine.config import Execution, GridConfig
+from prsbench.harness.engine.config import Execution, GridConfig, base_name
 from prsbench.harness.engine.data import check_all, open_all, prepare_roots
 from prsbench.harness.engine.executor import Executor, make_executor
 from prsbench.harness.engine.failures import Failure
@@ -63,14 +63,15 @@ def run_grid(
     Returns:
         The run, for `results`. Nodes that failed are rows there and raise nothing.
     """
+    known = {name for choice in grid.rows for name in (choice.name, choice.row)}
     for name in only:
-        if name not in [choice.name for choice in grid.methods]:
-            raise unknown_name("method of this grid", name, [choice.name for choice in grid.methods])
+        if name not in known:
+            raise unknown_name("method of this grid", name, known)
     prepare_process(grid.execution.threads_per_worker)
     with folder.driver_lock():
         run = plan_run(grid, registry, folder, say)
         _describe(run, grid, "running")
-        chosen = [cell for cell in run.plan.cells if not only or cell.method in only]
+        chosen = [cell for cell in run.plan.cells if not only or {cell.method, base_name(cell.method)} & set(only)]
         pending = [cell for cell in chosen if state_of(cell, run.setting) != "cached"]
         say(f"{len(chosen)} cells, {len(chosen) - len(pending)} of them finished before.")
         try:
