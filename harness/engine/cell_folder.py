@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,19 @@ def _is_same(path: Path, known: Mapping[str, Any], is_thorough: bool) -> bool:
 def _damage(path: Path) -> str:
     line = damaged_line(path) if path.name == RECORDS and path.exists() else None
     where = f"{path} line {line}" if line else str(path)
-    return f"{where} is not what was sealed. Delete its folder, or run `prsbench retry`; the cell is computed again."
+    return f"{where} is not what was sealed. Delete its folder or run `prsbench retry`; the cell is computed again."
+
+
+def statuses(folder: Path) -> dict[str, int]:
+    """How many records of a sealed cell have each status."""
+    return read_json(folder / SEAL)["statuses"]
+
+
+def put_aside(folder: Path, where: Path) -> Path:
+    """Move a cell out of the way; returns its new place."""
+    where.mkdir(parents=True, exist_ok=True)
+    number = next(n for n in count(1) if not (where / f"{folder.name}-{n}").exists())
+    return folder.rename(where / f"{folder.name}-{number}")
 
 
 def records_hash(folder: Path) -> str:

@@ -210,6 +210,14 @@ def validated(model: type[Model], content: Any, place_of: Callable[[Sequence[str
         raise ConfigError("\n".join(place_of(item["loc"]) + _problem(model, item) for item in error.errors())) from None
 
 
+def changed(grid: GridConfig, changes: Iterable[str]) -> GridConfig:
+    """A grid with changes laid over it, as in `load_grid`."""
+    content = grid.model_dump(mode="json")
+    for change in changes:
+        _apply(content, change)
+    return validated(GridConfig, content, lambda path: "--set: ")
+
+
 def base_name(row: str) -> str:
     """The method behind a row: a variant of a sweep goes under its method's name."""
     return row.partition(VARIANT_MARK)[0]

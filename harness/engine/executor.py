@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from prsbench.harness.contract.errors import ConfigError
 from prsbench.harness.engine.config import Execution, Resources, base_name
-from prsbench.harness.engine.failures import Failure, is_out_of_memory
+from prsbench.harness.engine.failures import Failure
 from prsbench.harness.engine.jobs import Job, Outcome, failed, perform
 from prsbench.harness.engine.ledger import LOG
 from prsbench.harness.engine.process import Setting
@@ -116,8 +116,10 @@ class RayExecutor:
         except self._ray.exceptions.RayTaskError as error:  # the engine's own fault
             ended = failed(Failure.ERROR, str(error.cause), str(error))
         except self._ray.exceptions.RayError as error:  # the worker died, or the cluster could not run the job at all
-            reason = Failure.OUT_OF_MEMORY if is_out_of_memory(error) else Failure.WORKER_DEATH
-            text = f"{type(error).__name__}: the worker process ended before the job did. {str(error).splitlines()[0]}"
+            by_ray = isinstance(error, self._ray.exceptions.OutOfMemoryError)  # its watch over the host's memory
+            reason = Failure.OUT_OF_MEMORY if by_ray else Failure.WORKER_DEATH
+            said = (str(error).splitlines() or [""])[0]
+            text = f"{type(error).__name__}: the worker process ended before the job did. {said}"
             if running.is_killed:
                 reason, text = Failure.TIMEOUT, f"did not stop after {self._timeout_s:.0f} s and was killed with its worker."
             ended = failed(reason, text, str(error))

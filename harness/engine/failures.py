@@ -21,6 +21,7 @@ class Failure(StrEnum):
     BAD_SAMPLES = "bad samples"  # every sample of the cell failed
     MISSING_PREREQUISITE = "missing prerequisite"  # skipped; the error is its cure
     NOT_RUN = "not run"  # a training it needs failed
+    DAMAGED = "damaged"  # a sealed file changed; the cell was put aside
     NO_ROOM = "no room"  # a full or read-only disk; it ends the run, which goes on once there is room
     ERROR = "error"
 

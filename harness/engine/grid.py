@@ -132,6 +132,28 @@ def make_plan(grid: GridConfig, datasets: Sequence[FolderDataset], registry: Reg
     return Plan(PROTOCOL, trainings.nodes, tuple(cells), text_models, key_of(code_hashes(_SCORING_CODE)))
 
 
+def resolved(grid: GridConfig, registry: Registry) -> dict[str, Any]:
+    """The grid with every row's config whole, sweeps laid out."""
+    rows = [{row: config.model_dump(mode="json")} for row, _, config in _resolve_choices(grid, registry)]
+    return {**grid.model_dump(mode="json", exclude={"methods", "sweeps"}), "methods": rows}
+
+
+def grid_schema(registry: Registry) -> dict[str, Any]:
+    """JSON Schema of a grid file: a method is a name, or a name with keys of that method's config."""
+    schema = GridConfig.model_json_schema()
+    one_each = []
+    for name, entry in registry.methods.items():
+        keys = resolve(entry.config).model_json_schema(ref_template=f"#/$defs/{name}/$defs/{{model}}")
+        schema["$defs"][name] = {**keys, "required": []}
+        one_each.append({"type": "object", "required": [name], "additionalProperties": False, "properties": {name: _ref(name)}})
+    schema["properties"]["methods"]["items"] = {"anyOf": [{"enum": list(registry.methods)}, *one_each]}
+    return schema
+
+
+def _ref(name: str) -> dict[str, Any]:
+    return {"anyOf": [{"$ref": f"#/$defs/{name}"}, {"type": "null"}]}
+
+
 class _Wanted:
     """Whether a cell is part of the grid; a filter that meets no cell is taken for a mistake."""
 

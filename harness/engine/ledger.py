@@ -89,6 +89,17 @@ class RunFolder:
     def cell(self, name: str) -> Path:
         return self.path / "cells" / name
 
+    def is_driven(self) -> bool:
+        """Whether a driver works in this run folder now."""
+        try:
+            with (self.path / ".driver.lock").open() as stream:
+                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
     @contextmanager
     def driver_lock(self) -> Iterator[None]:
         """Be the only driver of this run; the lock ends with the process, however it ends."""

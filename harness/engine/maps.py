@@ -48,9 +48,7 @@ def read_map(folder: Path, index: int) -> NDArray[np.float32] | None:
             stream.seek(offset)
             data = stream.read(size)
             if zlib.crc32(data) != crc:
-                raise RunFolderError(
-                    f"{path}: the map of sample {index} is damaged. Delete its folder; the cell is computed again."
-                )
+                raise RunFolderError(f"{path}: the map of sample {index} is damaged. {CURE}")
             with Image.open(BytesIO(data)) as image:
                 return (np.asarray(image, dtype=np.float64) / LEVELS).astype(np.float32)
     return None
@@ -69,9 +67,7 @@ def cut_back(folder: Path, expected: Sequence[int]) -> None:
         kept.append(number)
         end = offset + size
     if kept != list(expected):
-        raise RunFolderError(
-            f"{path}: expected the maps of {len(expected)} samples. Delete its folder; the cell is computed again."
-        )
+        raise RunFolderError(f"{path}: expected the maps of {len(expected)} samples, got {len(kept)}. {CURE}")
     if path.exists() and path.stat().st_size != end:
         with path.open("r+b") as stream:
             stream.truncate(end)

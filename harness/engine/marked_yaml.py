@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from prsbench.harness.contract.errors import ConfigError
 
-Path = tuple[str | int, ...]
+Place = tuple[str | int, ...]
 
 
 def read_mapping(text: str, where: str) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def read_mapping(text: str, where: str) -> dict[str, Any]:
         raise ConfigError(f"{where} is not YAML: {error}") from None
     if not isinstance(content, dict):
         raise ConfigError(f"{where}: expected a mapping with name, data and methods, got {type(content).__name__}.")
-    seen: dict[Path, int] = {}
+    seen: dict[Place, int] = {}
     for path, line in places:
         if path in seen:
             name = ".".join(map(str, path))
@@ -44,7 +44,7 @@ def line_of(text: str, path: Sequence[str | int]) -> int | None:
     return line
 
 
-def _places(node: yaml.Node | None, path: Path) -> Iterator[tuple[Path, int]]:
+def _places(node: yaml.Node | None, path: Place) -> Iterator[tuple[Place, int]]:
     """(path, line from 1) of every key and item."""
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:

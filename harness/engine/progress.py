@@ -44,7 +44,7 @@ class Progress:
         self._took[job] = now - self._started.pop(job, now)
         bad = [outcome for outcome in outcomes.values() if outcome.kind != "done"]
         verdict = f"{bad[0].kind.upper()} ({bad[0].reason}): {bad[0].error.splitlines()[0]}" if bad else "done"
-        self._say(f"[{len(self._took)}/{len(self._jobs)}] {job.title}: {verdict} ({_clock(self._took[job])})")
+        self._say(f"[{len(self._took)}/{len(self._jobs)}] {job.title}: {verdict} ({clock(self._took[job])})")
 
     def replaced(self, job: Job, parts: Sequence[Job]) -> None:
         """A job whose worker died is done again, its cells one by one."""
@@ -57,13 +57,13 @@ class Progress:
         wall_s = time.monotonic() - self._began
         share = busy_s / (self._workers * wall_s) if wall_s else 0.0
         plural = "worker" if self._workers == 1 else "workers"
-        return f"Efficiency {share:.2f}: {_clock(busy_s)} of work by {self._workers} {plural} in {_clock(wall_s)}."
+        return f"Efficiency {share:.2f}: {clock(busy_s)} of work by {self._workers} {plural} in {clock(wall_s)}."
 
     def _speak(self) -> None:
         while not self._over.wait(EVERY_SECONDS):
             running = [f"{job.title}{self._step(job)}" for job in list(self._started)]
-            spent, (left, untimed) = _clock(time.monotonic() - self._began), self._remaining()
-            left_text = f"{'at least' if untimed else 'about'} {_clock(left)} left" if left else "time left not known yet"
+            spent, (left, untimed) = clock(time.monotonic() - self._began), self._remaining()
+            left_text = f"{'at least' if untimed else 'about'} {clock(left)} left" if left else "time left not known yet"
             done = f"{len(self._took)}/{len(self._jobs)} done"
             self._say(f"    {done}, {spent} so far, {left_text}; now: {'; '.join(running) or 'nothing'}")
 
@@ -107,5 +107,6 @@ def _kind(job: Job) -> object:
     return job.training.name if job.training else tuple(cell.method for cell in job.cells)
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Seconds for people."""
     return f"{seconds // 60:.0f} min {seconds % 60:02.0f} s" if seconds >= 60 else f"{seconds:.0f} s"

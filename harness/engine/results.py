@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from prsbench.harness.contract.errors import DataError, RunFolderError
 from prsbench.harness.contract.records import CellResult
 from prsbench.harness.contract.types import DataKind, Sample
 from prsbench.harness.engine import cell_folder
+from prsbench.harness.engine.config import GridConfig
 from prsbench.harness.engine.data import open_all
+from prsbench.harness.engine.failures import Failure
 from prsbench.harness.engine.grid import CellNode, Plan
-from prsbench.harness.engine.ledger import RunFolder, digest_of, last_failure, read_json
+from prsbench.harness.engine.jobs import failed
+from prsbench.harness.engine.ledger import RunFolder, digest_of, last_failure, read_json, record_attempt
 from prsbench.harness.engine.process import Setting
+from prsbench.harness.engine.provenance import now
 from prsbench.harness.engine.scoring import scoring_identity
+
+SCHEMA = 2  # of run.json; raised when a reader of the earlier one would misread it
 
 
 @dataclass(frozen=True)
@@ -34,8 +40,19 @@ def open_run(path: Path) -> Run:
     description = read_json(RunFolder(path).description)
     if description is None:
         raise RunFolderError(f"{path}: no run.json here. Name the folder that `run` wrote, as in runs/default.")
+    if description.get("schema") != SCHEMA:
+        raise RunFolderError(
+            f"{path}: run.json has schema {description.get('schema')}, this version reads {SCHEMA}. "
+            "Read it with the version that wrote it, or run its grid again."
+        )
     plan = Plan.from_json(description["plan"])
     return Run(plan, setting_of(path, plan, description["setting"]), description["status"])
+
+
+def grid_of(path: Path) -> GridConfig:
+    """The grid that a run folder was made of."""
+    open_run(path)  # refuses what is not a run folder
+    return GridConfig.model_validate(read_json(RunFolder(path).description)["grid"])
 
 
 def setting_of(path: Path, plan: Plan, facts: dict) -> Setting:
@@ -75,6 +92,26 @@ def reason_of(cell: CellNode, state: str, setting: Setting) -> str:
 def scores_wanted(folder: Path, setting: Setting) -> dict[str, str | None]:
     """What the scores of a sealed cell have to be made of."""
     return {**scoring_identity(setting), "records": cell_folder.records_hash(folder)}
+
+
+def put_aside(run: Run, partial_too: bool = False) -> list[str]:
+    """Move sealed cells whose files changed to aside/, so that they are computed again and nothing is lost; says each.
+
+    partial_too: those with failed samples as well.
+    """
+    said = []
+    for cell in run.plan.cells:
+        folder = run.setting.run.cell(cell.folder)
+        if not cell_folder.is_sealed(folder, None):
+            continue
+        damage = cell_folder.damaged_files(folder, is_thorough=True)
+        n_failed = cell_folder.statuses(folder).get("failed", 0)
+        if damage or partial_too and n_failed:
+            why = damage[0] if damage else f"{n_failed} of {cell.n_manifest} samples failed"
+            place = cell_folder.put_aside(folder, run.setting.folder / "aside")
+            record_attempt(folder, {**asdict(failed(Failure.DAMAGED if damage else Failure.BAD_SAMPLES, why)), "time": now()})
+            said.append(f"{cell.folder}: {why.removesuffix('.')}. Kept as {place}.")
+    return said
 
 
 def result_of(cell: CellNode, plan: Plan, setting: Setting) -> CellResult:

@@ -17,7 +17,7 @@ from prsbench.harness.engine.ledger import RunFolder, record_attempt, write_json
 from prsbench.harness.engine.process import prepare_process
 from prsbench.harness.engine.progress import Progress
 from prsbench.harness.engine.provenance import now, provenance_of_run
-from prsbench.harness.engine.results import Run, setting_of, state_of
+from prsbench.harness.engine.results import SCHEMA, Run, setting_of, state_of
 from prsbench.harness.engine.schedule import jobs_to_do, ready
 
 Say = Callable[[str], None]
@@ -51,6 +51,7 @@ def run_grid(
     executor: str = "ray",
     only: Collection[str] = (),
     address: str | None = None,
+    states: Collection[str] = (),
 ) -> Run:
     """Compute what is not there yet.
 
@@ -59,6 +60,7 @@ def run_grid(
         executor: "ray" or "serial"; the numbers are the same.
         only: methods to work on; empty for all. The others keep what they have.
         address: of an existing Ray cluster.
+        states: work on cells in these states alone, as in {"failed"}; empty for all.
 
     Returns:
         The run, for `results`. Nodes that failed are rows there and raise nothing.
@@ -72,8 +74,9 @@ def run_grid(
         run = plan_run(grid, registry, folder, say)
         _describe(run, grid, "running")
         chosen = [cell for cell in run.plan.cells if not only or {cell.method, base_name(cell.method)} & set(only)]
-        pending = [cell for cell in chosen if state_of(cell, run.setting) != "cached"]
-        say(f"{len(chosen)} cells, {len(chosen) - len(pending)} of them finished before.")
+        before = [(cell, state_of(cell, run.setting)) for cell in chosen]
+        pending = [cell for cell, state in before if state != "cached" and (not states or state in states)]
+        say(f"{len(chosen)} cells, {sum(state == 'cached' for _, state in before)} of them finished before.")
         try:
             _work(jobs_to_do(run.plan, pending, run.setting), run, grid.execution, say, executor, address)
         except BaseException:  # Ctrl-C, a full disk: the folder says that nobody works in it
@@ -161,6 +164,7 @@ def _describe(run: Run, grid: GridConfig, status: str) -> Run:
     """Write run.json: all that a reader needs to open the run without the grid file or the catalogs."""
     setting = run.setting
     content = {
+        "schema": SCHEMA,
         "status": status,
         "provenance": provenance_of_run(),
         "grid": grid.model_dump(mode="json"),

@@ -32,7 +32,8 @@ class Driver:
 
     def start(self, executor="serial"):
         command = [sys.executable, os.path.join(self._place, DRIVER), str(self._root), str(self.folder), executor]
-        environment = {**os.environ, "PYTHONPATH": self._place, "PRSBENCH_TEST_LOG": str(self.log)}
+        path = os.pathsep.join(filter(None, [self._place, os.environ.get("PYTHONPATH")]))
+        environment = {**os.environ, "PYTHONPATH": path, "PRSBENCH_TEST_LOG": str(self.log)}
         return subprocess.Popen(
             [*command, json.dumps(self._methods), str(self.out)],
             env=environment,
