@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 from prsbench.harness.contract.errors import RunFolderError
@@ -65,6 +66,11 @@ def test_the_driver_lock_ends_with_its_holder(tmp_path):
 def test_a_run_folder_that_cannot_be_made_says_where_else_to_go(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunFolderError, match="cannot write here .* --out"), RunFolder(tmp_path / "file" / "run").driver_lock():
+        pass
+
+
+def test_a_place_where_nobody_may_write_says_where_else_to_go():
+    with pytest.raises(RunFolderError, match="cannot write here .* --out"), RunFolder(Path("/proc/prsbench")).driver_lock():
         pass
 
 

@@ -1,6 +1,7 @@
 """`verify`, `status`, `logs` and `retry`: what a run folder says of itself."""
 
 import json
+import os
 import shutil
 
 import pytest
@@ -77,8 +78,6 @@ def test_a_changed_score_is_found_though_no_hash_holds_it(run):
 
 
 def test_bytes_that_change_without_a_trace_in_size_or_time_are_found_when_they_are_read(run):
-    import os
-
     path = cell(run) / "records.jsonl"
     times = path.stat().st_atime_ns, path.stat().st_mtime_ns
     flip(path, 300)
@@ -86,6 +85,18 @@ def test_bytes_that_change_without_a_trace_in_size_or_time_are_found_when_they_a
     damaged, *others = results(run)
     assert damaged.status == "failed" and "records.jsonl line 1" in damaged.error
     assert {other.status for other in others} == {"complete"}
+
+
+@pytest.mark.parametrize("year", [1980, 2100])
+def test_a_clock_that_jumps_makes_nothing_stale_and_moves_no_number(run, stand_ins, monkeypatch, year):
+    expected = stand_ins.numbers(run)
+    for path in run.setting.folder.rglob("*"):
+        os.utime(path, (seconds := (year - 1970) * 365 * 86400, seconds))
+    monkeypatch.setattr("prsbench.harness.engine.run.now", lambda: f"{year}-01-01T00:00:00+00:00")
+    monkeypatch.setattr(stand_ins.Bright, "predict", lambda *arguments: pytest.fail("predicted again"))
+    grid = stand_ins.make_grid(run.setting.roots[0], ["bright", "trained"])
+    again = run_grid(grid, stand_ins.REGISTRY, RunFolder(run.setting.folder), str, "serial")
+    assert stand_ins.numbers(again) == expected and list(verify_run(again)) == []
 
 
 def test_a_damaged_cell_is_put_aside_and_computed_again(run, stand_ins):

@@ -7,6 +7,7 @@ import csv
 import hashlib
 import json
 import os
+import resource
 import signal
 import sys
 import time
@@ -65,6 +66,7 @@ class Bright:
 
     def load(self, folder, device):
         log(f"load {self.config.name}")
+        log(f"pid {os.getpid()}")
 
     def predict(self, queries):
         if self.config.fits and len(queries) > self.config.fits:
@@ -220,5 +222,10 @@ def numbers(run):
 
 if __name__ == "__main__":
     root, folder, executor, methods, out = sys.argv[1:]
-    run = run_grid(make_grid(Path(root), json.loads(methods)), REGISTRY, RunFolder(Path(folder)), print, executor)
+    if limit := os.environ.get("PRSBENCH_TEST_FILE_BYTES"):  # no file may grow larger: a disk that fills up
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
+    workers = int(os.environ.get("PRSBENCH_TEST_WORKERS", "2"))
+    run = run_grid(
+        make_grid(Path(root), json.loads(methods), workers=workers), REGISTRY, RunFolder(Path(folder)), print, executor
+    )
     Path(out).write_text(json.dumps(numbers(run)))
