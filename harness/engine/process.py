@@ -29,6 +29,7 @@ class Setting:
     device: str
     threads: int
     timeout_s: float | None = None  # of one node
+    command: tuple[str, ...] = ()  # of the driver
 
     @property
     def run(self) -> RunFolder:

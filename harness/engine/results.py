@@ -67,6 +67,7 @@ def setting_of(path: Path, plan: Plan, facts: dict) -> Setting:
         device=facts["device"],
         threads=facts["threads"],
         timeout_s=facts.get("timeout_s"),
+        command=tuple(facts.get("command", ())),
     )
 
 

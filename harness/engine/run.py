@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -39,6 +40,7 @@ def plan_run(grid: GridConfig, registry: Registry, folder: RunFolder, say: Say) 
         "device": grid.execution.device,
         "threads": grid.execution.threads_per_worker,
         "timeout_s": grid.execution.timeout_s,
+        "command": sys.argv,
     }
     return Run(plan, setting_of(folder.path, plan, facts), "planned")
 

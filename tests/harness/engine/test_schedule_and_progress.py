@@ -48,3 +48,13 @@ def test_data_taken_away_during_a_run_fails_the_job_and_not_the_driver(work):
     _, setting, jobs = work
     outcomes = perform(jobs[0], replace(setting, roots=(setting.folder / "gone",)))
     assert [outcome.kind for outcome in outcomes.values()] == ["failed"] and "gone" in outcomes[jobs[0].keys[0]].error
+
+
+def test_cells_of_one_model_stand_together_and_the_model_with_most_to_do_comes_first(stand_ins, data_root, tmp_path):
+    grid = stand_ins.make_grid(data_root, ["bright", "trained", "echo"])
+    plan = make_plan(grid, open_all([data_root]), stand_ins.REGISTRY)
+    setting = setting_of(tmp_path, plan, {"roots": [], "loader": "", "device": "cpu", "threads": 1})
+    longer = [replace(cell, n_manifest=500 if cell.method == "echo" else cell.n_manifest) for cell in plan.cells]
+    order = [job.cells[0].method for job in jobs_to_do(plan, longer, setting) if job.cells]
+    assert order[:2] == ["echo", "echo"] and len({tuple(order[2:4]), tuple(order[4:6])}) == 2
+    assert all(order[i] == order[i + 1] for i in (0, 2, 4))

@@ -224,8 +224,7 @@ if __name__ == "__main__":
     root, folder, executor, methods, out = sys.argv[1:]
     if limit := os.environ.get("PRSBENCH_TEST_FILE_BYTES"):  # no file may grow larger: a disk that fills up
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
-    workers = int(os.environ.get("PRSBENCH_TEST_WORKERS", "2"))
-    run = run_grid(
-        make_grid(Path(root), json.loads(methods), workers=workers), REGISTRY, RunFolder(Path(folder)), print, executor
-    )
+    workers = json.loads(os.environ.get("PRSBENCH_TEST_WORKERS", "2"))
+    grid, address = make_grid(Path(root), json.loads(methods), workers=workers), os.environ.get("PRSBENCH_TEST_ADDRESS")
+    run = run_grid(grid, REGISTRY, RunFolder(Path(folder)), print, executor, address=address)
     Path(out).write_text(json.dumps(numbers(run)))
