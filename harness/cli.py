@@ -80,7 +80,7 @@ def _add(commands: argparse._SubParsersAction, name: str, command: object, summa
 def _add_grid(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("grid", nargs="?", default="default", help="a packaged grid (`prsbench list grids`) or a YAML file")
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder in the official layout, for sources 'prs_med'")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="the run folder (default: runs/<name of the grid>)")
+    parser.add_argument("--out", metavar="DIR", help="the run folder, or a URL such as s3://... (default: runs/<grid's name>)")
     changes = parser.add_argument("--set", action="append", default=[], metavar="A.B=C", dest="changes")
     changes.help = "change one key of the grid, as in seeds=[0,1] or data.0.train=20; may be repeated"
 
@@ -169,6 +169,7 @@ def _work(grid: GridConfig, folder: RunFolder, options: argparse.Namespace, **wh
     run = run_grid(grid, _registry(), folder, say, options.executor, address=options.address, **which)
     cells = results(run)
     write_report(cells, folder.path, partial(_pictures, run))
+    folder.report_written()
     print(f"\n{summary_text(cells)}\nTables, figures and report.html are in {folder.path}")
     return OK if run.status == "complete" else SOME_FAILED
 
@@ -286,10 +287,14 @@ def _registry() -> Registry:
 
 def _grid_and_folder(options: argparse.Namespace) -> tuple[GridConfig, RunFolder]:
     from prsbench.harness.engine.config import load_grid
+    from prsbench.harness.engine.keys import FOLDER_DIGITS, key_of
     from prsbench.harness.engine.ledger import RunFolder
+    from prsbench.harness.engine.mirror import MirroredRunFolder, is_url
 
     grid = load_grid(options.grid, [*options.changes, *_execution_changes(options)], options.data)
-    return grid, RunFolder(options.out or Path("runs") / grid.name)
+    if options.out and is_url(options.out):
+        return grid, MirroredRunFolder(options.out, Path("runs") / ".mirrored" / key_of({"url": options.out})[:FOLDER_DIGITS])
+    return grid, RunFolder(Path(options.out) if options.out else Path("runs") / grid.name)
 
 
 def _execution_changes(options: argparse.Namespace) -> list[str]:

@@ -89,6 +89,15 @@ class RunFolder:
     def cell(self, name: str) -> Path:
         return self.path / "cells" / name
 
+    def node_ended(self, folder: Path) -> None:
+        """Called by the driver when a node has ended, after its attempt is noted."""
+
+    def run_described(self) -> None:
+        """Called after run.json was written."""
+
+    def report_written(self) -> None:
+        """Called after tables and figures were written."""
+
     def is_driven(self) -> bool:
         """Whether a driver works in this run folder now."""
         try:

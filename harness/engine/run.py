@@ -74,27 +74,27 @@ def run_grid(
     prepare_process(grid.execution.threads_per_worker)
     with folder.driver_lock():
         run = plan_run(grid, registry, folder, say)
-        _describe(run, grid, "running")
+        _describe(run, grid, folder, "running")
         chosen = [cell for cell in run.plan.cells if not only or {cell.method, base_name(cell.method)} & set(only)]
         before = [(cell, state_of(cell, run.setting)) for cell in chosen]
         pending = [cell for cell, state in before if state != "cached" and (not states or state in states)]
         say(f"{len(chosen)} cells, {sum(state == 'cached' for _, state in before)} of them finished before.")
         try:
-            _work(jobs_to_do(run.plan, pending, run.setting), run, grid.execution, say, executor, address)
+            _work(jobs_to_do(run.plan, pending, run.setting), run, folder, grid.execution, say, executor, address)
         except BaseException:  # Ctrl-C, a full disk: the folder says that nobody works in it
-            _describe(run, grid, "interrupted")
+            _describe(run, grid, folder, "interrupted")
             raise
         done = all(state_of(cell, run.setting) == "cached" for cell in chosen)
-        return _describe(run, grid, "complete" if done else "incomplete")
+        return _describe(run, grid, folder, "complete" if done else "incomplete")
 
 
-def _work(jobs: list[Job], run: Run, execution: Execution, say: Say, kind: str, address: str | None) -> None:
+def _work(jobs: list[Job], run: Run, folder: RunFolder, execution: Execution, say: Say, kind: str, address: str | None) -> None:
     if not jobs:
         return
     executor = make_executor(kind, run.setting, execution, address)
     try:
         with Progress(jobs, run.setting, executor.workers, say) as progress:
-            busy_s = _Loop(jobs, run, progress, execution.retries).run(executor)
+            busy_s = _Loop(jobs, run, folder, progress, execution.retries).run(executor)
             say(progress.efficiency(busy_s))
     finally:
         executor.stop()
@@ -103,8 +103,8 @@ def _work(jobs: list[Job], run: Run, execution: Execution, say: Say, kind: str, 
 class _Loop:
     """Hands out jobs whose trainings are sealed, and settles each that ends."""
 
-    def __init__(self, jobs: list[Job], run: Run, progress: Progress, retries: int):
-        self._waiting, self._run, self._progress, self._retries = list(jobs), run, progress, retries
+    def __init__(self, jobs: list[Job], run: Run, folder: RunFolder, progress: Progress, retries: int):
+        self._waiting, self._run, self._run_folder, self._progress, self._retries = list(jobs), run, folder, progress, retries
         self._sealed: set[str] = set()
         self._busy_s = 0.0
 
@@ -134,6 +134,7 @@ class _Loop:
         for key, outcome in outcomes.items():
             if len(job.keys) == 1 or not parts:  # of several nodes in a dead worker nobody knows whose attempt it was
                 record_attempt(self._folder(job, key), {**asdict(outcome), "time": now()})
+                self._run_folder.node_ended(self._folder(job, key))
             if outcome.reason is Failure.NO_ROOM:
                 raise RunFolderError(f"{outcome.error}. Make room or choose another place; the same command goes on from here.")
             if outcome.kind == "done":
@@ -162,7 +163,7 @@ class _Loop:
         return self._run.setting.run.cell(next(cell.folder for cell in job.cells if cell.key == key))
 
 
-def _describe(run: Run, grid: GridConfig, status: str) -> Run:
+def _describe(run: Run, grid: GridConfig, folder: RunFolder, status: str) -> Run:
     """Write run.json: all that a reader needs to open the run without the grid file or the catalogs."""
     setting = run.setting
     content = {
@@ -179,7 +180,8 @@ def _describe(run: Run, grid: GridConfig, status: str) -> Run:
         },
         "plan": run.plan.to_json(),
     }
-    write_json(setting.run.description, content)
+    write_json(folder.description, content)
+    folder.run_described()
     return replace(run, status=status)
 
 
