@@ -27,12 +27,11 @@ SEEDS = 10
 
 
 def timed(what, n_cells, work):
-    began, before = time.perf_counter(), peak_mib()
+    began, cpu_before = time.perf_counter(), time.process_time()
     result = work()
-    took = time.perf_counter() - began
-    print(
-        f"{what:58} {took:7.2f} s {took / n_cells * 1e6:8.0f} us a cell   peak {peak_mib():6.0f} MiB (+{peak_mib() - before:.0f})"
-    )
+    took, cpu = time.perf_counter() - began, time.process_time() - cpu_before
+    a_cell = f"{took / n_cells * 1e6:.0f} us a cell"
+    print(f"{what}: {took:.2f} s ({cpu:.2f} s of CPU), {a_cell}, peak {peak_mib():.0f} MiB", flush=True)
     return result
 
 
@@ -60,9 +59,7 @@ def main(n_cells, n_records):
         root = stand_ins.write_data(Path(place) / "data", folders, (("train", 4), ("val", 2), ("test", n_records)))
         folder = RunFolder(Path(place) / "run")
         one = stand_ins.make_grid(root, ["bright"], more={"include": [{"dataset": folders[0]}]})
-        first = timed(
-            f"one cell of {n_records} records, whole", 1, lambda: run_grid(one, stand_ins.REGISTRY, folder, str, "serial")
-        )
+        first = timed("data checked, one cell computed", 1, lambda: run_grid(one, stand_ins.REGISTRY, folder, str, "serial"))
         finished = folder.cell(first.plan.cells[0].folder)
         variants = [f"v{number}" for number in range(-(-n_cells // (SEEDS * len(folders))))]
         sweep = {"sweeps": [{"method": "bright", "over": {"secret": variants}}]}
@@ -85,4 +82,4 @@ def main(n_cells, n_records):
 
 
 if __name__ == "__main__":
-    main(*(int(argument) for argument in sys.argv[1:])) if len(sys.argv) == 3 else main(10_000, 1_000)
+    main(*(int(argument) for argument in sys.argv[1:] or ("10000", "1000")))
