@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from prsbench.harness.contract.errors import ContractError
 from prsbench.harness.contract.records import Record
 from prsbench.metrics.catalog import METRICS
-from prsbench.metrics.overlap import dice_at_half, iou_at_half
+from prsbench.metrics.mask_scores import best_thresholds, mask_scores
 from prsbench.metrics.position import absence_correct, distance_word_correct, parse, position_correct
-from prsbench.metrics.pranet import mdice_pranet, mdice_raw, miou_pranet, miou_raw
 from prsbench.metrics.prscore import prscore
 
-SCORING_VERSION = 1  # raised when any metric's value changes for the same record
+SCORING_VERSION = 2  # raised when any metric's value changes for the same record
 
 
 class TextModels(Protocol):
@@ -42,11 +41,12 @@ def score(records: Sequence[Record], text_models: TextModels) -> list[dict[str, 
         ContractError: the text models returned another shape than (N, D) and (N, 2), or points that are not finite.
     """
     rows = [dict.fromkeys(METRICS, nan) for _ in records]
+    best = best_thresholds(records)
     scored = [index for index, record in enumerate(records) if record.status == "ok"]
     sentences = _Sentences([records[index] for index in scored], text_models)
     for index in scored:
         record = records[index]
-        rows[index] |= _mask_scores(record) | _rule_scores(record)
+        rows[index] |= mask_scores(record, best) | _rule_scores(record)
         if record.truth_centroid and has_text(record.answer):
             x, y = sentences.points([record.answer])[0]
             rows[index]["centroid_error_of_text"] = hypot(x - record.truth_centroid.x, y - record.truth_centroid.y)
@@ -86,20 +86,6 @@ def _check(embeddings: NDArray[np.float32], points: NDArray[np.float32], n: int)
         raise ContractError(f"Text models: locate must return ({n}, 2) for {n} sentences, got {points.shape}.")
     if not (np.isfinite(embeddings).all() and np.abs(points).max() <= 1 + 1e-6):
         raise ContractError("Text models: embeddings must be finite and points lie in [-1, 1]^2. Retrain or clip Text2Centroid.")
-
-
-def _mask_scores(record: Record) -> dict[str, float]:
-    counts = record.counts
-    if counts is None:
-        raise ContractError(f"Sample '{record.sample_id}': status is 'ok' but there are no counts. Record it as failed.")
-    return {
-        "dice@0.5": dice_at_half(counts),
-        "iou@0.5": iou_at_half(counts),
-        "mdice_pranet": mdice_pranet(counts),
-        "miou_pranet": miou_pranet(counts),
-        "mdice_raw": mdice_raw(counts),
-        "miou_raw": miou_raw(counts),
-    }
 
 
 def _rule_scores(record: Record) -> dict[str, float]:

@@ -29,6 +29,7 @@ from prsbench.harness.engine.process import Setting, Ticks
 from prsbench.harness.engine.provenance import provenance_of_process
 from prsbench.harness.engine.seeding import seed_everything, seed_from
 from prsbench.metrics.counts import count
+from prsbench.metrics.map_measures import measure
 
 BOXES = (PromptSource.ORACLE_BOX, PromptSource.JITTERED_BOX)
 NO_BOX = "no box: the truth is empty"
@@ -196,6 +197,7 @@ def _record(sample: Sample, output: Prediction | NoPrediction) -> tuple[Record, 
         predicted_centroid=centroid(output.probability >= 0.5) if is_ok else None,
         counts=count(output.probability, truth.mask) if is_ok else None,
         seconds=float(output.seconds) if is_ok else 0.0,
+        measures=measure(output.probability, truth.mask) if is_ok else None,
     )
     return record, output.probability if is_ok else None
 
