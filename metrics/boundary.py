@@ -11,6 +11,7 @@ from math import hypot, nan
 
 import numpy as np
 from numpy.typing import NDArray
+from prsbench.harness.contract.geometry import tight_box
 from scipy import ndimage
 from scipy.spatial import KDTree
 
@@ -29,7 +30,9 @@ def surface_distances(
         predicted, truth: (H, W) bool, neither empty.
         spacing: height and width of a pixel; in mm it gives mm.
     """
-    points = [np.argwhere(outline(mask)) * spacing for mask in (predicted, truth)]
+    box = tight_box(predicted | truth)  # outside it there is no outline to look for
+    window = (slice(box.top, box.bottom), slice(box.left, box.right))
+    points = [np.argwhere(outline(mask[window])) * spacing for mask in (predicted, truth)]
     trees = [KDTree(place) for place in points]
     return trees[1].query(points[0])[0], trees[0].query(points[1])[0]
 
@@ -39,31 +42,29 @@ def outline(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return mask & ~ndimage.binary_erosion(mask)
 
 
-def hd95(predicted: NDArray[np.bool_], truth: NDArray[np.bool_], spacing: tuple[float, float] = PIXELS) -> float:
-    """The larger of the two directed 95th percentiles, in units of `spacing` (pixels by default); 0 is perfect.
-
-    Empty truth: NaN. Empty prediction: the image's diagonal, for no outline is further away than that.
-    """
-    if not truth.any():
-        return nan
-    if not predicted.any():
-        return hypot(truth.shape[0] * spacing[0], truth.shape[1] * spacing[1])
-    return max(float(np.percentile(distances, 95)) for distances in surface_distances(predicted, truth, spacing))
-
-
-def nsd(
+def outline_agreement(
     predicted: NDArray[np.bool_],
     truth: NDArray[np.bool_],
     tolerance: float = TOLERANCE_PX,
     spacing: tuple[float, float] = PIXELS,
-) -> float:
-    """Normalised surface Dice in [0, 1]: the share of both outlines that lies within `tolerance` of the other.
+) -> tuple[float, float]:
+    """HD95 and NSD of one image; both in units of `spacing`, pixels by default.
 
-    Empty truth: NaN. Empty prediction: 0.
+    Args:
+        predicted, truth: (H, W) bool.
+        tolerance: how far outlines may lie apart and still agree.
+        spacing: height and width of a pixel.
+
+    Returns:
+        hd95: the larger of the two directed 95th percentiles; 0 is perfect. Empty prediction: the image's diagonal, for no
+            outline is further away than that.
+        nsd: in [0, 1], the share of both outlines that lies within `tolerance` of the other. Empty prediction: 0.
+        Both are NaN for an empty truth.
     """
     if not truth.any():
-        return nan
+        return nan, nan
     if not predicted.any():
-        return 0.0
-    distances = np.concatenate(surface_distances(predicted, truth, spacing))
-    return float((distances <= tolerance).mean())
+        return hypot(truth.shape[0] * spacing[0], truth.shape[1] * spacing[1]), 0.0
+    distances = surface_distances(predicted, truth, spacing)
+    farthest = max(float(np.percentile(directed, 95)) for directed in distances)
+    return farthest, float((np.concatenate(distances) <= tolerance).mean())

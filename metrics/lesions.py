@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from prsbench.harness.contract.geometry import tight_box
 from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_array
@@ -32,6 +33,10 @@ def match_lesions(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> Les
     Args:
         predicted, truth: (H, W) bool.
     """
+    box = tight_box(predicted | truth)
+    if box is None:
+        return LesionMatch((), 0)
+    predicted, truth = (mask[box.top : box.bottom, box.left : box.right] for mask in (predicted, truth))
     (true_label, n_true), (predicted_label, n_predicted) = (ndimage.label(mask, _NEIGHBOURS) for mask in (truth, predicted))
     both = truth & predicted
     if not both.any():

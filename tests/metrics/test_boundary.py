@@ -5,10 +5,18 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from prsbench.metrics.boundary import hd95, nsd, outline
+from prsbench.metrics.boundary import TOLERANCE_PX, outline, outline_agreement
 
 SHAPE = (14, 17)
 masks = arrays(bool, SHAPE, elements=st.integers(0, 3).map(bool)).filter(np.any)
+
+
+def hd95(*masks, **options):
+    return outline_agreement(*masks, **options)[0]
+
+
+def nsd(predicted, truth, tolerance=TOLERANCE_PX):
+    return outline_agreement(predicted, truth, tolerance)[1]
 
 
 def square(row, col, side=5, shape=(20, 24)):
