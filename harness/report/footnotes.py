@@ -5,18 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prsbench.harness.contract.types import DataKind
+from prsbench.harness.report.bootstrap import BOOTSTRAP_DRAWS
 from prsbench.harness.report.rows import Row, modalities_of
-from prsbench.harness.report.statistics import BOOTSTRAP_DRAWS, mean_with_counts
+from prsbench.harness.report.statistics import mean_with_counts
 
 DAGGER = "†"
 PRSCORE = (
     "PRScore: chance is not 0. Perfect masks with a random position word score about 0.7; read it against the reference rows. "
     "It never sees the true mask; the position and near/far accuracies do.",
 )
-ABLATION = (
+INTERVAL = (
     f"Interval: 95 % percentile bootstrap, {BOOTSTRAP_DRAWS} draws over groups (patient, video or case) within each data set; "
     "seeds of a group stay together. 'all' weighs modalities equally.",
+)
+ABLATION = (
+    *INTERVAL,
     "n: pairs scored on both sides out of the manifest. A comparison over different manifests is refused, not trimmed.",
+)
+SUBGROUPS = (
+    "Size: terciles of the true area's share of the image, within each data set. Zone: of the true centroid, ours. Lesions: "
+    "8-connected components of the true mask. Images without a lesion are in no subgroup."
+)
+COMPARISONS = (
+    *ABLATION,
+    "Compared are rows of one prompt source, and every ranked row with the floors that see nothing (prompt source none).",
+    "p: two-sided, Holm-corrected over all pairs of one metric; Wilcoxon signed-rank over the groups' mean differences. "
+    "d_z: mean over standard deviation of these. Rank-biserial: -1 to 1, the favourable share of ranks minus the unfavourable.",
 )
 
 

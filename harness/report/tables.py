@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import isfinite
 
 import pandas as pd
 from prsbench.harness.contract.records import CellResult
-from prsbench.harness.contract.types import DataKind
-from prsbench.harness.report import footnotes
+from prsbench.harness.report import footnotes, subgroups
+from prsbench.harness.report.comparisons import comparisons, intervals
 from prsbench.harness.report.rows import Row, Score, modalities_of, rows_of, summarise
 from prsbench.harness.report.statistics import PairedDifference, mean_with_counts, paired_difference
+from prsbench.harness.report.table import LABELS, Column, Table, labels_of
 from prsbench.metrics.catalog import METRICS
 
 SHORT_MODALITY = {
@@ -22,7 +22,6 @@ SHORT_MODALITY = {
     "polyp_endoscopy": "polyp",
     "skin_rgb": "skin",
 }
-LABELS = ("method", "prompt source", "weights", "text source", "data kind", "protocol")
 REASONING = (
     "prscore",
     "s_sem",
@@ -38,48 +37,29 @@ WITH_T2C, WITHOUT_T2C = "cg_reasoner", "cg_reasoner_without_t2c"
 ABLATED = ("prscore", "position_accuracy", "dice@0.5")
 
 
-@dataclass(frozen=True)
-class Column:
-    """A column of numbers: `group` is the upper header (a modality, or "mean"; "" if there is one header line)."""
-
-    group: str
-    head: str
-
-    @property
-    def name(self) -> str:
-        return f"{self.group} {self.head}".strip()
-
-    @property
-    def is_mean(self) -> bool:
-        """Whether its numbers are means over modalities."""
-        return self.group in ("", "mean")
-
-
-@dataclass(frozen=True)
-class Table:
-    """A finished table.
-
-    frame holds strings only; `labels` are its leading text columns, `numbers` the columns of numbers; further columns are
-    remarks. best are (row, column name) places to emphasise. `is_long` marks tables for machines, written as CSV alone.
-    """
-
-    name: str
-    title: str
-    caption: str
-    frame: pd.DataFrame
-    labels: tuple[str, ...]
-    numbers: tuple[Column, ...]
-    best: frozenset[tuple[int, str]] = frozenset()
-    footnotes: tuple[str, ...] = ()
-    is_long: bool = False
-
-
 def tables_of(cells: Sequence[CellResult]) -> list[Table]:
     """Every table these cells can fill, for reading first, then `main_long`."""
     rows = rows_of(cells)
-    tables = [main(rows), overlap_at_half(rows), reasoning(rows), reasoning_by_modality(rows)]
-    ablation = t2c_ablation(rows)
-    return [*tables, *([ablation] if ablation else []), main_long(rows)]
+    tables: list[Table | None] = [main(rows), overlap_at_half(rows), reasoning(rows), reasoning_by_modality(rows)]
+    tables += [intervals(rows), comparisons(rows), *(subgroup(rows, name) for name in subgroups.KINDS)]
+    return [*(table for table in [*tables, t2c_ablation(rows)] if table), main_long(rows)]
+
+
+def subgroup(rows: Sequence[Row], name: str) -> Table:
+    """Dice, PRScore and position accuracy in each subgroup of one kind, means over the modalities that have it."""
+    title, groups, membership = subgroups.KINDS[name]
+    members = membership(rows)
+    metrics = ("dice@0.5", "prscore", "position_accuracy")
+    parts = {group: [subgroups.part(row, members, group) for row in rows] for group in groups} | {"mean": rows}
+    columns = {
+        Column(group, METRICS[metric].title): [summarise(row, metric) for row in those]
+        for group, those in parts.items()
+        for metric in metrics
+    }
+    found = list(members.values())
+    sizes = f"Samples: {', '.join(f'{group} {found.count(group)}' for group in groups)}. {footnotes.SUBGROUPS}"
+    caption = f"{title}: Dice, PRScore and position accuracy; means over the modalities that have such samples."
+    return _table(name, title, caption, rows, columns, [True] * len(columns), (sizes, *footnotes.PRSCORE))
 
 
 def main(rows: Sequence[Row]) -> Table:
@@ -164,12 +144,6 @@ def _table(
         frozenset(best),
         (*footnotes.of_rows(rows, first_mean.name), *notes),
     )
-
-
-def labels_of(row: Row) -> list[str]:
-    """The truth labels of a row, in the order of LABELS; synthetic and random are loud."""
-    kind = str(row.data_kind).upper() if row.data_kind is not DataKind.REAL else str(row.data_kind)
-    return [row.method, *(row.label(name) for name in ("prompt_source", "weights", "text_source")), kind, row.protocol]
 
 
 def _cell_text(score: Score, is_mean: bool) -> str:

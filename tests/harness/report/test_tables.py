@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 from prsbench.harness.contract.records import CellResult
 from prsbench.harness.contract.types import DataKind
-from prsbench.harness.report.tables import Table, tables_of
+from prsbench.harness.report.table import Table
+from prsbench.harness.report.tables import tables_of
 
 
 def _tables(cells: list[CellResult]) -> dict[str, Table]:

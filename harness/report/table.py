@@ -1,0 +1,53 @@
+"""A finished table: text in every cell, and what a format must know to set it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+from prsbench.harness.contract.types import DataKind
+from prsbench.harness.report.rows import Row
+
+LABELS = ("method", "prompt source", "weights", "text source", "data kind", "protocol")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of numbers: `group` is the upper header (a modality, or "mean"; "" if there is one header line)."""
+
+    group: str
+    head: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.group} {self.head}".strip()
+
+    @property
+    def is_mean(self) -> bool:
+        """Whether its numbers are means over modalities."""
+        return self.group in ("", "mean")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A finished table.
+
+    frame holds strings only; `labels` are its leading text columns, `numbers` the columns of numbers; further columns are
+    remarks. best are (row, column name) places to emphasise. `is_long` marks tables for machines, written as CSV alone.
+    """
+
+    name: str
+    title: str
+    caption: str
+    frame: pd.DataFrame
+    labels: tuple[str, ...]
+    numbers: tuple[Column, ...]
+    best: frozenset[tuple[int, str]] = frozenset()
+    footnotes: tuple[str, ...] = ()
+    is_long: bool = False
+
+
+def labels_of(row: Row) -> list[str]:
+    """The truth labels of a row, in the order of LABELS; synthetic and random are loud."""
+    kind = str(row.data_kind).upper() if row.data_kind is not DataKind.REAL else str(row.data_kind)
+    return [row.method, *(row.label(name) for name in ("prompt_source", "weights", "text_source")), kind, row.protocol]
