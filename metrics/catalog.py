@@ -33,6 +33,7 @@ class Metric:
     empty_policy: str
     source: str
     empty_truth: EmptyTruth = EmptyTruth.EXCLUDED
+    needs_text_models: bool = False  # its numbers are only as good as the learned judges of text
 
 
 _ALL = (
@@ -119,8 +120,26 @@ _ALL = (
         "Metrics Reloaded",
     ),
     Metric("prediction_empty", "Empty predictions", None, (0, 1), f"{_HALF}: share without foreground", _NO_TRUTH, "ours"),
-    Metric("s_sem", "S_sem", True, (0, 1), "sentence embeddings of answer and reference", _PRSCORE_EMPTY, "CG-Reasoner"),
-    Metric("s_spatial", "S_spatial", True, (0, 1), "Text2Centroid points of answer and reference", _PRSCORE_EMPTY, "CG-Reasoner"),
+    Metric(
+        "s_sem",
+        "S_sem",
+        True,
+        (0, 1),
+        "sentence embeddings of answer and reference",
+        _PRSCORE_EMPTY,
+        "CG-Reasoner",
+        needs_text_models=True,
+    ),
+    Metric(
+        "s_spatial",
+        "S_spatial",
+        True,
+        (0, 1),
+        "Text2Centroid points of answer and reference",
+        _PRSCORE_EMPTY,
+        "CG-Reasoner",
+        needs_text_models=True,
+    ),
     Metric(
         "s_vis",
         "S_vis",
@@ -129,8 +148,47 @@ _ALL = (
         "Text2Centroid point of the answer and centroid of the predicted mask",
         f"Empty predicted mask: 0. {_PRSCORE_EMPTY}",
         "CG-Reasoner",
+        needs_text_models=True,
     ),
-    Metric("prscore", "PRScore", True, (0, 1), "mean of S_sem, S_spatial and S_vis", _PRSCORE_EMPTY, "CG-Reasoner"),
+    Metric(
+        "prscore",
+        "PRScore",
+        True,
+        (0, 1),
+        "mean of S_sem, S_spatial and S_vis",
+        _PRSCORE_EMPTY,
+        "CG-Reasoner",
+        needs_text_models=True,
+    ),
+    Metric(
+        "prscore_corrected",
+        "PRScore above chance",
+        True,
+        (-inf, 1),
+        "(PRScore - chance) / (1 - chance), with the cell's mean chance: 0 is luck, 1 is perfect",
+        f"{_PRSCORE_EMPTY} A cell of one sample: not defined.",
+        "ours",
+        needs_text_models=True,
+    ),
+    *(
+        Metric(f"prscore_{name}", title, None, (0, 1), protocol, _PRSCORE_EMPTY, "ours", needs_text_models=True)
+        for name, title, protocol in (
+            ("chance", "PRScore by chance", "this row's masks with the answers it gave to up to 64 other samples"),
+            ("constant", "PRScore, constant text", "this row's masks with the one reference sentence that scores best for all"),
+            ("opposite", "PRScore, opposite text", "this row's masks with every place word of the reference turned round"),
+            ("ceiling", "PRScore ceiling", "the reference sentence at the true centroid: what the labels allow"),
+        )
+    ),
+    Metric(
+        "label_noise",
+        "Label noise",
+        None,
+        (0, 2 * 2**0.5),
+        "distance of the reference's Text2Centroid point to the true centroid, image frame [-1, 1]^2",
+        _NO_TRUTH,
+        "ours",
+        needs_text_models=True,
+    ),
     Metric(
         "position_accuracy",
         "Position acc.",
@@ -166,6 +224,7 @@ _ALL = (
         "distance of the answer's Text2Centroid point to the true centroid, image frame [-1, 1]^2",
         f"No text: not defined. {_NO_TRUTH}",
         "ours",
+        needs_text_models=True,
     ),
     Metric(
         "direction_undefined",
@@ -175,6 +234,7 @@ _ALL = (
         "share of samples scored by distance alone because a point lies within 0.05 of the centre",
         _PRSCORE_EMPTY,
         "ours",
+        needs_text_models=True,
     ),
     Metric(
         "position_not_understood",

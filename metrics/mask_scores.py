@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from math import nan
 
@@ -10,6 +9,7 @@ import numpy as np
 from prsbench.harness.contract.errors import ContractError
 from prsbench.harness.contract.records import Counts, MapMeasures, Record
 from prsbench.metrics.alignment import e_measure_curve
+from prsbench.metrics.counts import GREY_LEVELS
 from prsbench.metrics.empty import policies
 from prsbench.metrics.lesions import n_found
 from prsbench.metrics.overlap import dice_at_half, iou_at_half, sensitivity_at_half, specificity_at_half
@@ -31,15 +31,21 @@ class BestThresholds:
     index: dict[str, int]
 
 
-def best_thresholds(records: Iterable[Record]) -> BestThresholds:
-    """The best threshold of a whole cell: as published, one for all images, not the best of each."""
-    total = {name: np.zeros(256) for name in _MAXIMA.values()}
-    for record in records:
+class Thresholds:
+    """Finds the best threshold of a whole cell, record by record: as published, one for all images, not the best of each."""
+
+    def __init__(self) -> None:
+        self._total = {name: np.zeros(GREY_LEVELS) for name in _MAXIMA.values()}
+
+    def add(self, record: Record) -> None:
+        """Count an image in, unless its truth is empty."""
         if record.counts and record.counts.tp + record.counts.fn:
-            for name, curve in _curves(record.counts).items():
-                if name in total:
-                    total[name] += curve
-    return BestThresholds({name: int(np.argmax(total[curve])) for name, curve in _MAXIMA.items()})
+            curve = _curves(record.counts)
+            for name, total in self._total.items():
+                total += curve[name]
+
+    def best(self) -> BestThresholds:
+        return BestThresholds({name: int(np.argmax(self._total[curve])) for name, curve in _MAXIMA.items()})
 
 
 def mask_scores(record: Record, best: BestThresholds) -> dict[str, float]:

@@ -136,7 +136,8 @@ class CellResult:
 
     status is "complete", "failed", "skipped" or "missing" (not run yet). records and scores run in parallel: scores[i] holds
     the per-sample metric values of records[i] (NaN = not defined, left out of means and counted). n_manifest counts the
-    samples the data set lists for this split: n_manifest = scored + failed or missing + excluded, in every table.
+    samples the data set lists for this split: n_manifest = scored + failed or missing + excluded, in every table. judge_notes are
+    what a reader must know of the models that judged the text, above all that their weights are RANDOM.
     """
 
     method: str
@@ -151,3 +152,4 @@ class CellResult:
     labels: Labels | None = None  # None if the cell never got as far as loading its method
     records: tuple[Record, ...] = ()
     scores: tuple[Mapping[str, float], ...] = field(default=(), repr=False)
+    judge_notes: tuple[str, ...] = ()

@@ -24,6 +24,7 @@ from prsbench.harness.engine.grid import CellNode
 from prsbench.harness.engine.journal import RECORDS, read_records
 from prsbench.harness.engine.keys import file_hash
 from prsbench.harness.engine.ledger import SEAL, read_json, write_json
+from prsbench.metrics.placed_texts import TextModels
 
 CELL = "cell.json"
 SCORES = "scores.json"
@@ -96,10 +97,11 @@ def labels_of(folder: Path) -> Labels | None:
     )
 
 
-def write_scores(folder: Path, identity: Mapping[str, str], checksum: str, scores: Sequence[Mapping[str, float]]) -> None:
+def write_scores(folder: Path, identity: Mapping[str, str], judges: TextModels, scores: Sequence[Mapping[str, float]]) -> None:
     """Keep the scores beside what they depend on; a value that is not defined (NaN) is null."""
     rows = [{name: None if math.isnan(value) else value for name, value in row.items()} for row in scores]
-    write_json(folder / SCORES, {"identity": identity, "text_models_checksum": checksum, "scores": rows})
+    judged = {"text_models_checksum": judges.checksum, "text_models_notes": list(judges.notes)}
+    write_json(folder / SCORES, {"identity": identity, **judged, "scores": rows})
 
 
 def read_scores(folder: Path, identity: Mapping[str, str | None]) -> list[dict[str, float]] | None:
@@ -108,6 +110,11 @@ def read_scores(folder: Path, identity: Mapping[str, str | None]) -> list[dict[s
     if found is None or any(value not in (None, found["identity"].get(name)) for name, value in identity.items()):
         return None
     return [{name: math.nan if value is None else value for name, value in row.items()} for row in found["scores"]]
+
+
+def judge_notes(folder: Path) -> tuple[str, ...]:
+    """What a reader must know of the models that judged the text of this cell."""
+    return tuple((read_json(folder / SCORES) or {}).get("text_models_notes", ()))
 
 
 def write_map(folder: Path, index: int, probability: NDArray[np.float32]) -> None:

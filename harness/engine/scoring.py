@@ -10,7 +10,8 @@ from prsbench.harness.engine import cell_folder
 from prsbench.harness.engine.grid import CellNode
 from prsbench.harness.engine.ledger import digest_of
 from prsbench.harness.engine.process import Setting
-from prsbench.metrics.score import TextModels, score
+from prsbench.metrics.placed_texts import TextModels
+from prsbench.metrics.score import score
 
 
 def scoring_identity(setting: Setting) -> dict[str, str | None]:
@@ -26,7 +27,7 @@ def score_cell(cell: CellNode, setting: Setting) -> None:
     identity = {**scoring_identity(setting), "records": digest}
     if cell_folder.read_scores(folder, identity) is None:
         models = _text_models(setting.loader, setting.weights_folder(setting.text_models), setting.device)
-        cell_folder.write_scores(folder, identity, models.checksum, score(records, models))
+        cell_folder.write_scores(folder, identity, models, score(records, models))
 
 
 @lru_cache(maxsize=1)

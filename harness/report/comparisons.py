@@ -11,7 +11,7 @@ from prsbench.harness.report import footnotes
 from prsbench.harness.report.rows import Row
 from prsbench.harness.report.significance import holm
 from prsbench.harness.report.statistics import PairedDifference, mean_interval, paired_difference
-from prsbench.harness.report.table import LABELS, Column, Table, labels_of
+from prsbench.harness.report.table import LABELS, Column, Table, labels_of, marked
 from prsbench.metrics.catalog import METRICS
 
 METRICS_COMPARED = ("mdice_pranet", "dice@0.5", "prscore", "position_accuracy")
@@ -24,7 +24,8 @@ def intervals(rows: Sequence[Row]) -> Table:
     lines = []
     for row in rows:
         found = [mean_interval(row.cells, metric) for metric in METRICS_COMPARED]
-        texts = [f"{m.mean:.3f} [{m.low:.3f}, {m.high:.3f}]" if isfinite(m.low) else "-" for m in found]
+        plain = [f"{m.mean:.3f} [{m.low:.3f}, {m.high:.3f}]" if isfinite(m.low) else "-" for m in found]
+        texts = [marked(text, metric, row) for text, metric in zip(plain, METRICS_COMPARED, strict=True)]
         reasons = dict.fromkeys(m.reason for m in found if m.reason)
         lines.append([*labels_of(row), *texts, "; ".join(reasons) or "-"])
     numbers = tuple(Column("", METRICS[metric].title) for metric in METRICS_COMPARED)
@@ -45,7 +46,8 @@ def comparisons(rows: Sequence[Row]) -> Table | None:
         corrected = zip(holm([d.p_bootstrap for d in found]), holm([d.p_wilcoxon for d in found]), strict=True)
         for (first, second), difference, p in zip(pairs, found, corrected, strict=True):
             source = " / ".join(dict.fromkeys([first.label("prompt_source"), second.label("prompt_source")]))
-            labels = [METRICS[metric].title, first.method, second.method, source, labels_of(first)[4]]
+            title = marked(METRICS[metric].title, metric, first, second)
+            labels = [title, first.method, second.method, source, labels_of(first)[4]]
             lines.append([*labels, *_numbers(difference, *p), difference.reason or "-"])
     return Table(
         "comparisons",

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 from prsbench.harness.contract.types import DataKind
+from prsbench.harness.report.footnotes import RANDOM_JUDGE
 from prsbench.harness.report.rows import Row
+from prsbench.metrics.catalog import METRICS
 
 LABELS = ("method", "prompt source", "weights", "text source", "data kind", "protocol")
 
@@ -48,6 +50,13 @@ class Table:
 
 
 def labels_of(row: Row) -> list[str]:
-    """The truth labels of a row, in the order of LABELS; synthetic and random are loud."""
+    """The truth labels of a row, in the order of LABELS; synthetic and random are loud, also where only the judges are random."""
     kind = str(row.data_kind).upper() if row.data_kind is not DataKind.REAL else str(row.data_kind)
-    return [row.method, *(row.label(name) for name in ("prompt_source", "weights", "text_source")), kind, row.protocol]
+    protocol = f"{row.protocol}; text judged by: {'; '.join(row.judge_notes)}" if row.judge_notes else row.protocol
+    return [row.method, *(row.label(name) for name in ("prompt_source", "weights", "text_source")), kind, protocol]
+
+
+def marked(text: str, metric: str, *rows: Row) -> str:
+    """A printed number, or a metric's title, with RANDOM beside it if judges that know nothing stand behind it."""
+    is_random = METRICS[metric].needs_text_models and any(row.judge_notes for row in rows)
+    return f"{text} {RANDOM_JUDGE}" if is_random and any(map(str.isalnum, text)) else text

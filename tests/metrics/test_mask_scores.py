@@ -6,7 +6,7 @@ import pytest
 from prsbench.harness.contract.records import Counts, MapMeasures
 from prsbench.metrics.counts import count
 from prsbench.metrics.map_measures import measure
-from prsbench.metrics.mask_scores import best_thresholds, mask_scores
+from prsbench.metrics.mask_scores import Thresholds, mask_scores
 from prsbench.metrics.pranet import dataset_curves
 
 
@@ -17,6 +17,13 @@ class Scored:
     counts: Counts
     measures: MapMeasures
     sample_id: str = "s"
+
+
+def best_thresholds(records):
+    thresholds = Thresholds()
+    for record in records:
+        thresholds.add(record)
+    return thresholds.best()
 
 
 def made(probability, truth):

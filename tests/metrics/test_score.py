@@ -23,7 +23,7 @@ PRSCORE = ("s_sem", "s_spatial", "s_vis", "prscore", "direction_undefined")
 class QuadrantModels:
     """An ideal judge of quadrant words, which remembers what it was asked."""
 
-    checksum = "ideal"
+    checksum, notes = "ideal", ()
 
     def __init__(self):
         self.asked = []
@@ -144,7 +144,8 @@ def test_the_text_error_is_the_distance_to_the_true_centroid_not_the_predicted_o
 def test_each_distinct_sentence_is_asked_for_once():
     models = QuadrantModels()
     score([record(lesion()), record(lesion()), record(lesion(), answer="top right"), record(EMPTY, answer="")], models)
-    assert sorted(models.asked) == ["Found at the top left.", "The lesion is top left.", "top right"]
+    turned = "Found at the bottom right."  # the reference's opposite, for the level beside PRScore
+    assert sorted(models.asked) == [turned, "Found at the top left.", "The lesion is top left.", "top right"]
 
 
 def test_no_records_and_no_sentences_are_no_trouble():
@@ -161,7 +162,7 @@ def test_no_records_and_no_sentences_are_no_trouble():
 )  # fmt: skip
 def test_text_models_that_break_their_contract_are_refused(embeddings, points):
     class Broken:
-        checksum = ""
+        checksum, notes = "", ()
 
         def embed(self, sentences):
             return embeddings
