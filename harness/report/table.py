@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -47,6 +48,21 @@ class Table:
     best: frozenset[tuple[int, str]] = frozenset()
     footnotes: tuple[str, ...] = ()
     is_long: bool = False
+
+
+def text_table(
+    name: str,
+    title: str,
+    caption: str,
+    labels: Sequence[str],
+    numbers: Sequence[str],
+    lines: Sequence[Sequence[str]],
+    notes: Sequence[str] = (),
+) -> Table:
+    """A table from lines of finished text: the labels, then the numbers."""
+    frame = pd.DataFrame(list(lines), columns=[*labels, *numbers], dtype=str)
+    columns = tuple(Column("", number) for number in numbers)
+    return Table(name, title, caption, frame, tuple(labels), columns, footnotes=tuple(notes))
 
 
 def labels_of(row: Row) -> list[str]:
