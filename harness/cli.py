@@ -113,6 +113,20 @@ def _add_audit(commands: argparse._SubParsersAction) -> None:
     leaks.add_argument("method", metavar="METHOD", help="a method of the run")
     leaks.add_argument("--run", type=Path, default=Path("runs/default"), metavar="RUN", help="its run (default: runs/default)")
     leaks.add_argument("--samples", type=int, default=8, metavar="N", help="of each data set (default 8)")
+    summary = "Let a language model say whether answers name the right place, and say how far it agrees with the rule parser."
+    judge = _add(audits, "judge", _audit_judge, summary)
+    judge.add_argument("run", type=Path, metavar="RUN", help="the run folder")
+    judge.add_argument("--model", type=Path, required=True, metavar="DIR", help="a causal language model's local folder")
+
+
+def _audit_judge(options: argparse.Namespace) -> int:
+    from prsbench.harness.audit.judge import audit_judge, line_of
+    from prsbench.harness.engine.results import open_run
+    from prsbench.methods.causal_lm import LocalCausalLM
+
+    for row in audit_judge(open_run(options.run), LocalCausalLM(options.model)):
+        print(line_of(row))
+    return OK
 
 
 def _audit_leaks(options: argparse.Namespace) -> int:

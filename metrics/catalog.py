@@ -189,6 +189,19 @@ _ALL = (
         "ours",
         needs_text_models=True,
     ),
+    *(
+        Metric(
+            f"bleu_{n}",
+            f"BLEU-{n}",
+            True,
+            (0, 1),
+            f"sentence BLEU of order {n}, answer and reference",
+            _PRSCORE_EMPTY,
+            "sacrebleu",
+        )
+        for n in (1, 2, 3, 4)
+    ),
+    Metric("rouge_l", "ROUGE-L", True, (0, 1), "longest common subsequence F1, no stemming", _PRSCORE_EMPTY, "rouge-score"),
     Metric(
         "position_accuracy",
         "Position acc.",

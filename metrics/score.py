@@ -12,6 +12,7 @@ from prsbench.metrics.chance import corrected, levels
 from prsbench.metrics.mask_scores import Thresholds, mask_scores
 from prsbench.metrics.placed_texts import Gathering, PlacedTexts, TextModels, has_text, is_placed
 from prsbench.metrics.position import absence_correct, distance_word_correct, parse, position_correct
+from prsbench.metrics.text_overlap import word_overlap
 
 SCORING_VERSION = 2  # raised when any metric's value changes for the same record
 
@@ -46,6 +47,7 @@ def score_each(records: Iterable[Record], text_models: TextModels) -> Iterator[d
             if record.truth_centroid and has_text(record.answer):
                 row["centroid_error_of_text"] = _distance(points[record.answer], record)
             if is_placed(record):
+                row |= word_overlap(record.answer, record.reference_answer)
                 row["label_noise"] = _distance(points[record.reference_answer], record)
                 row |= next(placed)
         yield row

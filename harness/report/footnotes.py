@@ -49,6 +49,10 @@ LESIONS = (
     "HD95 of an empty prediction is the image's diagonal. Lesions: 8-connected, matched one to one, found from IoU 0.1 on; "
     "missed and false are counts per image. Empty predictions score 0 in every overlap.",
 )
+TEXT = (
+    "BLEU and ROUGE-L reward wording: a sentence with the wrong side shares all words but one. BLEU: sacrebleu, per sentence, "
+    "13a tokens, case kept, exponential smoothing, effective order; ROUGE-L: rouge-score, F1, no stemming.",
+)
 
 
 def first_line(text: str) -> str:

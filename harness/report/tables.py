@@ -69,6 +69,7 @@ LESIONS = (
     "lesions_false",
     "prediction_empty",
 )
+TEXT = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "s_sem", "position_accuracy", "position_not_understood")
 WITH_T2C, WITHOUT_T2C = "cg_reasoner", "cg_reasoner_without_t2c"
 ABLATED = ("prscore", "position_accuracy", "dice@0.5")
 
@@ -77,7 +78,7 @@ def tables_of(cells: Sequence[CellResult]) -> list[Table]:
     """Every table these cells can fill, for reading first, then `main_long`."""
     rows = rows_of(cells)
     tables: list[Table | None] = [main(rows), overlap_at_half(rows), reasoning(rows), reasoning_by_modality(rows)]
-    tables += [prscore_levels(rows), published_protocol(rows), outlines_and_lesions(rows)]
+    tables += [prscore_levels(rows), text(rows), published_protocol(rows), outlines_and_lesions(rows)]
     tables += [intervals(rows), comparisons(rows), *(subgroup(rows, name) for name in subgroups.KINDS)]
     return [*(table for table in [*tables, t2c_ablation(rows)] if table), main_long(rows)]
 
@@ -136,6 +137,12 @@ def prscore_levels(rows: Sequence[Row]) -> Table:
     """PRScore between its floors and its ceiling."""
     caption = "PRScore beside what the same masks score with text that knows nothing, and what the labels allow at most."
     return _means("prscore_levels", "PRScore in context", caption, rows, LEVELS, (*footnotes.PRSCORE, *footnotes.LEVELS))
+
+
+def text(rows: Sequence[Row]) -> Table:
+    """Likeness of wording and meaning, beside whether the place is right."""
+    caption = "Answer and reference: words in common, likeness of meaning (S_sem), and the place; means over modalities."
+    return _means("text", "Text", caption, rows, TEXT, footnotes.TEXT)
 
 
 def published_protocol(rows: Sequence[Row]) -> Table:
