@@ -8,7 +8,7 @@ export TOKENIZERS_PARALLELISM := false
 export OMP_WAIT_POLICY := PASSIVE
 export MPLBACKEND := Agg
 
-.PHONY: help install run test test-slow lint dev
+.PHONY: help install run test test-slow bench-metrics lint dev
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -28,6 +28,9 @@ test: install  ## the whole test suite but the slow checks
 
 test-slow: install  ## the checks that take minutes
 	$(BIN)/python -m pytest -m slow
+
+bench-metrics: install  ## how fast the metrics are, beside a plain loop and PySODMetrics; about ten minutes
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/bench_metrics.py
 
 lint: install  ## ruff
 	$(BIN)/ruff check .

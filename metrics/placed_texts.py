@@ -5,6 +5,7 @@ Every distinct sentence is embedded and located once; a sample holds two row num
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import nan
@@ -21,7 +22,7 @@ Locate = Callable[[Sequence[str]], NDArray[np.floating]]  # (N, 2) points; the T
 Rows = NDArray[np.int64]  # (N,) numbers of sentences; NO_TEXT where there is none
 
 NO_TEXT = -1
-_AT_ONCE = 4096  # samples whose embeddings are held side by side
+_AT_ONCE = 1024  # samples whose embeddings are held side by side
 
 
 class TextModels(Protocol):
@@ -49,9 +50,7 @@ class Gathering:
 
     def __init__(self) -> None:
         self._row: dict[str, int] = {}
-        self._answer: list[int] = []
-        self._reference: list[int] = []
-        self._centroids: list[tuple[float, float, float, float]] = []
+        self._answer, self._reference, self._centroids = array("q"), array("q"), array("d")  # 48 bytes a sample
 
     def add(self, record: Record) -> None:
         """Take an "ok" record; one with an empty truth or no reference has its texts known but no place in the arrays."""
@@ -59,7 +58,7 @@ class Gathering:
         if is_placed(record):
             self._answer.append(answer)
             self._reference.append(reference)
-            self._centroids.append((*_xy(record.predicted_centroid), *_xy(record.truth_centroid)))
+            self._centroids.extend((*_xy(record.predicted_centroid), *_xy(record.truth_centroid)))
 
     def finish(self, models: TextModels) -> PlacedTexts:
         """Embed and locate every distinct sentence once.

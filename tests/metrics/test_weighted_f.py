@@ -60,6 +60,13 @@ def test_looking_at_a_window_alone_changes_nothing(grey, row, col, side):
     assert weighted_f(grey, truth) == pytest.approx(whole_image(grey, truth), abs=1e-12)
 
 
+def test_a_large_image_scores_what_its_whole_says():
+    truth = np.zeros((300, 640), bool)
+    truth[10:20, 5:30] = True
+    grey = np.random.default_rng(0).integers(0, 60, truth.shape).astype(np.uint8)
+    assert weighted_f(grey, truth) == pytest.approx(whole_image(grey, truth), abs=1e-12)
+
+
 def test_every_image_scores_what_the_official_code_scores(golden):
     for name, sample in golden.samples.items():
         expected = nan if sample.values["wFm"] is None else sample.values["wFm"]
