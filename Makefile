@@ -8,7 +8,7 @@ export TOKENIZERS_PARALLELISM := false
 export OMP_WAIT_POLICY := PASSIVE
 export MPLBACKEND := Agg
 
-.PHONY: help install run test test-slow test-kills bench-engine lint dev
+.PHONY: help install run test test-slow test-kills bench-engine bench-metrics lint dev
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -34,6 +34,9 @@ test-kills: install  ## 200 random SIGKILLs of drivers and workers on one run
 
 bench-engine: install  ## how the engine holds up with 10,000 cells of 1,000 records
 	$(BIN)/python tests/harness/engine/bench_scale.py
+
+bench-metrics: install  ## how fast the metrics are, beside a plain loop and PySODMetrics; about ten minutes
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/bench_metrics.py
 
 lint: install  ## ruff
 	$(BIN)/ruff check .

@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     verify = _add(commands, "verify", _verify, summary)
     verify.add_argument("run", type=Path, metavar="RUN", help="the run folder, such as runs/default")
     _add_config(commands)
+    _add_audit(commands)
     _add_prepare(commands)
     lists = _add(commands, "list", _list, "List what can be named in a grid or on the command line.")
     lists.add_argument("what", choices=("methods", "datasets", "metrics", "grids"))
@@ -137,6 +138,56 @@ def _add_prepare(commands: argparse._SubParsersAction) -> None:
     prepare.add_argument("--archive", help="for 'pairs': a name for where the images come from")
     prepare.add_argument("--group", metavar="REGEX", help="for 'pairs': its first group is the case in a file's name")
     prepare.add_argument("--seed", type=int, default=0, help="of the split into train, val and test (default 0)")
+
+
+def _add_audit(commands: argparse._SubParsersAction) -> None:
+    audits = commands.add_parser("audit", help="Check what a number is worth.").add_subparsers(required=True, metavar="WHAT")
+    summary = "Write one page on a run's PRScore: other judges, weights and combinations, circularity, its tie to Dice."
+    _add(audits, "prscore", _audit_prscore, summary).add_argument("run", type=Path, metavar="RUN", help="the run folder")
+    summary = "Predict again with the reference hidden: a method that changes by one bit sees what it must not."
+    leaks = _add(audits, "leaks", _audit_leaks, summary)
+    leaks.add_argument("method", metavar="METHOD", help="a method of the run")
+    leaks.add_argument("--run", type=Path, default=Path("runs/default"), metavar="RUN", help="its run (default: runs/default)")
+    leaks.add_argument("--samples", type=int, default=8, metavar="N", help="of each data set (default 8)")
+    summary = "Let a language model say whether answers name the right place, and say how far it agrees with the rule parser."
+    judge = _add(audits, "judge", _audit_judge, summary)
+    judge.add_argument("run", type=Path, metavar="RUN", help="the run folder")
+    judge.add_argument("--model", type=Path, required=True, metavar="DIR", help="a causal language model's local folder")
+
+
+def _audit_judge(options: argparse.Namespace) -> int:
+    from prsbench.harness.audit.judge import audit_judge, line_of
+    from prsbench.harness.engine.results import open_run
+    from prsbench.methods.causal_lm import LocalCausalLM
+
+    for row in audit_judge(open_run(options.run), LocalCausalLM(options.model)):
+        print(line_of(row))
+    return OK
+
+
+def _audit_leaks(options: argparse.Namespace) -> int:
+    from prsbench.harness.audit.counterfactual import counterfactuals
+    from prsbench.harness.audit.leaks import audit_leaks
+    from prsbench.harness.audit.leaks_page import is_clean, page
+    from prsbench.harness.engine.results import open_run
+
+    run = open_run(options.run)
+    audits = audit_leaks(run, options.method, options.samples)
+    print(page(audits, counterfactuals(run, options.method, options.samples)), end="")
+    return OK if is_clean(audits) else SOME_FAILED
+
+
+def _audit_prscore(options: argparse.Namespace) -> int:
+    from prsbench.harness.audit.prscore import audit_prscore
+    from prsbench.harness.audit.prscore_page import write_page
+    from prsbench.harness.engine.results import open_run, results
+
+    run = open_run(options.run)
+    rows = audit_prscore(run)
+    notes = dict.fromkeys(note for cell in results(run) for note in cell.judge_notes)
+    for path in write_page(rows, list(notes), options.run):
+        print(path)
+    return OK
 
 
 def _run(options: argparse.Namespace) -> int:

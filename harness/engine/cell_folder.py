@@ -23,6 +23,7 @@ from prsbench.harness.engine.journal import RECORDS, damaged_line, read_records
 from prsbench.harness.engine.keys import file_hash
 from prsbench.harness.engine.ledger import SEAL, read_json, write_json
 from prsbench.harness.engine.maps import MAPS
+from prsbench.metrics.placed_texts import TextModels
 
 CELL = "cell.json"
 SCORES = "scores.json"
@@ -127,13 +128,14 @@ def labels_of(folder: Path) -> Labels | None:
     )
 
 
-def write_scores(folder: Path, identity: Mapping[str, str], checksum: str, scores: Sequence[Mapping[str, float]]) -> None:
+def write_scores(folder: Path, identity: Mapping[str, str], judges: TextModels, scores: Sequence[Mapping[str, float]]) -> None:
     """Keep the scores, then what they depend on; a value that is not defined (NaN) is null."""
     rows = [{name: None if math.isnan(value) else value for name, value in row.items()} for row in scores]
     (folder / SCORED).unlink(missing_ok=True)  # so that no instant shows new scores under an old identity
     sync_folder(folder)
     write_json(folder / SCORES, rows)
-    write_json(folder / SCORED, {"identity": identity, "text_models_checksum": checksum})
+    judged = {"text_models_checksum": judges.checksum, "text_models_notes": list(judges.notes)}
+    write_json(folder / SCORED, {"identity": identity, **judged})
 
 
 def scored_with(folder: Path) -> dict[str, str]:
@@ -146,6 +148,11 @@ def is_scored(folder: Path, identity: Mapping[str, str | None]) -> bool:
     """Whether there are scores with this identity. A None in the identity asks for nothing."""
     found = scored_with(folder)
     return bool(found) and all(value in (None, found.get(name)) for name, value in identity.items())
+
+
+def judge_notes(folder: Path) -> tuple[str, ...]:
+    """What a reader must know of the models that judged the text of this cell."""
+    return tuple((read_json(folder / SCORED) or {}).get("text_models_notes", ()))
 
 
 def read_scores(folder: Path) -> list[dict[str, float]]:

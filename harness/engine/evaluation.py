@@ -29,6 +29,7 @@ from prsbench.harness.engine.process import Setting, Ticks, free_device_memory
 from prsbench.harness.engine.provenance import provenance_of_process
 from prsbench.harness.engine.seeding import seed_everything, seed_from
 from prsbench.metrics.counts import count
+from prsbench.metrics.map_measures import measure
 
 NO_BOX = "no box: the truth is empty"
 
@@ -196,6 +197,7 @@ def _record(sample: Sample, given: Output) -> tuple[Record, NDArray[np.float32] 
         counts=count(output.probability, truth.mask) if is_ok else None,
         seconds=float(output.seconds) if is_ok else 0.0,
         batch_size=given.batch_size,
+        measures=measure(output.probability, truth.mask) if is_ok else None,
     )
     return record, output.probability if is_ok else None
 

@@ -24,7 +24,10 @@ _SHARED_CODE = (
     "prsbench.datasets.prs_med",
 )
 _TRAINING_CODE = (*_SHARED_CODE, "prsbench.harness.engine.training")
-_CELL_CODE = (*_SHARED_CODE, "prsbench.harness.engine.evaluation", "prsbench.harness.engine.loaded", "prsbench.metrics.counts")
+_MAP_CODE = tuple(
+    f"prsbench.metrics.{name}" for name in ("counts", "map_measures", "structure", "weighted_f", "boundary", "lesions")
+)
+_CELL_CODE = (*_SHARED_CODE, "prsbench.harness.engine.evaluation", "prsbench.harness.engine.loaded", *_MAP_CODE)
 _SCORING_CODE = ("prsbench.harness.contract", "prsbench.metrics")
 
 

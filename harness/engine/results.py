@@ -139,6 +139,7 @@ def result_of(cell: CellNode, plan: Plan, setting: Setting) -> CellResult:
         labels=cell_folder.labels_of(folder),
         records=tuple(records),
         scores=tuple(scores),
+        judge_notes=cell_folder.judge_notes(folder) if state == "cached" else (),
     )
 
 

@@ -12,7 +12,8 @@ from prsbench.harness.engine import cell_folder
 from prsbench.harness.engine.grid import CellNode
 from prsbench.harness.engine.ledger import digest_of
 from prsbench.harness.engine.process import Setting
-from prsbench.metrics.score import TextModels, score
+from prsbench.metrics.placed_texts import TextModels
+from prsbench.metrics.score import score
 
 
 def scoring_identity(setting: Setting) -> dict[str, str | None]:
@@ -27,7 +28,7 @@ def score_cell(cell: CellNode, setting: Setting) -> None:
     records, digest = cell_folder.sealed_records(folder)
     identity = {**scoring_identity(setting), "records": digest}
     if not cell_folder.is_scored(folder, identity):
-        cell_folder.write_scores(folder, identity, _models(setting).checksum, scores_of(records, setting))
+        cell_folder.write_scores(folder, identity, _models(setting), scores_of(records, setting))
 
 
 def scores_of(records: Sequence[Record], setting: Setting) -> list[dict[str, float]]:

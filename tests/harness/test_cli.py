@@ -28,7 +28,7 @@ def test_listing_loads_no_torch_ray_or_pandas(what, tmp_path):
 def test_every_command_explains_itself(tmp_path):
     from prsbench.harness.cli import main
 
-    for command in ("run", "plan", "report", "status", "logs", "retry", "verify", "config", "prepare", "list"):
+    for command in ("run", "plan", "report", "status", "logs", "retry", "verify", "audit", "config", "prepare", "list"):
         with pytest.raises(SystemExit) as ended:
             main([command, "--help"])
         assert ended.value.code == 0
@@ -44,6 +44,8 @@ def test_every_command_explains_itself(tmp_path):
         (["run", "smoke", "--workers", "0"], "--workers: expected 1 or more, got 0"),
         (["report", "nowhere"], "no run.json here"),
         (["status", "nowhere"], "no run.json here"),
+        (["audit", "prscore", "nowhere"], "no run.json here"),
+        (["audit", "leaks", "oracle", "--run", "nowhere"], "no run.json here"),
         (["prepare", "bussi", "--from", ".", "--to", "out"], "Did you mean 'busi'?"),
     ],
 )
@@ -81,6 +83,12 @@ def test_a_run_writes_its_tables_and_its_exit_code_says_whether_all_is_complete(
     capsys.readouterr()
     assert cli.main(["status", str(tmp_path / "run")]) == 0
     assert capsys.readouterr().out == "samples: 20 = 20 scored + 0 failed + 0 excluded\ncomplete: 4 cached\n"
+
+    assert cli.main(["audit", "prscore", str(tmp_path / "run")]) == 0
+    assert (tmp_path / "run" / "audit" / "prscore.md").exists()
+    capsys.readouterr()
+    assert cli.main(["audit", "leaks", "bright", "--run", str(tmp_path / "run"), "--samples", "2"]) == 0
+    assert "bright: no leak found" in capsys.readouterr().out
 
     monkeypatch.setattr("prsbench.harness.report.writer.write_report", lambda *arguments: [])  # drawn twice is enough
     assert cli.main([*base, "--set", "methods=[bright, absent]"]) == 1
