@@ -56,7 +56,7 @@ class ImageProjector(nn.Module):
         share_B1FF = logits_B1FF.sigmoid()
         # Mean and peak: a place is empty only if nothing in it is foreground, however little that would be.
         seen_B2NN = torch.cat([F.avg_pool2d(share_B1FF, FINE), F.max_pool2d(share_B1FF, FINE)], dim=1)
-        level_BNK = self.level(_as_sequence(seen_B2NN))
+        level_BNK = self.level(6 * _as_sequence(seen_B2NN) - 3)  # spread, as one level is but a third of a share
         character_BND = torch.einsum("bnk,nkd->bnd", level_BNK.softmax(-1), self.character_NKD)
         pooled_BNC = _as_sequence(F.avg_pool2d(self._enlarged(features_BCHW, 2), 2))
         return ImageTokens(character_BND + self.mlp(pooled_BNC), level_BNK, logits_B1FF)
