@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prsbench.harness.contract.catalog import Catalog, Entry
 from prsbench.harness.contract.types import PromptSource
+from prsbench.methods.own_methods import OpenCatalog
 
 _REFERENCE = "prsbench.methods.reference"
 _TRUTH_SOURCES = (f"{_REFERENCE}.truth_rows", f"{_REFERENCE}.config", "prsbench.methods.answers")
@@ -22,6 +23,7 @@ def _lite_medsam(name: str, source: PromptSource, told: str) -> Entry:
             f"{_LITE_MEDSAM}_config",
             "prsbench.methods.automatic_box",
             "prsbench.methods.answers",
+            "prsbench.methods.checkpoints",
             "prsbench.methods.packaged_weights",
         ),
         defaults={"prompt_source": source},
@@ -74,7 +76,7 @@ PARTS = Catalog(
     ],
 )
 
-METHODS = Catalog(
+METHODS = OpenCatalog(
     "method",
     [
         _cg_reasoner("cg_reasoner", "CG-Reasoner, embedded size, trained here on all data sets together"),

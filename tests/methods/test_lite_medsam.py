@@ -62,9 +62,9 @@ def test_a_box_round_a_plain_lesion_finds_it_at_native_size(oracle, query, mask)
 
 
 def test_every_weight_is_the_packaged_one_and_frozen():
-    network = load_network()
+    network, matched = load_network()
     packaged = torch.load(locate(CHECKPOINT), weights_only=True)
-    assert network.state_dict().keys() == packaged.keys()
+    assert network.state_dict().keys() == packaged.keys() and matched.found == matched.expected == len(packaged)
     assert all(torch.equal(tensor, packaged[name]) for name, tensor in network.state_dict().items())
     assert not network.training and not any(p.requires_grad for p in network.parameters())
 
