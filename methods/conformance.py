@@ -1,6 +1,6 @@
 """The suite every method must pass: the catalog's, and a user's own. Each check is a claim; its docstring says it.
 
-The training is cut to a few steps (config fields `epochs` and `steps`, also inside parts): the claims are about manners, not scores.
+Training is cut to a few steps (config fields `epochs` and `steps`, also inside parts): the claims are about manners, not scores.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from prsbench.harness.contract.types import (
     Prediction,
     Query,
     ReferenceRow,
-    Sample,
     Weights,
     check_prediction,
 )
