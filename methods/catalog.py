@@ -56,6 +56,17 @@ def _cg_reasoner(name: str, summary: str, **defaults: str) -> Entry:
     )
 
 
+def _supervised(name: str, summary: str, **defaults: int | float) -> Entry:
+    return Entry(
+        name=name,
+        summary=f"{summary}, trained here on all data sets together; no text",
+        factory="prsbench.methods.supervised.adapter:SupervisedMethod",
+        config="prsbench.methods.supervised.config:SupervisedConfig",
+        sources=("prsbench.methods.supervised", "prsbench.methods.answers"),
+        defaults={"network": name, **defaults},
+    )
+
+
 PARTS = Catalog(
     "part",
     [
@@ -81,6 +92,9 @@ METHODS = OpenCatalog(
     [
         _cg_reasoner("cg_reasoner", "CG-Reasoner, embedded size, trained here on all data sets together"),
         _cg_reasoner("cg_reasoner_without_t2c", "CG-Reasoner without Text2Centroid and its spatial loss", bridge="none"),
+        _supervised("unet", "U-Net with residual units (MONAI)"),
+        _supervised("nnunet", "U-Net planned as nnU-Net does, with deep supervision (MONAI's DynUNet)"),
+        _supervised("swin_unet", "Swin-UNETR (MONAI)", base_features=12, learning_rate=1e-3),
         _lite_medsam("lite_medsam_oracle_box", PromptSource.ORACLE_BOX, "the true mask's tight box"),
         _lite_medsam("lite_medsam_jittered_box", PromptSource.JITTERED_BOX, "the true box with its edges moved at random"),
         _lite_medsam("lite_medsam_automatic", PromptSource.AUTOMATIC, "a box it proposes itself, no truth used"),
