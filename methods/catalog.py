@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from prsbench.harness.contract.catalog import Catalog, Entry
 from prsbench.harness.contract.types import PromptSource
 from prsbench.methods.own_methods import OpenCatalog
@@ -9,26 +11,46 @@ from prsbench.methods.own_methods import OpenCatalog
 _REFERENCE = "prsbench.methods.reference"
 _TRUTH_SOURCES = (f"{_REFERENCE}.truth_rows", f"{_REFERENCE}.config", "prsbench.methods.answers")
 _BLIND_SOURCES = (f"{_REFERENCE}.blind_rows", f"{_REFERENCE}.config", "prsbench.methods.answers")
-_LITE_MEDSAM = "prsbench.methods.lite_medsam"
 
 
-def _lite_medsam(name: str, source: PromptSource, told: str) -> Entry:
-    return Entry(
-        name=name,
-        summary=f"LiteMedSAM, frozen; prompt: {told}",
-        factory=f"{_LITE_MEDSAM}:LiteMedSAMMethod",
-        config=f"{_LITE_MEDSAM}_config:LiteMedSAMConfig",
-        sources=(
-            _LITE_MEDSAM,
-            f"{_LITE_MEDSAM}_config",
-            "prsbench.methods.automatic_box",
-            "prsbench.methods.answers",
-            "prsbench.methods.checkpoints",
-            "prsbench.methods.packaged_weights",
-        ),
-        defaults={"prompt_source": source},
-        trains=False,
+_SAM_SOURCES = tuple(
+    f"prsbench.methods.{module}"
+    for module in (
+        "sam_family",
+        "sam_variants",
+        "sam_networks",
+        "sam_processing",
+        "sam_config",
+        "automatic_box",
+        "answers",
+        "checkpoints",
+        "packaged_weights",
     )
+)
+_TOLD = {
+    PromptSource.ORACLE_BOX: "the true mask's tight box",
+    PromptSource.JITTERED_BOX: "the true box with its edges moved at random",
+    PromptSource.ORACLE_POINT: "the true mask's innermost point",
+    PromptSource.AUTOMATIC: "a box it proposes itself, no truth used",
+}
+_WITHOUT_POINT = tuple(source for source in _TOLD if source != PromptSource.ORACLE_POINT)  # for networks trained with boxes alone
+
+
+def _sam(name: str, title: str, variant: str, sources: Iterable[PromptSource] = tuple(_TOLD)) -> list[Entry]:
+    """One row a prompt source."""
+    config = "LiteMedSAMConfig" if variant == "lite_medsam" else "SamCheckpointConfig"
+    return [
+        Entry(
+            name=f"{name}_{source.name.lower()}",
+            summary=f"{title}, frozen; prompt: {_TOLD[source]}",
+            factory="prsbench.methods.sam_family:SamMethod",
+            config=f"prsbench.methods.sam_config:{config}",
+            sources=_SAM_SOURCES,
+            defaults={"prompt_source": source, "variant": variant},
+            trains=False,
+        )
+        for source in sources
+    ]
 
 
 _TEXT2CENTROID = (
@@ -95,9 +117,12 @@ METHODS = OpenCatalog(
         _supervised("unet", "U-Net with residual units (MONAI)"),
         _supervised("nnunet", "U-Net planned as nnU-Net does, with deep supervision (MONAI's DynUNet)"),
         _supervised("swin_unet", "Swin-UNETR (MONAI)", base_features=12, learning_rate=1e-3),
-        _lite_medsam("lite_medsam_oracle_box", PromptSource.ORACLE_BOX, "the true mask's tight box"),
-        _lite_medsam("lite_medsam_jittered_box", PromptSource.JITTERED_BOX, "the true box with its edges moved at random"),
-        _lite_medsam("lite_medsam_automatic", PromptSource.AUTOMATIC, "a box it proposes itself, no truth used"),
+        *_sam("lite_medsam", "LiteMedSAM", "lite_medsam", _WITHOUT_POINT),
+        *_sam("sam", "SAM (ViT-B unless `variant` says otherwise)", "sam_vit_b"),
+        *_sam("medsam", "MedSAM", "medsam", _WITHOUT_POINT),
+        *_sam("sam_med2d", "SAM-Med2D", "sam_med2d"),
+        *_sam("mobile_sam", "MobileSAM", "mobile_sam"),
+        *_sam("tiny_sam", "TinySAM", "tiny_sam"),
         Entry(
             name="oracle",
             summary="Ceiling: true mask, reference answer",

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """How many of a network's tensors a checkpoint filled."""
+    """How many of a network's tensors a checkpoint filled, of those that hold weights (BatchNorm's step counter does not)."""
 
     found: int
     expected: int
@@ -24,7 +24,7 @@ def read_checkpoint(path: str | Path | None, method: str, name: str) -> dict[str
 
     Args:
         path: .pth, .pt or .safetensors; None if the user has named none.
-        method: the catalog's name, for the cure.
+        method: the catalog's name of the row, for the cure.
         name: the official file, such as sam_vit_b_01ec64.pth.
 
     Raises:
@@ -44,16 +44,19 @@ def read_checkpoint(path: str | Path | None, method: str, name: str) -> dict[str
 
 def fill(network: nn.Module, state: Mapping[str, Tensor], source: str) -> Matched:
     """Load every tensor under its own name, then switch to evaluation; a partial match is an error that lists what is off."""
-    own = network.state_dict()
-    missing = sorted(own.keys() - state.keys() - {key for key in own if key.endswith("num_batches_tracked")})
-    unknown = sorted(state.keys() - own.keys())
-    other = [key for key in own.keys() & state.keys() if own[key].shape != state[key].shape]
+    own, given = _weights(network.state_dict()), _weights(state)
+    missing, unknown = sorted(own.keys() - given.keys()), sorted(given.keys() - own.keys())
+    other = sorted(key for key in own.keys() & given.keys() if own[key].shape != given[key].shape)
     if missing or unknown or other:
         raise PrsbenchError(
             f"{source}: does not fit the network: {len(missing)} tensors missing ({', '.join(missing[:3])}), {len(unknown)} "
             f"unknown ({', '.join(unknown[:3])}), {len(other)} of another shape ({', '.join(other[:3])}). "
             "Is it the checkpoint of another method?"
         )
-    network.load_state_dict(dict(state), strict=False)
+    network.load_state_dict(dict(state), strict=False)  # the step counters, where there are any
     network.requires_grad_(False).eval()  # after loading: TinyViT caches its attention biases when it is switched
-    return Matched(len(own), len(own))
+    return Matched(len(given), len(own))
+
+
+def _weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key: tensor for key, tensor in state.items() if not key.endswith("num_batches_tracked")}

@@ -178,11 +178,11 @@ def travels_between_processes(subject: Subject) -> None:
 
 
 def does_not_know_the_answer(subject: Subject) -> None:
-    """Another sample id, and a box it was not promised, change nothing."""
+    """Another sample id, and a box or point it was not promised, change nothing."""
     _skip_reference(subject)
     told = subject.queries()
-    renamed = [replace(q, sample_id=f"x/{n}", box=q.box or Box(0, 0, 3, 3)) for n, q in enumerate(told)]
-    _same(subject.predictions, subject.ask(subject.method, renamed), TOLERANCE, "under other sample ids, or with a stray box")
+    strays = [replace(q, sample_id=f"x/{n}", box=q.box or Box(0, 0, 3, 3), point=q.point or (1, 1)) for n, q in enumerate(told)]
+    _same(subject.predictions, subject.ask(subject.method, strays), TOLERANCE, "under other sample ids, or with a stray prompt")
 
 
 def loads_what_it_saved(subject: Subject) -> None:
@@ -204,11 +204,11 @@ def uses_every_weight_it_was_given(subject: Subject) -> None:
         assert matched, "a method with a checkpoint must say in `matched` (methods/checkpoints.py) how much of it was used"
         assert matched.found == matched.expected, f"matched {matched.found} of {matched.expected} tensors"
     scrambled = subject.load()
-    networks = list(_networks(scrambled))
+    networks = _networks(scrambled)
     if not networks:
         raise DoesNotApply("no network inside")
-    for network in networks:
-        _shuffle(network)
+    for name, network in networks.items():
+        setattr(scrambled, name, _shuffled(network))
     moved = max(_distance(a, b) for a, b in zip(subject.predictions, subject.ask(scrambled), strict=True))
     assert moved > TOLERANCE, f"with shuffled weights the output moved by {moved:.1g} only; are they used at all?"
 
@@ -318,18 +318,21 @@ def _seed(seed: int) -> None:
         sys.modules["torch"].manual_seed(seed)
 
 
-def _networks(method: Any) -> Iterator[Any]:
+def _networks(method: Any) -> dict[str, Any]:
+    """The networks a method holds, by attribute."""
     torch = sys.modules.get("torch")
-    if torch is not None:
-        yield from (value for value in vars(method).values() if isinstance(value, torch.nn.Module))
+    return {} if torch is None else {name: value for name, value in vars(method).items() if isinstance(value, torch.nn.Module)}
 
 
-def _shuffle(network: Any) -> None:
+def _shuffled(network: Any) -> Any:
+    """A copy (rows may share the original) with the numbers of each tensor in another order."""
     torch = sys.modules["torch"]
+    network = deepcopy(network)
     with torch.no_grad():
         for parameter in network.parameters():
             flat = parameter.reshape(-1)
             parameter.copy_(flat[torch.randperm(len(flat))].reshape(parameter.shape))
+    return network
 
 
 def _tensor_bytes() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from prsbench.harness.contract.geometry import tight_box
+from prsbench.harness.contract.geometry import innermost_point, tight_box
 from prsbench.harness.contract.position import position_of, position_phrase, zone_of_centroid
 from prsbench.harness.contract.types import DataKind, PromptSource, Query, Sample, Truth
 
@@ -26,9 +26,11 @@ def examined_samples() -> list[Sample]:
 
 
 def query_for(sample: Sample, source: PromptSource) -> Query:
-    """The query with the box a row of this prompt source is told; only those rows have one."""
+    """The query with the box or the point a row of this prompt source is told; only those rows have one."""
     with_box = source in (PromptSource.ORACLE_BOX, PromptSource.JITTERED_BOX)
-    return replace(sample.query, image=sample.query.image.copy(), box=tight_box(sample.truth.mask) if with_box else None)
+    box = tight_box(sample.truth.mask) if with_box else None
+    point = innermost_point(sample.truth.mask) if source == PromptSource.ORACLE_POINT else None
+    return replace(sample.query, image=sample.query.image.copy(), box=box, point=point)
 
 
 def _disc(name: str, shape: tuple[int, int], seed: int, modality: str, split: str) -> Sample:

@@ -1,4 +1,4 @@
-"""The numbers of the supervised references. Torch-free. "as CG-Reasoner": the budget is shared, so that the comparison is fair."""
+"""The numbers of the supervised references. Torch-free. The budget is CG-Reasoner's, so that the comparison is fair."""
 
 from __future__ import annotations
 

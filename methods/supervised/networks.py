@@ -48,7 +48,7 @@ def build_network(config: SupervisedConfig) -> nn.Module:
     base = config.base_features
     if config.network == "unet":
         channels = [min(base * 2**stage, config.max_features) for stage in range(5)]
-        return UNet(2, 3, 1, channels, strides=[2] * 4, num_res_units=2)
+        return UNet(2, 3, 1, channels, strides=[2] * 4, norm=("instance", {"affine": True}))
     if config.network == "swin_unet":
         return SwinUNETR(in_channels=3, out_channels=1, feature_size=base, spatial_dims=2)
     plan = nnunet_plan(config.image_size_px, base, config.max_features)
