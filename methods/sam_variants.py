@@ -75,7 +75,7 @@ def load_variant(config: SamCheckpointConfig | LiteMedSAMConfig, device: str) ->
         MissingPrerequisite: the package or the checkpoint is not there.
         PrsbenchError: the checkpoint is another network's, or the packaged bytes are not the published ones.
     """
-    state, source = _state(config)
+    state, source = checkpoint_of(config)
     identity = f"{config.variant} {source} {device}"
     network = _networks.get(identity)
     if network is None:
@@ -85,7 +85,7 @@ def load_variant(config: SamCheckpointConfig | LiteMedSAMConfig, device: str) ->
     return Loaded(network, network.matched, identity)
 
 
-def _state(config: SamCheckpointConfig | LiteMedSAMConfig) -> tuple[dict[str, Tensor], str]:
+def checkpoint_of(config: SamCheckpointConfig | LiteMedSAMConfig) -> tuple[dict[str, Tensor], str]:
     """Tensors, where they came from (a path, an @ and what changes with its content)."""
     if isinstance(config, LiteMedSAMConfig):
         path = locate(LITE_MEDSAM)

@@ -12,7 +12,8 @@ from prsbench.harness.contract.types import FitContext, Labels, Prediction, Quer
 from prsbench.methods.answers import answer_from_mask
 from prsbench.methods.supervised.config import SupervisedConfig
 from prsbench.methods.supervised.networks import build_network, z_score
-from prsbench.methods.supervised.training import resize, train
+from prsbench.methods.supervised.training import train
+from prsbench.methods.training_images import resize_to_levels
 from safetensors.torch import load_model, save_model
 
 WEIGHTS, HISTORY = "network.safetensors", "losses.csv"
@@ -37,9 +38,8 @@ class SupervisedMethod:
     @torch.inference_mode()
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
         start = time.perf_counter()
-        # Rounded as in training, so that the network meets the grey levels it knows.
-        resized = [resize(q.image, self.config.image_size_px).round().clamp(0, 255) for q in queries]
-        image = torch.stack(resized).to(self._device) / 255
+        levels = torch.stack([resize_to_levels(query.image, self.config.image_size_px) for query in queries])
+        image = levels.to(self._device) / 255
         amp = self.config.amp and self._device.startswith("cuda")
         with torch.autocast("cuda", dtype=torch.bfloat16, enabled=amp):
             logits = self._network(z_score(image)).float()

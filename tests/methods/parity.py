@@ -28,8 +28,8 @@ class Parity:
         self._recipe = _module("recipe")
         self.fixture = _module("compare").Fixture(name, FOLDER)
         self.json, self.npz, self.check = self.fixture.json, self.fixture.npz, self.fixture.check
-        self.recipe = self.json["recipe"]
-        self.keys = self.json.get("keys") or Parity(keys_of).keys
+        self.recipe = self.json.get("recipe")
+        self.keys = Parity(keys_of).keys if keys_of else self.json.get("keys")
 
     def weights(self):
         return self._recipe.state_dict(self.keys, self.recipe["salt"], self.recipe["gain"])

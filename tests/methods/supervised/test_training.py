@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 import torch
-from prsbench.harness.contract.errors import DataError, PrsbenchError
+from prsbench.harness.contract.errors import PrsbenchError
 from prsbench.harness.contract.types import FitContext
 from prsbench.methods.supervised import training
 from prsbench.methods.supervised.adapter import SupervisedMethod
 from prsbench.methods.supervised.config import SupervisedConfig
-from prsbench.methods.supervised.training import augmented, prepare, segmentation_loss, train
+from prsbench.methods.supervised.training import augmented, segmentation_loss, train
 from torch import nn
 
 CONFIG = SupervisedConfig(network="nnunet", base_features=8, image_size_px=32, epochs=24, batch_size=4, warmup_steps=2)
@@ -19,19 +19,6 @@ def test_a_network_learns_bright_discs(discs):
     found = [p.probability >= 0.5 for p in method.predict([s.query for s in unseen])]
     dice = [2 * (f & s.truth.mask).sum() / (f.sum() + s.truth.mask.sum()) for f, s in zip(found, unseen, strict=True)]
     assert np.mean(dice) > 0.7
-
-
-def test_an_image_asked_about_twice_is_prepared_once(discs):
-    samples = discs(3)
-    ids, images, masks = prepare([*samples, *samples], 32)
-    assert ids == [f"skin_rgb/{n}" for n in range(3)]
-    assert (images.shape, images.dtype) == ((3, 3, 32, 32), torch.uint8)
-    assert (masks.shape, masks.dtype) == ((3, 1, 32, 32), torch.bool)
-
-
-def test_no_sample_is_an_error():
-    with pytest.raises(DataError, match="training split is empty"):
-        prepare([], 32)
 
 
 def test_a_flip_turns_image_and_mask_alike_and_jitter_moves_the_image_alone():
