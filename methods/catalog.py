@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 from prsbench.harness.contract.catalog import Catalog, Entry
 from prsbench.harness.contract.types import PromptSource
 from prsbench.methods.own_methods import OpenCatalog
 
 _REFERENCE = "prsbench.methods.reference"
-_TRUTH_SOURCES = (f"{_REFERENCE}.truth_rows", f"{_REFERENCE}.config", "prsbench.methods.answers")
-_BLIND_SOURCES = (f"{_REFERENCE}.blind_rows", f"{_REFERENCE}.config", "prsbench.methods.answers")
 
 
+def _reference(module: str, name: str, summary: str, row: str, config: str, trains: bool = False) -> Entry:
+    return Entry(
+        name=name,
+        summary=summary,
+        factory=f"{_REFERENCE}.{module}:{row}",
+        config=f"{_REFERENCE}.config:{config}",
+        sources=(f"{_REFERENCE}.{module}", f"{_REFERENCE}.config", "prsbench.methods.answers"),
+        trains=trains,
+    )
+
+
+_truth_row = partial(_reference, "truth_rows", config="TruthRowConfig")
+_blind_row = partial(_reference, "blind_rows", config="BlindRowConfig")
 _SAM_SOURCES = tuple(
     f"prsbench.methods.{module}"
     for module in (
@@ -24,6 +36,7 @@ _SAM_SOURCES = tuple(
         "automatic_box",
         "answers",
         "checkpoints",
+        "exposure",
         "packaged_weights",
     )
 )
@@ -80,7 +93,7 @@ def _cg_reasoner(name: str, summary: str, **defaults: str) -> Entry:
 
 _PRS_MED_SOURCES = (
     *(f"prsbench.methods.{module}" for module in ("prs_med", "lite_medsam_features", "multimodal_llm", "training_images")),
-    *(source for source in _SAM_SOURCES if not source.endswith(("sam_family", "automatic_box", "answers"))),
+    *(source for source in _SAM_SOURCES if not source.endswith(("sam_family", "automatic_box", "answers", "exposure"))),
     *_LANGUAGE_BASE,
 )
 
@@ -137,52 +150,22 @@ METHODS = OpenCatalog(
         *_sam("sam_med2d", "SAM-Med2D", "sam_med2d"),
         *_sam("mobile_sam", "MobileSAM", "mobile_sam"),
         *_sam("tiny_sam", "TinySAM", "tiny_sam"),
-        Entry(
-            name="oracle",
-            summary="Ceiling: true mask, reference answer",
-            factory=f"{_REFERENCE}.truth_rows:OracleRow",
-            config=f"{_REFERENCE}.config:TruthRowConfig",
-            sources=_TRUTH_SOURCES,
-            trains=False,
+        _truth_row("oracle", "Ceiling: true mask, reference answer", "OracleRow"),
+        _truth_row(
+            "oracle_shuffled_answer",
+            "True mask, reference answer of another sample",
+            "ShuffledAnswerRow",
+            config="ShuffledAnswerConfig",
         ),
-        Entry(
-            name="oracle_shuffled_answer",
-            summary="True mask, reference answer of another sample",
-            factory=f"{_REFERENCE}.truth_rows:ShuffledAnswerRow",
-            config=f"{_REFERENCE}.config:ShuffledAnswerConfig",
-            sources=_TRUTH_SOURCES,
-            trains=False,
+        _truth_row("oracle_opposite_answer", "True mask, opposite position in a fixed sentence", "OppositeAnswerRow"),
+        _blind_row(
+            "mean_mask_frequent_answer",
+            "Floor: mean training mask and most frequent training position of the modality",
+            "MeanMaskRow",
+            config="MeanMaskConfig",
+            trains=True,
         ),
-        Entry(
-            name="oracle_opposite_answer",
-            summary="True mask, opposite position in a fixed sentence",
-            factory=f"{_REFERENCE}.truth_rows:OppositeAnswerRow",
-            config=f"{_REFERENCE}.config:TruthRowConfig",
-            sources=_TRUTH_SOURCES,
-            trains=False,
-        ),
-        Entry(
-            name="mean_mask_frequent_answer",
-            summary="Floor: mean training mask and most frequent training position of the modality",
-            factory=f"{_REFERENCE}.blind_rows:MeanMaskRow",
-            config=f"{_REFERENCE}.config:MeanMaskConfig",
-            sources=_BLIND_SOURCES,
-        ),
-        Entry(
-            name="empty_constant",
-            summary="Floor: empty mask, constant answer",
-            factory=f"{_REFERENCE}.blind_rows:EmptyMaskRow",
-            config=f"{_REFERENCE}.config:BlindRowConfig",
-            sources=_BLIND_SOURCES,
-            trains=False,
-        ),
-        Entry(
-            name="whole_image",
-            summary="Floor: all foreground, constant answer",
-            factory=f"{_REFERENCE}.blind_rows:WholeImageRow",
-            config=f"{_REFERENCE}.config:BlindRowConfig",
-            sources=_BLIND_SOURCES,
-            trains=False,
-        ),
+        _blind_row("empty_constant", "Floor: empty mask, constant answer", "EmptyMaskRow"),
+        _blind_row("whole_image", "Floor: all foreground, constant answer", "WholeImageRow"),
     ],
 )

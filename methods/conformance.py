@@ -33,9 +33,10 @@ from prsbench.harness.contract.types import (
 )
 from prsbench.methods.catalog import METHODS, PARTS
 from prsbench.methods.conformance_samples import examined_samples, query_for, training_samples
+from prsbench.methods.cost import measure, networks_of
 from pydantic import BaseModel
 
-PASSED, FAILED, SKIPPED, NOT_APPLICABLE = "passed", "FAILED", "skipped", "not applicable"
+PASSED, FAILED, SKIPPED, NOT_APPLICABLE, MEASURED = "passed", "FAILED", "skipped", "not applicable", "measured"
 TOLERANCE = 1e-4  # of a probability: batched kernels may sum in another order
 _SHORT = {"epochs": 1, "steps": 3}
 
@@ -94,6 +95,11 @@ class Subject:
 
     def queries(self) -> list[Query]:
         return [query_for(sample, self.config.prompt_source) for sample in self.samples]
+
+    def unseen(self) -> list[Query]:
+        """The first query turned upside down: an image whose features nobody has kept."""
+        first = self.queries()[0]
+        return [replace(first, image=first.image[::-1].copy())]
 
     def ask(self, method: Any, queries: Sequence[Query] | None = None) -> list[Prediction]:
         """Predictions, seeded as the engine seeds a batch."""
@@ -204,7 +210,7 @@ def uses_every_weight_it_was_given(subject: Subject) -> None:
         assert matched, "a method with a checkpoint must say in `matched` (methods/checkpoints.py) how much of it was used"
         assert matched.found == matched.expected, f"matched {matched.found} of {matched.expected} tensors"
     scrambled = subject.load()
-    networks = _networks(scrambled)
+    networks = networks_of(scrambled)
     if not networks:
         raise DoesNotApply("no network inside")
     for name, network in networks.items():
@@ -258,7 +264,7 @@ CHECKS: tuple[Callable[[Subject], None], ...] = (
 
 
 def examine(name: str) -> Iterator[Finding]:
-    """Every check on one method, one finding each; one finding alone if a prerequisite is missing or it cannot be prepared."""
+    """Every check on one method, one finding each, then its cost; one finding alone if it cannot be prepared."""
     entry = METHODS[name]
     with TemporaryDirectory() as folder:
         try:
@@ -271,6 +277,8 @@ def examine(name: str) -> Iterator[Finding]:
             return
         for check in CHECKS:
             yield verdict(check, subject)
+        if not subject.is_reference:
+            yield Finding("cost", MEASURED, str(measure(subject.method, subject.unseen())))
 
 
 def verdict(check: Callable[[Subject], None], subject: Subject) -> Finding:
@@ -316,12 +324,6 @@ def _seed(seed: int) -> None:
     np.random.seed(seed)
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(seed)
-
-
-def _networks(method: Any) -> dict[str, Any]:
-    """The networks a method holds, by attribute."""
-    torch = sys.modules.get("torch")
-    return {} if torch is None else {name: value for name, value in vars(method).items() if isinstance(value, torch.nn.Module)}
 
 
 def _shuffled(network: Any) -> Any:

@@ -20,6 +20,7 @@ from prsbench.harness.contract.errors import ContractError
 from prsbench.harness.contract.types import FitContext, Labels, Prediction, PromptSource, Query, Sample, TextSource, Weights
 from prsbench.methods.answers import answer_from_mask
 from prsbench.methods.automatic_box import best_candidate, candidate_boxes
+from prsbench.methods.exposure import exposure_note
 from prsbench.methods.sam_config import LiteMedSAMConfig, SamCheckpointConfig
 from prsbench.methods.sam_networks import decode
 from prsbench.methods.sam_processing import Frame
@@ -43,6 +44,11 @@ class Embedded:
 _embedded: OrderedDict[bytes, Embedded] = OrderedDict()
 
 
+def forget_features() -> None:
+    """Empty the cache that rows of one process share."""
+    _embedded.clear()
+
+
 class SamMethod:
     """Image and prompt to mask; the sentence is templated from the mask."""
 
@@ -53,7 +59,7 @@ class SamMethod:
 
     @property
     def labels(self) -> Labels:
-        notes = [VARIANTS[self._variant].title]
+        notes = [VARIANTS[self._variant].title, exposure_note(self._variant)]
         if self.config.prompt_source == PromptSource.JITTERED_BOX:
             notes.append(f"each edge of the box moved by up to {self.config.box_jitter_fraction:.0%} of its side")
         weights = Weights.PACKAGED if isinstance(self.config, LiteMedSAMConfig) else Weights.OFFICIAL
