@@ -67,6 +67,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_config(commands)
     _add_audit(commands)
     _add_prepare(commands)
+    examine = _add(commands, "test-method", _test_method, "Examine a method's manners on a few drawn images; no data needed.")
+    examine.add_argument("name", metavar="NAME", help="a name of `prsbench list methods`, or file.py:ClassName")
+    new = _add(commands, "new-method", _new_method, "Write a working method of one file, to start from.")
+    new.add_argument("name", metavar="NAME", help="such as my_method; writes my_method.py here")
     lists = _add(commands, "list", _list, "List what can be named in a grid or on the command line.")
     lists.add_argument("what", choices=("methods", "datasets", "metrics", "grids"))
     return parser
@@ -299,6 +303,23 @@ def _prepare(options: argparse.Namespace) -> int:
     names = ("modality", "target", "archive", "group", "seed")
     chosen = {name: getattr(options, name) for name in names}
     print(prepare(options.source, options.from_folder, options.to_folder, **chosen))
+    return OK
+
+
+def _test_method(options: argparse.Namespace) -> int:
+    from prsbench.harness.engine.process import prepare_process
+
+    prepare_process(threads=1)
+    from prsbench.methods.conformance import report
+
+    return OK if report(options.name, print) else SOME_FAILED
+
+
+def _new_method(options: argparse.Namespace) -> int:
+    from prsbench.methods.skeleton import write_skeleton
+
+    name = write_skeleton(options.name, Path())
+    print(f"{name} is ready. Examine it: prsbench test-method {name}. Then name it in a grid.")
     return OK
 
 

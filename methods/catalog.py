@@ -2,33 +2,70 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
+
 from prsbench.harness.contract.catalog import Catalog, Entry
 from prsbench.harness.contract.types import PromptSource
+from prsbench.methods.own_methods import OpenCatalog
 from prsbench.methods.packaged_weights import EFFICIENTNET_LITE0, LITE_MEDSAM, MINILM
 
 _REFERENCE = "prsbench.methods.reference"
-_TRUTH_SOURCES = (f"{_REFERENCE}.truth_rows", f"{_REFERENCE}.config", "prsbench.methods.answers")
-_BLIND_SOURCES = (f"{_REFERENCE}.blind_rows", f"{_REFERENCE}.config", "prsbench.methods.answers")
-_LITE_MEDSAM = "prsbench.methods.lite_medsam"
 
 
-def _lite_medsam(name: str, source: PromptSource, told: str) -> Entry:
+def _reference(module: str, name: str, summary: str, row: str, config: str, trains: bool = False) -> Entry:
     return Entry(
         name=name,
-        summary=f"LiteMedSAM, frozen; prompt: {told}",
-        factory=f"{_LITE_MEDSAM}:LiteMedSAMMethod",
-        config=f"{_LITE_MEDSAM}_config:LiteMedSAMConfig",
-        sources=(
-            _LITE_MEDSAM,
-            f"{_LITE_MEDSAM}_config",
-            "prsbench.methods.automatic_box",
-            "prsbench.methods.answers",
-            "prsbench.methods.packaged_weights",
-        ),
-        defaults={"prompt_source": source},
-        trains=False,
-        packaged=(LITE_MEDSAM,),
+        summary=summary,
+        factory=f"{_REFERENCE}.{module}:{row}",
+        config=f"{_REFERENCE}.config:{config}",
+        sources=(f"{_REFERENCE}.{module}", f"{_REFERENCE}.config", "prsbench.methods.answers"),
+        trains=trains,
     )
+
+
+_truth_row = partial(_reference, "truth_rows", config="TruthRowConfig")
+_blind_row = partial(_reference, "blind_rows", config="BlindRowConfig")
+_SAM_SOURCES = tuple(
+    f"prsbench.methods.{module}"
+    for module in (
+        "sam_family",
+        "sam_variants",
+        "sam_networks",
+        "sam_processing",
+        "sam_config",
+        "automatic_box",
+        "answers",
+        "checkpoints",
+        "exposure",
+        "packaged_weights",
+    )
+)
+_TOLD = {
+    PromptSource.ORACLE_BOX: "the true mask's tight box",
+    PromptSource.JITTERED_BOX: "the true box with its edges moved at random",
+    PromptSource.ORACLE_POINT: "the true mask's innermost point",
+    PromptSource.AUTOMATIC: "a box it proposes itself, no truth used",
+}
+_WITHOUT_POINT = tuple(source for source in _TOLD if source != PromptSource.ORACLE_POINT)  # for networks trained with boxes alone
+
+
+def _sam(name: str, title: str, variant: str, sources: Iterable[PromptSource] = tuple(_TOLD)) -> list[Entry]:
+    """One row a prompt source."""
+    config = "LiteMedSAMConfig" if variant == "lite_medsam" else "SamCheckpointConfig"
+    return [
+        Entry(
+            name=f"{name}_{source.name.lower()}",
+            summary=f"{title}, frozen; prompt: {_TOLD[source]}",
+            factory="prsbench.methods.sam_family:SamMethod",
+            config=f"prsbench.methods.sam_config:{config}",
+            sources=_SAM_SOURCES,
+            defaults={"prompt_source": source, "variant": variant},
+            trains=False,
+            packaged=(LITE_MEDSAM,) if variant == "lite_medsam" else (),
+        )
+        for source in sources
+    ]
 
 
 _TEXT2CENTROID = (
@@ -57,6 +94,24 @@ def _cg_reasoner(name: str, summary: str, **defaults: str) -> Entry:
     )
 
 
+_PRS_MED_SOURCES = (
+    *(f"prsbench.methods.{module}" for module in ("prs_med", "lite_medsam_features", "multimodal_llm", "training_images")),
+    *(source for source in _SAM_SOURCES if not source.endswith(("sam_family", "automatic_box", "answers", "exposure"))),
+    *_LANGUAGE_BASE,
+)
+
+
+def _supervised(name: str, summary: str, **defaults: int | float) -> Entry:
+    return Entry(
+        name=name,
+        summary=f"{summary}, trained here on all data sets together; no text",
+        factory="prsbench.methods.supervised.adapter:SupervisedMethod",
+        config="prsbench.methods.supervised.config:SupervisedConfig",
+        sources=("prsbench.methods.supervised", "prsbench.methods.training_images", "prsbench.methods.answers"),
+        defaults={"network": name, **defaults},
+    )
+
+
 PARTS = Catalog(
     "part",
     [
@@ -78,60 +133,44 @@ PARTS = Catalog(
     ],
 )
 
-METHODS = Catalog(
+METHODS = OpenCatalog(
     "method",
     [
         _cg_reasoner("cg_reasoner", "CG-Reasoner, embedded size, trained here on all data sets together"),
         _cg_reasoner("cg_reasoner_without_t2c", "CG-Reasoner without Text2Centroid and its spatial loss", bridge="none"),
-        _lite_medsam("lite_medsam_oracle_box", PromptSource.ORACLE_BOX, "the true mask's tight box"),
-        _lite_medsam("lite_medsam_jittered_box", PromptSource.JITTERED_BOX, "the true box with its edges moved at random"),
-        _lite_medsam("lite_medsam_automatic", PromptSource.AUTOMATIC, "a box it proposes itself, no truth used"),
         Entry(
-            name="oracle",
-            summary="Ceiling: true mask, reference answer",
-            factory=f"{_REFERENCE}.truth_rows:OracleRow",
-            config=f"{_REFERENCE}.config:TruthRowConfig",
-            sources=_TRUTH_SOURCES,
-            trains=False,
+            name="prs_med",
+            summary="PRS-Med, embedded size, trained here on all data sets together",
+            factory="prsbench.methods.prs_med.adapter:PRSMedMethod",
+            config="prsbench.methods.prs_med.config:PRSMedConfig",
+            sources=_PRS_MED_SOURCES,
+            packaged=(LITE_MEDSAM,),
         ),
-        Entry(
-            name="oracle_shuffled_answer",
-            summary="True mask, reference answer of another sample",
-            factory=f"{_REFERENCE}.truth_rows:ShuffledAnswerRow",
-            config=f"{_REFERENCE}.config:ShuffledAnswerConfig",
-            sources=_TRUTH_SOURCES,
-            trains=False,
+        _supervised("unet", "U-Net (MONAI)", base_features=32),
+        _supervised("nnunet", "U-Net planned as nnU-Net does, with deep supervision (MONAI's DynUNet)"),
+        _supervised("swin_unet", "Swin-UNETR (MONAI)", base_features=12, learning_rate=1e-3),
+        *_sam("lite_medsam", "LiteMedSAM", "lite_medsam", _WITHOUT_POINT),
+        *_sam("sam", "SAM (ViT-B unless `variant` says otherwise)", "sam_vit_b"),
+        *_sam("medsam", "MedSAM", "medsam", _WITHOUT_POINT),
+        *_sam("sam_med2d", "SAM-Med2D", "sam_med2d"),
+        *_sam("mobile_sam", "MobileSAM", "mobile_sam"),
+        *_sam("tiny_sam", "TinySAM", "tiny_sam"),
+        _truth_row("oracle", "Ceiling: true mask, reference answer", "OracleRow"),
+        _truth_row(
+            "oracle_shuffled_answer",
+            "True mask, reference answer of another sample",
+            "ShuffledAnswerRow",
+            config="ShuffledAnswerConfig",
         ),
-        Entry(
-            name="oracle_opposite_answer",
-            summary="True mask, opposite position in a fixed sentence",
-            factory=f"{_REFERENCE}.truth_rows:OppositeAnswerRow",
-            config=f"{_REFERENCE}.config:TruthRowConfig",
-            sources=_TRUTH_SOURCES,
-            trains=False,
+        _truth_row("oracle_opposite_answer", "True mask, opposite position in a fixed sentence", "OppositeAnswerRow"),
+        _blind_row(
+            "mean_mask_frequent_answer",
+            "Floor: mean training mask and most frequent training position of the modality",
+            "MeanMaskRow",
+            config="MeanMaskConfig",
+            trains=True,
         ),
-        Entry(
-            name="mean_mask_frequent_answer",
-            summary="Floor: mean training mask and most frequent training position of the modality",
-            factory=f"{_REFERENCE}.blind_rows:MeanMaskRow",
-            config=f"{_REFERENCE}.config:MeanMaskConfig",
-            sources=_BLIND_SOURCES,
-        ),
-        Entry(
-            name="empty_constant",
-            summary="Floor: empty mask, constant answer",
-            factory=f"{_REFERENCE}.blind_rows:EmptyMaskRow",
-            config=f"{_REFERENCE}.config:BlindRowConfig",
-            sources=_BLIND_SOURCES,
-            trains=False,
-        ),
-        Entry(
-            name="whole_image",
-            summary="Floor: all foreground, constant answer",
-            factory=f"{_REFERENCE}.blind_rows:WholeImageRow",
-            config=f"{_REFERENCE}.config:BlindRowConfig",
-            sources=_BLIND_SOURCES,
-            trains=False,
-        ),
+        _blind_row("empty_constant", "Floor: empty mask, constant answer", "EmptyMaskRow"),
+        _blind_row("whole_image", "Floor: all foreground, constant answer", "WholeImageRow"),
     ],
 )

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from prsbench.harness.contract.errors import unknown_name
+from prsbench.harness.contract.errors import ConfigError, unknown_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,23 @@ class Catalog(Mapping[str, Entry]):
 
 
 def resolve(path: str) -> Any:
-    """The object behind "module:attribute"."""
-    module, _, attribute = path.partition(":")
-    return getattr(import_module(module), attribute)
+    """The object behind "module:attribute" or "folder/file.py:attribute"."""
+    module, _, attribute = path.rpartition(":")
+    return getattr(_of_file(Path(module)) if module.endswith(".py") else import_module(module), attribute)
+
+
+def _of_file(path: Path) -> ModuleType:
+    """A user's file as a module, run once a process, under a name of its own that shadows nothing."""
+    path = path.resolve()
+    name = "prsbench_file_" + re.sub(r"\W", "_", str(path))
+    if name not in sys.modules:
+        spec = spec_from_file_location(name, path)
+        if spec is None or spec.loader is None or not path.is_file():
+            raise ConfigError(f"{path}: no such Python file. Correct the method's name, which is file.py:ClassName.")
+        sys.modules[name] = module = module_from_spec(spec)
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]  # so that a second look fails as the first did
+            raise
+    return sys.modules[name]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from prsbench.harness.contract.types import Box, Point
+from scipy import ndimage
 
 MAX_DISTANCE = 2 * 2**0.5  # corner to corner of the frame
 
@@ -43,6 +44,18 @@ def tight_box(mask: NDArray[np.bool_]) -> Box | None:
     if rows.size == 0:
         return None
     return Box(left=int(cols[0]), top=int(rows[0]), right=int(cols[-1]) + 1, bottom=int(rows[-1]) + 1)
+
+
+def innermost_point(mask: NDArray[np.bool_]) -> tuple[float, float] | None:
+    """Centre (x, y in pixels) of the foreground pixel farthest from the background and the image's edge; None if there is none.
+
+    Of several, the first in reading order. A centroid would not do: that of a ring lies outside it.
+    """
+    if not mask.any():
+        return None
+    depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    row, col = np.unravel_index(int(depth.argmax()), mask.shape)
+    return float(col) + 0.5, float(row) + 0.5
 
 
 def jittered_box(box: Box, shape: tuple[int, int], fraction: float, rng: np.random.Generator) -> Box:

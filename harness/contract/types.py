@@ -29,6 +29,7 @@ class PromptSource(StrEnum):
     QUESTION = "question"
     ORACLE_BOX = "oracle box"
     JITTERED_BOX = "jittered box"
+    ORACLE_POINT = "oracle point"
     AUTOMATIC = "automatic"
     TRUTH = "truth"  # reference rows only: floors and ceilings made from the answer itself
     NONE = "none"  # ignores image and question
@@ -85,7 +86,8 @@ class Box:
 class Query:
     """All that `predict` ever sees.
 
-    image is (H, W, 3) uint8 at native size. box is None unless the row's prompt source is an oracle or jittered box.
+    image is (H, W, 3) uint8 at native size. box is None unless the row's prompt source is an oracle or jittered box, and point
+    (x, y in native pixels) unless it is an oracle point.
     """
 
     sample_id: str
@@ -93,6 +95,7 @@ class Query:
     question: str
     modality: str
     box: Box | None = None
+    point: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

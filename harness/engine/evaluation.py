@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from prsbench.datasets.prs_med import FolderDataset
 from prsbench.harness.contract.errors import ContractError, MissingPrerequisite, PrsbenchError, RunFolderError
-from prsbench.harness.contract.geometry import centroid, jittered_box, tight_box
+from prsbench.harness.contract.geometry import centroid, innermost_point, jittered_box, tight_box
 from prsbench.harness.contract.records import Record
 from prsbench.harness.contract.types import Box, Method, Prediction, PromptSource, Query, ReferenceRow, Sample, check_prediction
 from prsbench.harness.engine import cell_folder
@@ -31,7 +31,7 @@ from prsbench.harness.engine.seeding import seed_everything, seed_from
 from prsbench.metrics.counts import count
 from prsbench.metrics.map_measures import measure
 
-NO_BOX = "no box: the truth is empty"
+NO_BOX, NO_POINT = "no box: the truth is empty", "no point: the truth is empty"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +80,20 @@ def evaluate(cell: CellNode, setting: Setting, dataset: FolderDataset) -> Iterat
 
 
 def query_of(sample: Sample, cell: CellNode) -> Query | NoPrediction:
-    """What the method sees of a sample: never the truth, and a box only if its row is labelled so."""
-    source, box = PromptSource(cell.config["prompt_source"]), None
+    """What the method sees of a sample: never the truth, and a box or a point only if its row is labelled so."""
+    source, box, point = PromptSource(cell.config["prompt_source"]), None, None
     if source in BOXES:
         box = tight_box(sample.truth.mask)
         if box is None:
             return NoPrediction("excluded", NO_BOX)
         if source == PromptSource.JITTERED_BOX:
             box = _jittered(box, sample, cell)
+    if source == PromptSource.ORACLE_POINT:
+        point = innermost_point(sample.truth.mask)
+        if point is None:
+            return NoPrediction("excluded", NO_POINT)
     query = sample.query
-    return Query(query.sample_id, query.image, query.question, query.modality, box)
+    return Query(query.sample_id, query.image, query.question, query.modality, box, point)
 
 
 def _jittered(box: Box, sample: Sample, cell: CellNode) -> Box:

@@ -64,7 +64,7 @@ class TrainingNode:
     @property
     def folder(self) -> str:
         where = "" if self.split == "train" else f"-on-{self.split}"
-        return f"{self.name}{where}-s{self.seed}-{self.key[:FOLDER_DIGITS]}"
+        return f"{self.name.replace('/', '-')}{where}-s{self.seed}-{self.key[:FOLDER_DIGITS]}"
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,8 @@ class CellNode:
 
     @property
     def folder(self) -> str:
-        return f"{self.method}--{self.dataset}--s{self.seed}-{self.key[:FOLDER_DIGITS]}"
+        method = self.method.replace("/", "-")  # a user's method is named by its file
+        return f"{method}--{self.dataset}--s{self.seed}-{self.key[:FOLDER_DIGITS]}"
 
 
 @dataclass(frozen=True)

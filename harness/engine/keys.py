@@ -34,7 +34,7 @@ def file_hash(path: Path) -> str:
 
 
 def code_hashes(sources: Iterable[str]) -> dict[str, str]:
-    """Hash of the code of each module or package named with dots, read without importing it.
+    """Hash of the code of each module or package named with dots, or file ending in .py, read without importing it.
 
     A package counts every file in it but prose and compiled ones: a kind of file nobody thought of counts rather than not.
     """
@@ -62,6 +62,8 @@ def checkpoint_hash(path: Path) -> str:
 
 @cache
 def _module_hashes(name: str) -> dict[str, str]:
+    if name.endswith(".py"):
+        return {"": file_hash(Path(name))}
     spec = find_spec(name)
     if spec is None:
         raise ConfigError(f"No module is called '{name}', but an entry's sources name it. Correct `sources` in its catalog.")

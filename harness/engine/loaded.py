@@ -58,7 +58,7 @@ def _load(cell: CellNode, setting: Setting) -> Method | ReferenceRow:
         with TemporaryDirectory() as nothing_saved:
             method.load(Path(nothing_saved), setting.device)
     source = PromptSource(cell.config["prompt_source"])
-    if source in BOXES and method.labels.prompt_source != source:
+    if source in (*BOXES, PromptSource.ORACLE_POINT) and method.labels.prompt_source != source:
         said = method.labels.prompt_source
         raise ContractError(f"{cell.method}: its prompt is the {source}, but its labels say '{said}'. Correct `labels`.")
     return method

@@ -1,9 +1,14 @@
 """Small drawn samples for the methods' tests: a bright disc somewhere on noise, and sentences that say where."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from prsbench.harness.contract.position import position_of, position_phrase, zone_of_centroid
 from prsbench.harness.contract.types import DataKind, Query, Sample, Truth
+
+sys.path.insert(0, str(Path(__file__).parent))  # for `parity`
 
 
 def disc_sample(number: int, split: str = "train", empty: bool = False) -> Sample:

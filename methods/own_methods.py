@@ -1,0 +1,51 @@
+"""Methods from outside: a class in a user's file, named file.py:ClassName, or an entry point of an installed package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+from prsbench.harness.contract.catalog import Catalog, Entry, resolve
+from prsbench.harness.contract.errors import ConfigError
+
+GROUP = "prsbench.methods"  # of entry points: name = "package.module:ClassName"
+
+
+class OpenCatalog(Catalog):
+    """The catalog's own entries, those of installed packages, and any file.py:ClassName; our own names cannot be taken."""
+
+    def __getitem__(self, name: str) -> Entry:
+        if ".py:" in name:
+            path, _, attribute = name.rpartition(":")
+            return _entry(name, f"{Path(path).resolve()}:{attribute}", f"{attribute} of {path}")
+        if name in self._installed:
+            found = self._installed[name]
+            return _entry(name, found.value, f"{found.value}, from an installed package")
+        return super().__getitem__(name)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from (*super().__iter__(), *self._installed)
+
+    def __len__(self) -> int:
+        return super().__len__() + len(self._installed)
+
+    @cached_property
+    def _installed(self) -> dict[str, EntryPoint]:
+        return {found.name: found for found in entry_points(group=GROUP) if found.name not in self._entries}
+
+
+def _entry(name: str, factory: str, summary: str) -> Entry:
+    """Its config is the class <ClassName>Config beside it. `trains = False` on the class says that nothing has to be fitted."""
+    module, _, attribute = factory.rpartition(":")
+    try:
+        method = resolve(factory)
+    except AttributeError:
+        raise ConfigError(f"{module} has no class '{attribute}'. Correct the method's name '{name}'.") from None
+    config = f"{factory}Config"
+    try:
+        resolve(config)
+    except AttributeError:
+        raise ConfigError(f"{module} has no class '{attribute}Config'. Add one that inherits from MethodConfig.") from None
+    return Entry(name, summary, factory, config, sources=(module,), trains=getattr(method, "trains", True))

@@ -1,0 +1,43 @@
+"""PRS-Med's numbers, each with its origin. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from prsbench.harness.contract.config import MethodConfig
+from prsbench.harness.contract.types import Need, PromptSource
+from prsbench.methods.parts import LanguageBaseConfig
+
+
+class PRSMedConfig(MethodConfig):
+    """The embedded (`tiny`) size. "paper": stated there or in the public code; "ours": our choice."""
+
+    prompt_source: Literal[PromptSource.QUESTION] = PromptSource.QUESTION
+    image_size_px: int = 128  # paper 1024; embedded
+    feature_side: int = 16  # paper 64; embedded: the decoder's cost grows with its fourth power
+
+    language: LanguageBaseConfig = LanguageBaseConfig()  # paper: LLaVA-Med v1.5 (Mistral-7B)
+    lora_rank: int = 16  # paper
+    lora_alpha: int = 16  # paper
+    lora_dropout: float = 0.05  # saved adapter 0.05, code 0.1
+    answer_tokens: int = 40  # generation limit; ours (public code 512)
+
+    text_weight: float = 1.0  # paper
+    modality_weight: float = 0.5  # paper
+    modality_epochs: int = 5  # paper: the modality head is trained in the first 5 epochs
+    alignment_weight: float = 0.5  # as CG-Reasoner: the embedded language model has to learn what a patch shows
+
+    epochs: int = 7  # as CG-Reasoner
+    batch_size: int = 8  # as CG-Reasoner
+    questions_per_image: int = 3  # as CG-Reasoner
+    learning_rate: float = 1e-3  # paper 1e-4; ours for parts trained from scratch
+    lora_learning_rate: float = 5e-3  # as CG-Reasoner
+    weight_decay: float = 1e-5  # paper
+    final_learning_rate: float = 1e-6  # as CG-Reasoner
+    gradient_clip: float = 1.0  # as CG-Reasoner
+    warmup_steps: int = 20  # as CG-Reasoner
+    horizontal_flip: float = 0.5  # as CG-Reasoner; both ways round are embedded once
+
+    def needs(self) -> Mapping[str, Need]:
+        return {"language_base": Need("language_base", self.language.model_dump())}

@@ -1,0 +1,75 @@
+"""PRS-Med as one network over image features: the multimodal LLM, the mask decoder, the modality head."""
+
+# B images, R question-answer rows, S image side, C feature channels, H W feature size
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from prsbench.methods.language_base import LanguageBase
+from prsbench.methods.lite_medsam_features import CHANNELS
+from prsbench.methods.multimodal_llm import MultimodalLLM, alignment_loss
+from prsbench.methods.prs_med.config import PRSMedConfig
+from prsbench.methods.prs_med.decoder import MaskDecoder
+from prsbench.methods.prs_med.losses import structure_loss
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+CLASS_IDS = {"brain_mri": 0, "breast_us": 1, "lung_ct": 2, "lung_xray": 3, "skin_rgb": 4, "polyp_endoscopy": 5}  # official
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """B images, R >= B rows about them; the first B rows are one per image, in order: the mask is asked for by those."""
+
+    features_BCHW: Tensor
+    mask_B1SS: Tensor
+    drawing_BNN: Tensor
+    modality_B: Tensor
+    row_image_R: Tensor
+    questions: Sequence[str]
+    answers: Sequence[str]
+
+
+class PRSMed(nn.Module):
+    """The frozen image encoder is outside: its features are computed once."""
+
+    def __init__(self, llm: MultimodalLLM, mask_decoder: MaskDecoder, cls: nn.Sequential):
+        super().__init__()
+        self.llm = llm
+        self.mask_decoder = mask_decoder
+        self.cls = cls
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Unweighted loss terms. The mask is conditioned on the question's states, which is all there is at test time."""
+        features = batch.features_BCHW
+        text = self.llm.teacher_forced(features, batch.row_image_R, batch.questions, batch.answers)
+        asks = slice(len(features))
+        logits = self._mask(features, text.states_BTD[asks], text.is_question_BT[asks], batch.mask_B1SS.shape[-1])
+        return {
+            "segmentation": structure_loss(logits, batch.mask_B1SS),
+            "text": text.text_loss,
+            "alignment": alignment_loss(text.image, batch.drawing_BNN, batch.mask_B1SS),
+            "modality": F.cross_entropy(self.cls(features), batch.modality_B),
+        }
+
+    @torch.no_grad()
+    def answer(
+        self, features_BCHW: Tensor, questions: Sequence[str], answer_tokens: int, side_px: int
+    ) -> tuple[Tensor, list[str]]:
+        """Mask logits (B, 1, S, S) and generated answers, from one prefill."""
+        text = self.llm.generate(features_BCHW, questions, answer_tokens)
+        return self._mask(features_BCHW, text.states_BTD, text.is_question_BT, side_px), text.answers
+
+    def _mask(self, features_BCHW: Tensor, states_BTD: Tensor, is_question_BT: Tensor, side_px: int) -> Tensor:
+        logits = self.mask_decoder(features_BCHW, states_BTD, is_question_BT)
+        return F.interpolate(logits, size=(side_px, side_px), mode="bilinear", align_corners=False)
+
+
+def build(config: PRSMedConfig, base: LanguageBase) -> PRSMed:
+    """The network at a config's size. The modality head's names are those of the public `cls.pth`."""
+    llm = MultimodalLLM(base, CHANNELS, config.lora_rank, config.lora_alpha, config.lora_dropout)
+    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(CHANNELS, len(CLASS_IDS)))
+    return PRSMed(llm, MaskDecoder(llm.width, CHANNELS), head)

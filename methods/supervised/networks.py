@@ -1,0 +1,74 @@
+"""MONAI's U-Net, nnU-Net's planned U-Net and Swin-UNETR, each as (B, 3, S, S) z-scored RGB to logits."""
+
+# B batch, C channels, S side of the square input, K supervised resolutions (1 for most networks)
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from prsbench.methods.supervised.config import SupervisedConfig
+from torch import Tensor, nn
+
+_SMALLEST_EDGE_PX = 4  # nnU-Net: no feature map gets smaller
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """nnU-Net's 2-D plan. features and strides have one entry a stage; kernels are 3 x 3 throughout (isotropic pixels)."""
+
+    features: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+def nnunet_plan(side_px: int, base_features: int, max_features: int) -> Plan:
+    """Halve while the edge stays at 4 or more, double the features up to the limit (Isensee et al., Nature Methods 2021).
+
+    Example:
+        >>> nnunet_plan(512, 32, 512).features
+        (32, 64, 128, 256, 512, 512, 512, 512)
+    """
+    halvings, edge = 0, side_px
+    while edge % 2 == 0 and edge // 2 >= _SMALLEST_EDGE_PX:
+        halvings, edge = halvings + 1, edge // 2
+    features = tuple(min(base_features * 2**stage, max_features) for stage in range(halvings + 1))
+    return Plan(features, (1,) + (2,) * halvings)
+
+
+def deep_supervision_weights(count: int) -> list[float]:
+    """Weight of each supervised resolution, finest first: halved each time, sum 1 (nnU-Net)."""
+    raw = [0.5**k for k in range(count)]
+    return [weight / sum(raw) for weight in raw]
+
+
+def build_network(config: SupervisedConfig) -> nn.Module:
+    """The network of a config with random weights. In training mode nnU-Net gives (B, K, 1, S, S), the others (B, 1, S, S)."""
+    from monai.networks.nets import DynUNet, SwinUNETR, UNet
+
+    base = config.base_features
+    if config.network == "unet":
+        channels = [min(base * 2**stage, config.max_features) for stage in range(5)]
+        return UNet(2, 3, 1, channels, strides=[2] * 4, norm=("instance", {"affine": True}))
+    if config.network == "swin_unet":
+        return SwinUNETR(in_channels=3, out_channels=1, feature_size=base, spatial_dims=2)
+    plan = nnunet_plan(config.image_size_px, base, config.max_features)
+    stages = len(plan.strides)
+    return DynUNet(
+        spatial_dims=2,
+        in_channels=3,
+        out_channels=1,
+        kernel_size=[3] * stages,
+        strides=plan.strides,
+        upsample_kernel_size=plan.strides[1:],
+        filters=plan.features,
+        deep_supervision=True,
+        deep_supr_num=max(1, stages - 3),  # all but the two coarsest, as nnU-Net supervises
+        trans_bias=True,
+    )
+
+
+def z_score(image_B3SS: Tensor) -> Tensor:
+    """Each channel of each image to mean 0, standard deviation 1; a uniform channel becomes 0."""
+    mean = image_B3SS.mean((2, 3), keepdim=True)
+    deviation = image_B3SS.std((2, 3), keepdim=True, correction=0)
+    return torch.where(deviation > 1e-6, (image_B3SS - mean) / deviation.clamp(min=1e-6), torch.zeros_like(image_B3SS))

@@ -1,0 +1,33 @@
+"""A user's file in a grid: it runs like any other method, and only its cells are new when it changes."""
+
+import pytest
+from prsbench.harness import cli
+
+
+@pytest.fixture
+def grid(tmp_path, data_root, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["new-method", "mine"]) == 0
+    (tmp_path / "own.yaml").write_text("name: own\ndata: [{source: prs_med}]\nmethods: [whole_image, ./mine.py:Mine]\n")
+    return ["own.yaml", "--data", str(data_root)]
+
+
+def test_the_written_file_runs_in_a_grid_and_a_change_of_it_makes_only_its_cells_new(grid, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("prsbench.harness.report.writer.write_report", lambda *arguments: [])
+    assert cli.main(["run", *grid, "--executor", "serial"]) == 0
+    path = tmp_path / "mine.py"
+    path.write_text(path.read_text().replace("20.0", "30.0"))
+    from prsbench.harness.engine import keys
+
+    keys._module_hashes.cache_clear()  # another process would start with an empty one
+    capsys.readouterr()
+    assert cli.main(["plan", *grid]) == 0
+    planned = capsys.readouterr().out.splitlines()[:-1]
+    new = [line for line in planned if line.startswith("new")]
+    assert new and all("mine.py" in line for line in new)
+    assert all(line.startswith("cached") for line in planned if "whole_image" in line)
+
+
+def test_a_method_is_examined_from_the_command_line(grid, capsys):
+    assert cli.main(["test-method", "mine.py:Mine"]) == 0
+    assert "FAILED" not in capsys.readouterr().out

@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+import torch
+from prsbench.harness.contract.errors import DataError
+from prsbench.methods.training_images import batches, cosine, training_images
+
+
+def test_an_image_asked_about_twice_is_prepared_once_with_both_pairs(discs):
+    samples = discs(3)
+    images = training_images([*samples, *samples], 32)
+    assert [one.image_id for one in images] == [f"skin_rgb/{n}" for n in range(3)]
+    assert (images[0].image_3SS.shape, images[0].image_3SS.dtype) == ((3, 32, 32), torch.uint8)
+    assert (images[0].mask_1SS.shape, images[0].mask_1SS.dtype) == ((1, 32, 32), torch.bool)
+    assert images[1].pairs == ((samples[1].query.question, samples[1].truth.answer),) * 2
+
+
+def test_no_sample_is_an_error():
+    with pytest.raises(DataError, match="training split is empty"):
+        training_images([], 32)
+
+
+def test_every_image_comes_once_an_epoch_in_another_order():
+    steps = list(batches(10, 2, 4, np.random.default_rng(0)))
+    assert [len(step) for step in steps] == [4, 4, 2] * 2
+    first, second = np.concatenate(steps[:3]), np.concatenate(steps[3:])
+    assert sorted(first) == sorted(second) == list(range(10)) and not np.array_equal(first, second)
+
+
+def test_the_rate_rises_to_its_full_value_and_falls_to_its_floor():
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=2.0)
+    schedule = cosine(optimizer, steps=20, warmup_steps=4, floor=0.1)
+    rates = []
+    for _ in range(21):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert rates[:4] == pytest.approx([0.5, 1.0, 1.5, 2.0]) and max(rates) == 2.0
+    assert rates[12] == pytest.approx(0.55 * 2.0) and rates[20] == pytest.approx(0.2)
