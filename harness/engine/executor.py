@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from prsbench.harness.contract.errors import ConfigError
@@ -93,7 +94,7 @@ class RayExecutor:
 
     @property
     def free(self) -> int:
-        return self.workers - len(self._running)
+        return max(0, self.workers - len(self._running))  # a cluster may have shrunk below what it was given
 
     def submit(self, job: Job) -> None:
         task = self._task.options(**self._options(_asked(job, self._execution)))
@@ -122,7 +123,7 @@ class RayExecutor:
             text = f"{type(error).__name__}: the worker process ended before the job did. {said}"
             if running.is_killed:
                 reason, text = Failure.TIMEOUT, f"did not stop after {self._timeout_s:.0f} s and was killed with its worker."
-            ended = failed(reason, text, str(error))
+            ended = replace(failed(reason, text, str(error)), lost_worker=True)
         return dict.fromkeys(running.job.keys, ended)
 
     def _end_the_stuck(self) -> None:
