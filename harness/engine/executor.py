@@ -192,10 +192,13 @@ def _start_ray(ray: Any, address: str | None, workers: int) -> None:
     own = {"num_cpus": workers, "object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": False}
     try:
         ray.init(address=address or "local", log_to_driver=False, logging_level="error", **({} if address else own))
-    except (ConnectionError, ValueError) as error:
-        raise ConfigError(f"No Ray cluster answers at '{address}' ({error}). Correct --address, or leave it out.") from None
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, on_sigterm)  # Ray puts its own in place, which would end the run without a word
+    except Exception as error:  # Ray says a node that did not start in time with a bare Exception
+        if address:
+            raise ConfigError(f"No Ray cluster answers at '{address}' ({error}). Correct --address, or leave it out.") from None
+        raise ConfigError(f"Ray did not start on this machine ({error}). Try again, or work with --executor serial.") from None
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, on_sigterm)  # Ray puts its own in place, which would end the run without a word
 
 
 def _asked(job: Job, execution: Execution) -> Resources:
