@@ -109,7 +109,7 @@ def test_a_worker_that_dies_is_tried_once_more_and_one_that_hangs_in_a_library_i
         {"boxed": {"breaks_on": "skin_rgb/test3", "how": "die"}},
         {"trained": {"breaks_on": "skin_rgb/test3", "how": "hang in a library"}},
     ]
-    run = go(stand_ins, data_root, tmp_path / "run", methods, "ray", timeout_s=8)
+    run = go(stand_ins, data_root, tmp_path / "run", methods, "ray", timeout_s=12)
     states = {(cell.method, cell.modality): (cell.status, cell.error) for cell in results(run)}
     assert states["boxed", "brain_mri"][0] == states["trained", "brain_mri"][0] == "complete"
     assert "the worker process ended before the job did" in states["boxed", "skin_rgb"][1]
