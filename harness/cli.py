@@ -226,7 +226,8 @@ def _work(grid: GridConfig, folder: RunFolder, options: argparse.Namespace, **wh
     write_report(cells, folder.path, partial(_pictures, run))
     folder.report_written()
     print(f"\n{summary_text(cells)}\nTables, figures and report.html are in {folder.path}")
-    return OK if run.status == "complete" else SOME_FAILED
+    is_whole = run.status == "complete" and all(cell.status != "failed" for cell in cells)
+    return OK if is_whole else SOME_FAILED
 
 
 def _plan(options: argparse.Namespace) -> int:

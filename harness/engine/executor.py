@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from prsbench.harness.contract.errors import ConfigError
@@ -93,7 +94,7 @@ class RayExecutor:
 
     @property
     def free(self) -> int:
-        return self.workers - len(self._running)
+        return max(0, self.workers - len(self._running))  # a cluster may have shrunk below what it was given
 
     def submit(self, job: Job) -> None:
         task = self._task.options(**self._options(_asked(job, self._execution)))
@@ -122,7 +123,7 @@ class RayExecutor:
             text = f"{type(error).__name__}: the worker process ended before the job did. {said}"
             if running.is_killed:
                 reason, text = Failure.TIMEOUT, f"did not stop after {self._timeout_s:.0f} s and was killed with its worker."
-            ended = failed(reason, text, str(error))
+            ended = replace(failed(reason, text, str(error)), lost_worker=True)
         return dict.fromkeys(running.job.keys, ended)
 
     def _end_the_stuck(self) -> None:
@@ -191,10 +192,13 @@ def _start_ray(ray: Any, address: str | None, workers: int) -> None:
     own = {"num_cpus": workers, "object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": False}
     try:
         ray.init(address=address or "local", log_to_driver=False, logging_level="error", **({} if address else own))
-    except (ConnectionError, ValueError) as error:
-        raise ConfigError(f"No Ray cluster answers at '{address}' ({error}). Correct --address, or leave it out.") from None
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, on_sigterm)  # Ray puts its own in place, which would end the run without a word
+    except Exception as error:  # Ray says a node that did not start in time with a bare Exception
+        if address:
+            raise ConfigError(f"No Ray cluster answers at '{address}' ({error}). Correct --address, or leave it out.") from None
+        raise ConfigError(f"Ray did not start on this machine ({error}). Try again, or work with --executor serial.") from None
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, on_sigterm)  # Ray puts its own in place, which would end the run without a word
 
 
 def _asked(job: Job, execution: Execution) -> Resources:

@@ -64,6 +64,7 @@ class Outcome:
     seconds: float = 0.0
     samples: int = 0
     peak_memory_bytes: int = 0
+    lost_worker: bool = False  # its worker process ended, whichever of the job's nodes was to blame
 
 
 def failed(reason: Failure, error: str, trace: str = "") -> Outcome:

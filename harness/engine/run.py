@@ -144,11 +144,12 @@ class _Loop:
 
     def _again(self, job: Job, outcomes: dict[str, Outcome]) -> list[Job]:
         """The jobs to do in place of one that lost its worker: its cells apart, so that the one to blame fails alone."""
-        if all(outcome.reason is not Failure.WORKER_DEATH for outcome in outcomes.values()):
+        if not any(outcome.lost_worker for outcome in outcomes.values()):
             return []
         if len(job.cells) > 1:
             return job.apart()
-        return [replace(job, deaths=job.deaths + 1)] if job.deaths < self._retries else []
+        died = all(outcome.reason is Failure.WORKER_DEATH for outcome in outcomes.values())
+        return [replace(job, deaths=job.deaths + 1)] if died and job.deaths < self._retries else []
 
     def _end_what_waits_for(self, job: Job, key: str, outcome: Outcome) -> None:
         for other in [waiting for waiting in self._waiting if key in waiting.waits_for]:
