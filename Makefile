@@ -30,7 +30,7 @@ test-slow: install  ## the checks that take minutes
 	$(BIN)/python -m pytest -m slow
 
 bench-metrics: install  ## how fast the metrics are, beside a plain loop and PySODMetrics; about ten minutes
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/bench_metrics.py
+	OMP_NUM_THREADS=1 $(BIN)/python tests/metrics/bench_metrics.py
 
 lint: install  ## ruff
 	$(BIN)/ruff check .
