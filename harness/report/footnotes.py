@@ -28,7 +28,8 @@ SUBGROUPS = (
     "8-connected components of the true mask. Images without a lesion are in no subgroup."
 )
 COMPARISONS = (
-    *ABLATION,
+    *INTERVAL,
+    "A comparison over different manifests is refused, not trimmed.",
     "Compared are rows of one prompt source, and every ranked row with the floors that see nothing (prompt source none).",
     "p: two-sided, Holm-corrected over all pairs of one metric; Wilcoxon signed-rank over the groups' mean differences. "
     "d_z: mean over standard deviation of these. Rank-biserial: -1 to 1, the favourable share of ranks minus the unfavourable.",
