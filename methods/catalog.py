@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prsbench.harness.contract.catalog import Catalog, Entry
 from prsbench.harness.contract.types import PromptSource
+from prsbench.methods.packaged_weights import EFFICIENTNET_LITE0, LITE_MEDSAM, MINILM
 
 _REFERENCE = "prsbench.methods.reference"
 _TRUTH_SOURCES = (f"{_REFERENCE}.truth_rows", f"{_REFERENCE}.config", "prsbench.methods.answers")
@@ -26,6 +27,7 @@ def _lite_medsam(name: str, source: PromptSource, told: str) -> Entry:
         ),
         defaults={"prompt_source": source},
         trains=False,
+        packaged=(LITE_MEDSAM,),
     )
 
 
@@ -51,6 +53,7 @@ def _cg_reasoner(name: str, summary: str, **defaults: str) -> Entry:
             *dict.fromkeys(_LANGUAGE_BASE + _TEXT2CENTROID),
         ),
         defaults=defaults,
+        packaged=(EFFICIENTNET_LITE0, MINILM),
     )
 
 
@@ -70,6 +73,7 @@ PARTS = Catalog(
             factory="prsbench.methods.text2centroid:Text2Centroid",
             config="prsbench.methods.parts:Text2CentroidConfig",
             sources=_TEXT2CENTROID,
+            packaged=(MINILM,),
         ),
     ],
 )

