@@ -101,7 +101,8 @@ class Sentences:
             return None
         length = np.linalg.norm(self.embeddings.astype(np.float64), axis=1, keepdims=True)
         unit = self.embeddings / np.where(length > 0, length, 1.0)
-        return (np.clip(unit @ unit.T, -1, 1) + 1) / 2
+        cosine = np.einsum("id,jd->ij", unit, unit)  # not unit @ unit.T, whose last digits depend on the number of threads
+        return (np.clip(cosine, -1, 1) + 1) / 2
 
     def located_by(self, locate: Locate) -> Sentences:
         """The same sentences, placed by another Text2Centroid; points may be NaN where it finds no place."""

@@ -52,8 +52,8 @@ def _weighted_false(grey: NDArray[np.uint8], truth: NDArray[np.bool_], nearest: 
     weight = np.sqrt(row_gap * row_gap + col_gap * col_gap)  # whole arrays: picking the pixels out takes longer
     weight /= -_HALF_WEIGHT_PX
     np.exp2(weight, out=weight)
-    value = np.where(truth, 0.0, grey).ravel()
-    return float(2 * value.sum() - value @ weight.ravel()) / 255
+    weight *= np.where(truth, 0, grey)
+    return (2 * int(grey[~truth].sum(dtype=np.int64)) - float(weight.sum())) / 255
 
 
 def _eased(grey: NDArray[np.uint8], truth: NDArray[np.bool_], nearest: Nearest) -> NDArray[np.float64]:
