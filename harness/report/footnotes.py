@@ -52,7 +52,7 @@ LESIONS = (
 )
 TEXT = (
     "BLEU and ROUGE-L reward wording: a sentence with the wrong side shares all words but one. BLEU: sacrebleu, per sentence, "
-    "13a tokens, case kept, exponential smoothing, effective order; ROUGE-L: rouge-score, F1, no stemming.",
+    "13a tokens, case kept, exponential smoothing, effective order; ROUGE-L: F1, no stemming.",
 )
 
 
