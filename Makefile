@@ -36,7 +36,7 @@ bench-engine: install  ## how the engine holds up with 10,000 cells of 1,000 rec
 	$(BIN)/python tests/harness/engine/bench_scale.py
 
 bench-metrics: install  ## how fast the metrics are, beside a plain loop and PySODMetrics; about ten minutes
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/bench_metrics.py
+	OMP_NUM_THREADS=1 $(BIN)/python tests/metrics/bench_metrics.py
 
 lint: install  ## ruff
 	$(BIN)/ruff check .

@@ -46,9 +46,13 @@ class SentenceEncoder:
         return torch.stack([self._known[s] for s in sentences]) if sentences else torch.zeros(0, WIDTH)
 
 
-@cache
 def sentence_encoder(device: str = "cpu") -> SentenceEncoder:
-    """The one encoder of this process."""
+    """The one encoder of this process on this device."""
+    return _encoder(device)  # `cache` itself would tell f() from f("cpu") and load the weights twice
+
+
+@cache
+def _encoder(device: str) -> SentenceEncoder:
     return SentenceEncoder(device)
 
 

@@ -201,7 +201,7 @@ _ALL = (
         )
         for n in (1, 2, 3, 4)
     ),
-    Metric("rouge_l", "ROUGE-L", True, (0, 1), "longest common subsequence F1, no stemming", _PRSCORE_EMPTY, "rouge-score"),
+    Metric("rouge_l", "ROUGE-L", True, (0, 1), "longest common subsequence F1, no stemming", _PRSCORE_EMPTY, "Lin 2004"),
     Metric(
         "position_accuracy",
         "Position acc.",

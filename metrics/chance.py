@@ -36,12 +36,12 @@ def levels(
     texts: PlacedTexts, models: TextModels, combination: Combination = "both", weights: PartWeights = EQUAL, seed: int = SEED
 ) -> Levels:
     """The levels of one cell. They depend on all its samples, and on their order only by Monte-Carlo error."""
-    with_opposites = _with_opposites(texts, models)
-    how = {"combination": combination, "weights": weights}
+    texts, opposites = _with_opposites(texts, models)
+    how = {"combination": combination, "weights": weights, "likeness": texts.sentences.likeness()}
     return Levels(
         chance=_chance(texts, how, seed),
         constant=_best_constant(texts, how),
-        opposite=with_opposites[0].score(with_opposites[1], **how).prscore,
+        opposite=texts.score(opposites, **how).prscore,
         ceiling=texts.score(texts.reference, texts.truth_centroid, **how).prscore,
     )
 

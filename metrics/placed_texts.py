@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from prsbench.harness.contract.errors import ContractError
 from prsbench.harness.contract.records import Record
 from prsbench.harness.contract.types import Point
-from prsbench.metrics.prscore import EQUAL, Combination, PartWeights, PRScores, prscore
+from prsbench.metrics.prscore import EQUAL, Combination, PartWeights, PRScores, combine, normalised_cosine
 
 Locate = Callable[[Sequence[str]], NDArray[np.floating]]  # (N, 2) points; the Text2Centroid of a score
 Rows = NDArray[np.int64]  # (N,) numbers of sentences; NO_TEXT where there is none
 
 NO_TEXT = -1
+_WORTH_PAIRING = 2048  # sentences whose likeness is held for every pair: 32 MB
 _AT_ONCE = 1024  # samples whose embeddings are held side by side
 
 
@@ -94,6 +95,15 @@ class Sentences:
         _check(embeddings, points, len(texts))
         return cls(tuple(texts), embeddings, points)
 
+    def likeness(self) -> NDArray[np.float64] | None:
+        """(S, S) S_sem of every pair, or None if there are too many sentences to hold it."""
+        if len(self.texts) > _WORTH_PAIRING:
+            return None
+        length = np.linalg.norm(self.embeddings.astype(np.float64), axis=1, keepdims=True)
+        unit = self.embeddings / np.where(length > 0, length, 1.0)
+        cosine = np.einsum("id,jd->ij", unit, unit)  # not unit @ unit.T, whose last digits depend on the number of threads
+        return (np.clip(cosine, -1, 1) + 1) / 2
+
     def located_by(self, locate: Locate) -> Sentences:
         """The same sentences, placed by another Text2Centroid; points may be NaN where it finds no place."""
         points = np.asarray(locate(list(self.texts))) if self.texts else self.points
@@ -118,8 +128,12 @@ class PlacedTexts:
         mask_centroid: NDArray[np.float64] | None = None,
         combination: Combination = "both",
         weights: PartWeights = EQUAL,
+        likeness: NDArray[np.float64] | None = None,
     ) -> PRScores:
-        """PRScore of each sample with these answers and mask centroids (default: the row's own), a block at a time."""
+        """PRScore of each sample with these answers and mask centroids (default: the row's own), a block at a time.
+
+        likeness is `Sentences.likeness()`, for whoever scores many answers; it moves the last digit at most.
+        """
         answer = self.answer if answer is None else answer
         centroid = self.predicted_centroid if mask_centroid is None else mask_centroid
         blocks = []
@@ -128,20 +142,15 @@ class PlacedTexts:
             said, reference = answer[block], self.reference[block]
             is_text = said != NO_TEXT
             said = np.where(is_text, said, reference)  # a missing answer borrows a row; is_text then sets its parts to 0
-            embeddings, points = self.sentences.embeddings, self.sentences.points
-            blocks.append(
-                prscore(
-                    embeddings[said],
-                    embeddings[reference],
-                    points[said],
-                    points[reference],
-                    centroid[block],
-                    is_text,
-                    combination,
-                    weights,
-                )  # fmt: skip
-            )
+            points = self.sentences.points
+            s_sem = self._likeness_of(said, reference) if likeness is None else likeness[said, reference]
+            places = (points[said], points[reference], centroid[block])
+            blocks.append(combine(s_sem, *places, is_text, combination, weights))
         return PRScores(*(np.concatenate([getattr(b, name) for b in blocks]) for name in PRScores.__slots__))
+
+    def _likeness_of(self, said: Rows, reference: Rows) -> NDArray[np.float64]:
+        embeddings = self.sentences.embeddings
+        return normalised_cosine(embeddings[said], embeddings[reference])
 
 
 def is_placed(record: Record) -> bool:

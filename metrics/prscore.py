@@ -59,11 +59,24 @@ def prscore(
     Raises:
         ConfigError: an unknown combination, or weights that are negative or all 0.
     """
+    s_sem = normalised_cosine(answer_embedding, reference_embedding)
+    return combine(s_sem, answer_point, reference_point, predicted_centroid, has_text, combination, weights)
+
+
+def combine(
+    s_sem: Values,
+    answer_point: Points,
+    reference_point: Points,
+    predicted_centroid: Points,
+    has_text: NDArray[np.bool_],
+    combination: Combination = "both",
+    weights: PartWeights = EQUAL,
+) -> PRScores:
+    """`prscore` from the likeness of the sentences, (N,), where that is known already."""
     if min(weights) < 0 or sum(weights) <= 0:
         raise ConfigError(f"PRScore weights must not be negative and not all be 0, got {weights}.")
     has_place = np.isfinite(answer_point).all(axis=-1)
     answer_point = np.where(has_place[:, None], answer_point, 0.0)
-    s_sem = normalised_cosine(answer_embedding, reference_embedding)
     s_spatial, spatial_undefined = place_consistency(answer_point, reference_point, combination)
     has_mask = np.isfinite(predicted_centroid).all(axis=-1)
     mask_point = np.where(has_mask[:, None], predicted_centroid, 0.0)

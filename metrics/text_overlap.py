@@ -1,4 +1,4 @@
-"""Words in common between answer and reference: BLEU-1 to BLEU-4 (sacrebleu) and ROUGE-L (rouge-score).
+"""Words in common between answer and reference: BLEU-1 to BLEU-4 (sacrebleu) and ROUGE-L.
 
 They reward the reference's wording, not its place: "top left" and "bottom left" differ by one word. Read them beside the
 position accuracy.
@@ -6,6 +6,7 @@ position accuracy.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cache, lru_cache
 
@@ -22,7 +23,7 @@ def word_overlap(answer: str, reference: str) -> dict[str, float]:
     if not answer.strip():
         return dict.fromkeys([*(f"bleu_{order}" for order in ORDERS), "rouge_l"], 0.0)
     bleu = {f"bleu_{order}": scorer(answer, reference) for order, scorer in _bleu_scorers().items()}
-    return bleu | {"rouge_l": _rouge_scorer()(answer, reference)}
+    return bleu | {"rouge_l": _rouge_l(answer, reference)}
 
 
 @cache
@@ -36,9 +37,15 @@ def _bleu_scorers() -> dict[int, Callable[[str, str], float]]:
     return {order: scorer(order) for order in ORDERS}
 
 
-@cache
-def _rouge_scorer() -> Callable[[str, str], float]:
-    from rouge_score.rouge_scorer import RougeScorer
+def _rouge_l(answer: str, reference: str) -> float:
+    """F1 of the longest common subsequence of words, as rouge-score computes it without stemming.
 
-    rouge = RougeScorer(["rougeL"])
-    return lambda answer, reference: float(rouge.score(reference, answer)["rougeL"].fmeasure)
+    Not rouge-score itself: it loads nltk and scikit-learn, seconds in every worker, for these lines.
+    """
+    said, wanted = (re.findall(r"[a-z0-9]+", text.lower()) for text in (answer, reference))
+    length = [0] * (len(wanted) + 1)  # of the longest common subsequence with each beginning of the reference
+    for word in said:
+        before = 0
+        for i, other in enumerate(wanted, 1):
+            before, length[i] = length[i], before + 1 if word == other else max(length[i], length[i - 1])
+    return 2 * length[-1] / (len(said) + len(wanted)) if length[-1] else 0.0

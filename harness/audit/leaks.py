@@ -10,17 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
-from prsbench.harness.contract.catalog import resolve
 from prsbench.harness.contract.errors import DataError, unknown_name
 from prsbench.harness.contract.position import NO_MASK
 from prsbench.harness.contract.types import Method, Prediction, PromptSource, Query, ReferenceRow, Sample, Truth
 from prsbench.harness.engine.data import open_all
 from prsbench.harness.engine.evaluation import query_of
 from prsbench.harness.engine.grid import CellNode
+from prsbench.harness.engine.loaded import method_of
 from prsbench.harness.engine.process import resolve_device
 from prsbench.harness.engine.results import Run
 from prsbench.harness.engine.seeding import seed_everything, seed_from
@@ -94,12 +92,8 @@ def samples_of(run: Run, cell: CellNode, n_samples: int) -> list[Sample]:
 
 
 def load(cell: CellNode, run: Run) -> Method | ReferenceRow:
-    """The method with the weights of the run; one without a training loads from an empty folder."""
-    method = resolve(cell.factory)(resolve(cell.config_type).model_validate(cell.config))
-    with TemporaryDirectory() as nothing_saved:
-        folder = run.setting.weights_folder(cell.training) if cell.training else Path(nothing_saved)
-        method.load(folder, resolve_device(run.setting.device))
-    return method
+    """The method with the weights of the run."""
+    return method_of(cell, replace(run.setting, device=resolve_device(run.setting.device)))
 
 
 def _audit(cell: CellNode, method: Method | ReferenceRow, samples: list[Sample]) -> LeakAudit:

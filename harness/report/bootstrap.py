@@ -45,7 +45,9 @@ def bootstrap_means(strata: Sequence[Stratum], seed: int, draws: int = BOOTSTRAP
         drawn = _kept_draws if s.total.size <= _KEPT_GROUPS else _draws
         start = 0
         for times_drawn in drawn(s.total.size, seed, place, draws):
-            means[start : start + len(times_drawn)] += weight * (times_drawn @ s.total) / (times_drawn @ s.count)
+            # einsum and not @, whose last digits depend on the number of threads
+            totals, counts = (np.einsum("dg,g->d", times_drawn, values) for values in (s.total, s.count))
+            means[start : start + len(times_drawn)] += weight * totals / counts
             start += len(times_drawn)
     return means
 

@@ -28,7 +28,8 @@ SUBGROUPS = (
     "8-connected components of the true mask. Images without a lesion are in no subgroup."
 )
 COMPARISONS = (
-    *ABLATION,
+    *INTERVAL,
+    "A comparison over different manifests is refused, not trimmed.",
     "Compared are rows of one prompt source, and every ranked row with the floors that see nothing (prompt source none).",
     "p: two-sided, Holm-corrected over all pairs of one metric; Wilcoxon signed-rank over the groups' mean differences. "
     "d_z: mean over standard deviation of these. Rank-biserial: -1 to 1, the favourable share of ranks minus the unfavourable.",
@@ -51,7 +52,7 @@ LESIONS = (
 )
 TEXT = (
     "BLEU and ROUGE-L reward wording: a sentence with the wrong side shares all words but one. BLEU: sacrebleu, per sentence, "
-    "13a tokens, case kept, exponential smoothing, effective order; ROUGE-L: rouge-score, F1, no stemming.",
+    "13a tokens, case kept, exponential smoothing, effective order; ROUGE-L: F1, no stemming.",
 )
 
 

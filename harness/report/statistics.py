@@ -99,7 +99,10 @@ class PairedDifference:
 
 @dataclass(frozen=True, slots=True)
 class MeanInterval:
-    """The tables' mean over data sets and modalities with its 95 % interval over groups; NaN with a reason if there is none."""
+    """The tables' mean over data sets and modalities with its 95 % interval over groups.
+
+    reason says why a number is NaN, or how many samples failed and are in neither.
+    """
 
     mean: float = nan
     low: float = nan
@@ -109,7 +112,7 @@ class MeanInterval:
 
 
 def mean_interval(cells: Sequence[CellResult], metric: str, seed: int = 0) -> MeanInterval:
-    """How sure a row's mean is. Refused, as the mean is, if a cell is not complete or lost samples."""
+    """How sure a row's mean is. Refused, as the mean is, if a cell is not complete."""
     for cell in cells:
         if cell.status != "complete":
             return MeanInterval(reason=f"{cell.status} on {cell.dataset}, seed {cell.seed}")
@@ -125,7 +128,9 @@ def mean_interval(cells: Sequence[CellResult], metric: str, seed: int = 0) -> Me
         return MeanInterval(reason="defined for no sample")
     low, high = interval(bootstrap_means(strata, seed))
     n_groups = sum(s.total.size for s in strata)
-    return MeanInterval(weighted_mean(strata), low, high, n_groups, "" if isfinite(low) else _SINGLE_GROUP)
+    n_failed = sum(mean_with_counts(cell, metric)[1].n_failed for cell in cells)
+    reasons = ["" if isfinite(low) else _SINGLE_GROUP, f"{n_failed} failed" if n_failed else ""]
+    return MeanInterval(weighted_mean(strata), low, high, n_groups, "; ".join(filter(None, reasons)))
 
 
 def paired_difference(first: Sequence[CellResult], second: Sequence[CellResult], metric: str, seed: int = 0) -> PairedDifference:

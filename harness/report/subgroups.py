@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from prsbench.harness.contract.position import ZONES
-from prsbench.harness.contract.records import CellResult
+from prsbench.harness.contract.records import CellResult, Record
 from prsbench.harness.report.rows import Row
 
 SIZES = ("small", "medium", "large")
@@ -68,6 +68,6 @@ def _part(cell: CellResult, members: Membership, name: str) -> CellResult:
     return replace(cell, records=records, scores=scores, n_manifest=len(kept))
 
 
-def _records(rows: Sequence[Row]):
+def _records(rows: Sequence[Row]) -> Iterator[tuple[CellResult, Record]]:
     """Every record with its cell; what is true of a sample may be kept by one method's record and not by another's."""
     return ((cell, record) for row in rows for cell in row.cells for record in cell.records)

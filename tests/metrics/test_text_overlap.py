@@ -1,3 +1,5 @@
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,3 +44,14 @@ def test_bleu_4_agrees_with_sacrebleu_called_by_its_own_front_door():
     answer, reference = "A mass lies at the lower left.", "The mass is seen at the lower left corner."
     theirs = sacrebleu.sentence_bleu(answer, [reference]).score / 100
     assert word_overlap(answer, reference)["bleu_4"] == pytest.approx(theirs)
+
+
+@pytest.mark.slow
+def test_rouge_l_is_that_of_rouge_score():
+    scorer = pytest.importorskip("rouge_score.rouge_scorer").RougeScorer(["rougeL"])
+    words = ["the", "lesion", "is", "top-left", "left", "Bottom", "."]
+    rng = random.Random(0)
+    for _ in range(200):
+        answer, reference = (" ".join(rng.choices(words, k=rng.randint(1, 9))) for _ in range(2))
+        expected = scorer.score(reference, answer)["rougeL"].fmeasure
+        assert word_overlap(answer, reference)["rouge_l"] == pytest.approx(expected), (answer, reference)

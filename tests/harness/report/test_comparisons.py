@@ -43,3 +43,8 @@ def test_the_interval_surrounds_the_mean_of_the_main_table(cell):
 def test_an_incomplete_row_has_no_interval_but_a_reason(cell):
     frame = intervals(rows_of([cell(), cell(modality="skin_rgb", status="failed", error="boom")])).frame
     assert (frame["mDice"][0], frame["remark"][0]) == ("-", "failed on skin_rgb, seed 0")
+
+
+def test_an_interval_without_lost_samples_says_how_many_were_lost(cell):
+    frame = intervals(rows_of([cell(values=(0.2, 0.4, 0.6, 9.0), failed=(3,))])).frame
+    assert frame["mDice"][0].startswith("0.400 [") and frame["remark"][0] == "1 failed"

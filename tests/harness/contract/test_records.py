@@ -1,0 +1,32 @@
+"""A record survives its journey through JSON, whatever version wrote it."""
+
+from math import isnan, nan
+
+import numpy as np
+import pytest
+from prsbench.harness.contract.records import MapMeasures, Record
+from prsbench.harness.contract.types import DataKind, Point
+from prsbench.metrics.counts import count
+
+MEASURES = MapMeasures(0.5, 0.25, nan, 1.0, 3.5, 0.0, (0.75, 0.0), 3)
+
+
+@pytest.fixture
+def record():
+    probability, truth = np.random.default_rng(0).random((9, 11), np.float32), np.eye(9, 11, dtype=bool)
+    return Record(
+        "s", "g", "skin_rgb", DataKind.SYNTHETIC, "ok", "", "Where?", "top left", "left", 9, 11, ("top left",), False,
+        "top left", Point(-0.1, -0.2), None, count(probability, truth), 0.5, measures=MEASURES,
+    )  # fmt: skip
+
+
+def test_measures_keep_every_digit_and_what_is_undefined(record):
+    there = Record.from_json(record.to_json())
+    assert repr(there.measures) == repr(MEASURES) and isnan(there.measures.weighted_f_pranet)
+    assert there.to_json() == record.to_json()
+
+
+def test_a_record_written_before_measures_were_kept_is_read_without_them(record):
+    old = record.to_json()
+    del old["measures"]
+    assert Record.from_json(old).measures is None
