@@ -8,7 +8,7 @@ export TOKENIZERS_PARALLELISM := false
 export OMP_WAIT_POLICY := PASSIVE
 export MPLBACKEND := Agg
 
-.PHONY: help install run test test-slow lint dev
+.PHONY: help install run test test-slow test-kills bench-engine bench-metrics lint dev
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -24,10 +24,19 @@ run: install  ## train and compare everything on synthetic images; tables in run
 	$(BIN)/python run_benchmark.py run default
 
 test: install  ## the whole test suite but the slow checks
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow and not kills"
 
 test-slow: install  ## the checks that take minutes
 	$(BIN)/python -m pytest -m slow
+
+test-kills: install  ## 200 random SIGKILLs of drivers and workers on one run
+	$(BIN)/python -m pytest -m kills
+
+bench-engine: install  ## how the engine holds up with 10,000 cells of 1,000 records
+	$(BIN)/python tests/harness/engine/bench_scale.py
+
+bench-metrics: install  ## how fast the metrics are, beside a plain loop and PySODMetrics; about ten minutes
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/bench_metrics.py
 
 lint: install  ## ruff
 	$(BIN)/ruff check .

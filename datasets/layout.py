@@ -1,9 +1,9 @@
 """Writing one modality into the official PRS-Med folder layout, beside a card that says what the folder holds.
 
-    <root>/prsbench.json                      the card: synthetic or real, archives, counts
-    <root>/<folder>.csv                       one row per question; image_path is the MASK's path, as published
-    <root>/<folder>/{train,val,test}_images/  <archive>_<stem>.png, RGB
-    <root>/<folder>/{train,val,test}_masks/   the same names, values 0 and 255
+<root>/prsbench.json                      the card: synthetic or real, archives, counts
+<root>/<folder>.csv                       one row per question; image_path is the MASK's path, as published
+<root>/<folder>/{train,val,test}_images/  <archive>_<stem>.png, RGB
+<root>/<folder>/{train,val,test}_masks/   the same names, values 0 and 255
 """
 
 from __future__ import annotations
@@ -104,9 +104,7 @@ def written_in(root: Path, modality: str) -> Written:
     return _written(_read_rows(root, modality))
 
 
-def _stage(
-    staging: Path, modality: str, target: Target, archive: str, items: Sequence[Item], seed: int
-) -> list[Row]:
+def _stage(staging: Path, modality: str, target: Target, archive: str, items: Sequence[Item], seed: int) -> list[Row]:
     """Write every picture below `staging` and return the rows; raise one DataError if any item is at fault."""
     splits = _splits(archive, items, seed)
     for split in SPLITS:
@@ -128,9 +126,7 @@ def _stage(
     return rows
 
 
-def _rows(
-    modality: str, target: Target, archive: str, item: Item, split: str, mask: NDArray[np.bool_], seed: int
-) -> list[Row]:
+def _rows(modality: str, target: Target, archive: str, item: Item, split: str, mask: NDArray[np.bool_], seed: int) -> list[Row]:
     position, near_centre = position_of(mask, modality)
     name = _file_name(archive, item)
     rng = np.random.default_rng(list(sha256(f"{seed}/{modality}/{name}".encode()).digest()))

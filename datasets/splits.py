@@ -11,9 +11,7 @@ from prsbench.harness.contract.errors import DataError
 SPLITS = ("train", "val", "test")
 
 
-def split_by_group(
-    groups: Iterable[str], seed: int, fractions: tuple[float, float, float] = (0.7, 0.1, 0.2)
-) -> dict[str, str]:
+def split_by_group(groups: Iterable[str], seed: int, fractions: tuple[float, float, float] = (0.7, 0.1, 0.2)) -> dict[str, str]:
     """The split of each group, balanced by the number of images.
 
     Large groups are placed first, equal ones in the order of sha256(seed, group), each into the split that lacks most images.

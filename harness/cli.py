@@ -6,7 +6,7 @@ import argparse
 import errno
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return USER_ERROR
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES):
             raise
         print(f"{error}. Make room or choose another place with --out; the same command goes on from here.", file=sys.stderr)
         return USER_ERROR
@@ -56,6 +56,16 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("run", type=Path, metavar="RUN", help="the run folder, such as runs/default")
     status = _add(commands, "status", _status, "Say which cells of a run folder are complete, and why others are not.")
     status.add_argument("run", type=Path, metavar="RUN", help="the run folder, such as runs/default")
+    logs = _add(commands, "logs", _logs, "Show the attempts at a cell or training of a run folder and the end of its log.")
+    logs.add_argument("run", type=Path, metavar="RUN", help="the run folder, such as runs/default")
+    logs.add_argument("name", metavar="CELL", help="the name of its folder, or how it begins (`prsbench status RUN` shows them)")
+    logs.add_argument("--all", action="store_true", help="the whole log")
+    _add_retry(commands)
+    summary = "Make all hashes of a run folder again, and its scores and tables from its records."
+    verify = _add(commands, "verify", _verify, summary)
+    verify.add_argument("run", type=Path, metavar="RUN", help="the run folder, such as runs/default")
+    _add_config(commands)
+    _add_audit(commands)
     _add_prepare(commands)
     examine = _add(commands, "test-method", _test_method, "Examine a method's manners on a few drawn images; no data needed.")
     examine.add_argument("name", metavar="NAME", help="a name of `prsbench list methods`, or file.py:ClassName")
@@ -75,7 +85,7 @@ def _add(commands: argparse._SubParsersAction, name: str, command: object, summa
 def _add_grid(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("grid", nargs="?", default="default", help="a packaged grid (`prsbench list grids`) or a YAML file")
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder in the official layout, for sources 'prs_med'")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="the run folder (default: runs/<name of the grid>)")
+    parser.add_argument("--out", metavar="DIR", help="the run folder, or a URL such as s3://... (default: runs/<grid's name>)")
     changes = parser.add_argument("--set", action="append", default=[], metavar="A.B=C", dest="changes")
     changes.help = "change one key of the grid, as in seeds=[0,1] or data.0.train=20; may be repeated"
 
@@ -84,14 +94,41 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
     run = _add(commands, "run", _run, "Train and evaluate a grid, then write its tables. Finished work is never done again.")
     _add_grid(run)
     run.add_argument("--only", nargs="+", default=[], metavar="METHOD", help="work on these methods of the grid alone")
-    run.add_argument("--executor", choices=("ray", "serial"), default="ray", help="side by side or one by one; same numbers")
-    run.add_argument("--workers", type=int, metavar="N", help="jobs side by side (default: one a core)")
-    run.add_argument("--address", help="work on this existing Ray cluster")
+    _add_executor(run)
+
+
+def _add_executor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--executor", choices=("ray", "serial"), default="ray", help="side by side or one by one; same numbers")
+    parser.add_argument("--workers", type=int, metavar="N", help="jobs side by side (default: one a core)")
+    parser.add_argument("--address", help="work on this existing Ray cluster")
+
+
+def _add_retry(commands: argparse._SubParsersAction) -> None:
+    summary = "Try cells of a run folder again that failed or are damaged, with their own grid."
+    retry = _add(commands, "retry", _retry, summary)
+    retry.add_argument("run", type=Path, metavar="RUN", help="the run folder, such as runs/default")
+    retry.add_argument("--failed", action="store_true", help="cells that failed or are damaged (the default)")
+    retry.add_argument("--skipped", action="store_true", help="cells that were skipped too")
+    retry.add_argument("--partial", action="store_true", help="cells that are complete but for failed samples too")
+    _add_executor(retry)
+
+
+def _add_config(commands: argparse._SubParsersAction) -> None:
+    config = _add(commands, "config", lambda options: options.show(options), "Show a grid as it is understood, or all keys.")
+    kinds = config.add_subparsers(required=True, metavar="show|schema")
+    show = kinds.add_parser("show", help="a grid as it is understood, in YAML")
+    _add_grid(show)
+    show.add_argument("--resolved", action="store_true", help="with every key of every method, default or not")
+    show.set_defaults(show=_show_config)
+    schema = kinds.add_parser("schema", help="the JSON Schema of grid files, for editors")
+    schema.set_defaults(show=_show_schema)
 
 
 def _add_plan(commands: argparse._SubParsersAction) -> None:
-    plan = _add(commands, "plan", _plan, "Check a grid and its data and say which cells are new, cached or failed.")
+    summary = "Check a grid and its data; say which cells are new, cached, failed or stale and why, and what the rest will take."
+    plan = _add(commands, "plan", _plan, summary)
     _add_grid(plan)
+    plan.add_argument("--workers", type=int, metavar="N", help="jobs side by side (default: one a core)")
 
 
 def _add_prepare(commands: argparse._SubParsersAction) -> None:
@@ -107,31 +144,137 @@ def _add_prepare(commands: argparse._SubParsersAction) -> None:
     prepare.add_argument("--seed", type=int, default=0, help="of the split into train, val and test (default 0)")
 
 
+def _add_audit(commands: argparse._SubParsersAction) -> None:
+    audits = commands.add_parser("audit", help="Check what a number is worth.").add_subparsers(required=True, metavar="WHAT")
+    summary = "Write one page on a run's PRScore: other judges, weights and combinations, circularity, its tie to Dice."
+    _add(audits, "prscore", _audit_prscore, summary).add_argument("run", type=Path, metavar="RUN", help="the run folder")
+    summary = "Predict again with the reference hidden: a method that changes by one bit sees what it must not."
+    leaks = _add(audits, "leaks", _audit_leaks, summary)
+    leaks.add_argument("method", metavar="METHOD", help="a method of the run")
+    leaks.add_argument("--run", type=Path, default=Path("runs/default"), metavar="RUN", help="its run (default: runs/default)")
+    leaks.add_argument("--samples", type=int, default=8, metavar="N", help="of each data set (default 8)")
+    summary = "Let a language model say whether answers name the right place, and say how far it agrees with the rule parser."
+    judge = _add(audits, "judge", _audit_judge, summary)
+    judge.add_argument("run", type=Path, metavar="RUN", help="the run folder")
+    judge.add_argument("--model", type=Path, required=True, metavar="DIR", help="a causal language model's local folder")
+
+
+def _audit_judge(options: argparse.Namespace) -> int:
+    from prsbench.harness.audit.judge import audit_judge, line_of
+    from prsbench.harness.engine.results import open_run
+    from prsbench.methods.causal_lm import LocalCausalLM
+
+    for row in audit_judge(open_run(options.run), LocalCausalLM(options.model)):
+        print(line_of(row))
+    return OK
+
+
+def _audit_leaks(options: argparse.Namespace) -> int:
+    from prsbench.harness.audit.counterfactual import counterfactuals
+    from prsbench.harness.audit.leaks import audit_leaks
+    from prsbench.harness.audit.leaks_page import is_clean, page
+    from prsbench.harness.engine.results import open_run
+
+    run = open_run(options.run)
+    audits = audit_leaks(run, options.method, options.samples)
+    print(page(audits, counterfactuals(run, options.method, options.samples)), end="")
+    return OK if is_clean(audits) else SOME_FAILED
+
+
+def _audit_prscore(options: argparse.Namespace) -> int:
+    from prsbench.harness.audit.prscore import audit_prscore
+    from prsbench.harness.audit.prscore_page import write_page
+    from prsbench.harness.engine.results import open_run, results
+
+    run = open_run(options.run)
+    rows = audit_prscore(run)
+    notes = dict.fromkeys(note for cell in results(run) for note in cell.judge_notes)
+    for path in write_page(rows, list(notes), options.run):
+        print(path)
+    return OK
+
+
 def _run(options: argparse.Namespace) -> int:
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's way to say Ctrl-C
+    grid, folder = _grid_and_folder(options)
+    return _work(grid, folder, options, only=options.only)
+
+
+def _retry(options: argparse.Namespace) -> int:
+    from prsbench.harness.engine.config import changed
+    from prsbench.harness.engine.ledger import RunFolder
+    from prsbench.harness.engine.results import grid_of, open_run, put_aside
+
+    grid, folder = changed(grid_of(options.run), _execution_changes(options)), RunFolder(options.run)
+    with folder.driver_lock():
+        for line in put_aside(open_run(options.run), options.partial):
+            print(line)
+    return _work(grid, folder, options, states={"failed", *(["skipped"] if options.skipped else [])})
+
+
+def _work(grid: GridConfig, folder: RunFolder, options: argparse.Namespace, **which: Collection[str]) -> int:
+    """Run, write the report, say the tables."""
     from prsbench.harness.engine.results import results
     from prsbench.harness.engine.run import run_grid
     from prsbench.harness.report.writer import summary_text, write_report
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's way to say Ctrl-C
-    grid, folder = _grid_and_folder(options)
     say = partial(print, file=sys.stdout, flush=True)
-    run = run_grid(grid, _registry(), folder, say, options.executor, options.only, options.address)
+    run = run_grid(grid, _registry(), folder, say, options.executor, address=options.address, **which)
     cells = results(run)
     write_report(cells, folder.path, partial(_pictures, run))
+    folder.report_written()
     print(f"\n{summary_text(cells)}\nTables, figures and report.html are in {folder.path}")
     return OK if run.status == "complete" else SOME_FAILED
 
 
 def _plan(options: argparse.Namespace) -> int:
-    from prsbench.harness.engine.results import state_of
+    from prsbench.harness.engine.executor import workers_here
+    from prsbench.harness.engine.forecast import planned_lines
     from prsbench.harness.engine.run import plan_run
 
     grid, folder = _grid_and_folder(options)
-    run = plan_run(grid, _registry(), folder, print)
-    states = {cell.folder: state_of(cell, run.setting) for cell in run.plan.cells}
-    for cell, state in states.items():
-        print(f"{state:8} {cell}")
-    print(_count(list(states.values())))
+    for line in planned_lines(plan_run(grid, _registry(), folder, print), workers_here(grid.execution)):
+        print(line)
+    return OK
+
+
+def _logs(options: argparse.Namespace) -> int:
+    from prsbench.harness.engine.results import open_run
+    from prsbench.harness.engine.status import log_text
+
+    print(log_text(open_run(options.run), options.name, options.all))
+    return OK
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from prsbench.harness.engine.results import open_run, results
+    from prsbench.harness.engine.verify import verify_run
+    from prsbench.harness.report.writer import changed_tables
+
+    run = open_run(options.run)
+    problems = [*verify_run(run), *changed_tables(results(run), options.run)]
+    print("\n".join(problems) or f"{options.run}: every hash, score and table is what the records give.")
+    return SOME_FAILED if problems else OK
+
+
+def _show_config(options: argparse.Namespace) -> int:
+    import yaml
+    from prsbench.harness.engine.grid import resolved
+
+    grid, _ = _grid_and_folder(options)
+    content = resolved(grid, _registry()) if options.resolved else grid.model_dump(mode="json", exclude_unset=True)
+    print(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), end="")
+    return OK
+
+
+def _show_schema(options: argparse.Namespace) -> int:
+    import json
+
+    from prsbench.harness.engine.grid import grid_schema
+
+    print(json.dumps(grid_schema(_registry()), indent=1))
     return OK
 
 
@@ -146,16 +289,11 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from prsbench.harness.engine.results import open_run, reason_of, state_of
+    from prsbench.harness.engine.results import open_run
+    from prsbench.harness.engine.status import status_lines
 
-    run = open_run(options.run)
-    states = []
-    for cell in run.plan.cells:
-        state = state_of(cell, run.setting)
-        states.append(state)
-        if state != "cached":
-            print(f"{state:8} {cell.folder}: {reason_of(cell, state, run.setting)}")
-    print(f"{run.status}: {_count(states)}")
+    for line in status_lines(open_run(options.run)):
+        print(line)
     return OK
 
 
@@ -221,20 +359,26 @@ def _registry() -> Registry:
 
 def _grid_and_folder(options: argparse.Namespace) -> tuple[GridConfig, RunFolder]:
     from prsbench.harness.engine.config import load_grid
+    from prsbench.harness.engine.keys import FOLDER_DIGITS, key_of
     from prsbench.harness.engine.ledger import RunFolder
+    from prsbench.harness.engine.mirror import MirroredRunFolder, is_url
 
-    changes = list(options.changes)
-    if getattr(options, "workers", None) is not None:
-        if options.workers < 1:
-            raise ConfigError(f"--workers: expected 1 or more, got {options.workers}.")
-        changes.append(f"execution.workers={options.workers}")
-    grid = load_grid(options.grid, changes, options.data)
-    return grid, RunFolder(options.out or Path("runs") / grid.name)
+    grid = load_grid(options.grid, [*options.changes, *_execution_changes(options)], options.data)
+    if options.out and is_url(options.out):
+        return grid, MirroredRunFolder(options.out, Path("runs") / ".mirrored" / key_of({"url": options.out})[:FOLDER_DIGITS])
+    return grid, RunFolder(Path(options.out) if options.out else Path("runs") / grid.name)
+
+
+def _execution_changes(options: argparse.Namespace) -> list[str]:
+    workers = getattr(options, "workers", None)
+    if workers is not None and workers < 1:
+        raise ConfigError(f"--workers: expected 1 or more, got {workers}.")
+    return [] if workers is None else [f"execution.workers={workers}"]
 
 
 def _pictures(run: Run, sample_id: str, dataset: str, methods: Sequence[str]) -> Pictures | None:
     """A sample and the maps of these methods, from the run folder."""
-    from prsbench.harness.engine.cell_folder import read_map
+    from prsbench.harness.engine.maps import read_map
     from prsbench.harness.engine.results import sample_of
     from prsbench.harness.report.pictures import Pictures
 
@@ -249,7 +393,3 @@ def _pictures(run: Run, sample_id: str, dataset: str, methods: Sequence[str]) ->
             if kept is not None:
                 maps[cell.method] = kept
     return Pictures(sample.query.image, sample.truth.mask, maps)
-
-
-def _count(states: Sequence[str]) -> str:
-    return ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states))) or "no cells"

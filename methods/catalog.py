@@ -8,6 +8,7 @@ from functools import partial
 from prsbench.harness.contract.catalog import Catalog, Entry
 from prsbench.harness.contract.types import PromptSource
 from prsbench.methods.own_methods import OpenCatalog
+from prsbench.methods.packaged_weights import EFFICIENTNET_LITE0, LITE_MEDSAM, MINILM
 
 _REFERENCE = "prsbench.methods.reference"
 
@@ -61,6 +62,7 @@ def _sam(name: str, title: str, variant: str, sources: Iterable[PromptSource] = 
             sources=_SAM_SOURCES,
             defaults={"prompt_source": source, "variant": variant},
             trains=False,
+            packaged=(LITE_MEDSAM,) if variant == "lite_medsam" else (),
         )
         for source in sources
     ]
@@ -88,6 +90,7 @@ def _cg_reasoner(name: str, summary: str, **defaults: str) -> Entry:
             *dict.fromkeys(_LANGUAGE_BASE + _TEXT2CENTROID),
         ),
         defaults=defaults,
+        packaged=(EFFICIENTNET_LITE0, MINILM),
     )
 
 
@@ -125,6 +128,7 @@ PARTS = Catalog(
             factory="prsbench.methods.text2centroid:Text2Centroid",
             config="prsbench.methods.parts:Text2CentroidConfig",
             sources=_TEXT2CENTROID,
+            packaged=(MINILM,),
         ),
     ],
 )
@@ -140,6 +144,7 @@ METHODS = OpenCatalog(
             factory="prsbench.methods.prs_med.adapter:PRSMedMethod",
             config="prsbench.methods.prs_med.config:PRSMedConfig",
             sources=_PRS_MED_SOURCES,
+            packaged=(LITE_MEDSAM,),
         ),
         _supervised("unet", "U-Net (MONAI)", base_features=32),
         _supervised("nnunet", "U-Net planned as nnU-Net does, with deep supervision (MONAI's DynUNet)"),

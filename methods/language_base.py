@@ -10,7 +10,6 @@ own. No pixel of any image, and nothing of the val or test split, is read.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,14 +17,16 @@ import numpy as np
 import torch
 from prsbench.harness.contract.types import FitContext, Sample
 from prsbench.methods.parts import LanguageBaseConfig
-from prsbench.methods.wording import mirror_words
+from prsbench.methods.wording import Axis, drop_words, mirror_words
 from safetensors.torch import load_file, save_file
+from scipy import ndimage
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 PAD, BEGIN, END, ANSWER = "<pad>", "<s>", "</s>", "<answer>"
 LEVELS = 4  # how much of a place is foreground: none, up to 1/3, up to 2/3, more
 CHARACTERS = "characters.safetensors"
+Row = tuple[np.ndarray, str, str]  # drawing, question, answer
 
 
 class LanguageBase:
@@ -36,7 +37,10 @@ class LanguageBase:
         self.character_NKD = torch.zeros(config.drawing_side**2, LEVELS, config.width)
 
     def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
-        """Train to answer: `drawing question <answer>` is read, the answer predicted; half of the train split is mirrored."""
+        """Train to answer: `drawing question <answer>` is read, the answer predicted.
+
+        Rows are mirrored along either axis: upside down no image is ever shown, but a drawing is only a layout.
+        """
         torch.manual_seed(context.seed)
         rows = [(draw(s.truth.mask, self.config.drawing_side), s.query.question, s.truth.answer) for s in train]
         texts = sorted({text for _, *pair in rows for text in pair})
@@ -44,22 +48,29 @@ class LanguageBase:
         self.model = _build(self.config, self.tokenizer).to(context.device).train()
         character_NKD = nn.Parameter(torch.randn(self.character_NKD.shape, device=context.device) * 0.02)
         parameters = [*self.model.parameters(), character_NKD]
-        optimizer = torch.optim.AdamW(parameters, lr=self.config.learning_rate, weight_decay=0.01)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.config.learning_rate, self.config.steps)
-        chance = random.Random(context.seed)
-        for step in range(self.config.steps):
-            chosen = [chance.choice(rows) for _ in range(self.config.batch_size)]
-            chosen = [_mirrored(row) if chance.random() < 0.5 else row for row in chosen]
+        rate, steps = self.config.learning_rate, self.config.steps
+        optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.01)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps, pct_start=0.1)
+        chance = np.random.default_rng(context.seed)
+        for step in range(steps):
+            chosen = [rows[i] for i in chance.integers(len(rows), size=self.config.batch_size)]
+            for axis in ("left-right", "top-bottom"):
+                chosen = [_mirrored(row, axis) if chance.random() < 0.5 else row for row in chosen]
+            chosen = [self._blurred(*row, chance) for row in chosen]
             loss = self._text_loss(chosen, character_NKD)
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             optimizer.step()
             schedule.step()
-            context.progress(step + 1, self.config.steps, f"text CE {loss.item():.3f}")
+            context.progress(step + 1, steps, f"text CE {loss.item():.3f}")
         self.character_NKD = character_NKD.detach()
 
-    def _text_loss(self, rows: Sequence[tuple[np.ndarray, str, str]], character_NKD: Tensor) -> Tensor:
+    def _blurred(self, levels: np.ndarray, question: str, answer: str, chance: np.random.Generator) -> Row:
+        """The row as a method will meet it: patches are not read perfectly, and questions come in other words."""
+        return smudge(levels, self.config.level_noise, chance), drop_words(question, self.config.word_dropout, chance), answer
+
+    def _text_loss(self, rows: Sequence[Row], character_NKD: Tensor) -> Tensor:
         embed, device = self.model.get_input_embeddings(), character_NKD.device
         drawing_BN = torch.from_numpy(np.stack([levels.ravel() for levels, _, _ in rows]))
         drawn = character_NKD[torch.arange(drawing_BN.shape[1]), drawing_BN]
@@ -103,9 +114,16 @@ def draw(mask: np.ndarray, side: int) -> np.ndarray:
     return torch.ceil(pooled * 3).long().numpy()
 
 
-def _mirrored(row: tuple[np.ndarray, str, str]) -> tuple[np.ndarray, str, str]:
+def smudge(levels: np.ndarray, share: float, chance: np.random.Generator) -> np.ndarray:
+    """About `share` of the places in and beside the foreground one level up or down, within 0..3."""
+    beside = ndimage.binary_dilation(levels > 0, np.ones((3, 3)))
+    moved = beside & (chance.random(levels.shape) < share)
+    return np.clip(levels + moved * chance.choice((-1, 1), levels.shape), 0, LEVELS - 1)
+
+
+def _mirrored(row: Row, axis: Axis) -> Row:
     levels, question, answer = row
-    return np.ascontiguousarray(levels[:, ::-1]), mirror_words(question), mirror_words(answer)
+    return np.flip(levels, 1 if axis == "left-right" else 0), mirror_words(question, axis), mirror_words(answer, axis)
 
 
 def question_ids(tokenizer, question: str) -> list[int]:

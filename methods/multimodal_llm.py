@@ -17,14 +17,28 @@ from prsbench.methods.language_base import LanguageBase, answer_ids, pad_right, 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+FINE = 8  # points along a place's side on which its foreground is looked for
 LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj")  # CG-Reasoner, PRS-Med
+
+
+@dataclass(frozen=True, slots=True)
+class ImageTokens:
+    """What the projector makes of B images.
+
+    token_BND: in place of the words' embeddings. level_logits_BNK: the drawing character each place was read as, and
+    foreground_logits_B1FF: the foreground it was read from, on a grid of `FINE` x `FINE` points a place; for `alignment_loss`.
+    """
+
+    token_BND: Tensor
+    level_logits_BNK: Tensor
+    foreground_logits_B1FF: Tensor
 
 
 class ImageProjector(nn.Module):
     """Feature map to N image tokens of language width, one a place of the base's drawings: pool, two-layer MLP (LLaVA 1.5).
 
-    Beside the MLP's output a token holds the drawing character of its place, blended by what the patch looks like (ours): the
-    base can read a drawing, so what is left to learn is what a patch shows.
+    Beside the MLP's output a token holds the drawing character of its place, blended by how much of it looks like foreground
+    (ours): the base can read a drawing, so what is left to learn is where foreground is.
     """
 
     def __init__(self, channels: int, character_NKD: Tensor):
@@ -32,16 +46,36 @@ class ImageProjector(nn.Module):
         places, levels, width = character_NKD.shape
         self.side = math.isqrt(places)
         self.register_buffer("character_NKD", character_NKD.detach().clone())
-        self.level = nn.Sequential(nn.Linear(channels, width), nn.GELU(), nn.Linear(width, levels))
+        self.foreground = nn.Sequential(nn.Conv2d(channels, width, 3, padding=1), nn.GELU(), nn.Conv2d(width, 1, 1))
+        self.level = nn.Sequential(nn.Linear(2, 32), nn.GELU(), nn.Linear(32, levels))
         self.mlp = nn.Sequential(nn.Linear(channels, width), nn.GELU(), nn.Linear(width, width))
         nn.init.zeros_(self.mlp[-1].weight), nn.init.zeros_(self.mlp[-1].bias)
 
-    def forward(self, features_BCHW: Tensor) -> tuple[Tensor, Tensor]:
-        """Image tokens (B, N, D) and the level logits (B, N, K) they were blended by."""
-        pooled_BNC = F.adaptive_avg_pool2d(features_BCHW, self.side).flatten(2).transpose(1, 2)
-        logits_BNK = self.level(pooled_BNC)
-        character_BND = torch.einsum("bnk,nkd->bnd", logits_BNK.softmax(-1), self.character_NKD)
-        return character_BND + self.mlp(pooled_BNC), logits_BNK
+    def forward(self, features_BCHW: Tensor) -> ImageTokens:
+        logits_B1FF = self._enlarged(self.foreground(features_BCHW))
+        share_B1FF = logits_B1FF.sigmoid()
+        # Mean and peak: a place is empty only if nothing in it is foreground, however little that would be.
+        seen_B2NN = torch.cat([F.avg_pool2d(share_B1FF, FINE), F.max_pool2d(share_B1FF, FINE)], dim=1)
+        level_BNK = self.level(_as_sequence(seen_B2NN))
+        character_BND = torch.einsum("bnk,nkd->bnd", level_BNK.softmax(-1), self.character_NKD)
+        pooled_BNC = _as_sequence(F.avg_pool2d(self._enlarged(features_BCHW, 2), 2))
+        return ImageTokens(character_BND + self.mlp(pooled_BNC), level_BNK, logits_B1FF)
+
+    def _enlarged(self, x_BCHW: Tensor, points: int = FINE) -> Tensor:
+        """On `points` x `points` a place, so that pooling stays within a place whatever the map's size."""
+        side = points * self.side
+        return F.interpolate(x_BCHW, size=(side, side), mode="bilinear", align_corners=False)
+
+
+def alignment_loss(tokens: ImageTokens, drawing_BNN: Tensor, mask_B1SS: Tensor) -> Tensor:
+    """LLaVA's feature alignment, here to drawings: cross-entropy of each place's character and of the foreground beneath it."""
+    share_B1FF = F.adaptive_avg_pool2d(mask_B1SS, tokens.foreground_logits_B1FF.shape[-1])
+    characters = F.cross_entropy(tokens.level_logits_BNK.float().flatten(0, 1), drawing_BNN.flatten())
+    return characters + F.binary_cross_entropy_with_logits(tokens.foreground_logits_B1FF.float(), share_B1FF)
+
+
+def _as_sequence(x_BCNN: Tensor) -> Tensor:
+    return x_BCNN.flatten(2).transpose(1, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +83,12 @@ class TeacherForced:
     """One training pass.
 
     text_loss: scalar mean cross-entropy over answer tokens (end token included).
-    level_logits_BNK: what each patch was read as, for `alignment_loss`.
+    image: what the projector made of the images.
     states_BTD: last hidden states of the text tokens; is_question_BT and is_answer_BT tell them apart, padding is in neither.
     """
 
     text_loss: Tensor
-    level_logits_BNK: Tensor
+    image: ImageTokens
     states_BTD: Tensor
     is_question_BT: Tensor
     is_answer_BT: Tensor
@@ -84,8 +118,10 @@ class MultimodalLLM(nn.Module):
         self.width = base.model.config.hidden_size
         self.projector = ImageProjector(channels, base.character_NKD)
 
-    def teacher_forced(self, features_BCHW: Tensor, questions: Sequence[str], answers: Sequence[str]) -> TeacherForced:
-        """Read image, question and reference answer at once; loss at answer positions only."""
+    def teacher_forced(
+        self, features_BCHW: Tensor, row_image_R: Tensor, questions: Sequence[str], answers: Sequence[str]
+    ) -> TeacherForced:
+        """Read image, question and reference answer at once; loss at answer positions only. row_image_R is each row's image."""
         pairs = [
             (question_ids(self.tokenizer, q), answer_ids(self.tokenizer, a)) for q, a in zip(questions, answers, strict=True)
         ]
@@ -96,21 +132,21 @@ class MultimodalLLM(nn.Module):
         is_question_BT = torch.arange(ids_BT.shape[1], device=ids_BT.device)[None] < question_length
         is_answer_BT = is_text_BT & ~is_question_BT
 
-        image_BND, level_logits_BNK = self.projector(features_BCHW)
-        count = image_BND.shape[1]
-        embedded = torch.cat([image_BND, self._embed(ids_BT)], dim=1)
+        image = self.projector(features_BCHW)
+        count = image.token_BND.shape[1]
+        embedded = torch.cat([image.token_BND[row_image_R], self._embed(ids_BT)], dim=1)
         attention = torch.cat([is_text_BT.new_ones(len(pairs), count), is_text_BT], dim=1)
         states_BTD = self._decoder(inputs_embeds=embedded, attention_mask=attention.long()).last_hidden_state[:, count:]
         # Token t is predicted by the state before it; logits are computed at those places only.
         predicts = is_answer_BT[:, 1:]
         logits = self._head(states_BTD[:, :-1][predicts])
         loss = F.cross_entropy(logits.float(), ids_BT[:, 1:][predicts])
-        return TeacherForced(loss, level_logits_BNK, states_BTD, is_question_BT, is_answer_BT)
+        return TeacherForced(loss, image, states_BTD, is_question_BT, is_answer_BT)
 
     @torch.no_grad()
     def generate(self, features_BCHW: Tensor, questions: Sequence[str], answer_tokens: int) -> Generated:
         """Greedy decoding with a KV cache from image and question alone."""
-        image_BND, _ = self.projector(features_BCHW)
+        image_BND = self.projector(features_BCHW).token_BND
         ids = [question_ids(self.tokenizer, q) for q in questions]
         # Left padding (generation appends on the right): pad tokens, then image, then question.
         longest = max(map(len, ids))

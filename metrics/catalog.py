@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf
+
+from prsbench.metrics.empty import EmptyTruth
 
 _NO_TRUTH = "Empty truth: not defined, left out of the mean and counted."
 _PRANET = "256 thresholds over the 8-bit map, mean over thresholds"
 _HALF = "probability >= 0.5, no stretch"
 _HALF_EMPTY = f"Empty prediction: 0. {_NO_TRUTH}"
 _PUBLISHED = "PraNet; PRS-Med; CG-Reasoner"
+_STRETCHED = "per-image min-max stretch, 8 bit"
+_PRANET_CODE = "PraNet's evaluation code"
+_LESIONS = "8-connected lesions at probability >= 0.5, matched one to one, found from IoU 0.1 on"
 _PRSCORE_EMPTY = f"No text: 0. {_NO_TRUTH}"
 
 
@@ -26,6 +32,8 @@ class Metric:
     protocol: str
     empty_policy: str
     source: str
+    empty_truth: EmptyTruth = EmptyTruth.EXCLUDED
+    needs_text_models: bool = False  # its numbers are only as good as the learned judges of text
 
 
 _ALL = (
@@ -35,8 +43,103 @@ _ALL = (
     Metric("miou_pranet", "mIoU", True, (0, 1), f"per-image min-max stretch, {_PRANET}", _NO_TRUTH, _PUBLISHED),
     Metric("mdice_raw", "mDice (raw)", True, (0, 1), f"no stretch, {_PRANET}", _NO_TRUTH, "ours: PraNet without the stretch"),
     Metric("miou_raw", "mIoU (raw)", True, (0, 1), f"no stretch, {_PRANET}", _NO_TRUTH, "ours: PraNet without the stretch"),
-    Metric("s_sem", "S_sem", True, (0, 1), "sentence embeddings of answer and reference", _PRSCORE_EMPTY, "CG-Reasoner"),
-    Metric("s_spatial", "S_spatial", True, (0, 1), "Text2Centroid points of answer and reference", _PRSCORE_EMPTY, "CG-Reasoner"),
+    Metric(
+        "maxdice_pranet", "maxDice", True, (0, 1), f"{_STRETCHED}, the one threshold best for the cell", _NO_TRUTH, _PUBLISHED
+    ),
+    Metric("maxiou_pranet", "maxIoU", True, (0, 1), f"{_STRETCHED}, the one threshold best for the cell", _NO_TRUTH, _PUBLISHED),
+    Metric("maxdice_raw", "maxDice (raw)", True, (0, 1), "no stretch, the one threshold best for the cell", _NO_TRUTH, "ours"),
+    Metric("sensitivity_pranet", "Sen", True, (0, 1), f"{_STRETCHED}, mean over thresholds", _NO_TRUTH, _PRANET_CODE),
+    Metric(
+        "specificity_pranet",
+        "Spe",
+        True,
+        (0, 1),
+        f"{_STRETCHED}, mean over thresholds; 0 at every threshold that misses the lesion, as published",
+        f"No background: not defined. {_NO_TRUTH}",
+        _PRANET_CODE,
+    ),
+    Metric("sensitivity@0.5", "Sen@0.5", True, (0, 1), _HALF, _HALF_EMPTY, "standard"),
+    Metric("specificity@0.5", "Spe@0.5", True, (0, 1), _HALF, f"No background: not defined. {_NO_TRUTH}", "standard"),
+    Metric("mae_pranet", "MAE", False, (0, 1), f"{_STRETCHED}, mean absolute difference", _NO_TRUTH, _PRANET_CODE),
+    Metric("mae_raw", "MAE (raw)", False, (0, 1), "no stretch, 8 bit, mean absolute difference", _NO_TRUTH, "standard"),
+    Metric(
+        "s_measure_pranet",
+        "S-measure",
+        True,
+        (0, 1),
+        f"{_STRETCHED}; alpha 0.5",
+        f"Centroid of the truth in row or column 0: not defined, as published. {_NO_TRUTH}",
+        f"Fan 2017; {_PRANET_CODE}",
+    ),
+    Metric("s_measure_raw", "S-measure (raw)", True, (0, 1), "no stretch, 8 bit; alpha 0.5", _NO_TRUTH, "Fan 2017"),
+    Metric(
+        "e_measure_mean_pranet",
+        "mean E",
+        True,
+        (0, 2),
+        f"{_STRETCHED}, mean over thresholds; divided by pixels - 1, as published, so it may exceed 1",
+        _NO_TRUTH,
+        f"Fan 2018; {_PRANET_CODE}",
+    ),
+    Metric(
+        "e_measure_max_pranet",
+        "max E",
+        True,
+        (0, 2),
+        f"{_STRETCHED}, the one threshold best for the cell; divided by pixels - 1, as published",
+        _NO_TRUTH,
+        f"Fan 2018; {_PRANET_CODE}",
+    ),
+    Metric("e_measure_mean_raw", "mean E (raw)", True, (0, 1), "no stretch, 8 bit, mean over thresholds", _NO_TRUTH, "Fan 2018"),
+    Metric(
+        "e_measure_max_raw", "max E (raw)", True, (0, 1), "no stretch, the one threshold best for the cell", _NO_TRUTH, "Fan 2018"
+    ),
+    Metric("weighted_f_pranet", "wF", True, (0, 1), f"{_STRETCHED}; beta 1", _NO_TRUTH, f"Margolin 2014; {_PRANET_CODE}"),
+    Metric("weighted_f_raw", "wF (raw)", True, (0, 1), "no stretch, 8 bit; beta 1", _NO_TRUTH, "Margolin 2014"),
+    Metric(
+        "hd95_px",
+        "HD95 (px)",
+        False,
+        (0, inf),
+        f"{_HALF}; 95th percentile Hausdorff distance of the outlines, in pixels",
+        f"Empty prediction: the image's diagonal. {_NO_TRUTH}",
+        "MONAI's definition",
+    ),
+    Metric(
+        "nsd_2px", "NSD (2 px)", True, (0, 1), f"{_HALF}; share of both outlines within 2 px", _HALF_EMPTY, "MONAI's definition"
+    ),
+    Metric("lesion_sensitivity", "Lesions found", True, (0, 1), f"{_LESIONS}: share found", _HALF_EMPTY, "Metrics Reloaded"),
+    Metric("lesions_missed", "Lesions missed", False, (0, inf), f"{_LESIONS}: missed per image", _NO_TRUTH, "Metrics Reloaded"),
+    Metric(
+        "lesions_false",
+        "Lesions false",
+        False,
+        (0, inf),
+        f"{_LESIONS}: made up per image",
+        "Empty truth: every predicted lesion is false.",
+        "Metrics Reloaded",
+    ),
+    Metric("prediction_empty", "Empty predictions", None, (0, 1), f"{_HALF}: share without foreground", _NO_TRUTH, "ours"),
+    Metric(
+        "s_sem",
+        "S_sem",
+        True,
+        (0, 1),
+        "sentence embeddings of answer and reference",
+        _PRSCORE_EMPTY,
+        "CG-Reasoner",
+        needs_text_models=True,
+    ),
+    Metric(
+        "s_spatial",
+        "S_spatial",
+        True,
+        (0, 1),
+        "Text2Centroid points of answer and reference",
+        _PRSCORE_EMPTY,
+        "CG-Reasoner",
+        needs_text_models=True,
+    ),
     Metric(
         "s_vis",
         "S_vis",
@@ -45,8 +148,60 @@ _ALL = (
         "Text2Centroid point of the answer and centroid of the predicted mask",
         f"Empty predicted mask: 0. {_PRSCORE_EMPTY}",
         "CG-Reasoner",
+        needs_text_models=True,
     ),
-    Metric("prscore", "PRScore", True, (0, 1), "mean of S_sem, S_spatial and S_vis", _PRSCORE_EMPTY, "CG-Reasoner"),
+    Metric(
+        "prscore",
+        "PRScore",
+        True,
+        (0, 1),
+        "mean of S_sem, S_spatial and S_vis",
+        _PRSCORE_EMPTY,
+        "CG-Reasoner",
+        needs_text_models=True,
+    ),
+    Metric(
+        "prscore_corrected",
+        "PRScore above chance",
+        True,
+        (-inf, 1),
+        "(PRScore - chance) / (1 - chance), with the cell's mean chance: 0 is luck, 1 is perfect",
+        f"{_PRSCORE_EMPTY} A cell of one sample: not defined.",
+        "ours",
+        needs_text_models=True,
+    ),
+    *(
+        Metric(f"prscore_{name}", title, None, (0, 1), protocol, _PRSCORE_EMPTY, "ours", needs_text_models=True)
+        for name, title, protocol in (
+            ("chance", "PRScore by chance", "this row's masks with the answers it gave to up to 64 other samples"),
+            ("constant", "PRScore, constant text", "this row's masks with the one reference sentence that scores best for all"),
+            ("opposite", "PRScore, opposite text", "this row's masks with every place word of the reference turned round"),
+            ("ceiling", "PRScore ceiling", "the reference sentence at the true centroid: what the labels allow"),
+        )
+    ),
+    Metric(
+        "label_noise",
+        "Label noise",
+        None,
+        (0, 2 * 2**0.5),
+        "distance of the reference's Text2Centroid point to the true centroid, image frame [-1, 1]^2",
+        _NO_TRUTH,
+        "ours",
+        needs_text_models=True,
+    ),
+    *(
+        Metric(
+            f"bleu_{n}",
+            f"BLEU-{n}",
+            True,
+            (0, 1),
+            f"sentence BLEU of order {n}, answer and reference",
+            _PRSCORE_EMPTY,
+            "sacrebleu",
+        )
+        for n in (1, 2, 3, 4)
+    ),
+    Metric("rouge_l", "ROUGE-L", True, (0, 1), "longest common subsequence F1, no stemming", _PRSCORE_EMPTY, "rouge-score"),
     Metric(
         "position_accuracy",
         "Position acc.",
@@ -82,6 +237,7 @@ _ALL = (
         "distance of the answer's Text2Centroid point to the true centroid, image frame [-1, 1]^2",
         f"No text: not defined. {_NO_TRUTH}",
         "ours",
+        needs_text_models=True,
     ),
     Metric(
         "direction_undefined",
@@ -91,6 +247,7 @@ _ALL = (
         "share of samples scored by distance alone because a point lies within 0.05 of the centre",
         _PRSCORE_EMPTY,
         "ours",
+        needs_text_models=True,
     ),
     Metric(
         "position_not_understood",
@@ -103,4 +260,25 @@ _ALL = (
     ),
 )
 
+
+def _other_policies(metric: Metric) -> list[Metric]:
+    """The metric with an empty truth scored, as other evaluations do it."""
+    texts = {
+        EmptyTruth.ZERO: "Empty truth: 0, as PraNet's code scores it.",
+        EmptyTruth.AGREEMENT: "Empty truth: 1 if the mask at >= 0.5 is empty too, else 0.",
+    }
+    return [
+        replace(
+            metric,
+            name=f"{metric.name}{rule}",
+            title=f"{metric.title}{rule}",
+            empty_policy=f"{text} Empty prediction: 0.",
+            empty_truth=rule,
+        )  # fmt: skip
+        for rule, text in texts.items()
+    ]
+
+
+_SCORED_EMPTY = ("dice@0.5", "iou@0.5", "mdice_pranet", "miou_pranet")
 METRICS = {metric.name: metric for metric in _ALL}
+METRICS |= {variant.name: variant for name in _SCORED_EMPTY for variant in _other_policies(METRICS[name])}

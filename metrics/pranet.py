@@ -7,6 +7,7 @@ Threshold 0 calls everything foreground, so a hard mask of Dice D over a lesion 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from math import nan
 
 import numpy as np
@@ -16,10 +17,32 @@ from prsbench.metrics.counts import GREY_LEVELS
 
 Curve = NDArray[np.float64]  # (256,) one value per threshold, from 1 down to 0
 
+_LEVELS = np.arange(GREY_LEVELS)
 THRESHOLDS = np.linspace(1, 0, GREY_LEVELS)
 # The darkest grey level that passes each threshold. Not simply 255 - k: level / 255 misses "its own" float threshold by one
 # ulp for 66 of the 256 levels, and the published numbers contain that.
-DARKEST_PASSING = np.searchsorted(np.arange(GREY_LEVELS) / 255, THRESHOLDS, side="left")
+DARKEST_PASSING = np.searchsorted(_LEVELS / 255, THRESHOLDS, side="left")
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Pixel counts of one map at each of `THRESHOLDS`: (256,) true positives and predicted pixels, and the two constants."""
+
+    tp: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    n_true: int
+    n_pixels: int
+
+
+def sweep(counts: Counts, *, stretched: bool = True) -> Sweep:
+    """The counts at each threshold, of the published min-max stretched map or of the raw one."""
+    if stretched:
+        inside, outside = counts.stretched_inside, counts.stretched_outside
+    else:
+        inside, outside = counts.raw_inside, counts.raw_outside
+    tp, fp = _passing(np.stack([inside, outside]))
+    n_true = counts.tp + counts.fn
+    return Sweep(tp, tp + fp, n_true, n_true + counts.fp + counts.tn)
 
 
 def curves(counts: Counts, *, stretched: bool = True) -> tuple[Curve, Curve]:
@@ -27,16 +50,36 @@ def curves(counts: Counts, *, stretched: bool = True) -> tuple[Curve, Curve]:
 
     0 wherever the intersection is empty, as published; so an empty truth gives all 0 here.
     """
-    if stretched:
-        inside, outside = counts.stretched_inside, counts.stretched_outside
-    else:
-        inside, outside = counts.raw_inside, counts.raw_outside
-    intersection, predicted = _passing(inside), _passing(inside + outside)
-    n_true = int(inside.sum())
+    at = sweep(counts, stretched=stretched)
     # Where a denominator is 0 so is the intersection, and 0 / 1 is the published value.
-    dice = 2 * intersection / np.maximum(predicted + n_true, 1)
-    iou = intersection / np.maximum(predicted + n_true - intersection, 1)
+    dice = 2 * at.tp / np.maximum(at.predicted + at.n_true, 1)
+    iou = at.tp / np.maximum(at.predicted + at.n_true - at.tp, 1)
     return dice, iou
+
+
+def sensitivity_curve(at: Sweep) -> Curve:
+    """Share of the truth that is predicted, at each threshold. Empty truth: 0, as published."""
+    return at.tp / max(at.n_true, 1)
+
+
+def specificity_curve(at: Sweep) -> Curve:
+    """Share of the background that is not predicted, at each threshold.
+
+    As published, 0 wherever the intersection is empty: an image that rightly predicts nothing scores 0, and so does every
+    threshold that misses the lesion. NaN where the truth has no background. `specificity@0.5` is the measure without this.
+    """
+    n_background = at.n_pixels - at.n_true
+    with np.errstate(invalid="ignore"):
+        share = (n_background - (at.predicted - at.tp)) / np.float64(n_background)
+    return np.where(at.tp == 0, 0.0, share)
+
+
+def mean_absolute_error(counts: Counts, *, stretched: bool = True) -> float:
+    """Mean absolute difference of the 8-bit map / 255 and the truth, in [0, 1]; an empty truth is as good as any."""
+    inside = counts.stretched_inside if stretched else counts.raw_inside
+    outside = counts.stretched_outside if stretched else counts.raw_outside
+    total = int(inside @ _LEVELS[::-1]) + int(outside @ _LEVELS)
+    return total / (255 * (counts.tp + counts.fp + counts.fn + counts.tn))
 
 
 def mdice_pranet(counts: Counts) -> float:
@@ -77,9 +120,10 @@ def dataset_curves(samples: Iterable[Counts], *, empty_truths_score_zero: bool =
 
 
 def _passing(histogram: Histogram) -> NDArray[np.int64]:
-    """Pixels at or above each threshold."""
-    at_or_above = np.append(np.cumsum(histogram[::-1])[::-1], 0)
-    return at_or_above[DARKEST_PASSING]
+    """Pixels at or above each threshold, along the last axis."""
+    at_or_above = np.zeros((*histogram.shape[:-1], GREY_LEVELS + 1), np.int64)
+    at_or_above[..., :-1] = np.cumsum(histogram[..., ::-1], axis=-1)[..., ::-1]
+    return at_or_above[..., DARKEST_PASSING]
 
 
 def _mean(counts: Counts, curve: Curve) -> float:

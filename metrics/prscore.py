@@ -11,12 +11,15 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from prsbench.harness.contract.errors import unknown_name
+from prsbench.harness.contract.errors import ConfigError, unknown_name
 from prsbench.harness.contract.geometry import MAX_DISTANCE
 
 Values = NDArray[np.float64]  # (N,)
 Points = NDArray[np.floating]  # (N, 2) x, y in the image frame
 Combination = Literal["both", "direction", "distance"]
+PartWeights = tuple[float, float, float]  # of S_sem, S_spatial and S_vis
+
+EQUAL: PartWeights = (1, 1, 1)  # CG-Reasoner
 
 CENTRE_RADIUS = 0.05  # frame units; nearer to the centre a direction is noise. Not in the paper; ours
 
@@ -40,29 +43,40 @@ def prscore(
     predicted_centroid: Points,
     has_text: NDArray[np.bool_],
     combination: Combination = "both",
+    weights: PartWeights = EQUAL,
 ) -> PRScores:
     """Score N samples.
 
     Args:
         answer_embedding, reference_embedding: (N, D) sentence embeddings.
-        answer_point, reference_point: (N, 2) where Text2Centroid places each sentence.
+        answer_point, reference_point: (N, 2) where a Text2Centroid, any callable, places each sentence. A row of NaN (no
+            place found): for an answer S_spatial and S_vis are 0; for a reference the score is NaN.
         predicted_centroid: (N, 2), a row of NaN where the predicted mask is empty: S_vis is 0 there.
         has_text: (N,) bool; all three parts are 0 where the answer has no text.
         combination: what S_spatial and S_vis are made of. Where direction is undefined it is distance alone in any case.
+        weights: of the three parts, divided by their sum.
+
+    Raises:
+        ConfigError: an unknown combination, or weights that are negative or all 0.
     """
+    if min(weights) < 0 or sum(weights) <= 0:
+        raise ConfigError(f"PRScore weights must not be negative and not all be 0, got {weights}.")
+    has_place = np.isfinite(answer_point).all(axis=-1)
+    answer_point = np.where(has_place[:, None], answer_point, 0.0)
     s_sem = normalised_cosine(answer_embedding, reference_embedding)
     s_spatial, spatial_undefined = place_consistency(answer_point, reference_point, combination)
     has_mask = np.isfinite(predicted_centroid).all(axis=-1)
     mask_point = np.where(has_mask[:, None], predicted_centroid, 0.0)
     s_vis, vis_undefined = place_consistency(answer_point, mask_point, combination)
-    s_sem, s_spatial = np.where(has_text, s_sem, 0.0), np.where(has_text, s_spatial, 0.0)
-    s_vis = np.where(has_text & has_mask, s_vis, 0.0)
+    s_sem, s_spatial = np.where(has_text, s_sem, 0.0), np.where(has_text & has_place, s_spatial, 0.0)
+    s_vis = np.where(has_text & has_place & has_mask, s_vis, 0.0)
+    s_spatial = np.where(np.isfinite(reference_point).all(axis=-1), s_spatial, np.nan)
     return PRScores(
         s_sem=s_sem,
         s_spatial=s_spatial,
         s_vis=s_vis,
-        prscore=(s_sem + s_spatial + s_vis) / 3,
-        direction_undefined=has_text & (spatial_undefined | (vis_undefined & has_mask)),
+        prscore=(weights[0] * s_sem + weights[1] * s_spatial + weights[2] * s_vis) / sum(weights),
+        direction_undefined=has_text & has_place & (spatial_undefined | (vis_undefined & has_mask)),
     )
 
 

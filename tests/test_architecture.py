@@ -16,6 +16,7 @@ MAY_IMPORT = {  # besides itself and the contract
     "prsbench.methods": (),
     "prsbench.harness.report": ("prsbench.metrics",),
     "prsbench.harness.engine": ("prsbench.metrics", "prsbench.datasets"),
+    "prsbench.harness.audit": ("prsbench.metrics", "prsbench.harness.engine", "prsbench.harness.report"),
     "prsbench.harness.cli": ("prsbench",),
 }
 CATALOGS = ("prsbench.methods.catalog", "prsbench.datasets.catalog", "prsbench.metrics.catalog")

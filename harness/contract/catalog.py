@@ -16,12 +16,23 @@ from prsbench.harness.contract.errors import ConfigError, unknown_name
 
 
 @dataclass(frozen=True, slots=True)
+class PackagedFile:
+    """One weight file that comes inside a dependency: the package, the file's path in it, the sha256 of its bytes."""
+
+    package: str  # import name
+    requirement: str  # what pip installs
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One name of a catalog.
 
     factory and config are "module:attribute". defaults are laid under the user's config keys.
     sources are the modules and packages whose code decides the numbers: their bytes enter the cell's identity.
     trains says whether `fit` has to run before anything else.
+    packaged are the weight files it uses if they are installed: with and without one it is not the same thing.
     """
 
     name: str
@@ -31,6 +42,7 @@ class Entry:
     sources: tuple[str, ...]
     defaults: Mapping[str, Any] = field(default_factory=dict)
     trains: bool = True
+    packaged: tuple[PackagedFile, ...] = ()
 
 
 class Catalog(Mapping[str, Entry]):

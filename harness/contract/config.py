@@ -6,6 +6,7 @@ Config modules import no torch, so that a grid is validated before anything heav
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from prsbench.harness.contract.types import Need, PromptSource
 from pydantic import BaseModel, ConfigDict
@@ -18,6 +19,13 @@ class PartConfig(BaseModel):
 
     def needs(self) -> Mapping[str, Need]:
         """Earlier trainings this one depends on, by role."""
+        return {}
+
+    def checkpoints(self) -> Mapping[str, Path]:
+        """Files and folders of the user's whose bytes decide the numbers, by the config key that names each.
+
+        The bytes enter the identity in place of the path; what is not there is skipped with its cure when it is loaded.
+        """
         return {}
 
 

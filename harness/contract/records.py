@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from math import nan
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from prsbench.harness.contract.types import DataKind, Labels, Point
 
-SCHEMA = 1  # of Record; raised when a field changes its meaning
+SCHEMA = 2  # of Record; raised when a field changes its meaning
 
 Histogram = NDArray[np.int64]  # (256,) pixels per grey level
 
@@ -52,11 +53,39 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class MapMeasures:
+    """What counts cannot give, measured once on the map (`metrics.map_measures`); NaN where a measure is not defined.
+
+    `pranet` is of the stretched 8-bit map as published, `raw` of the unstretched one. hd95_px and nsd_2px are of the float map
+    at >= 0.5. lesion_ious holds, for each true lesion, the IoU with the predicted lesion it is matched with.
+    """
+
+    s_measure_pranet: float
+    s_measure_raw: float
+    weighted_f_pranet: float
+    weighted_f_raw: float
+    hd95_px: float
+    nsd_2px: float
+    lesion_ious: tuple[float, ...]
+    n_predicted_lesions: int
+
+    def to_json(self) -> dict[str, Any]:
+        out = {name: getattr(self, name) for name in self.__slots__}
+        return {name: None if value != value else value for name, value in out.items()} | {"lesion_ious": list(self.lesion_ious)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> MapMeasures:
+        fields = {name: nan if value is None else value for name, value in data.items()}
+        return cls(**{**fields, "lesion_ious": tuple(data["lesion_ious"])})
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """One sample of one cell.
 
     status is "ok", "failed" (the method broke on it) or "excluded" (it has no place in this row, such as an oracle box
-    around an empty truth); only "ok" has counts, the others carry their reason in `error` and an empty answer.
+    around an empty truth); only "ok" has counts and measures, the others carry their reason in `error` and an empty answer.
+    Records written before measures were kept have none.
     """
 
     sample_id: str
@@ -77,10 +106,13 @@ class Record:
     predicted_centroid: Point | None  # of the float map at >= 0.5
     counts: Counts | None
     seconds: float
+    batch_size: int = 0  # queries the method was given at once with this one: fewer than configured after a failure; 0 for none
+    measures: MapMeasures | None = None
 
     def to_json(self) -> dict[str, Any]:
         out = {name: getattr(self, name) for name in self.__slots__}
         out["counts"] = self.counts.to_json() if self.counts else None
+        out["measures"] = self.measures.to_json() if self.measures else None
         out["data_kind"] = str(self.data_kind)
         out["position"] = list(self.position)
         for name in ("truth_centroid", "predicted_centroid"):
@@ -91,6 +123,7 @@ class Record:
     def from_json(cls, data: Mapping[str, Any]) -> Record:
         fields = dict(data)
         fields["counts"] = Counts.from_json(data["counts"]) if data["counts"] else None
+        fields["measures"] = MapMeasures.from_json(data["measures"]) if data.get("measures") else None
         fields["data_kind"] = DataKind(data["data_kind"])
         fields["position"] = tuple(data["position"])
         for name in ("truth_centroid", "predicted_centroid"):
@@ -104,7 +137,8 @@ class CellResult:
 
     status is "complete", "failed", "skipped" or "missing" (not run yet). records and scores run in parallel: scores[i] holds
     the per-sample metric values of records[i] (NaN = not defined, left out of means and counted). n_manifest counts the
-    samples the data set lists for this split: n_manifest = scored + failed or missing + excluded, in every table.
+    samples the data set lists for this split: n_manifest = scored + failed or missing + excluded, in every table. judge_notes are
+    what a reader must know of the models that judged the text, above all that their weights are RANDOM.
     """
 
     method: str
@@ -119,3 +153,4 @@ class CellResult:
     labels: Labels | None = None  # None if the cell never got as far as loading its method
     records: tuple[Record, ...] = ()
     scores: tuple[Mapping[str, float], ...] = field(default=(), repr=False)
+    judge_notes: tuple[str, ...] = ()

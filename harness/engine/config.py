@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -12,8 +14,22 @@ import yaml
 from prsbench.datasets.prepare.phantoms import PhantomsConfig
 from prsbench.harness.contract.errors import ConfigError, unknown_name
 from prsbench.harness.engine.grid_files import GRIDS, packaged_grids
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
+from prsbench.harness.engine.marked_yaml import line_of, read_mapping
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+VARIANT_MARK = "@"  # between a method and its variant in a row's name
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -38,10 +54,50 @@ class PrsMedFolder(_Strict):
 
 
 class MethodChoice(_Strict):
-    """One method of the grid; overrides are laid over its catalog entry's defaults."""
+    """One method of the grid; overrides are laid over its catalog entry's defaults. row is its name in tables and folders."""
 
     name: str
     overrides: Mapping[str, Any] = {}
+    variant: str = ""  # of a sweep, such as "epochs=12"
+
+    @property
+    def row(self) -> str:
+        return f"{self.name}{VARIANT_MARK}{self.variant}" if self.variant else self.name
+
+
+class Sweep(_Strict):
+    """A method of the grid with every combination of these values, each a row of its own in place of the plain one."""
+
+    method: str
+    over: Mapping[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(min_length=1)
+
+    def variants(self, choice: MethodChoice) -> list[MethodChoice]:
+        combinations = [dict(zip(self.over, values, strict=True)) for values in product(*self.over.values())]
+        return [
+            MethodChoice(name=choice.name, overrides={**choice.overrides, **values}, variant=_variant(values))
+            for values in combinations
+        ]
+
+
+class CellFilter(_Strict):
+    """Cells by row, data set and seed; names may hold * and ?. What is not said does not count."""
+
+    method: str = "*"
+    dataset: str = "*"
+    seed: int | None = None
+
+    def matches(self, row: str, dataset: str, seed: int) -> bool:
+        is_method = fnmatchcase(row, self.method) or base_name(row) == self.method
+        return is_method and fnmatchcase(dataset, self.dataset) and self.seed in (None, seed)
+
+
+class Resources(_Strict):
+    """What one job of a method asks of the machine it runs on, in Ray's units; the serial executor ignores it."""
+
+    cpus: PositiveFloat = 1.0
+    gpus: NonNegativeFloat | None = None  # fractions share a GPU; None takes its share of the GPUs
+    memory_gib: PositiveFloat | None = None
+    custom: Mapping[str, PositiveFloat] = {}  # such as {a100: 1}, by the names the cluster gives its nodes' resources
 
 
 class Execution(_Strict):
@@ -50,6 +106,9 @@ class Execution(_Strict):
     workers: PositiveInt | Literal["auto"] = "auto"  # auto: cores / threads_per_worker
     threads_per_worker: PositiveInt = 1  # more than one spins at barriers beside a busy neighbour
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    timeout_s: PositiveFloat | None = None  # of one training or one cell; None waits for ever
+    retries: NonNegativeInt = 1  # of a node whose worker process died: a spot machine taken away, a crash outside Python
+    resources: Mapping[str, Resources] = {}  # by method or part; the others take one core and their share of the GPUs
 
 
 class GridConfig(_Strict):
@@ -60,13 +119,45 @@ class GridConfig(_Strict):
     methods: tuple[MethodChoice, ...] = Field(min_length=1)
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     split: Literal["test", "val"] = "test"
+    sweeps: tuple[Sweep, ...] = ()
+    include: tuple[CellFilter, ...] = ()  # none: every cell
+    exclude: tuple[CellFilter, ...] = ()
     execution: Execution = Execution()
+
+    _source: tuple[str, str] = PrivateAttr(("", ""))  # where it was read and its text, for errors
+
+    @property
+    def rows(self) -> tuple[MethodChoice, ...]:
+        """The methods with their sweeps laid out; a row each."""
+        rows: list[MethodChoice] = []
+        for choice in self.methods:
+            variants = [variant for sweep in self.sweeps if sweep.method == choice.name for variant in sweep.variants(choice)]
+            rows += variants or [choice]
+        return tuple(rows)
+
+    def place_of(self, method: str, key: str = "") -> str:
+        """Where a method, or a key of its overrides, stands in the file, as in "my.yaml line 7: "; "" if there is no file."""
+        where, text = self._source
+        index = next((i for i, choice in enumerate(self.methods) if choice.name == method), 0)
+        line = line_of(text, ("methods", index, method, key))
+        return f"{where} line {line}: " if line else ""
 
     @field_validator("methods", mode="before")
     @classmethod
     def _short_forms(cls, methods: Any) -> Any:
         """`name` and `name: {key: value}` as they are written in YAML."""
         return [_method_choice(item) for item in methods] if isinstance(methods, list | tuple) else methods
+
+    @model_validator(mode="after")
+    def _sweeps_fit(self) -> GridConfig:
+        for sweep in self.sweeps:
+            if sweep.method not in [choice.name for choice in self.methods]:
+                raise ValueError(f"sweeps: '{sweep.method}' is not among the methods of this grid; list it there")
+        names = [choice.row for choice in self.rows]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"sweeps: these rows could not be told apart: {', '.join(twice)}")
+        return self
 
     @field_validator("methods", "seeds")
     @classmethod
@@ -100,26 +191,46 @@ def load_grid(name_or_path: str, changes: Iterable[str] = (), data_root: Path | 
         ConfigError: which key, in which file and line, and the nearest known key.
     """
     where, text = _read(name_or_path)
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{where} is not YAML: {error}") from None
-    if not isinstance(content, dict):
-        raise ConfigError(f"{where}: expected a mapping with name, data and methods, got {type(content).__name__}.")
+    content = read_mapping(text, where)
     for change in changes:
         _apply(content, change)
     for source in content["data"] if isinstance(content.get("data"), list) else ():
         if isinstance(source, dict) and source.get("source") == "prs_med" and data_root is not None:
-            source.setdefault("root", str(data_root))
-    return validated(GridConfig, content, where, text)
+            source.setdefault("root", str(data_root.resolve()))
+    grid = validated(GridConfig, content, lambda path: f"{where}{_in_line(text, path)}: ")
+    grid._source = (where, text)
+    return grid
 
 
-def validated(model: type[Model], content: Any, where: str, text: str = "") -> Model:
-    """The content as this model, or one ConfigError that says every problem."""
+def validated(model: type[Model], content: Any, place_of: Callable[[Sequence[str | int]], str]) -> Model:
+    """The content as this model, or one ConfigError that says every problem, each behind what place_of says of its path."""
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise ConfigError("\n".join(_problem(model, item, where, text) for item in error.errors())) from None
+        raise ConfigError("\n".join(place_of(item["loc"]) + _problem(model, item) for item in error.errors())) from None
+
+
+def changed(grid: GridConfig, changes: Iterable[str]) -> GridConfig:
+    """A grid with changes laid over it, as in `load_grid`."""
+    content = grid.model_dump(mode="json")
+    for change in changes:
+        _apply(content, change)
+    return validated(GridConfig, content, lambda path: "--set: ")
+
+
+def base_name(row: str) -> str:
+    """The method behind a row: a variant of a sweep goes under its method's name."""
+    return row.partition(VARIANT_MARK)[0]
+
+
+def _variant(values: Mapping[str, Any]) -> str:
+    """Values as part of a folder's name."""
+    return ",".join(f"{key}={re.sub(r'[^A-Za-z0-9._+-]+', '_', str(value))}" for key, value in values.items())
+
+
+def _in_line(text: str, path: Sequence[str | int]) -> str:
+    line = line_of(text, path)
+    return f" line {line}" if line else ""
 
 
 def _read(name_or_path: str) -> tuple[str, str]:
@@ -163,17 +274,15 @@ def _child(place: Any, part: str | int) -> Any:
     return place[index][part]
 
 
-def _problem(model: type[BaseModel], item: Any, where: str, text: str) -> str:
+def _problem(model: type[BaseModel], item: Any) -> str:
     *place, last = item["loc"] or ("",)
-    written = re.compile(rf"[\s-]*{re.escape(str(last))}\s*:")
-    line = next((f" line {number}" for number, row in enumerate(text.splitlines(), 1) if written.match(row)), "")
     name = ".".join(map(str, (*place, last)))
     if item["type"] != "extra_forbidden":
-        return f"{where}{line}: {name}: {item['msg']}, got {item['input']!r}."
+        return f"{name}: {item['msg']}, got {item['input']!r}." if name else f"{item['msg']}."
     known = _fields_at(model, place)
     near = get_close_matches(str(last), known, n=1, cutoff=0.6)
     hint = f" Did you mean '{near[0]}'?" if near else ""
-    return f"{where}{line}: unknown key '{name}'.{hint} Known: {', '.join(sorted(known))}"
+    return f"unknown key '{name}'.{hint} Known: {', '.join(sorted(known))}"
 
 
 def _fields_at(model: type[BaseModel], place: list[Any]) -> list[str]:

@@ -9,28 +9,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from prsbench.datasets.prs_med import FolderDataset
-from prsbench.harness.contract.catalog import resolve
 from prsbench.harness.contract.errors import ContractError, MissingPrerequisite, PrsbenchError, RunFolderError
 from prsbench.harness.contract.geometry import centroid, innermost_point, jittered_box, tight_box
 from prsbench.harness.contract.records import Record
 from prsbench.harness.contract.types import Box, Method, Prediction, PromptSource, Query, ReferenceRow, Sample, check_prediction
 from prsbench.harness.engine import cell_folder
+from prsbench.harness.engine.failures import BadSamples, is_out_of_memory
 from prsbench.harness.engine.grid import CellNode
 from prsbench.harness.engine.journal import RECORDS, append_batch, open_for_resume
 from prsbench.harness.engine.ledger import PROGRESS, digest_of, node_lock
-from prsbench.harness.engine.process import Setting, Ticks
+from prsbench.harness.engine.loaded import BOXES, method_of
+from prsbench.harness.engine.maps import append_maps, cut_back
+from prsbench.harness.engine.process import Setting, Ticks, free_device_memory
 from prsbench.harness.engine.provenance import provenance_of_process
 from prsbench.harness.engine.seeding import seed_everything, seed_from
 from prsbench.metrics.counts import count
+from prsbench.metrics.map_measures import measure
 
-BOXES = (PromptSource.ORACLE_BOX, PromptSource.JITTERED_BOX)
 NO_BOX, NO_POINT = "no box: the truth is empty", "no point: the truth is empty"
 
 
@@ -42,19 +42,30 @@ class NoPrediction:
     reason: str
 
 
-def evaluate(cell: CellNode, setting: Setting, dataset: FolderDataset) -> Iterator[None]:
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What came back for a query, and how many queries the method was given at once: that can move last digits."""
+
+    content: Prediction | NoPrediction
+    batch_size: int
+
+
+def evaluate(cell: CellNode, setting: Setting, dataset: FolderDataset) -> Iterator[int]:
     """Evaluate a cell, pausing after each batch so that cells which share image features can take turns.
+
+    Yields:
+        The samples of the batch.
 
     Raises:
         MissingPrerequisite: the method cannot be loaded here.
-        PrsbenchError: every sample failed; nothing is kept, so that the next run tries again.
+        BadSamples: every sample failed; nothing is kept, so that the next run tries again.
     """
     folder = setting.run.cell(cell.folder)
     with node_lock(folder):
         weights = digest_of(setting.training_folder(cell.training)) if cell.training else None
         if cell_folder.is_sealed(folder, weights):
             return
-        method = _load(cell, setting)
+        method = method_of(cell, setting)
         cell_folder.begin(folder, cell, method.labels, weights, provenance_of_process(setting))
         samples = dataset.samples(cell.split)
         records = _resume(cell, setting, dataset)
@@ -63,7 +74,7 @@ def evaluate(cell: CellNode, setting: Setting, dataset: FolderDataset) -> Iterat
             append_batch(folder / RECORDS, batch_records)
             records += batch_records
             ticks(len(records), len(samples), "samples")
-            yield
+            yield len(batch_records)
         _refuse_total_failure(cell, setting, records)
         cell_folder.seal(folder, records, weights)
 
@@ -90,27 +101,13 @@ def _jittered(box: Box, sample: Sample, cell: CellNode) -> Box:
     return jittered_box(box, sample.truth.mask.shape, cell.config["box_jitter_fraction"], rng)
 
 
-def _load(cell: CellNode, setting: Setting) -> Method | ReferenceRow:
-    """The method with its weights; one without a training loads from an empty folder."""
-    method = resolve(cell.factory)(resolve(cell.config_type).model_validate(cell.config))
-    if cell.training:
-        method.load(setting.weights_folder(cell.training), setting.device)
-    else:
-        with TemporaryDirectory() as nothing_saved:
-            method.load(Path(nothing_saved), setting.device)
-    source = PromptSource(cell.config["prompt_source"])
-    if source in (*BOXES, PromptSource.ORACLE_POINT) and method.labels.prompt_source != source:
-        said = method.labels.prompt_source
-        raise ContractError(f"{cell.method}: its prompt is the {source}, but its labels say '{said}'. Correct `labels`.")
-    return method
-
-
 def _resume(cell: CellNode, setting: Setting, dataset: FolderDataset) -> list[Record]:
     path = setting.run.cell(cell.folder) / RECORDS
     records = open_for_resume(path, cell.config["batch_size"], cell.n_manifest)
     expected = [row.sample_id for row in dataset.manifest(cell.split)]
     if [record.sample_id for record in records] != expected[: len(records)]:
         raise RunFolderError(f"{path}: its samples are not those of the data set. Delete its folder; the cell is computed again.")
+    cut_back(path.parent, [index for index, record in enumerate(records) if record.status == "ok"])
     return records
 
 
@@ -127,30 +124,39 @@ def _remaining(method: Any, cell: CellNode, samples: Sequence[Sample], done: int
     for start in range(done, len(samples), size):
         batch = list(samples[start : start + size])
         if isinstance(method, ReferenceRow):
-            outputs = given[start : start + size]
+            outputs = [Output(each, len(batch)) for each in given[start : start + size]]
         else:
             outputs = _predict(method, [query_of(sample, cell) for sample in batch], seed_from(cell.seed, batch[0].sample_id))
-        records = []
+        records, maps = [], {}
         for index, (sample, output) in enumerate(zip(batch, outputs, strict=True), start):
             record, probability = _record(sample, output)
             if probability is not None:
-                cell_folder.write_map(setting.run.cell(cell.folder), index, probability)
+                maps[index] = probability
             records.append(record)
+        append_maps(setting.run.cell(cell.folder), maps)
         yield records
 
 
-def _predict(method: Method, queries: Sequence[Query | NoPrediction], seed: int) -> list[Prediction | NoPrediction]:
-    """One output a query, in order. If the batch breaks, each of its queries is tried alone to find the one that breaks it."""
+def _predict(method: Method, queries: Sequence[Query | NoPrediction], seed: int) -> list[Output]:
+    """One output a query, in order."""
     asked = [query for query in queries if isinstance(query, Query)]
-    outputs: list[Prediction | NoPrediction] = []
+    answers = iter(_ask_as_one_can(method, asked, seed) if asked else ())
+    return [next(answers) if isinstance(query, Query) else Output(query, 0) for query in queries]
+
+
+def _ask_as_one_can(method: Method, queries: Sequence[Query], seed: int) -> list[Output]:
+    """One output a query. A batch that is too much for the memory is halved; one that breaks otherwise is asked one by one."""
     try:
-        outputs = [*_ask(method, asked, seed)] if asked else []
+        return [Output(prediction, len(queries)) for prediction in _ask(method, queries, seed)]
     except MissingPrerequisite:
         raise
-    except Exception:
-        outputs = [_ask_alone(method, query, seed) for query in asked]
-    answers = iter(outputs)
-    return [next(answers) if isinstance(query, Query) else query for query in queries]
+    except Exception as error:
+        if len(queries) == 1:
+            return [Output(NoPrediction("failed", _reason(error)), 1)]
+        size = len(queries) // 2 if is_out_of_memory(error) else 1
+    free_device_memory()  # after the except block, which keeps what the batch held alive
+    parts = [queries[start : start + size] for start in range(0, len(queries), size)]
+    return [output for part in parts for output in _ask_as_one_can(method, part, seed)]
 
 
 def _ask(method: Method, queries: Sequence[Query], seed: int) -> list[Prediction]:
@@ -161,15 +167,9 @@ def _ask(method: Method, queries: Sequence[Query], seed: int) -> list[Prediction
     return predictions
 
 
-def _ask_alone(method: Method, query: Query, seed: int) -> Prediction | NoPrediction:
-    try:
-        return _ask(method, [query], seed)[0]
-    except Exception as error:
-        return NoPrediction("failed", _reason(error))
-
-
-def _record(sample: Sample, output: Prediction | NoPrediction) -> tuple[Record, NDArray[np.float32] | None]:
+def _record(sample: Sample, given: Output) -> tuple[Record, NDArray[np.float32] | None]:
     """The record, and the map if there is one to keep."""
+    output = given.content
     if not isinstance(output, Prediction | NoPrediction):
         output = NoPrediction("failed", f"expected a Prediction, got {type(output).__name__}. Correct the method's adapter.")
     if isinstance(output, Prediction):
@@ -200,6 +200,8 @@ def _record(sample: Sample, output: Prediction | NoPrediction) -> tuple[Record, 
         predicted_centroid=centroid(output.probability >= 0.5) if is_ok else None,
         counts=count(output.probability, truth.mask) if is_ok else None,
         seconds=float(output.seconds) if is_ok else 0.0,
+        batch_size=given.batch_size,
+        measures=measure(output.probability, truth.mask) if is_ok else None,
     )
     return record, output.probability if is_ok else None
 
@@ -212,4 +214,4 @@ def _refuse_total_failure(cell: CellNode, setting: Setting, records: Sequence[Re
     failed = [record for record in records if record.status == "failed"]
     if failed and not any(record.status == "ok" for record in records):
         cell_folder.discard(setting.run.cell(cell.folder))
-        raise PrsbenchError(f"every sample failed, the first with: {failed[0].error}")
+        raise BadSamples(f"every sample failed, the first with: {failed[0].error}")

@@ -9,11 +9,11 @@ from typing import Any
 from prsbench.datasets.prs_med import FolderDataset
 from prsbench.harness.contract.catalog import Catalog, Entry, resolve
 from prsbench.harness.contract.config import PartConfig
-from prsbench.harness.contract.errors import ConfigError, DataError
+from prsbench.harness.contract.errors import ConfigError, DataError, unknown_name
 from prsbench.harness.contract.types import Need
-from prsbench.harness.engine.config import GridConfig, validated
+from prsbench.harness.engine.config import CellFilter, GridConfig, MethodChoice, validated
 from prsbench.harness.engine.data import manifest_hash
-from prsbench.harness.engine.keys import FOLDER_DIGITS, code_hash, key_of
+from prsbench.harness.engine.keys import FOLDER_DIGITS, checkpoint_hash, code_hashes, key_of, packaged_hash
 
 PROTOCOL = "prsbench-1"  # published 256 thresholds and 0.5; empty truths excluded and counted
 _SHARED_CODE = (
@@ -24,7 +24,10 @@ _SHARED_CODE = (
     "prsbench.datasets.prs_med",
 )
 _TRAINING_CODE = (*_SHARED_CODE, "prsbench.harness.engine.training")
-_CELL_CODE = (*_SHARED_CODE, "prsbench.harness.engine.evaluation", "prsbench.metrics.counts")
+_MAP_CODE = tuple(
+    f"prsbench.metrics.{name}" for name in ("counts", "map_measures", "structure", "weighted_f", "boundary", "lesions")
+)
+_CELL_CODE = (*_SHARED_CODE, "prsbench.harness.engine.evaluation", "prsbench.harness.engine.loaded", *_MAP_CODE)
 _SCORING_CODE = ("prsbench.harness.contract", "prsbench.metrics")
 
 
@@ -41,9 +44,17 @@ class Registry:
     text_part: str
 
 
+def _folder_name(name: str) -> str:
+    """A method's name as part of a folder's: a user's method is named by its file, as in ./mine/net.py:Net."""
+    return name.replace("/", "-").lstrip(".-")
+
+
 @dataclass(frozen=True)
 class TrainingNode:
-    """One fit: a method, or a part that methods share. needs maps a role to the key of an earlier training."""
+    """One fit: a method, or a part that methods share. needs maps a role to the key of an earlier training.
+
+    origin is the rest of what the key is a hash of: code by module, weight files, data.
+    """
 
     key: str
     name: str
@@ -53,16 +64,17 @@ class TrainingNode:
     seed: int
     split: str
     needs: Mapping[str, str]
+    origin: Mapping[str, Any]
 
     @property
     def folder(self) -> str:
         where = "" if self.split == "train" else f"-on-{self.split}"
-        return f"{self.name.replace('/', '-')}{where}-s{self.seed}-{self.key[:FOLDER_DIGITS]}"
+        return f"{_folder_name(self.name)}{where}-s{self.seed}-{self.key[:FOLDER_DIGITS]}"
 
 
 @dataclass(frozen=True)
 class CellNode:
-    """One method on one data set with one seed; training is the key it depends on, if any."""
+    """One method on one data set with one seed; training is the key it depends on, if any. origin as in TrainingNode."""
 
     key: str
     method: str
@@ -76,11 +88,11 @@ class CellNode:
     split: str
     n_manifest: int
     training: str | None
+    origin: Mapping[str, Any]
 
     @property
     def folder(self) -> str:
-        method = self.method.replace("/", "-")  # a user's method is named by its file
-        return f"{method}--{self.dataset}--s{self.seed}-{self.key[:FOLDER_DIGITS]}"
+        return f"{_folder_name(self.method)}--{self.dataset}--s{self.seed}-{self.key[:FOLDER_DIGITS]}"
 
 
 @dataclass(frozen=True)
@@ -110,15 +122,62 @@ def make_plan(grid: GridConfig, datasets: Sequence[FolderDataset], registry: Reg
         DataError: a method has to be trained, and no data set has training samples.
     """
     choices = _resolve_choices(grid, registry)
+    # Once a data set and not once a cell: of a large grid this is most of the planning.
+    tests = [(dataset, manifest_hash(dataset, grid.split), len(dataset.samples(grid.split))) for dataset in datasets]
     trainings = _Trainings(datasets, registry.parts)
     text_models = trainings.add_part(Need(registry.text_part, {}, split="val"), seed=0)  # one judge for all seeds
     cells = []
-    for entry, config in choices:
-        code = code_hash((*entry.sources, *_CELL_CODE))
+    wanted = _Wanted(grid)
+    for row, entry, config in choices:
+        origin = {"protocol": PROTOCOL, **_origin(entry, config, _CELL_CODE)}
         for seed in grid.seeds:
-            training = trainings.add(entry, config, seed, "train") if entry.trains else None
-            cells += [_cell(entry, config, code, seed, dataset, grid.split, training) for dataset in datasets]
-    return Plan(PROTOCOL, trainings.nodes, tuple(cells), text_models, code_hash(_SCORING_CODE))
+            kept = [test for test in tests if wanted(row, test[0].name, seed)]
+            training = trainings.add(entry, config, seed, "train") if entry.trains and kept else None
+            for dataset, manifest, n in kept:
+                facts = {"manifest": manifest, **origin}
+                cells.append(_cell(row, entry, config, facts, seed, dataset, grid.split, n, training))
+    wanted.refuse_idle_filters()
+    return Plan(PROTOCOL, trainings.nodes, tuple(cells), text_models, key_of(code_hashes(_SCORING_CODE)))
+
+
+def resolved(grid: GridConfig, registry: Registry) -> dict[str, Any]:
+    """The grid with every row's config whole, sweeps laid out."""
+    rows = [{row: config.model_dump(mode="json")} for row, _, config in _resolve_choices(grid, registry)]
+    return {**grid.model_dump(mode="json", exclude={"methods", "sweeps"}), "methods": rows}
+
+
+def grid_schema(registry: Registry) -> dict[str, Any]:
+    """JSON Schema of a grid file: a method is a name, or a name with keys of that method's config."""
+    schema = GridConfig.model_json_schema()
+    one_each = []
+    for name, entry in registry.methods.items():
+        keys = resolve(entry.config).model_json_schema(ref_template=f"#/$defs/{name}/$defs/{{model}}")
+        schema["$defs"][name] = {**keys, "required": []}
+        one_each.append({"type": "object", "required": [name], "additionalProperties": False, "properties": {name: _ref(name)}})
+    schema["properties"]["methods"]["items"] = {"anyOf": [{"enum": list(registry.methods)}, *one_each]}
+    return schema
+
+
+def _ref(name: str) -> dict[str, Any]:
+    return {"anyOf": [{"$ref": f"#/$defs/{name}"}, {"type": "null"}]}
+
+
+class _Wanted:
+    """Whether a cell is part of the grid; a filter that meets no cell is taken for a mistake."""
+
+    def __init__(self, grid: GridConfig):
+        self._include, self._exclude = grid.include, grid.exclude
+        self._met: set[CellFilter] = set()
+
+    def __call__(self, row: str, dataset: str, seed: int) -> bool:
+        met = {each for each in (*self._include, *self._exclude) if each.matches(row, dataset, seed)}
+        self._met |= met
+        return (not self._include or not met.isdisjoint(self._include)) and met.isdisjoint(self._exclude)
+
+    def refuse_idle_filters(self) -> None:
+        idle = [f"({each})" for each in (*self._include, *self._exclude) if each not in self._met]
+        if idle:
+            raise ConfigError(f"include/exclude: no cell of this grid fits {', '.join(idle)}. Correct the names, or take it out.")
 
 
 class _Trainings:
@@ -139,58 +198,86 @@ class _Trainings:
         needs = {role: self.add_part(need, seed) for role, need in sorted(config.needs().items())}
         values = config.model_dump(mode="json")
         used = {name: self._manifests[name] for name in ("train", "val") if split in ("train", name)}
+        origin = {**_origin(entry, config, _TRAINING_CODE), "manifests": used}
         content = {
-            "code": code_hash((*entry.sources, *_TRAINING_CODE)),
             "factory": entry.factory,
-            "config": values,
+            "config": _without_paths(values, config),
             "seed": seed,
             "split": split,
-            "manifests": used,
             "needs": needs,
+            **origin,
         }
         key = key_of(content)
-        self.nodes[key] = TrainingNode(key, entry.name, entry.factory, entry.config, values, seed, split, needs)
+        self.nodes[key] = TrainingNode(key, entry.name, entry.factory, entry.config, values, seed, split, needs, origin)
         return key
 
     def add_part(self, need: Need, seed: int) -> str:
         entry = self._parts[need.trainable]
-        config = validated(resolve(entry.config), {**entry.defaults, **need.config}, f"part '{entry.name}'")
+        config = validated(resolve(entry.config), {**entry.defaults, **need.config}, lambda path: f"part '{entry.name}': ")
         return self.add(entry, config, seed, need.split)
 
 
-def _resolve_choices(grid: GridConfig, registry: Registry) -> list[tuple[Entry, PartConfig]]:
+def _resolve_choices(grid: GridConfig, registry: Registry) -> list[tuple[str, Entry, PartConfig]]:
     choices, problems = [], []
-    for choice in grid.methods:
+    for choice in grid.rows:
         try:
             entry = registry.methods[choice.name]
-            content = {**entry.defaults, **choice.overrides}
-            choices.append((entry, validated(resolve(entry.config), content, f"method '{choice.name}'")))
+            choices.append((choice.row, entry, _config_of(choice, entry, grid)))
         except ConfigError as error:
             problems.append(str(error))
+    known = (*registry.methods, *registry.parts)
+    problems += [str(unknown_name("method or part", name, known)) for name in grid.execution.resources if name not in known]
     if problems:
-        raise ConfigError("\n".join(problems))
+        raise ConfigError("\n".join(dict.fromkeys(problems)))
     return choices
 
 
+def _config_of(choice: MethodChoice, entry: Entry, grid: GridConfig) -> PartConfig:
+    def place_of(path: Sequence[str | int]) -> str:
+        return f"{grid.place_of(choice.name, str(path[0]) if path else '')}method '{choice.name}': "
+
+    return validated(resolve(entry.config), {**entry.defaults, **choice.overrides}, place_of)
+
+
+def _origin(entry: Entry, config: PartConfig, code: Iterable[str]) -> dict[str, Any]:
+    """Code and weight files, by name."""
+    return {
+        "code": code_hashes((*entry.sources, *code)),
+        "packaged": {file.requirement: packaged_hash(file) for file in entry.packaged},
+        "checkpoints": {name: checkpoint_hash(path) for name, path in config.checkpoints().items()},
+    }
+
+
+def _without_paths(values: Mapping[str, Any], config: PartConfig) -> dict[str, Any]:
+    """The config as it enters a key: the bytes of a checkpoint count, not where it lies."""
+    return {name: value for name, value in values.items() if name not in config.checkpoints()}
+
+
 def _cell(
-    entry: Entry, config: PartConfig, code: str, seed: int, dataset: FolderDataset, split: str, training: str | None
+    row: str,
+    entry: Entry,
+    config: PartConfig,
+    origin: Mapping[str, Any],
+    seed: int,
+    dataset: FolderDataset,
+    split: str,
+    n_manifest: int,
+    training: str | None,
 ) -> CellNode:
     values = config.model_dump(mode="json")
     content = {
-        "protocol": PROTOCOL,
-        "code": code,
         "factory": entry.factory,
-        "config": values,  # holds the prompt source
+        "config": _without_paths(values, config),  # holds the prompt source
         "seed": seed,
         "split": split,
         "modality": dataset.modality,
         "data_kind": str(dataset.data_kind),
-        "manifest": manifest_hash(dataset, split),
         "training": training,
+        **origin,
     }
     return CellNode(
         key=key_of(content),
-        method=entry.name,
+        method=row,
         factory=entry.factory,
         config_type=entry.config,
         config=values,
@@ -199,8 +286,9 @@ def _cell(
         modality=dataset.modality,
         data_kind=str(dataset.data_kind),
         split=split,
-        n_manifest=len(dataset.samples(split)),
+        n_manifest=n_manifest,
         training=training,
+        origin=origin,
     )
 
 

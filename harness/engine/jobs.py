@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import resource
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,8 +13,10 @@ from pathlib import Path
 from prsbench.harness.contract.errors import MissingPrerequisite, PrsbenchError
 from prsbench.harness.engine.data import open_all
 from prsbench.harness.engine.evaluation import evaluate
+from prsbench.harness.engine.failures import Failure, NodeTimeout, class_of, time_limit
 from prsbench.harness.engine.grid import CellNode, TrainingNode
 from prsbench.harness.engine.ledger import LOG
+from prsbench.harness.engine.loaded import hold_only, let_go
 from prsbench.harness.engine.process import Setting, prepare_process, resolve_device
 from prsbench.harness.engine.scoring import score_cell
 from prsbench.harness.engine.training import train
@@ -27,6 +30,7 @@ class Job:
     cells: tuple[CellNode, ...]
     waits_for: tuple[str, ...]
     cost: float  # rough, for the order only: the longest goes first
+    deaths: int = 0  # workers it has lost so far
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -49,14 +53,21 @@ class Job:
 class Outcome:
     """How one node ended.
 
-    status is "done", "failed", "skipped" (a prerequisite is missing; the error is its cure) or "died" (its worker process
-    ended, whichever of the job's nodes was to blame).
+    kind is "done", "failed" or "skipped" (a prerequisite is missing; the error is its cure); reason is the class of the failure.
+    samples are those predicted in this attempt, peak_memory_bytes the most that its worker process has held so far.
     """
 
-    status: str
+    kind: str
+    reason: Failure | None = None
     error: str = ""
     trace: str = ""
     seconds: float = 0.0
+    samples: int = 0
+    peak_memory_bytes: int = 0
+
+
+def failed(reason: Failure, error: str, trace: str = "") -> Outcome:
+    return Outcome("skipped" if reason is Failure.MISSING_PREREQUISITE else "failed", reason, error, trace)
 
 
 def perform(job: Job, setting: Setting) -> dict[str, Outcome]:
@@ -66,39 +77,66 @@ def perform(job: Job, setting: Setting) -> dict[str, Outcome]:
     try:
         datasets = open_all(setting.roots)
     except PrsbenchError as error:  # the data was there when the run began
-        return dict.fromkeys(job.keys, Outcome("failed", str(error), traceback.format_exc()))
+        return dict.fromkeys(job.keys, failed(Failure.ERROR, str(error), traceback.format_exc()))
     by_name = {dataset.name: dataset for dataset in datasets}
+    hold_only(job.cells, setting)
 
-    def fit(node: TrainingNode) -> Iterator[None]:
+    def fit(node: TrainingNode) -> Iterator[int]:
         train(node, setting, datasets)
-        yield
+        yield 0
 
-    def evaluate_and_score(cell: CellNode) -> Iterator[None]:
+    def evaluate_and_score(cell: CellNode) -> Iterator[int]:
         yield from evaluate(cell, setting, by_name[cell.dataset])
         score_cell(cell, setting)
 
     if job.training:
-        return _take_turns([_Work(job.training.key, setting.training_folder(job.training.key), fit(job.training))])
-    return _take_turns([_Work(cell.key, setting.run.cell(cell.folder), evaluate_and_score(cell)) for cell in job.cells])
+        node = job.training
+        works = [_Work(node.key, setting.training_folder(node.key), fit(node), setting.timeout_s)]
+    else:
+        works = [
+            _Work(cell.key, setting.run.cell(cell.folder), evaluate_and_score(cell), setting.timeout_s) for cell in job.cells
+        ]
+    return _take_turns(works)
 
 
 @dataclass
 class _Work:
-    """A node at work: its key, its folder, what is left to do and the time it took so far."""
+    """A node at work: its key, its folder, what is left to do, the time it may take, and what it took so far."""
 
     key: str
     folder: Path
-    steps: Iterator[None]
+    steps: Iterator[int]
+    timeout_s: float | None
     seconds: float = 0.0
+    samples: int = 0
 
     def step(self) -> Outcome | None:
         """Do one step, its output in the node's log; returns how the node ended, or None if it goes on."""
         self.folder.mkdir(parents=True, exist_ok=True)
         started = time.monotonic()
         with (self.folder / LOG).open("a") as log, redirect_stdout(log), redirect_stderr(log):
-            ended = _attempt(lambda: next(self.steps))
+            ended = self._attempt()
         self.seconds += time.monotonic() - started
-        return replace(ended, seconds=self.seconds) if ended else None
+        if ended is None:
+            return None
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
+        return replace(ended, seconds=self.seconds, samples=self.samples, peak_memory_bytes=peak)
+
+    def _attempt(self) -> Outcome | None:
+        try:
+            with time_limit(None if self.timeout_s is None else self.timeout_s - self.seconds):
+                self.samples += next(self.steps)
+        except StopIteration:
+            return Outcome("done")
+        except NodeTimeout:
+            let_go()  # whatever it was doing, it did not finish it
+            text = f"stopped after {self.timeout_s:.0f} s. Raise execution.timeout_s; it goes on from its records."
+            return failed(Failure.TIMEOUT, text, traceback.format_exc())
+        except Exception as error:
+            text = str(error) if isinstance(error, PrsbenchError) else f"{type(error).__name__}: {error}"
+            trace = "" if isinstance(error, MissingPrerequisite) else traceback.format_exc()
+            return failed(class_of(error), text, trace)
+        return None
 
 
 def _take_turns(works: list[_Work]) -> dict[str, Outcome]:
@@ -109,18 +147,3 @@ def _take_turns(works: list[_Work]) -> dict[str, Outcome]:
             if work.key not in outcomes and (ended := work.step()):
                 outcomes[work.key] = ended
     return outcomes
-
-
-def _attempt(step: Callable[[], None]) -> Outcome | None:
-    """How the work ended, or None if it goes on."""
-    try:
-        step()
-    except StopIteration:
-        return Outcome("done")
-    except MissingPrerequisite as error:
-        return Outcome("skipped", str(error))
-    except PrsbenchError as error:
-        return Outcome("failed", str(error), traceback.format_exc())
-    except Exception as error:
-        return Outcome("failed", f"{type(error).__name__}: {error}", traceback.format_exc())
-    return None

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from prsbench.harness.contract.errors import RunFolderError
 from prsbench.harness.contract.records import SCHEMA, Record
+from prsbench.harness.engine.durable import append_durably
 from prsbench.harness.engine.keys import canonical_json
 
 RECORDS = "records.jsonl"
@@ -46,12 +47,13 @@ def open_for_resume(path: Path, batch_size: int, total: int) -> list[Record]:
 
 def append_batch(path: Path, records: Sequence[Record]) -> None:
     """Append the records of one batch: one write, flushed to the disk before this returns."""
-    data = b"".join(map(_encode, records))
-    with path.open("ab", buffering=0) as stream:
-        written = stream.write(data)
-        if written != len(data):  # a full disk; the torn batch is cut back when the run is resumed
-            raise RunFolderError(f"{path}: only {written} of {len(data)} bytes could be written. Free disk space and run again.")
-        os.fsync(stream.fileno())
+    append_durably(path, b"".join(map(_encode, records)))
+
+
+def damaged_line(path: Path) -> int | None:
+    """The number, from 1, of the first line that is not what was written; None if every line is."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    return next((number for number, line in enumerate(lines, 1) if _decode(line, f"{path} line {number}") is None), None)
 
 
 def _scan(path: Path, batch_size: int, total: int) -> tuple[list[Record], int]:
@@ -63,9 +65,10 @@ def _scan(path: Path, batch_size: int, total: int) -> tuple[list[Record], int]:
     last_batch = max(len(lines) - 1, 0) // batch_size * batch_size
     records = []
     for number, line in enumerate(lines):
-        record = _decode(line)
+        where = f"{path} line {number + 1}"
+        record = _decode(line, where)
         if record is None and number < last_batch:
-            raise RunFolderError(f"{path} line {number + 1} is damaged. Delete its folder; the cell is computed again.")
+            raise RunFolderError(f"{where} is damaged. Delete its folder; the cell is computed again.")
         if record is None:
             break
         records.append(record)
@@ -78,13 +81,17 @@ def _encode(record: Record) -> bytes:
     return b'{"crc32":"%08x","record":%s}\n' % (zlib.crc32(content), content)
 
 
-def _decode(line: bytes) -> Record | None:
+def _decode(line: bytes, where: str) -> Record | None:
     """The record of a line, or None if the line is not exactly what was written."""
     head, tail = len(b'{"crc32":"00000000","record":'), len(b"}\n")
     content = line[head:-tail]
     if line != b'{"crc32":"%08x","record":%s}\n' % (zlib.crc32(content), content):
         return None
     fields = json.loads(content)
-    if fields.pop("schema") != SCHEMA:
-        return None
+    schema = fields.pop("schema")
+    if schema != SCHEMA:
+        raise RunFolderError(
+            f"{where}: written with record schema {schema}, this version reads {SCHEMA}. "
+            "Read it with the version that wrote it, or delete its folder; the cell is computed again."
+        )
     return Record.from_json(fields)

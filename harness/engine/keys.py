@@ -10,9 +10,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from prsbench.harness.contract.catalog import PackagedFile
 from prsbench.harness.contract.errors import ConfigError
 
 FOLDER_DIGITS = 12  # hex digits of a key that stand in a folder's name
+PROSE = (".md", ".rst")
 
 
 def canonical_json(value: Any) -> str:
@@ -31,12 +33,31 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def code_hash(sources: Iterable[str]) -> str:
-    """Hash of the code of modules and packages named with dots, or of files ending in .py, read without importing them.
+def code_hashes(sources: Iterable[str]) -> dict[str, str]:
+    """Hash of the code of each module or package named with dots, or file ending in .py, read without importing it.
 
-    Order and repeats do not matter. A package counts every file in it but compiled ones.
+    A package counts every file in it but prose and compiled ones: a kind of file nobody thought of counts rather than not.
     """
-    return key_of({name: _module_hashes(name) for name in set(sources)})
+    return {name: key_of(_module_hashes(name)) for name in sorted(set(sources))}
+
+
+@cache
+def packaged_hash(file: PackagedFile) -> str:
+    """sha256 of the bytes a weight package carries, or "not installed"."""
+    spec = find_spec(file.package)
+    path = Path(next(iter(spec.submodule_search_locations))) / file.path if spec and spec.submodule_search_locations else None
+    return file_hash(path) if path and path.is_file() else "not installed"
+
+
+@cache
+def checkpoint_hash(path: Path) -> str:
+    """Hash of a file, or of the names and bytes of all files in a folder; "not there" if there is neither.
+
+    Read once a process: what is planned and what is run are the same bytes.
+    """
+    if path.is_dir():
+        return key_of({p.relative_to(path).as_posix(): file_hash(p) for p in sorted(path.rglob("*")) if p.is_file()})
+    return file_hash(path) if path.is_file() else "not there"
 
 
 @cache
@@ -53,4 +74,5 @@ def _module_hashes(name: str) -> dict[str, str]:
 
 
 def _code_files(folder: Path) -> Iterator[Path]:
-    return (p for p in sorted(folder.rglob("*")) if p.is_file() and "__pycache__" not in p.parts and p.suffix != ".pyc")
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and "__pycache__" not in path.parts)
+    return (path for path in files if path.suffix not in (".pyc", *PROSE))

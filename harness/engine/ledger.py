@@ -12,27 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from prsbench.harness.contract.errors import RunFolderError
+from prsbench.harness.engine.durable import sync_folder, write_atomically
 from prsbench.harness.engine.keys import file_hash, key_of
 
 SEAL = "sealed.json"
 PROGRESS = "progress.json"  # of a node at work; a hint for the eye, nothing depends on it
-ERROR = "error.json"  # the failed attempts of a node
+ATTEMPTS = "attempts.json"  # how each attempt at a node ended, what it took
 LOG = "log.txt"
 WEIGHTS = "weights"  # of a training, what its save wrote
-
-
-def write_atomically(path: Path, data: bytes, durable: bool = True) -> None:
-    """Write beside the target, flush to the disk, rename over it. A kill leaves the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with beside.open("wb") as stream:
-        stream.write(data)
-        if durable:
-            stream.flush()
-            os.fsync(stream.fileno())
-    os.replace(beside, path)
-    if durable:
-        sync_folder(path.parent)
 
 
 def write_json(path: Path, content: Any, durable: bool = True) -> None:
@@ -48,15 +35,6 @@ def read_json(path: Path) -> Any:
         return None
     except ValueError as error:
         raise RunFolderError(f"{path} is damaged ({error}). Delete the folder it lies in; it is computed again.") from None
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the folder's own entries durable (new names, renames)."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def seal_folder(partial: Path, final: Path, facts: Mapping[str, Any]) -> None:
@@ -111,6 +89,26 @@ class RunFolder:
     def cell(self, name: str) -> Path:
         return self.path / "cells" / name
 
+    def node_ended(self, folder: Path) -> None:
+        """Called by the driver when a node has ended, after its attempt is noted."""
+
+    def run_described(self) -> None:
+        """Called after run.json was written."""
+
+    def report_written(self) -> None:
+        """Called after tables and figures were written."""
+
+    def is_driven(self) -> bool:
+        """Whether a driver works in this run folder now."""
+        try:
+            with (self.path / ".driver.lock").open() as stream:
+                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
     @contextmanager
     def driver_lock(self) -> Iterator[None]:
         """Be the only driver of this run; the lock ends with the process, however it ends."""
@@ -134,13 +132,17 @@ class RunFolder:
             yield
 
 
-def record_failure(folder: Path, kind: str, error: str, trace: str, when: str) -> None:
-    """Add an attempt to a node's error.json."""
-    attempts = (read_json(folder / ERROR) or {"attempts": []})["attempts"]
-    write_json(folder / ERROR, {"attempts": [*attempts, {"kind": kind, "error": error, "trace": trace, "time": when}]})
+def record_attempt(folder: Path, attempt: Mapping[str, Any]) -> None:
+    """Add how an attempt ended to a node's attempts.json: kind "done", "failed" or "skipped", and whatever else is known."""
+    write_json(folder / ATTEMPTS, {"attempts": [*attempts_of(folder), attempt]})
 
 
-def last_failure(folder: Path) -> dict[str, str] | None:
-    """The newest attempt in a node's error.json, or None."""
-    failures = read_json(folder / ERROR)
-    return failures["attempts"][-1] if failures else None
+def attempts_of(folder: Path) -> list[dict[str, Any]]:
+    """The attempts at a node that came to an end, oldest first. One that was killed with its driver left no line."""
+    return (read_json(folder / ATTEMPTS) or {"attempts": []})["attempts"]
+
+
+def last_failure(folder: Path) -> dict[str, Any] | None:
+    """The newest attempt at a node, if it did not end well."""
+    attempts = attempts_of(folder)
+    return attempts[-1] if attempts and attempts[-1]["kind"] != "done" else None

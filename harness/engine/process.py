@@ -28,6 +28,8 @@ class Setting:
     scoring: str
     device: str
     threads: int
+    timeout_s: float | None = None  # of one node
+    command: tuple[str, ...] = ()  # of the driver
 
     @property
     def run(self) -> RunFolder:
@@ -66,6 +68,12 @@ def prepare_process(threads: int) -> None:
     }
     if "torch" in sys.modules:  # a reused worker, whose number of threads the pool may have changed
         sys.modules["torch"].set_num_threads(threads)
+
+
+def free_device_memory() -> None:
+    """Hand memory that a failed batch held back to the device."""
+    if "torch" in sys.modules and sys.modules["torch"].cuda.is_available():
+        sys.modules["torch"].cuda.empty_cache()
 
 
 def resolve_device(device: str) -> str:

@@ -42,21 +42,28 @@ class Progress:
     def finished(self, job: Job, outcomes: Mapping[str, Outcome]) -> None:
         now = time.monotonic()
         self._took[job] = now - self._started.pop(job, now)
-        bad = [outcome for outcome in outcomes.values() if outcome.status != "done"]
-        verdict = f"{bad[0].status.upper()}: {bad[0].error.splitlines()[0]}" if bad else "done"
-        self._say(f"[{len(self._took)}/{len(self._jobs)}] {job.title}: {verdict} ({_clock(self._took[job])})")
+        bad = [outcome for outcome in outcomes.values() if outcome.kind != "done"]
+        verdict = f"{bad[0].kind.upper()} ({bad[0].reason}): {bad[0].error.splitlines()[0]}" if bad else "done"
+        self._say(f"[{len(self._took)}/{len(self._jobs)}] {job.title}: {verdict} ({clock(self._took[job])})")
 
     def replaced(self, job: Job, parts: Sequence[Job]) -> None:
-        """A job whose worker died is done again in parts."""
+        """A job whose worker died is done again, its cells one by one."""
         self._started.pop(job, None)
         self._jobs = [other for other in self._jobs if other is not job] + list(parts)
-        self._say(f"    {job.title}: lost its worker; its cells go on one by one")
+        self._say(f"    {job.title}: lost its worker; it goes on from its records{', one by one' if len(parts) > 1 else ''}")
+
+    def efficiency(self, busy_s: float) -> str:
+        """How much of the workers' time went into nodes."""
+        wall_s = time.monotonic() - self._began
+        share = busy_s / (self._workers * wall_s) if wall_s else 0.0
+        plural = "worker" if self._workers == 1 else "workers"
+        return f"Efficiency {share:.2f}: {clock(busy_s)} of work by {self._workers} {plural} in {clock(wall_s)}."
 
     def _speak(self) -> None:
         while not self._over.wait(EVERY_SECONDS):
             running = [f"{job.title}{self._step(job)}" for job in list(self._started)]
-            spent, (left, untimed) = _clock(time.monotonic() - self._began), self._remaining()
-            left_text = f"{'at least' if untimed else 'about'} {_clock(left)} left" if left else "time left not known yet"
+            spent, (left, untimed) = clock(time.monotonic() - self._began), self._remaining()
+            left_text = f"{'at least' if untimed else 'about'} {clock(left)} left" if left else "time left not known yet"
             done = f"{len(self._took)}/{len(self._jobs)} done"
             self._say(f"    {done}, {spent} so far, {left_text}; now: {'; '.join(running) or 'nothing'}")
 
@@ -100,5 +107,6 @@ def _kind(job: Job) -> object:
     return job.training.name if job.training else tuple(cell.method for cell in job.cells)
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Seconds for people."""
     return f"{seconds // 60:.0f} min {seconds % 60:02.0f} s" if seconds >= 60 else f"{seconds:.0f} s"

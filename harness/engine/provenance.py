@@ -31,7 +31,11 @@ def provenance_of_run() -> dict[str, Any]:
 def provenance_of_process(setting: Setting) -> dict[str, Any]:
     """What a worker adds to its node."""
     facts = {"time": now(), **_code(), "packages": _versions(), "hardware": _hardware()}
-    return {**facts, "device": setting.device, "threads": setting.threads}
+    torch = sys.modules.get("torch")
+    used = torch.get_num_threads() if torch else setting.threads  # a method with torch has loaded it by now
+    gpu = torch.cuda.get_device_name() if torch and torch.cuda.is_available() else None
+    work = {"device": setting.device, "gpu": gpu, "threads": setting.threads, "threads_used": used}
+    return {"command": list(setting.command), **facts, **work}
 
 
 @cache

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from prsbench.harness.contract.errors import DataError, RunFolderError
 from prsbench.harness.contract.records import CellResult
 from prsbench.harness.contract.types import DataKind, Sample
 from prsbench.harness.engine import cell_folder
+from prsbench.harness.engine.config import GridConfig
 from prsbench.harness.engine.data import open_all
+from prsbench.harness.engine.failures import Failure
 from prsbench.harness.engine.grid import CellNode, Plan
-from prsbench.harness.engine.ledger import RunFolder, digest_of, last_failure, read_json
+from prsbench.harness.engine.jobs import failed
+from prsbench.harness.engine.ledger import RunFolder, digest_of, last_failure, read_json, record_attempt
 from prsbench.harness.engine.process import Setting
+from prsbench.harness.engine.provenance import now
 from prsbench.harness.engine.scoring import scoring_identity
+
+SCHEMA = 2  # of run.json; raised when a reader of the earlier one would misread it
 
 
 @dataclass(frozen=True)
@@ -34,8 +40,19 @@ def open_run(path: Path) -> Run:
     description = read_json(RunFolder(path).description)
     if description is None:
         raise RunFolderError(f"{path}: no run.json here. Name the folder that `run` wrote, as in runs/default.")
+    if description.get("schema") != SCHEMA:
+        raise RunFolderError(
+            f"{path}: run.json has schema {description.get('schema')}, this version reads {SCHEMA}. "
+            "Read it with the version that wrote it, or run its grid again."
+        )
     plan = Plan.from_json(description["plan"])
     return Run(plan, setting_of(path, plan, description["setting"]), description["status"])
+
+
+def grid_of(path: Path) -> GridConfig:
+    """The grid that a run folder was made of."""
+    open_run(path)  # refuses what is not a run folder
+    return GridConfig.model_validate(read_json(RunFolder(path).description)["grid"])
 
 
 def setting_of(path: Path, plan: Plan, facts: dict) -> Setting:
@@ -49,14 +66,16 @@ def setting_of(path: Path, plan: Plan, facts: dict) -> Setting:
         scoring=plan.scoring,
         device=facts["device"],
         threads=facts["threads"],
+        timeout_s=facts.get("timeout_s"),
+        command=tuple(facts.get("command", ())),
     )
 
 
 def state_of(cell: CellNode, setting: Setting) -> str:
     """ "cached" (complete and scored), "failed" or "skipped" (the last attempt ended so), or "new"."""
     folder = setting.run.cell(cell.folder)
-    if cell_folder.is_sealed(folder, _weights(cell, setting)) and _scores(folder, setting) is not None:
-        return "cached" if cell_folder.is_intact(folder) else "failed"
+    if cell_folder.is_sealed(folder, _weights(cell, setting)) and cell_folder.is_scored(folder, scores_wanted(folder, setting)):
+        return "failed" if cell_folder.damaged_files(folder) else "cached"
     failure = last_failure(folder)
     return failure["kind"] if failure else "new"
 
@@ -66,17 +85,47 @@ def reason_of(cell: CellNode, state: str, setting: Setting) -> str:
     folder = setting.run.cell(cell.folder)
     if state in ("cached", "new"):
         return "" if state == "cached" else "not run yet"
-    if cell_folder.is_sealed(folder, None) and not cell_folder.is_intact(folder):
-        return cell_folder.damage(folder)
+    if cell_folder.is_sealed(folder, None) and (damage := cell_folder.damaged_files(folder)):
+        return damage[0]
     return last_failure(folder)["error"]
+
+
+def scores_wanted(folder: Path, setting: Setting) -> dict[str, str | None]:
+    """What the scores of a sealed cell have to be made of."""
+    return {**scoring_identity(setting), "records": cell_folder.records_hash(folder)}
+
+
+def put_aside(run: Run, partial_too: bool = False) -> list[str]:
+    """Move sealed cells whose files changed to aside/, so that they are computed again and nothing is lost; says each.
+
+    partial_too: those with failed samples as well.
+    """
+    said = []
+    for cell in run.plan.cells:
+        folder = run.setting.run.cell(cell.folder)
+        if not cell_folder.is_sealed(folder, None):
+            continue
+        damage = cell_folder.damaged_files(folder, is_thorough=True)
+        n_failed = cell_folder.statuses(folder).get("failed", 0)
+        if damage or partial_too and n_failed:
+            why = damage[0] if damage else f"{n_failed} of {cell.n_manifest} samples failed"
+            place = cell_folder.put_aside(folder, run.setting.folder / "aside")
+            record_attempt(folder, {**asdict(failed(Failure.DAMAGED if damage else Failure.BAD_SAMPLES, why)), "time": now()})
+            said.append(f"{cell.folder}: {why.removesuffix('.')}. Kept as {place}.")
+    return said
 
 
 def result_of(cell: CellNode, plan: Plan, setting: Setting) -> CellResult:
     """What the report gets of one cell; a cell that is not complete is a row with its reason."""
     folder = setting.run.cell(cell.folder)
-    state = state_of(cell, setting)
-    records = cell_folder.sealed_records(folder)[0] if state == "cached" else ()
-    scores = _scores(folder, setting) if state == "cached" else ()
+    state, records, scores = state_of(cell, setting), [], []
+    error = reason_of(cell, state, setting)
+    if state == "cached":
+        try:
+            records, _ = cell_folder.sealed_records(folder)
+            scores = cell_folder.read_scores(folder)
+        except RunFolderError as damage:  # bytes that changed while size and time did not
+            state, error, records = "failed", str(damage), []
     return CellResult(
         method=cell.method,
         dataset=cell.dataset,
@@ -85,11 +134,12 @@ def result_of(cell: CellNode, plan: Plan, setting: Setting) -> CellResult:
         data_kind=DataKind(cell.data_kind),
         protocol=plan.protocol,
         status={"cached": "complete", "new": "missing"}.get(state, state),
-        error=reason_of(cell, state, setting),
+        error=error,
         n_manifest=cell.n_manifest,
         labels=cell_folder.labels_of(folder),
         records=tuple(records),
         scores=tuple(scores),
+        judge_notes=cell_folder.judge_notes(folder) if state == "cached" else (),
     )
 
 
@@ -111,8 +161,3 @@ def sample_of(run: Run, dataset: str, sample_id: str) -> tuple[int, Sample] | No
 
 def _weights(cell: CellNode, setting: Setting) -> str | None:
     return digest_of(setting.training_folder(cell.training)) if cell.training else None
-
-
-def _scores(folder: Path, setting: Setting) -> list[dict[str, float]] | None:
-    seal = read_json(folder / cell_folder.SEAL)
-    return cell_folder.read_scores(folder, {**scoring_identity(setting), "records": seal["records_sha256"]})

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import os
+import sys
 from collections.abc import Callable, Collection
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
-from prsbench.harness.contract.errors import unknown_name
-from prsbench.harness.engine.config import Execution, GridConfig
+from prsbench.harness.contract.errors import RunFolderError, unknown_name
+from prsbench.harness.engine.config import Execution, GridConfig, base_name
 from prsbench.harness.engine.data import check_all, open_all, prepare_roots
-from prsbench.harness.engine.executor import make_executor
+from prsbench.harness.engine.executor import Executor, make_executor
+from prsbench.harness.engine.failures import Failure
 from prsbench.harness.engine.grid import Registry, make_plan
 from prsbench.harness.engine.jobs import Job, Outcome
-from prsbench.harness.engine.ledger import RunFolder, record_failure, write_json
+from prsbench.harness.engine.ledger import RunFolder, record_attempt, write_json
 from prsbench.harness.engine.process import prepare_process
 from prsbench.harness.engine.progress import Progress
 from prsbench.harness.engine.provenance import now, provenance_of_run
-from prsbench.harness.engine.results import Run, setting_of, state_of
+from prsbench.harness.engine.results import SCHEMA, Run, setting_of, state_of
 from prsbench.harness.engine.schedule import jobs_to_do, ready
 
 Say = Callable[[str], None]
@@ -39,6 +39,8 @@ def plan_run(grid: GridConfig, registry: Registry, folder: RunFolder, say: Say) 
         "loader": registry.text_models,
         "device": grid.execution.device,
         "threads": grid.execution.threads_per_worker,
+        "timeout_s": grid.execution.timeout_s,
+        "command": sys.argv,
     }
     return Run(plan, setting_of(folder.path, plan, facts), "planned")
 
@@ -51,6 +53,7 @@ def run_grid(
     executor: str = "ray",
     only: Collection[str] = (),
     address: str | None = None,
+    states: Collection[str] = (),
 ) -> Run:
     """Compute what is not there yet.
 
@@ -59,44 +62,40 @@ def run_grid(
         executor: "ray" or "serial"; the numbers are the same.
         only: methods to work on; empty for all. The others keep what they have.
         address: of an existing Ray cluster.
+        states: work on cells in these states alone, as in {"failed"}; empty for all.
 
     Returns:
         The run, for `results`. Nodes that failed are rows there and raise nothing.
     """
+    known = {name for choice in grid.rows for name in (choice.name, choice.row)}
     for name in only:
-        if name not in [choice.name for choice in grid.methods]:
-            raise unknown_name("method of this grid", name, [choice.name for choice in grid.methods])
+        if name not in known:
+            raise unknown_name("method of this grid", name, known)
     prepare_process(grid.execution.threads_per_worker)
     with folder.driver_lock():
         run = plan_run(grid, registry, folder, say)
-        _describe(run, grid, "running")
-        chosen = [cell for cell in run.plan.cells if not only or cell.method in only]
-        pending = [cell for cell in chosen if state_of(cell, run.setting) != "cached"]
-        say(f"{len(chosen)} cells, {len(chosen) - len(pending)} of them finished before.")
+        _describe(run, grid, folder, "running")
+        chosen = [cell for cell in run.plan.cells if not only or {cell.method, base_name(cell.method)} & set(only)]
+        before = [(cell, state_of(cell, run.setting)) for cell in chosen]
+        pending = [cell for cell, state in before if state != "cached" and (not states or state in states)]
+        say(f"{len(chosen)} cells, {sum(state == 'cached' for _, state in before)} of them finished before.")
         try:
-            _work(jobs_to_do(run.plan, pending, run.setting), run, grid.execution, say, executor, address)
+            _work(jobs_to_do(run.plan, pending, run.setting), run, folder, grid.execution, say, executor, address)
         except BaseException:  # Ctrl-C, a full disk: the folder says that nobody works in it
-            _describe(run, grid, "interrupted")
+            _describe(run, grid, folder, "interrupted")
             raise
         done = all(state_of(cell, run.setting) == "cached" for cell in chosen)
-        return _describe(run, grid, "complete" if done else "incomplete")
+        return _describe(run, grid, folder, "complete" if done else "incomplete")
 
 
-def workers_of(execution: Execution) -> int:
-    """How many jobs run side by side on this machine."""
-    if execution.workers == "auto":
-        return max(1, len(os.sched_getaffinity(0)) // execution.threads_per_worker)
-    return execution.workers
-
-
-def _work(jobs: list[Job], run: Run, execution: Execution, say: Say, kind: str, address: str | None) -> None:
+def _work(jobs: list[Job], run: Run, folder: RunFolder, execution: Execution, say: Say, kind: str, address: str | None) -> None:
     if not jobs:
         return
-    workers = 1 if kind == "serial" else workers_of(execution)
-    executor = make_executor(kind, run.setting, workers, address)
+    executor = make_executor(kind, run.setting, execution, address)
     try:
-        with Progress(jobs, run.setting, workers, say) as progress:
-            _Loop(jobs, run, progress).run(executor)
+        with Progress(jobs, run.setting, executor.workers, say) as progress:
+            busy_s = _Loop(jobs, run, folder, progress, execution.retries).run(executor)
+            say(progress.efficiency(busy_s))
     finally:
         executor.stop()
 
@@ -104,11 +103,13 @@ def _work(jobs: list[Job], run: Run, execution: Execution, say: Say, kind: str, 
 class _Loop:
     """Hands out jobs whose trainings are sealed, and settles each that ends."""
 
-    def __init__(self, jobs: list[Job], run: Run, progress: Progress):
-        self._waiting, self._run, self._progress = list(jobs), run, progress
+    def __init__(self, jobs: list[Job], run: Run, folder: RunFolder, progress: Progress, retries: int):
+        self._waiting, self._run, self._run_folder, self._progress, self._retries = list(jobs), run, folder, progress, retries
         self._sealed: set[str] = set()
+        self._busy_s = 0.0
 
-    def run(self, executor: Any) -> None:
+    def run(self, executor: Executor) -> float:
+        """Work until nothing is left; returns the seconds that nodes took, all workers together."""
         at_work = 0
         while self._waiting or at_work:
             for job in ready(self._waiting, self._sealed)[: executor.free]:
@@ -119,26 +120,42 @@ class _Loop:
             job, outcomes = executor.next_finished()
             at_work -= 1
             self._settle(job, outcomes)
+        return self._busy_s
 
     def _settle(self, job: Job, outcomes: dict[str, Outcome]) -> None:
         """Note how a job ended. What waits for a training that failed ends with it, saying why."""
-        if len(job.cells) > 1 and any(outcome.status == "died" for outcome in outcomes.values()):
-            parts = job.apart()  # the cell to blame fails alone; the others go on from their records
+        self._busy_s += sum(outcome.seconds for outcome in outcomes.values())
+        parts = self._again(job, outcomes)
+        if parts:
             self._waiting += parts
             self._progress.replaced(job, parts)
-            return
-        self._progress.finished(job, outcomes)
+        else:
+            self._progress.finished(job, outcomes)
         for key, outcome in outcomes.items():
-            if outcome.status == "done":
+            if len(job.keys) == 1 or not parts:  # of several nodes in a dead worker nobody knows whose attempt it was
+                record_attempt(self._folder(job, key), {**asdict(outcome), "time": now()})
+                self._run_folder.node_ended(self._folder(job, key))
+            if outcome.reason is Failure.NO_ROOM:
+                raise RunFolderError(f"{outcome.error}. Make room or choose another place; the same command goes on from here.")
+            if outcome.kind == "done":
                 self._sealed.add(key)
-                continue
-            kind = "skipped" if outcome.status == "skipped" else "failed"
-            record_failure(self._folder(job, key), kind, outcome.error, outcome.trace, now())
-            for other in [waiting for waiting in self._waiting if key in waiting.waits_for]:
-                if other in self._waiting:
-                    self._waiting.remove(other)
-                    reason = f"not run: {job.title} {kind}: {outcome.error.removeprefix('not run: ')}"
-                    self._settle(other, dict.fromkeys(other.keys, Outcome(kind, reason)))
+            elif not parts:
+                self._end_what_waits_for(job, key, outcome)
+
+    def _again(self, job: Job, outcomes: dict[str, Outcome]) -> list[Job]:
+        """The jobs to do in place of one that lost its worker: its cells apart, so that the one to blame fails alone."""
+        if all(outcome.reason is not Failure.WORKER_DEATH for outcome in outcomes.values()):
+            return []
+        if len(job.cells) > 1:
+            return job.apart()
+        return [replace(job, deaths=job.deaths + 1)] if job.deaths < self._retries else []
+
+    def _end_what_waits_for(self, job: Job, key: str, outcome: Outcome) -> None:
+        for other in [waiting for waiting in self._waiting if key in waiting.waits_for]:
+            if other in self._waiting:
+                self._waiting.remove(other)
+                reason = f"not run: {job.title} {outcome.kind}: {outcome.error.removeprefix('not run: ')}"
+                self._settle(other, dict.fromkeys(other.keys, Outcome(outcome.kind, Failure.NOT_RUN, reason)))
 
     def _folder(self, job: Job, key: str) -> Path:
         if job.training:
@@ -146,10 +163,11 @@ class _Loop:
         return self._run.setting.run.cell(next(cell.folder for cell in job.cells if cell.key == key))
 
 
-def _describe(run: Run, grid: GridConfig, status: str) -> Run:
+def _describe(run: Run, grid: GridConfig, folder: RunFolder, status: str) -> Run:
     """Write run.json: all that a reader needs to open the run without the grid file or the catalogs."""
     setting = run.setting
     content = {
+        "schema": SCHEMA,
         "status": status,
         "provenance": provenance_of_run(),
         "grid": grid.model_dump(mode="json"),
@@ -158,10 +176,12 @@ def _describe(run: Run, grid: GridConfig, status: str) -> Run:
             "loader": setting.loader,
             "device": setting.device,
             "threads": setting.threads,
+            "timeout_s": setting.timeout_s,
         },
         "plan": run.plan.to_json(),
     }
-    write_json(setting.run.description, content)
+    write_json(folder.description, content)
+    folder.run_described()
     return replace(run, status=status)
 
 

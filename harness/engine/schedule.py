@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from prsbench.harness.engine.grid import CellNode, Plan, trainings_for, units
@@ -25,7 +26,15 @@ def jobs_to_do(plan: Plan, pending: Sequence[CellNode], setting: Setting) -> lis
         blocked = sum(job.cost for job in jobs if node.key in job.waits_for)
         waits_for = tuple(sorted(set(node.needs.values()) & unsealed))
         jobs.append(Job(node, (), waits_for, cost=_BEFORE_EVALUATIONS + blocked))
-    return sorted(jobs, key=lambda job: -job.cost)
+    together = Counter[object]()  # cells of one model behind one another, so that a worker loads it once; the longest first
+    for job in jobs:
+        together[_model(job)] += job.cost
+    return sorted(jobs, key=lambda job: (-together[_model(job)], str(_model(job)), -job.cost))
+
+
+def _model(job: Job) -> object:
+    """What jobs have to share for a worker to keep what it has loaded."""
+    return job.training.key if job.training else tuple((cell.factory, cell.training, str(cell.config)) for cell in job.cells)
 
 
 def ready(jobs: Iterable[Job], sealed: set[str]) -> list[Job]:

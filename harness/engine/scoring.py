@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
 from prsbench.harness.contract.catalog import resolve
+from prsbench.harness.contract.records import Record
 from prsbench.harness.engine import cell_folder
 from prsbench.harness.engine.grid import CellNode
 from prsbench.harness.engine.ledger import digest_of
 from prsbench.harness.engine.process import Setting
-from prsbench.metrics.score import TextModels, score
+from prsbench.metrics.placed_texts import TextModels
+from prsbench.metrics.score import score
 
 
 def scoring_identity(setting: Setting) -> dict[str, str | None]:
@@ -24,9 +27,17 @@ def score_cell(cell: CellNode, setting: Setting) -> None:
     folder = setting.run.cell(cell.folder)
     records, digest = cell_folder.sealed_records(folder)
     identity = {**scoring_identity(setting), "records": digest}
-    if cell_folder.read_scores(folder, identity) is None:
-        models = _text_models(setting.loader, setting.weights_folder(setting.text_models), setting.device)
-        cell_folder.write_scores(folder, identity, models.checksum, score(records, models))
+    if not cell_folder.is_scored(folder, identity):
+        cell_folder.write_scores(folder, identity, _models(setting), scores_of(records, setting))
+
+
+def scores_of(records: Sequence[Record], setting: Setting) -> list[dict[str, float]]:
+    """The scores of these records, computed."""
+    return score(records, _models(setting))
+
+
+def _models(setting: Setting) -> TextModels:
+    return _text_models(setting.loader, setting.weights_folder(setting.text_models), setting.device)
 
 
 @lru_cache(maxsize=1)

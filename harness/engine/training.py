@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import asdict
 from itertools import accumulate
 from pathlib import Path
 from typing import overload
@@ -34,7 +35,7 @@ def train(node: TrainingNode, setting: Setting, datasets: Sequence[FolderDataset
         seed_everything(node.seed)
         method.fit(_samples(datasets, node.split), _samples(datasets, "val") if node.split == "train" else (), context)
         method.save(partial)
-        seal_folder(partial, folder / WEIGHTS, {"key": node.key, "provenance": provenance_of_process(setting)})
+        seal_folder(partial, folder / WEIGHTS, {"node": asdict(node), "provenance": provenance_of_process(setting)})
 
 
 def _needs(node: TrainingNode, setting: Setting) -> dict[str, Path]:

@@ -10,6 +10,7 @@ from prsbench.harness.contract.types import DataKind
 from prsbench.harness.report.drawing import SOURCE_COLOURS, WARNING_COLOUR, Figure, finish, mark_data_kind
 from prsbench.harness.report.footnotes import data_line
 from prsbench.harness.report.rows import UNKNOWN, Row, modalities_of, summarise
+from prsbench.harness.report.table import marked
 from prsbench.metrics.catalog import METRICS
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _panel(axes: Axes, rows: Sequence[Row], places: Sequence[float], metric: str
             place, score.value, 0.8, xerr=spread or None, color=SOURCE_COLOURS[_source(row)], hatch=hatch, edgecolor="white"
         )
         lost = f" [{score.counts.n_failed} failed]" if score.counts.n_failed else ""
-        axes.text(score.value + spread + 0.012, place, f"{score.value:.3f}{lost}", va="center", fontsize=9)
+        axes.text(score.value + spread + 0.012, place, marked(f"{score.value:.3f}{lost}", metric, row), va="center", fontsize=9)
     axes.set_title(METRICS[metric].title, fontsize=11, loc="left")
     axes.set_xlim(0, 1.14)
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])

@@ -5,18 +5,53 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prsbench.harness.contract.types import DataKind
+from prsbench.harness.report.bootstrap import BOOTSTRAP_DRAWS
 from prsbench.harness.report.rows import Row, modalities_of
-from prsbench.harness.report.statistics import BOOTSTRAP_DRAWS, mean_with_counts
+from prsbench.harness.report.statistics import mean_with_counts
 
 DAGGER = "†"
+RANDOM_JUDGE = "RANDOM"  # beside each number that a judge with such notes has given
 PRSCORE = (
     "PRScore: chance is not 0. Perfect masks with a random position word score about 0.7; read it against the reference rows. "
     "It never sees the true mask; the position and near/far accuracies do.",
 )
-ABLATION = (
+INTERVAL = (
     f"Interval: 95 % percentile bootstrap, {BOOTSTRAP_DRAWS} draws over groups (patient, video or case) within each data set; "
     "seeds of a group stay together. 'all' weighs modalities equally.",
+)
+ABLATION = (
+    *INTERVAL,
     "n: pairs scored on both sides out of the manifest. A comparison over different manifests is refused, not trimmed.",
+)
+SUBGROUPS = (
+    "Size: terciles of the true area's share of the image, within each data set. Zone: of the true centroid, ours. Lesions: "
+    "8-connected components of the true mask. Images without a lesion are in no subgroup."
+)
+COMPARISONS = (
+    *ABLATION,
+    "Compared are rows of one prompt source, and every ranked row with the floors that see nothing (prompt source none).",
+    "p: two-sided, Holm-corrected over all pairs of one metric; Wilcoxon signed-rank over the groups' mean differences. "
+    "d_z: mean over standard deviation of these. Rank-biserial: -1 to 1, the favourable share of ranks minus the unfavourable.",
+)
+LEVELS = (
+    "By chance: this row's masks with the answers it gave to other samples (up to 64 each, seeded). Above chance: "
+    "(PRScore - chance) / (1 - chance) per data set. Constant: the one reference sentence that scores best for all samples. "
+    "Opposite: every place word of the reference turned round. Ceiling: the reference sentence at the true centroid.",
+    "Label noise: distance of the reference's Text2Centroid point to the true centroid, from -1 to 1 across the image; no text "
+    "error can be expected below it.",
+)
+PUBLISHED = (
+    "Kept as published: specificity is 0 at every threshold that misses the lesion; the S-measure is undefined if the truth's "
+    "centroid lies in row or column 0; the E-measure is divided by pixels - 1 and may exceed 1; thresholds of maxDice, maxIoU "
+    "and max E are one for all images of a data set. Measures without these and without the stretch end in (raw), in main_long.",
+)
+LESIONS = (
+    "HD95 of an empty prediction is the image's diagonal. Lesions: 8-connected, matched one to one, found from IoU 0.1 on; "
+    "missed and false are counts per image. Empty predictions score 0 in every overlap.",
+)
+TEXT = (
+    "BLEU and ROUGE-L reward wording: a sentence with the wrong side shares all words but one. BLEU: sacrebleu, per sentence, "
+    "13a tokens, case kept, exponential smoothing, effective order; ROUGE-L: rouge-score, F1, no stemming.",
 )
 
 
@@ -39,7 +74,9 @@ def of_data(rows: Sequence[Row]) -> list[str]:
     kinds = dict.fromkeys(row.data_kind for row in rows)
     mixed = ["Rows of different data kinds are never averaged or ranked together."] if len(kinds) > 1 else []
     protocols = [f"Protocol: {protocol}." for protocol in dict.fromkeys(row.protocol for row in rows)]
-    return [*map(data_line, kinds), *mixed, *protocols]
+    judges = dict.fromkeys(note for row in rows for note in row.judge_notes)
+    warned = [f"{note}. Every number marked {RANDOM_JUDGE} (PRScore, its parts, T2C points) MEANS NOTHING." for note in judges]
+    return [*map(data_line, kinds), *mixed, *warned, *protocols]
 
 
 def of_rows(rows: Sequence[Row], n_is_for: str) -> list[str]:

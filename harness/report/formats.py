@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from textwrap import wrap
 
-from prsbench.harness.report.tables import Table
+from prsbench.harness.report.table import Table
 
 _LATEX = {
     "\\": r"\textbackslash{}",

@@ -12,7 +12,7 @@ from prsbench.harness.report.drawing import Figure
 from prsbench.harness.report.footnotes import data_line, losses
 from prsbench.harness.report.formats import header_groups, same_in_every_row, shown_columns
 from prsbench.harness.report.rows import rows_of
-from prsbench.harness.report.tables import Table
+from prsbench.harness.report.table import Table
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1b1b1b; max-width: 1500px; margin: 2rem auto; padding: 0 1.5rem; }

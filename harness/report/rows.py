@@ -32,6 +32,11 @@ class Row:
         return tuple(dict.fromkeys(note for cell in self.cells if cell.labels for note in cell.labels.notes))
 
     @property
+    def judge_notes(self) -> tuple[str, ...]:
+        """What must be known of the models that judged the text of this row, whoever wrote it."""
+        return tuple(dict.fromkeys(note for cell in self.cells for note in cell.judge_notes))
+
+    @property
     def has_random_weights(self) -> bool:
         return any(cell.labels is not None and cell.labels.weights is Weights.RANDOM for cell in self.cells)
 

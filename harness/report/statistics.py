@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import fsum, isfinite, nan
 
 import numpy as np
-from numpy.typing import NDArray
 from prsbench.harness.contract.position import NO_MASK
 from prsbench.harness.contract.records import CellResult, Record
+from prsbench.harness.report.bootstrap import Stratum, bootstrap_means, interval, p_of_zero, weighted_mean
+from prsbench.harness.report.significance import cohens_dz, rank_biserial, wilcoxon_p
 
-BOOTSTRAP_DRAWS = 2000
-INTERVAL_PERCENT = (2.5, 97.5)
+_SINGLE_GROUP = "a data set has a single group: no interval"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,8 @@ class PairedDifference:
     """First minus second on the same samples, averaged over data sets within a modality, then over modalities.
 
     low and high bound the 95 % percentile interval of a bootstrap over groups (patient, video or case), drawn within each
-    data set. `reason` says why a number is NaN. counts.n_scored are the pairs; all counts are 0 if the comparison was refused.
+    data set; p_bootstrap is from the same draws. p_wilcoxon, dz and rank_biserial are over the groups' mean differences.
+    `reason` says why a number is NaN. counts.n_scored are the pairs; all counts are 0 if the comparison was refused.
     """
 
     first: float = nan
@@ -87,19 +88,44 @@ class PairedDifference:
     difference: float = nan
     low: float = nan
     high: float = nan
+    p_bootstrap: float = nan
+    p_wilcoxon: float = nan
+    dz: float = nan
+    rank_biserial: float = nan
     counts: Counts = Counts()
     n_groups: int = 0
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class _Stratum:
-    """One data set's pairs, summed by group: (G,) each, in order of group name."""
+class MeanInterval:
+    """The tables' mean over data sets and modalities with its 95 % interval over groups; NaN with a reason if there is none."""
 
-    modality: str
-    first: NDArray[np.float64]
-    second: NDArray[np.float64]
-    pairs: NDArray[np.float64]
+    mean: float = nan
+    low: float = nan
+    high: float = nan
+    n_groups: int = 0
+    reason: str = ""
+
+
+def mean_interval(cells: Sequence[CellResult], metric: str, seed: int = 0) -> MeanInterval:
+    """How sure a row's mean is. Refused, as the mean is, if a cell is not complete or lost samples."""
+    for cell in cells:
+        if cell.status != "complete":
+            return MeanInterval(reason=f"{cell.status} on {cell.dataset}, seed {cell.seed}")
+    values: dict[str, dict[str, list[float]]] = {}
+    modality = {cell.dataset: cell.modality for cell in cells}
+    for cell in cells:
+        found = _values(cell, metric)
+        for record in cell.records:
+            if isfinite(found[record.sample_id]):
+                values.setdefault(cell.dataset, {}).setdefault(record.group, []).append(found[record.sample_id])
+    strata = [_stratum(modality[dataset], groups) for dataset, groups in sorted(values.items())]
+    if not strata:
+        return MeanInterval(reason="defined for no sample")
+    low, high = interval(bootstrap_means(strata, seed))
+    n_groups = sum(s.total.size for s in strata)
+    return MeanInterval(weighted_mean(strata), low, high, n_groups, "" if isfinite(low) else _SINGLE_GROUP)
 
 
 def paired_difference(first: Sequence[CellResult], second: Sequence[CellResult], metric: str, seed: int = 0) -> PairedDifference:
@@ -113,22 +139,26 @@ def paired_difference(first: Sequence[CellResult], second: Sequence[CellResult],
     if reason:
         return PairedDifference(reason=reason)
     counts = sum((_pair_counts(ours[place], theirs[place], metric) for place in ours), Counts())
-    strata = _strata(ours, theirs, metric)
-    if not strata:
+    first, second = _strata(ours, theirs, metric)
+    if not first:
         return PairedDifference(counts=counts, reason="no sample is scored on both sides")
-    weights = _modality_weights(strata)
-    mean_first = fsum(w * s.first.sum() / s.pairs.sum() for w, s in zip(weights, strata, strict=True))
-    mean_second = fsum(w * s.second.sum() / s.pairs.sum() for w, s in zip(weights, strata, strict=True))
-    low, high = _interval(strata, weights, seed)
+    difference = [replace(a, total=a.total - b.total) for a, b in zip(first, second, strict=True)]
+    means = bootstrap_means(difference, seed)
+    low, high = interval(means)
+    by_group = np.concatenate([s.total / s.count for s in difference])
     return PairedDifference(
-        mean_first,
-        mean_second,
-        mean_first - mean_second,
+        weighted_mean(first),
+        weighted_mean(second),
+        weighted_mean(first) - weighted_mean(second),
         low,
         high,
+        p_of_zero(means),
+        wilcoxon_p(by_group),
+        cohens_dz(by_group),
+        rank_biserial(by_group),
         counts,
-        n_groups=sum(s.pairs.size for s in strata),
-        reason="" if isfinite(low) else "a data set has a single group: no interval",
+        n_groups=by_group.size,
+        reason="" if isfinite(low) else _SINGLE_GROUP,
     )
 
 
@@ -166,8 +196,10 @@ def _pair_counts(mine: CellResult, other: CellResult, metric: str) -> Counts:
     return Counts(mine.n_manifest, scored, len(failed) + missing, empty, len(rest) - empty)
 
 
-def _strata(ours: Mapping[_Place, CellResult], theirs: Mapping[_Place, CellResult], metric: str) -> list[_Stratum]:
-    """Pairs of all seeds of a data set, by group; data sets without a scored pair are left out."""
+def _strata(
+    ours: Mapping[_Place, CellResult], theirs: Mapping[_Place, CellResult], metric: str
+) -> tuple[list[Stratum], list[Stratum]]:
+    """Pairs of all seeds of a data set, by group, first side and second; data sets without a scored pair are left out."""
     by_dataset: dict[str, dict[str, list[tuple[float, float]]]] = {}
     modality = {}
     for place, mine in ours.items():
@@ -177,29 +209,13 @@ def _strata(ours: Mapping[_Place, CellResult], theirs: Mapping[_Place, CellResul
             pair = (a[record.sample_id], b[record.sample_id])
             if isfinite(pair[0]) and isfinite(pair[1]):
                 by_dataset.setdefault(mine.dataset, {}).setdefault(record.group, []).append(pair)
-    return [_stratum(modality[dataset], groups) for dataset, groups in sorted(by_dataset.items())]
+    sides = []
+    for side in (0, 1):
+        kept = {name: {g: [pair[side] for pair in pairs] for g, pairs in groups.items()} for name, groups in by_dataset.items()}
+        sides.append([_stratum(modality[name], groups) for name, groups in sorted(kept.items())])
+    return sides[0], sides[1]
 
 
-def _stratum(modality: str, groups: Mapping[str, Sequence[tuple[float, float]]]) -> _Stratum:
+def _stratum(modality: str, groups: Mapping[str, Sequence[float]]) -> Stratum:
     ordered = [groups[group] for group in sorted(groups)]
-    first, second = ([fsum(pair[side] for pair in pairs) for pairs in ordered] for side in (0, 1))
-    return _Stratum(modality, np.array(first), np.array(second), np.array([len(pairs) for pairs in ordered], np.float64))
-
-
-def _modality_weights(strata: Sequence[_Stratum]) -> list[float]:
-    """Modalities weigh the same, and data sets the same within their modality: the tables' own mean."""
-    modalities = [stratum.modality for stratum in strata]
-    return [1 / len(set(modalities)) / modalities.count(modality) for modality in modalities]
-
-
-def _interval(strata: Sequence[_Stratum], weights: Sequence[float], seed: int) -> tuple[float, float]:
-    """Percentile interval of the weighted mean difference; groups are drawn with replacement within their data set."""
-    if any(stratum.pairs.size < 2 for stratum in strata):
-        return nan, nan
-    rng, total = np.random.default_rng(seed), np.zeros(BOOTSTRAP_DRAWS)
-    for weight, s in zip(weights, strata, strict=True):
-        n_groups = s.pairs.size
-        times_drawn = rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=BOOTSTRAP_DRAWS)  # (draws, G)
-        total += weight * (times_drawn @ (s.first - s.second)) / (times_drawn @ s.pairs)
-    low, high = np.percentile(total, INTERVAL_PERCENT)
-    return float(low), float(high)
+    return Stratum(modality, np.array([fsum(values) for values in ordered]), np.array([float(len(values)) for values in ordered]))

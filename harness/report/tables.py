@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import isfinite
 
 import pandas as pd
 from prsbench.harness.contract.records import CellResult
-from prsbench.harness.contract.types import DataKind
-from prsbench.harness.report import footnotes
+from prsbench.harness.report import footnotes, subgroups
+from prsbench.harness.report.comparisons import comparisons, intervals
 from prsbench.harness.report.rows import Row, Score, modalities_of, rows_of, summarise
 from prsbench.harness.report.statistics import PairedDifference, mean_with_counts, paired_difference
+from prsbench.harness.report.table import LABELS, Column, Table, labels_of, marked
 from prsbench.metrics.catalog import METRICS
 
 SHORT_MODALITY = {
@@ -22,9 +22,10 @@ SHORT_MODALITY = {
     "polyp_endoscopy": "polyp",
     "skin_rgb": "skin",
 }
-LABELS = ("method", "prompt source", "weights", "text source", "data kind", "protocol")
 REASONING = (
     "prscore",
+    "prscore_corrected",
+    "prscore_chance",
     "s_sem",
     "s_spatial",
     "s_vis",
@@ -34,52 +35,69 @@ REASONING = (
     "centroid_error_of_text",
     "direction_undefined",
 )
+LEVELS = (
+    "prscore",
+    "prscore_corrected",
+    "prscore_chance",
+    "prscore_constant",
+    "prscore_opposite",
+    "prscore_ceiling",
+    "label_noise",
+    "centroid_error_of_text",
+    "position_accuracy",
+)
+PUBLISHED = (
+    "mdice_pranet",
+    "miou_pranet",
+    "weighted_f_pranet",
+    "s_measure_pranet",
+    "e_measure_mean_pranet",
+    "mae_pranet",
+    "e_measure_max_pranet",
+    "maxdice_pranet",
+    "maxiou_pranet",
+    "sensitivity_pranet",
+    "specificity_pranet",
+)
+LESIONS = (
+    "hd95_px",
+    "nsd_2px",
+    "sensitivity@0.5",
+    "specificity@0.5",
+    "lesion_sensitivity",
+    "lesions_missed",
+    "lesions_false",
+    "prediction_empty",
+)
+TEXT = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "s_sem", "position_accuracy", "position_not_understood")
 WITH_T2C, WITHOUT_T2C = "cg_reasoner", "cg_reasoner_without_t2c"
 ABLATED = ("prscore", "position_accuracy", "dice@0.5")
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of numbers: `group` is the upper header (a modality, or "mean"; "" if there is one header line)."""
-
-    group: str
-    head: str
-
-    @property
-    def name(self) -> str:
-        return f"{self.group} {self.head}".strip()
-
-    @property
-    def is_mean(self) -> bool:
-        """Whether its numbers are means over modalities."""
-        return self.group in ("", "mean")
-
-
-@dataclass(frozen=True)
-class Table:
-    """A finished table.
-
-    frame holds strings only; `labels` are its leading text columns, `numbers` the columns of numbers; further columns are
-    remarks. best are (row, column name) places to emphasise. `is_long` marks tables for machines, written as CSV alone.
-    """
-
-    name: str
-    title: str
-    caption: str
-    frame: pd.DataFrame
-    labels: tuple[str, ...]
-    numbers: tuple[Column, ...]
-    best: frozenset[tuple[int, str]] = frozenset()
-    footnotes: tuple[str, ...] = ()
-    is_long: bool = False
 
 
 def tables_of(cells: Sequence[CellResult]) -> list[Table]:
     """Every table these cells can fill, for reading first, then `main_long`."""
     rows = rows_of(cells)
-    tables = [main(rows), overlap_at_half(rows), reasoning(rows), reasoning_by_modality(rows)]
-    ablation = t2c_ablation(rows)
-    return [*tables, *([ablation] if ablation else []), main_long(rows)]
+    tables: list[Table | None] = [main(rows), overlap_at_half(rows), reasoning(rows), reasoning_by_modality(rows)]
+    tables += [prscore_levels(rows), text(rows), published_protocol(rows), outlines_and_lesions(rows)]
+    tables += [intervals(rows), comparisons(rows), *(subgroup(rows, name) for name in subgroups.KINDS)]
+    return [*(table for table in [*tables, t2c_ablation(rows)] if table), main_long(rows)]
+
+
+def subgroup(rows: Sequence[Row], name: str) -> Table:
+    """Dice, PRScore and position accuracy in each subgroup of one kind, means over the modalities that have it."""
+    title, groups, membership = subgroups.KINDS[name]
+    members = membership(rows)
+    metrics = ("dice@0.5", "prscore", "position_accuracy")
+    parts = {group: [subgroups.part(row, members, group) for row in rows] for group in groups} | {"mean": rows}
+    columns = {
+        Column(group, METRICS[metric].title): [summarise(row, metric) for row in those]
+        for group, those in parts.items()
+        for metric in metrics
+    }
+    found = list(members.values())
+    sizes = f"Samples: {', '.join(f'{group} {found.count(group)}' for group in groups)}. {footnotes.SUBGROUPS}"
+    caption = f"{title}: Dice, PRScore and position accuracy; means over the modalities that have such samples."
+    return _table(name, title, caption, rows, columns, metrics * len(parts), (sizes, *footnotes.PRSCORE))
 
 
 def main(rows: Sequence[Row]) -> Table:
@@ -111,10 +129,40 @@ def reasoning_by_modality(rows: Sequence[Row]) -> Table:
 
 def reasoning(rows: Sequence[Row]) -> Table:
     """PRScore, its parts and the rule-based scores of the text, each a mean over modalities."""
-    columns = {Column("", METRICS[metric].title): [summarise(row, metric) for row in rows] for metric in REASONING}
     caption = "PRScore, its three parts, and what the text says against the true mask; means over modalities."
-    directions = [METRICS[metric].higher_is_better for metric in REASONING]
-    return _table("reasoning", "Reasoning", caption, rows, columns, directions, footnotes.PRSCORE)
+    return _means("reasoning", "Reasoning", caption, rows, REASONING, footnotes.PRSCORE)
+
+
+def prscore_levels(rows: Sequence[Row]) -> Table:
+    """PRScore between its floors and its ceiling."""
+    caption = "PRScore beside what the same masks score with text that knows nothing, and what the labels allow at most."
+    return _means("prscore_levels", "PRScore in context", caption, rows, LEVELS, (*footnotes.PRSCORE, *footnotes.LEVELS))
+
+
+def text(rows: Sequence[Row]) -> Table:
+    """Likeness of wording and meaning, beside whether the place is right."""
+    caption = "Answer and reference: words in common, likeness of meaning (S_sem), and the place; means over modalities."
+    return _means("text", "Text", caption, rows, TEXT, footnotes.TEXT)
+
+
+def published_protocol(rows: Sequence[Row]) -> Table:
+    """Everything PraNet's evaluation prints, beside which the raw measures stand in main_long."""
+    caption = "All measures of the published evaluation (PraNet), of the stretched 8-bit map; means over modalities."
+    return _means("published_protocol", "Published protocol, all measures", caption, rows, PUBLISHED, footnotes.PUBLISHED)
+
+
+def outlines_and_lesions(rows: Sequence[Row]) -> Table:
+    """Distances of outlines, lesions found and missed, and how often nothing is predicted."""
+    caption = "Outlines, lesions and empty predictions of the mask at probability >= 0.5; means over modalities."
+    return _means("outlines_and_lesions", "Outlines and lesions", caption, rows, LESIONS, footnotes.LESIONS)
+
+
+def _means(
+    name: str, title: str, caption: str, rows: Sequence[Row], metrics: Sequence[str], notes: tuple[str, ...] = ()
+) -> Table:
+    """One column a metric, each a mean over modalities."""
+    columns = {Column("", METRICS[metric].title): [summarise(row, metric) for row in rows] for metric in metrics}
+    return _table(name, title, caption, rows, columns, metrics, notes)
 
 
 def _by_modality(
@@ -134,7 +182,7 @@ def _by_modality(
         ]
         for modality, metric in keys
     }
-    return _table(name, title, caption, rows, columns, [METRICS[metric].higher_is_better for _, metric in keys], notes)
+    return _table(name, title, caption, rows, columns, [metric for _, metric in keys], notes)
 
 
 def _table(
@@ -143,16 +191,17 @@ def _table(
     caption: str,
     rows: Sequence[Row],
     columns: Mapping[Column, Sequence[Score]],
-    directions: Sequence[bool | None],
+    metrics: Sequence[str],
     notes: tuple[str, ...],
 ) -> Table:
-    """The labels, the numbers, and n of the mean that comes first."""
+    """The labels, the numbers (metrics[i] is what the i-th column shows), and n of the mean that comes first."""
     first_mean = next(column for column in columns if column.is_mean)
     frame = pd.DataFrame([labels_of(row) for row in rows], columns=list(LABELS), dtype=str)
     best = set()
-    for (column, scores), direction in zip(columns.items(), directions, strict=True):
-        frame[column.name] = [_cell_text(score, column.is_mean) for score in scores]
-        best |= {(row, column.name) for row in _best(rows, scores, direction)}
+    for (column, scores), metric in zip(columns.items(), metrics, strict=True):
+        texts = [_cell_text(score, column.is_mean) for score in scores]
+        frame[column.name] = [marked(text, metric, row) for text, row in zip(texts, rows, strict=True)]
+        best |= {(row, column.name) for row in _best(rows, scores, METRICS[metric].higher_is_better)}
     frame["n"] = [str(score.counts) for score in columns[first_mean]]
     return Table(
         name,
@@ -164,12 +213,6 @@ def _table(
         frozenset(best),
         (*footnotes.of_rows(rows, first_mean.name), *notes),
     )
-
-
-def labels_of(row: Row) -> list[str]:
-    """The truth labels of a row, in the order of LABELS; synthetic and random are loud."""
-    kind = str(row.data_kind).upper() if row.data_kind is not DataKind.REAL else str(row.data_kind)
-    return [row.method, *(row.label(name) for name in ("prompt_source", "weights", "text_source")), kind, row.protocol]
 
 
 def _cell_text(score: Score, is_mean: bool) -> str:
@@ -230,7 +273,7 @@ def t2c_ablation(rows: Sequence[Row]) -> Table | None:
             for modality in (*modalities_of(ours.cells), None):
                 sides = [[cell for cell in row.cells if modality in (None, cell.modality)] for row in (ours, theirs)]
                 scope = SHORT_MODALITY.get(modality, modality) if modality else "all"
-                label = [METRICS[metric].title, scope, labels_of(ours)[4]]
+                label = [marked(METRICS[metric].title, metric, ours, theirs), scope, labels_of(ours)[4]]
                 lines.append([*label, *_difference_text(paired_difference(*sides, metric))])
     labels = ("metric", "modality", "data kind")
     numbers = ("with T2C", "without T2C", "difference", "95% low", "95% high", "groups")

@@ -6,9 +6,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prsbench.harness.contract.records import CellResult
 from prsbench.harness.report.pictures import PicturesOf
+
+if TYPE_CHECKING:
+    from prsbench.harness.report.tables import Table
 
 
 def write_report(cells: Sequence[CellResult], folder: Path, pictures: PicturesOf) -> list[Path]:
@@ -21,17 +25,11 @@ def write_report(cells: Sequence[CellResult], folder: Path, pictures: PicturesOf
         The files written, tables first, report.html last.
     """
     from prsbench.harness.report.figures import figures_of
-    from prsbench.harness.report.formats import to_csv, to_latex, to_markdown
     from prsbench.harness.report.html import page
     from prsbench.harness.report.tables import tables_of
 
     tables, figures = tables_of(cells), figures_of(cells, pictures)
-    files: dict[str, bytes] = {}
-    for table in tables:
-        files[f"tables/{table.name}.csv"] = to_csv(table).encode()
-        if not table.is_long:
-            files[f"tables/{table.name}.md"] = to_markdown(table).encode()
-            files[f"tables/{table.name}.tex"] = to_latex(table).encode()
+    files = _table_files(tables)
     files |= {f"figures/{figure.name}.png": figure.png for figure in figures}
     files["report.html"] = page(cells, tables, figures).encode()
     written = [_write(folder / name, content) for name, content in files.items()]
@@ -39,6 +37,30 @@ def write_report(cells: Sequence[CellResult], folder: Path, pictures: PicturesOf
         for stale in set((folder / kind).glob("*")) - set(written):
             stale.unlink()
     return written
+
+
+def changed_tables(cells: Sequence[CellResult], folder: Path) -> list[str]:
+    """What to say of each file under tables/ that is not, byte for byte, what these cells give; none if no table was written."""
+    from prsbench.harness.report.tables import tables_of
+
+    if not (folder / "tables").is_dir():
+        return []
+    files = {folder / name: content for name, content in _table_files(tables_of(cells)).items()}
+    found = {path: path.read_bytes() for path in (folder / "tables").iterdir()}
+    changed = sorted(path for path in files.keys() | found.keys() if files.get(path) != found.get(path))
+    return [f"{path}: not the table that the records give. Write it again with `prsbench report {folder}`." for path in changed]
+
+
+def _table_files(tables: Sequence[Table]) -> dict[str, bytes]:
+    from prsbench.harness.report.formats import to_csv, to_latex, to_markdown
+
+    files: dict[str, bytes] = {}
+    for table in tables:
+        files[f"tables/{table.name}.csv"] = to_csv(table).encode()
+        if not table.is_long:
+            files[f"tables/{table.name}.md"] = to_markdown(table).encode()
+            files[f"tables/{table.name}.tex"] = to_latex(table).encode()
+    return files
 
 
 def summary_text(cells: Sequence[CellResult]) -> str:

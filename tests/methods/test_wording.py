@@ -1,5 +1,6 @@
+import numpy as np
 import pytest
-from prsbench.methods.wording import mirror_words
+from prsbench.methods.wording import drop_words, mirror_words
 
 
 @pytest.mark.parametrize(
@@ -13,3 +14,26 @@ from prsbench.methods.wording import mirror_words
 def test_mirroring_an_image_exchanges_left_and_right_and_nothing_else(sentence, mirrored):
     assert mirror_words(sentence) == mirrored
     assert mirror_words(mirrored) == sentence
+
+
+def test_turning_an_image_upside_down_exchanges_the_words_for_top_and_bottom():
+    sentence = "Upper left, at the top; superior or inferior, but never the lower stopper."
+    turned = "Lower left, at the bottom; inferior or superior, but never the upper stopper."
+    assert mirror_words(sentence, "top-bottom") == turned
+    assert mirror_words(turned, "top-bottom") == sentence
+
+
+def test_about_half_of_the_questions_keep_every_word_and_the_others_lose_about_the_share():
+    question = " ".join(f"word{n}" for n in range(50))
+    chance = np.random.default_rng(0)
+    kept = [len(drop_words(question, 0.4, chance).split()) for _ in range(400)]
+    untouched = sum(n == 50 for n in kept)
+    assert 160 < untouched < 240
+    assert sum(n for n in kept if n < 50) / (400 - untouched) == pytest.approx(30, abs=1)
+
+
+def test_dropping_words_keeps_the_order_of_the_rest():
+    question = "Where is the polyp in this endoscopy image?"
+    for seed in range(20):
+        rest = iter(question.split())
+        assert all(word in rest for word in drop_words(question, 0.4, np.random.default_rng(seed)).split())

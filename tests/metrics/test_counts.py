@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from prsbench.harness.contract.errors import ContractError
-from prsbench.metrics.counts import count, grey_map, stretched_grey_map
+from prsbench.metrics.counts import count, grey_map, histograms, stretched_grey_map
 from scipy.special import expit
 
 PARITY = Path(os.environ.get("PRSBENCH_SHARED", Path(__file__).parents[3] / "shared")) / "parity"
@@ -54,3 +54,13 @@ def test_the_stretched_map_is_the_file_the_official_code_saves(name):
     ours = stretched_grey_map(expit(logits)).astype(int)
     assert np.abs(ours - saved).max() <= 1
     assert (ours != saved).mean() <= 0.005
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (317, 317), (400, 300)])
+def test_histograms_are_the_plain_ones_however_large_the_map(shape):
+    rng = np.random.default_rng(0)
+    grey, truth = rng.integers(0, 256, shape).astype(np.uint8), rng.random(shape) < 0.2
+    for order in (slice(None), slice(None, None, -1)):  # also of a map that does not lie in one piece
+        inside, outside = histograms(grey[:, order], truth[:, order])
+        assert inside.tolist() == [int((grey[truth] == level).sum()) for level in range(256)]
+        assert outside.tolist() == [int((grey[~truth] == level).sum()) for level in range(256)]

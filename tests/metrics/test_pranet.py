@@ -1,15 +1,14 @@
 import dataclasses
-import json
-import os
-from math import isnan
-from pathlib import Path
+from math import isnan, nan
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from prsbench.metrics.alignment import e_measure_curve
 from prsbench.metrics.counts import count
+from prsbench.metrics.overlap import specificity_at_half
 from prsbench.metrics.pranet import (
     DARKEST_PASSING,
     THRESHOLDS,
@@ -17,11 +16,14 @@ from prsbench.metrics.pranet import (
     dataset_curves,
     mdice_pranet,
     mdice_raw,
+    mean_absolute_error,
     miou_pranet,
     miou_raw,
+    sensitivity_curve,
+    specificity_curve,
+    sweep,
 )
 
-PARITY = Path(os.environ.get("PRSBENCH_SHARED", Path(__file__).parents[3] / "shared")) / "parity"
 SHAPE = (6, 9)
 
 
@@ -142,47 +144,55 @@ def test_the_order_of_the_images_does_not_matter(order):
 # --- against the official code
 
 
-@pytest.fixture(scope="module")
-def golden():
-    if not (PARITY / "pranet_metrics_golden.json").exists():
-        pytest.skip("parity fixtures are not here; set PRSBENCH_SHARED to their parent folder")
-    table = json.loads((PARITY / "pranet_metrics_golden.json").read_text())
-    arrays_ = np.load(PARITY / "pranet_metrics_golden.npz")
-    counts, published = {}, {}
-    for name, values in table["samples"].items():
-        grey, truth = arrays_[f"{name}/pred"], arrays_[f"{name}/gt"] >= 128
-        if grey.shape != truth.shape:  # the official nearest rule; here predictions have native size
-            rows, cols = (np.arange(n) * m // n for n, m in zip(truth.shape, grey.shape, strict=True))
-            grey = grey[np.ix_(rows, cols)]
-        counts[name] = count(grey.astype(np.float32) / np.float32(255), truth)
-        published[name] = values | {"curves": arrays_[f"{name}/curve"][:2]}
-    return counts, published, table
-
-
 def test_every_image_scores_what_the_official_code_scores(golden):
-    counts, published, _ = golden
-    for name, values in published.items():
+    for name, sample in golden.samples.items():
         # The fixture is of the saved 8-bit files: their stretch lies behind them.
-        dice, iou = curves(counts[name], stretched=False)
-        np.testing.assert_allclose((dice, iou), values["curves"], rtol=0, atol=1e-9, err_msg=name)
-        ours = [dice.mean(), iou.mean(), dice.max(), iou.max()]
-        assert ours == pytest.approx([values[key] for key in ("meanDic", "meanIoU", "maxDic", "maxIoU")], abs=1e-9), name
+        at = sweep(sample.counts, stretched=False)
+        dice, iou = curves(sample.counts, stretched=False)
+        ours = (dice, iou, e_measure_curve(at, as_published=True), sensitivity_curve(at), specificity_curve(at))
+        np.testing.assert_allclose(ours, sample.curves, rtol=0, atol=1e-9, err_msg=name)
+        names = ("Dic", "IoU", "Em", "Sen", "Spe")
+        expected = {f"{which}{key}": sample.values[f"{which}{key}"] for key in names for which in ("mean", "max")}
+        found = {
+            f"{which}{key}": getattr(curve, which)() for key, curve in zip(names, ours, strict=True) for which in ("mean", "max")
+        }
+        assert found == pytest.approx(
+            {key: nan if value is None else value for key, value in expected.items()}, abs=1e-9, nan_ok=True
+        )
+        assert mean_absolute_error(sample.counts, stretched=False) == pytest.approx(sample.values["mae"], abs=1e-9)
+
+
+def test_specificity_is_zero_as_published_where_nothing_is_hit_and_one_at_half():
+    truth = square_lesion(6)
+    nothing = count(np.zeros(truth.shape, np.float32), truth)
+    assert specificity_curve(sweep(nothing)).max() == 0.0
+    assert specificity_at_half(nothing) == 1.0
 
 
 @pytest.mark.parametrize("group", ["all", "without_empty_truth", "without_any_nan"])
 def test_the_data_set_scores_what_the_official_code_scores(golden, group):
-    counts, _, table = golden
-    expected = table["aggregate"][group]
-    samples = [_as_if_stretched(counts[name]) for name in expected["names"]]
+    expected = golden.table["aggregate"][group]
+    samples = [_as_if_stretched(golden.samples[name].counts) for name in expected["names"]]
     dice, iou = dataset_curves(samples, empty_truths_score_zero=group == "all")
     ours = [dice.mean(), iou.mean(), dice.max(), iou.max()]
     assert ours == pytest.approx([expected[key] for key in ("meanDic", "meanIoU", "maxDic", "maxIoU")], abs=1e-9)
 
 
 def test_the_levels_that_miss_their_threshold_are_the_published_ones(golden):
-    missed = golden[2]["float_threshold_quirk"]["grey_levels_whose_own_threshold_is_missed"]
+    missed = golden.table["float_threshold_quirk"]["grey_levels_whose_own_threshold_is_missed"]
     assert [level for level in range(256) if level / 255 < THRESHOLDS[255 - level]] == sorted(missed)
 
 
 def _as_if_stretched(counts):
     return dataclasses.replace(counts, stretched_inside=counts.raw_inside, stretched_outside=counts.raw_outside)
+
+
+def test_pysodmetrics_sees_the_same_maxima_and_mean_error(golden, pysod):
+    """A second protocol: the same stretch, but cut to 8 bit instead of rounded, and integer thresholds."""
+    for name, sample in golden.samples.items():
+        if not sample.truth.any() or sample.truth.all() or name == "s13_near_threshold_grey_levels":
+            continue
+        counts = count(sample.grey.astype(np.float32) / np.float32(255), sample.truth)
+        dice, iou = curves(counts)
+        assert (dice.max(), iou.max()) == pytest.approx((pysod[name]["max_dice"], pysod[name]["max_iou"]), abs=1e-3), name
+        assert mean_absolute_error(counts) == pytest.approx(pysod[name]["mae"], abs=0.5 / 255), name

@@ -116,3 +116,29 @@ def test_samples_do_not_influence_each_other(first, second, order):
     together = prscore(*embeddings, first, second, first, text).prscore
     shuffled = prscore(*embeddings[:, order], first[order], second[order], first[order], text[order]).prscore
     np.testing.assert_allclose(shuffled, together[order], atol=1e-12)
+
+
+# --- places that are not there, and weights
+
+
+def test_an_answer_without_a_place_keeps_its_meaning_and_loses_both_places():
+    scores = score_one(SAME, OTHER, NOWHERE, [0.5, 0.5], [0.5, 0.5])
+    assert scores == pytest.approx({"s_sem": 0.8, "s_spatial": 0, "s_vis": 0, "prscore": 0.8 / 3, "direction_undefined": False})
+
+
+def test_a_reference_without_a_place_leaves_the_score_undefined():
+    scores = score_one(SAME, SAME, [0.5, 0.5], NOWHERE, [0.5, 0.5])
+    assert np.isnan(scores["s_spatial"]) and np.isnan(scores["prscore"]) and scores["s_vis"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("weights", "expected"), [((1, 1, 1), (0.8 + 1 + 0) / 3), ((2, 1, 1), 2.6 / 4), ((0, 1, 0), 1.0)])
+def test_weights_are_shares_of_their_sum(weights, expected):
+    rows = ([SAME], [OTHER], [[0.5, 0.5]], [[0.5, 0.5]], [NOWHERE], [True])
+    assert prscore(*map(np.array, rows), weights=weights).prscore[0] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("weights", [(0, 0, 0), (1, -1, 1)])
+def test_weights_that_are_no_shares_are_refused(weights):
+    rows = ([SAME], [OTHER], [[0.5, 0.5]], [[0.5, 0.5]], [NOWHERE], [True])
+    with pytest.raises(ConfigError, match="weights"):
+        prscore(*map(np.array, rows), weights=weights)

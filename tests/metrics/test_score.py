@@ -13,7 +13,7 @@ from prsbench.harness.contract.types import DataKind
 from prsbench.metrics.catalog import METRICS
 from prsbench.metrics.counts import count
 from prsbench.metrics.position import parse
-from prsbench.metrics.score import score
+from prsbench.metrics.score import score, score_each
 
 PLACES = {"top left": (-0.5, -0.5), "top right": (0.5, -0.5), "bottom left": (-0.5, 0.5), "bottom right": (0.5, 0.5)}
 OVERLAP = ("dice@0.5", "iou@0.5", "mdice_pranet", "miou_pranet", "mdice_raw", "miou_raw")
@@ -23,7 +23,7 @@ PRSCORE = ("s_sem", "s_spatial", "s_vis", "prscore", "direction_undefined")
 class QuadrantModels:
     """An ideal judge of quadrant words, which remembers what it was asked."""
 
-    checksum = "ideal"
+    checksum, notes = "ideal", ()
 
     def __init__(self):
         self.asked = []
@@ -144,7 +144,8 @@ def test_the_text_error_is_the_distance_to_the_true_centroid_not_the_predicted_o
 def test_each_distinct_sentence_is_asked_for_once():
     models = QuadrantModels()
     score([record(lesion()), record(lesion()), record(lesion(), answer="top right"), record(EMPTY, answer="")], models)
-    assert sorted(models.asked) == ["Found at the top left.", "The lesion is top left.", "top right"]
+    turned = "Found at the bottom right."  # the reference's opposite, for the level beside PRScore
+    assert sorted(models.asked) == [turned, "Found at the top left.", "The lesion is top left.", "top right"]
 
 
 def test_no_records_and_no_sentences_are_no_trouble():
@@ -161,7 +162,7 @@ def test_no_records_and_no_sentences_are_no_trouble():
 )  # fmt: skip
 def test_text_models_that_break_their_contract_are_refused(embeddings, points):
     class Broken:
-        checksum = ""
+        checksum, notes = "", ()
 
         def embed(self, sentences):
             return embeddings
@@ -188,3 +189,24 @@ def test_the_catalog_loads_no_numpy_and_scoring_loads_no_torch():
     code = "import sys; import prsbench.metrics.{}; sys.exit('{}' in sys.modules)"
     for module, absent in (("catalog", "numpy"), ("score", "torch")):
         subprocess.run([sys.executable, "-c", code.format(module, absent)], check=True)
+
+
+def test_the_order_of_the_records_changes_no_score_of_a_small_cell():
+    places = ((1, 1, "top left"), (1, 9, "bottom left"), (9, 4, "top right"), (8, 8, "bottom right"))
+    rows = [record(lesion(row, col), lesion(col, row), f"The lesion is {zone}.") for row, col, zone in places]
+    together, reversed_ = score(rows, QuadrantModels()), score(rows[::-1], QuadrantModels())
+    for here, there in zip(together, reversed_[::-1], strict=True):
+        assert there == pytest.approx(here, nan_ok=True)
+
+
+def test_scores_come_one_by_one_from_records_that_are_read_twice_and_never_held():
+    class File:
+        opened = 0
+
+        def __iter__(self):
+            File.opened += 1
+            yield from (record(lesion()), record(EMPTY))
+
+    stream = score_each(File(), QuadrantModels())
+    assert next(stream)["dice@0.5"] == 1.0
+    assert isnan(next(stream)["dice@0.5"]) and File.opened == 2

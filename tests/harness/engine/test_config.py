@@ -82,3 +82,94 @@ def test_every_packaged_grid_can_be_read_and_opens_with_its_cost():
     assert set(packaged_grids()) == {"default", "real", "smoke"}
     for name, first_line in packaged_grids().items():
         assert load_grid(name).name == name and "minutes" in first_line
+
+
+@pytest.mark.parametrize(
+    ("written_keys", "said"),
+    [
+        (
+            "methods: [{cg_reasoner: {epoch: 3}}]\nseeds: [0]",
+            "line 4: method 'cg_reasoner': unknown key 'epoch'. Did you mean",
+        ),
+        (
+            "methods:\n  - oracle\n  - cg_reasoner:\n      epochs: few",
+            "line 7: method 'cg_reasoner': epochs: Input",
+        ),
+        ("methods:\n  - orcale", "No method is called 'orcale'. Did you mean 'oracle'?"),
+        ("methods: [oracle]\nexecution:\n  resources:\n    orcale: {cpus: 2}", "No method or part is called 'orcale'"),
+        (
+            "methods: [oracle]\nexecution:\n  resources:\n    oracle: {cpu: 2}",
+            "unknown key 'execution.resources.oracle.cpu'",
+        ),
+    ],
+)
+def test_a_mistake_in_a_methods_own_keys_is_named_with_its_line(tmp_path, written_keys, said):
+    from prsbench.harness.cli import _registry
+    from prsbench.harness.engine.grid import resolved
+
+    with pytest.raises(ConfigError) as error:
+        resolved(load_grid(written(tmp_path, f"name: mine\ndata:\n  - source: phantoms\n{written_keys}\n")), _registry())
+    assert said in str(error.value)
+
+
+def test_a_key_given_twice_is_refused_and_not_resolved_by_the_last(tmp_path):
+    with pytest.raises(ConfigError, match="line 10: 'name' stands there twice, first in line 2"):
+        load_grid(written(tmp_path, f"{GRID}name: other\n"))
+
+
+def test_yaml_cannot_make_objects(tmp_path):
+    with pytest.raises(ConfigError, match="is not YAML: could not determine a constructor"):
+        load_grid(written(tmp_path, GRID.replace("mine", "!!python/object/apply:os.getcwd []")))
+
+
+def test_a_sweep_lays_out_every_combination_as_a_row_of_its_own(tmp_path):
+    sweep = "sweeps:\n  - {method: cg_reasoner, over: {epochs: [1, 2], bridge: [none, hidden]}}\n"
+    grid = load_grid(written(tmp_path, GRID + sweep))
+    assert [choice.row for choice in grid.rows] == [
+        "oracle",
+        "cg_reasoner@epochs=1,bridge=none",
+        "cg_reasoner@epochs=1,bridge=hidden",
+        "cg_reasoner@epochs=2,bridge=none",
+        "cg_reasoner@epochs=2,bridge=hidden",
+    ]
+    assert dict(grid.rows[2].overrides) == {"batch_size": 4, "epochs": 1, "bridge": "hidden"}
+
+
+@pytest.mark.parametrize(
+    ("sweep", "said"),
+    [
+        ("{method: lisa, over: {epochs: [1]}}", "'lisa' is not among the methods of this grid"),
+        ("{method: oracle, over: {}}", "at least 1"),
+        ("{method: oracle, over: {batch_size: [1, 1]}}", "could not be told apart"),
+    ],
+)
+def test_a_sweep_that_makes_no_rows_of_its_own_is_refused(tmp_path, sweep, said):
+    with pytest.raises(ConfigError, match=said):
+        load_grid(written(tmp_path, f"{GRID}sweeps:\n  - {sweep}\n"))
+
+
+def test_the_resolved_grid_shows_every_key_and_reads_back_as_the_same_rows(tmp_path):
+    import yaml
+    from prsbench.harness.cli import _registry
+    from prsbench.harness.engine.grid import resolved
+
+    whole = resolved(load_grid(written(tmp_path, GRID)), _registry())
+    assert whole["methods"][1]["cg_reasoner"]["lora_rank"] == 16 and whole["execution"]["retries"] == 1
+    again = load_grid(written(tmp_path, yaml.safe_dump(whole)))
+    assert resolved(again, _registry()) == whole
+
+
+def test_the_schema_accepts_every_packaged_grid_and_refuses_an_unknown_key():
+    import yaml
+    from prsbench.harness.cli import _registry
+    from prsbench.harness.engine.grid import grid_schema
+    from prsbench.harness.engine.grid_files import GRIDS
+
+    jsonschema = pytest.importorskip("jsonschema")
+    check = jsonschema.Draft202012Validator(grid_schema(_registry()))
+    for path in GRIDS.glob("*.yaml"):
+        content = yaml.safe_load(path.read_text())
+        assert not list(check.iter_errors(content)), path
+        assert list(check.iter_errors({**content, "metods": []}))
+        assert list(check.iter_errors({**content, "methods": [{"cg_reasoner": {"epoch": 3}}]}))
+        assert list(check.iter_errors({**content, "methods": ["orcale"]}))

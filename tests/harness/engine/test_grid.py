@@ -3,7 +3,9 @@
 from dataclasses import asdict, replace
 
 import pytest
-from prsbench.harness.contract.catalog import Catalog
+from prsbench.harness.contract.catalog import Catalog, PackagedFile
+from prsbench.harness.contract.errors import ConfigError
+from prsbench.harness.engine import grid
 from prsbench.harness.engine.data import open_all
 from prsbench.harness.engine.grid import Plan, make_plan, units
 
@@ -77,6 +79,19 @@ def test_changed_code_changes_the_key(planned, stand_ins):
     assert {place[0] for place in old if old[place] != new[place]} == {"bright"}
 
 
+def test_a_part_made_without_its_weight_package_is_another_one_once_it_is_installed(planned, stand_ins, monkeypatch):
+    weights = PackagedFile("some_weights", "some-weights==1", "model.bin", "")
+    parts = Catalog("part", [replace(stand_ins.PART, packaged=(weights,))])
+    registry = replace(stand_ins.REGISTRY, parts=parts)
+    monkeypatch.setattr(grid, "packaged_hash", lambda file: "not installed")
+    without = planned(registry=registry)
+    monkeypatch.setattr(grid, "packaged_hash", lambda file: "abc")
+    with_weights = planned(registry=registry)
+    old, new = keys(without), keys(with_weights)
+    assert {place[0] for place in old if old[place] != new[place]} == {"trained"}, "its cells need the part, `bright` does not"
+    assert without.text_models != with_weights.text_models
+
+
 def test_a_plan_survives_its_file(planned):
     import json
 
@@ -92,3 +107,26 @@ def test_rows_that_share_image_features_go_to_one_worker(planned):
         *[["trained"]] * 2,
     ]
     assert all(len({asdict(cell)["dataset"] for cell in unit}) == 1 for unit in together)
+
+
+def test_includes_and_excludes_choose_cells_and_the_trainings_nobody_needs_go_with_them(stand_ins, data_root):
+    def chosen(**filters):
+        grid_ = stand_ins.make_grid(data_root, ["bright", "trained"], (0, 1), more=filters)
+        plan = make_plan(grid_, open_all([data_root]), stand_ins.REGISTRY)
+        return {(cell.method, cell.dataset[:5], cell.seed) for cell in plan.cells}, {n.name for n in plan.trainings.values()}
+
+    cells, trainings = chosen(exclude=[{"method": "trained"}, {"dataset": "skin*", "seed": 1}])
+    assert cells == {("bright", "brain", 0), ("bright", "brain", 1), ("bright", "skin_", 0)} and trainings == {"part"}
+    cells, trainings = chosen(include=[{"method": "tr*", "seed": 1}])
+    assert cells == {("trained", "brain", 1), ("trained", "skin_", 1)} and trainings == {"part", "trained"}
+    with pytest.raises(ConfigError, match="no cell of this grid fits .*brihgt"):
+        chosen(exclude=[{"method": "brihgt"}])
+
+
+def test_rows_of_a_sweep_have_keys_and_folders_of_their_own(stand_ins, data_root):
+    sweep = {"sweeps": [{"method": "bright", "over": {"secret": ["", "x"]}}]}
+    plan = make_plan(stand_ins.make_grid(data_root, ["bright"], more=sweep), open_all([data_root]), stand_ins.REGISTRY)
+    plain = make_plan(stand_ins.make_grid(data_root, ["bright"]), open_all([data_root]), stand_ins.REGISTRY)
+    assert [cell.method for cell in plan.cells] == ["bright@secret="] * 2 + ["bright@secret=x"] * 2
+    assert [cell.key for cell in plan.cells[:2]] == [cell.key for cell in plain.cells], "the same content, whatever it is called"
+    assert len({cell.folder for cell in plan.cells}) == 4

@@ -2,17 +2,18 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 from prsbench.harness.contract.errors import RunFolderError
+from prsbench.harness.engine.durable import write_atomically
 from prsbench.harness.engine.ledger import (
     RunFolder,
     digest_of,
     last_failure,
     read_json,
-    record_failure,
+    record_attempt,
     seal_folder,
-    write_atomically,
     write_json,
 )
 
@@ -68,9 +69,16 @@ def test_a_run_folder_that_cannot_be_made_says_where_else_to_go(tmp_path):
         pass
 
 
+def test_a_place_where_nobody_may_write_says_where_else_to_go():
+    with pytest.raises(RunFolderError, match="cannot write here .* --out"), RunFolder(Path("/proc/prsbench")).driver_lock():
+        pass
+
+
 def test_every_failed_attempt_is_kept_and_the_last_one_counts(tmp_path):
     assert last_failure(tmp_path) is None
-    record_failure(tmp_path, "failed", "first", "trace", "2000-01-01")
-    record_failure(tmp_path, "skipped", "second", "", "2000-01-02")
+    record_attempt(tmp_path, {"kind": "failed", "error": "first"})
+    record_attempt(tmp_path, {"kind": "skipped", "error": "second"})
     assert last_failure(tmp_path)["error"] == "second"
-    assert len(json.loads((tmp_path / "error.json").read_text())["attempts"]) == 2
+    record_attempt(tmp_path, {"kind": "done"})
+    assert last_failure(tmp_path) is None
+    assert len(json.loads((tmp_path / "attempts.json").read_text())["attempts"]) == 3

@@ -1,95 +1,58 @@
 """Real driver processes: killed at any moment they lose nothing, and Ray's workers find the same numbers."""
 
 import json
-import os
-import random
 import signal
-import subprocess
-import sys
-import time
+from dataclasses import replace
 
 import pytest
-from prsbench.harness.engine.journal import RECORDS
+from engine_driver import Driver, slowly
+from prsbench.harness.engine.results import open_run, results
+from prsbench.harness.report.formats import to_csv
+from prsbench.harness.report.tables import tables_of
 
-DRIVER = "engine_stand_ins.py"
 METHODS = ["bright", {"trained": {"fit_seconds": 0.3}}, "jittered", "echo"]
 DIES = {"boxed": {"breaks_on": "skin_rgb/test3", "how": "die"}}
-
-
-def slowly(methods):
-    """The same methods, slow enough to be killed at work. Their speed is in the key, so all runs compared use it."""
-    named = [{item: {}} if isinstance(item, str) else item for item in methods]
-    return [{name: {**keys, "seconds_per_sample": 0.05}} for item in named for name, keys in item.items()]
-
-
-class Driver:
-    """Starts driver processes on one run folder."""
-
-    def __init__(self, stand_ins, data_root, folder, methods):
-        self._place = os.path.dirname(stand_ins.__file__)
-        self._root, self.folder, self._methods = data_root, folder, methods
-        self.log, self.out = folder.parent / f"{folder.name}.log", folder.parent / f"{folder.name}.json"
-
-    def start(self, executor="serial"):
-        command = [sys.executable, os.path.join(self._place, DRIVER), str(self._root), str(self.folder), executor]
-        environment = {**os.environ, "PYTHONPATH": self._place, "PRSBENCH_TEST_LOG": str(self.log)}
-        return subprocess.Popen(
-            [*command, json.dumps(self._methods), str(self.out)],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def finish(self, executor="serial"):
-        process = self.start(executor)
-        said, _ = process.communicate(timeout=120)
-        assert process.returncode == 0, said
-        return json.loads(self.out.read_text())
-
-    def work(self):
-        return self.log.read_text().splitlines() if self.log.exists() else []
-
-    def wait_for_work(self, lines):
-        give_up = time.monotonic() + 60
-        while len(self.work()) < lines and time.monotonic() < give_up:
-            time.sleep(0.01)
-
-    def recorded(self):
-        """Lines of work whose records are on the disk, as they stand in the log."""
-        done = set()
-        for path in self.folder.glob(f"cells/*/{RECORDS}"):
-            for line in path.read_bytes().split(b"\n")[:-1]:
-                done.add(f"{path.parent.name.partition('--')[0]} {json.loads(line)['record']['sample_id']}")
-        return done
+KILLS, KILLS_OF_THE_LONG_TEST = 20, 200
 
 
 @pytest.fixture(scope="module")
 def undisturbed(data_root, tmp_path_factory):
-    import engine_stand_ins
-
-    driver = Driver(engine_stand_ins, data_root, tmp_path_factory.mktemp("undisturbed") / "run", slowly(METHODS))
+    driver = Driver(data_root, tmp_path_factory.mktemp("undisturbed") / "run", slowly(METHODS))
     return driver.finish()
 
 
-def test_a_driver_killed_again_and_again_ends_with_the_same_numbers_and_redoes_no_recorded_sample(
-    stand_ins, data_root, tmp_path, undisturbed
+def tables_of_run(folder):
+    """The bytes of every table, without what a sample took: time is no result."""
+    cells = results(open_run(folder))
+    still = [replace(cell, records=tuple(replace(record, seconds=0.0) for record in cell.records)) for cell in cells]
+    return {table.name: to_csv(table) for table in tables_of(still)}
+
+
+@pytest.mark.parametrize(
+    ("kills", "share_of_ray"),
+    [
+        pytest.param(KILLS, 0.1, id=f"{KILLS} kills"),
+        pytest.param(KILLS_OF_THE_LONG_TEST, 0.25, id=f"{KILLS_OF_THE_LONG_TEST} kills", marks=pytest.mark.kills),
+    ],
+)
+def test_killed_again_and_again_a_run_ends_in_the_same_tables_and_predicts_no_recorded_sample_again(
+    kills, share_of_ray, data_root, tmp_path
 ):
-    driver, draw = Driver(stand_ins, data_root, tmp_path / "run", slowly(METHODS)), random.Random(11)
-    for _ in range(5):
-        process, before = driver.start(), len(driver.work())
-        driver.wait_for_work(before + draw.randint(1, 8))
-        time.sleep(draw.random() * 0.1)
-        process.kill()
-        process.wait()
-        recorded, at_kill = driver.recorded(), len(driver.work())
-    assert driver.finish() == undisturbed
-    assert not recorded & set(driver.work()[at_kill:])
-    assert recorded, "the kills came too early to show anything"
+    import engine_stand_ins
+
+    # Long enough that the last kill still meets a run at work.
+    root = engine_stand_ins.write_data(tmp_path / "data", counts=(("train", 4), ("val", 2), ("test", 2 * kills)))
+    calm = Driver(root, tmp_path / "calm", slowly(METHODS, 0.01))
+    harried = Driver(root, tmp_path / "harried", slowly(METHODS, 0.01))
+    expected = calm.finish()
+    numbers, met, redone = harried.killed_again_and_again(seed=11, kills=kills, share_of_ray=share_of_ray)
+    assert numbers == expected and tables_of_run(harried.folder) == tables_of_run(calm.folder)
+    assert redone == set()
+    assert met > kills / 2, "the others came too late to show anything"
 
 
-def test_ray_workers_find_the_same_numbers_and_a_worker_that_dies_is_a_failed_row(stand_ins, data_root, tmp_path, undisturbed):
-    found = Driver(stand_ins, data_root, tmp_path / "run", [*slowly(METHODS), DIES]).finish("ray")
+def test_ray_workers_find_the_same_numbers_and_a_worker_that_dies_is_a_failed_row(data_root, tmp_path, undisturbed):
+    found = Driver(data_root, tmp_path / "run", [*slowly(METHODS), DIES]).finish("ray")
     assert found[: len(undisturbed)] == undisturbed
     brain, skin = found[len(undisturbed) :]
     assert brain[3] == "complete"
@@ -97,8 +60,8 @@ def test_ray_workers_find_the_same_numbers_and_a_worker_that_dies_is_a_failed_ro
     # `boxed` shares its jobs with `bright` and `jittered`: they lost their worker with it, and completed without it.
 
 
-def test_a_ray_driver_killed_mid_run_is_resumed_beside_its_orphans(stand_ins, data_root, tmp_path, undisturbed):
-    driver = Driver(stand_ins, data_root, tmp_path / "run", slowly(METHODS))
+def test_a_ray_driver_killed_mid_run_is_resumed_beside_its_orphans(data_root, tmp_path, undisturbed):
+    driver = Driver(data_root, tmp_path / "run", slowly(METHODS))
     process = driver.start("ray")
     driver.wait_for_work(6)
     process.kill()  # its workers live on for a moment; the next driver starts at once
@@ -106,8 +69,8 @@ def test_a_ray_driver_killed_mid_run_is_resumed_beside_its_orphans(stand_ins, da
     process.communicate()
 
 
-def test_ctrl_c_says_so_in_the_run_folder_and_the_run_goes_on_later(stand_ins, data_root, tmp_path, undisturbed):
-    driver = Driver(stand_ins, data_root, tmp_path / "run", slowly(METHODS))
+def test_ctrl_c_says_so_in_the_run_folder_and_the_run_goes_on_later(data_root, tmp_path, undisturbed):
+    driver = Driver(data_root, tmp_path / "run", slowly(METHODS))
     process = driver.start()
     driver.wait_for_work(2)
     process.send_signal(signal.SIGINT)
@@ -116,8 +79,8 @@ def test_ctrl_c_says_so_in_the_run_folder_and_the_run_goes_on_later(stand_ins, d
     assert driver.finish() == undisturbed
 
 
-def test_a_second_driver_on_the_same_run_folder_refuses_and_names_the_first(stand_ins, data_root, tmp_path):
-    driver = Driver(stand_ins, data_root, tmp_path / "run", slowly(METHODS))
+def test_a_second_driver_on_the_same_run_folder_refuses_and_names_the_first(data_root, tmp_path):
+    driver = Driver(data_root, tmp_path / "run", slowly(METHODS, 5.0))
     first = driver.start()
     driver.wait_for_work(1)
     second = driver.start()
@@ -125,3 +88,25 @@ def test_a_second_driver_on_the_same_run_folder_refuses_and_names_the_first(stan
     first.kill()
     first.communicate()
     assert second.returncode != 0 and f"another driver (process {first.pid})" in said
+
+
+def test_a_disk_that_fills_up_ends_the_run_with_its_cure_and_the_next_one_goes_on(tmp_path):
+    import engine_stand_ins
+
+    root = engine_stand_ins.write_data(tmp_path / "data", ("skin_rgbimage",), (("train", 4), ("val", 2), ("test", 40)))
+    calm, driver = (Driver(root, tmp_path / name, ["bright", "echo"]) for name in ("calm", "run"))
+    expected = calm.finish()
+    (whole, *_) = sorted(path.stat().st_size for path in calm.folder.glob("cells/*/records.jsonl"))
+    assert (calm.folder / "run.json").stat().st_size < whole / 2, "the records are what meets the limit"
+    process = driver.start(PRSBENCH_TEST_FILE_BYTES=str(whole // 2))
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode != 0 and "Make room" in said
+    known, before = driver.recorded(), len(driver.work())
+    assert driver.finish() == expected
+    assert known and not known & set(driver.work()[before:])
+
+
+def test_one_and_four_workers_find_the_same_numbers_as_one_process_and_as_two(data_root, tmp_path, undisturbed):
+    for workers in (1, 4):  # two: above
+        driver = Driver(data_root, tmp_path / f"run{workers}", slowly(METHODS))
+        assert driver.finish("ray", PRSBENCH_TEST_WORKERS=str(workers)) == undisturbed

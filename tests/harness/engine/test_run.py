@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from prsbench.harness.contract.errors import ConfigError, DataError, RunFolderError
+from prsbench.harness.engine import loaded
 from prsbench.harness.engine.ledger import RunFolder
 from prsbench.harness.engine.results import open_run, results
 from prsbench.harness.engine.run import plan_run, run_grid
@@ -16,9 +17,11 @@ def go(stand_ins, root, folder, methods, said=None, registry=None, **options):
     return run_grid(grid, registry or stand_ins.REGISTRY, RunFolder(folder), say, "serial", **options)
 
 
-def lines(tmp_path):
+def lines(tmp_path, loads=False):
+    """What was predicted and fitted, or what was loaded."""
     log = tmp_path / "log.txt"
-    return log.read_text().splitlines() if log.exists() else []
+    found = log.read_text().splitlines() if log.exists() else []
+    return [line for line in found if line.startswith("load ") == loads and not line.startswith("pid ")]
 
 
 def test_a_finished_grid_is_not_computed_again_and_reads_the_same(stand_ins, data_root, tmp_path):
@@ -39,6 +42,12 @@ def test_a_run_folder_opens_without_grid_and_catalogs_even_when_moved(stand_ins,
     assert stand_ins.numbers(open_run(tmp_path / "moved")) == expected
     with pytest.raises(RunFolderError, match="no run.json"):
         open_run(tmp_path / "elsewhere")
+
+
+def test_a_method_is_loaded_once_a_worker_and_not_once_a_cell(stand_ins, data_root, tmp_path):
+    loaded.let_go()
+    go(stand_ins, data_root, tmp_path / "run", ["bright", "trained", {"boxed": {}}])
+    assert sorted(lines(tmp_path, loads=True)) == ["load boxed", "load bright", "load trained"], "two data sets each"
 
 
 def test_a_sample_that_breaks_its_batch_is_a_failed_record_and_its_neighbours_count(stand_ins, data_root, tmp_path):
@@ -135,7 +144,7 @@ def test_changed_metrics_redo_the_scores_alone(stand_ins, data_root, tmp_path, m
     monkeypatch.setattr("prsbench.harness.engine.run.make_plan", lambda *a: replace(first.plan, scoring="changed"))
     again = go(stand_ins, data_root, tmp_path / "run", ["bright"])
     assert lines(tmp_path) == work and stand_ins.numbers(again) == expected
-    scores = tmp_path / "run" / "cells" / first.plan.cells[0].folder / "scores.json"
+    scores = tmp_path / "run" / "cells" / first.plan.cells[0].folder / "scored.json"
     assert json.loads(scores.read_text())["identity"]["scoring"] == "changed"
 
 
@@ -168,7 +177,7 @@ def test_what_a_method_prints_goes_to_its_own_log(stand_ins, data_root, tmp_path
 
 def test_maps_keep_the_probability_to_16_bits(stand_ins, data_root, tmp_path):
     import numpy as np
-    from prsbench.harness.engine.cell_folder import read_map
+    from prsbench.harness.engine.maps import read_map
     from prsbench.harness.engine.results import sample_of
 
     run = go(stand_ins, data_root, tmp_path / "run", ["echo"])

@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 from prsbench.harness.engine import progress
 from prsbench.harness.engine.data import open_all
+from prsbench.harness.engine.failures import Failure
 from prsbench.harness.engine.grid import make_plan
-from prsbench.harness.engine.jobs import Outcome, perform
+from prsbench.harness.engine.jobs import failed, perform
 from prsbench.harness.engine.ledger import write_json
 from prsbench.harness.engine.results import setting_of
 from prsbench.harness.engine.schedule import jobs_to_do, ready
@@ -34,16 +35,26 @@ def test_a_run_says_what_is_done_what_it_works_on_and_how_long_it_may_take(work,
     with progress.Progress(jobs, setting, 2, said.append) as watched:
         first = next(job for job in jobs if job.title == "train part s0")
         watched.started(first)
-        watched.finished(first, {key: Outcome("failed", "no data\nat all") for key in first.keys})
+        watched.finished(first, {key: failed(Failure.ERROR, "no data\nat all") for key in first.keys})
         part = next(job for job in jobs if job.title == "train part on val s0")
         watched.started(part)
         write_json(setting.training_folder(part.training.key) / "progress.json", {"done": 5, "total": 10, "message": "steps"})
         time.sleep(0.2)
-    assert said[0] == "[1/7] train part s0: FAILED: no data (0 s)"
+    assert said[0] == "[1/7] train part s0: FAILED (error): no data (0 s)"
     assert "1/7 done" in said[-1] and "left; now: train part on val s0 (5/10 steps)" in said[-1]
 
 
 def test_data_taken_away_during_a_run_fails_the_job_and_not_the_driver(work):
     _, setting, jobs = work
     outcomes = perform(jobs[0], replace(setting, roots=(setting.folder / "gone",)))
-    assert [outcome.status for outcome in outcomes.values()] == ["failed"] and "gone" in outcomes[jobs[0].keys[0]].error
+    assert [outcome.kind for outcome in outcomes.values()] == ["failed"] and "gone" in outcomes[jobs[0].keys[0]].error
+
+
+def test_cells_of_one_model_stand_together_and_the_model_with_most_to_do_comes_first(stand_ins, data_root, tmp_path):
+    grid = stand_ins.make_grid(data_root, ["bright", "trained", "echo"])
+    plan = make_plan(grid, open_all([data_root]), stand_ins.REGISTRY)
+    setting = setting_of(tmp_path, plan, {"roots": [], "loader": "", "device": "cpu", "threads": 1})
+    longer = [replace(cell, n_manifest=500 if cell.method == "echo" else cell.n_manifest) for cell in plan.cells]
+    order = [job.cells[0].method for job in jobs_to_do(plan, longer, setting) if job.cells]
+    assert order[:2] == ["echo", "echo"] and len({tuple(order[2:4]), tuple(order[4:6])}) == 2
+    assert all(order[i] == order[i + 1] for i in (0, 2, 4))

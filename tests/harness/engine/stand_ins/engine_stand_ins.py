@@ -7,6 +7,8 @@ import csv
 import hashlib
 import json
 import os
+import resource
+import signal
 import sys
 import time
 from pathlib import Path
@@ -37,6 +39,7 @@ class StandInConfig(MethodConfig):
     breaks_on: str = ""  # part of a sample id
     how: str = "raise"
     secret: str = ""  # changes nothing but the key
+    fits: int = 0  # queries that fit into memory at once; 0 for any number
 
 
 class TrainedConfig(StandInConfig):
@@ -61,9 +64,13 @@ class Bright:
 
     def save(self, folder): ...
 
-    def load(self, folder, device): ...
+    def load(self, folder, device):
+        log(f"load {self.config.name}")
+        log(f"pid {os.getpid()}")
 
     def predict(self, queries):
+        if self.config.fits and len(queries) > self.config.fits:
+            raise MemoryError(f"{len(queries)} queries")
         return [self._one(query) for query in queries]
 
     def _one(self, query):
@@ -76,6 +83,11 @@ class Bright:
                 os._exit(9)
             if self.config.how == "raise":
                 raise ValueError("a bad sample")
+            if self.config.how == "hang":
+                time.sleep(3600)
+            if self.config.how == "hang in a library":
+                signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+                time.sleep(3600)
             return Prediction(np.full((3, 3), 0.5, np.float32), "", 0.0)
         noise = np.random.random(query.image.shape[:2]) * 0.1
         probability = np.clip(query.image[..., 0] / 255 * 0.8 + noise * self.level, 0, 1).astype(np.float32)
@@ -98,6 +110,7 @@ class Trained(Bright):
         (folder / "level.json").write_text(json.dumps(self.level))
 
     def load(self, folder, device):
+        super().load(folder, device)
         self.level = json.loads((folder / "level.json").read_text())
 
 
@@ -130,7 +143,7 @@ class Part:
 
 
 class Judges:
-    checksum = "of stand-ins"
+    checksum, notes = "of stand-ins", ()
 
     def embed(self, sentences):
         digests = [hashlib.sha256(sentence.encode()).digest() for sentence in sentences]
@@ -192,9 +205,9 @@ def write_data(root, folders=("brain_tumors_ct_scan", "skin_rgbimage"), counts=(
     return root
 
 
-def make_grid(root, methods, seeds=(0,), workers=2):
+def make_grid(root, methods, seeds=(0,), workers=2, more=None, **execution):
     content = {"name": "test", "data": [{"source": "prs_med", "root": str(root)}], "methods": methods, "seeds": list(seeds)}
-    return GridConfig.model_validate({**content, "execution": {"workers": workers, "device": "cpu"}})
+    return GridConfig.model_validate({**content, **(more or {}), "execution": {"workers": workers, "device": "cpu", **execution}})
 
 
 def numbers(run):
@@ -209,5 +222,9 @@ def numbers(run):
 
 if __name__ == "__main__":
     root, folder, executor, methods, out = sys.argv[1:]
-    run = run_grid(make_grid(Path(root), json.loads(methods)), REGISTRY, RunFolder(Path(folder)), print, executor)
+    if limit := os.environ.get("PRSBENCH_TEST_FILE_BYTES"):  # no file may grow larger: a disk that fills up
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
+    workers = json.loads(os.environ.get("PRSBENCH_TEST_WORKERS", "2"))
+    grid, address = make_grid(Path(root), json.loads(methods), workers=workers), os.environ.get("PRSBENCH_TEST_ADDRESS")
+    run = run_grid(grid, REGISTRY, RunFolder(Path(folder)), print, executor, address=address)
     Path(out).write_text(json.dumps(numbers(run)))

@@ -1,0 +1,266 @@
+"""How fast the metrics are, beside the obvious way and beside PySODMetrics, in one run on the same maps. `make bench-metrics`.
+
+Times are CPU seconds of one thread, the best of several runs; ratios are what counts. PySODMetrics is compared if it is there
+(`pip install --no-deps pysodmetrics`; it pins older numpy and is therefore no dependency).
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from importlib.util import find_spec
+
+import numpy as np
+from numpy.typing import NDArray
+from prsbench.harness.contract.geometry import centroid
+from prsbench.harness.contract.position import position_of, zone_of_centroid
+from prsbench.harness.contract.records import Record
+from prsbench.harness.contract.types import MODALITIES, DataKind
+from prsbench.metrics.alignment import e_measure_curve
+from prsbench.metrics.counts import count, histograms, stretched_grey_map
+from prsbench.metrics.map_measures import measure
+from prsbench.metrics.placed_texts import Gathering
+from prsbench.metrics.pranet import THRESHOLDS, curves, mean_absolute_error, sensitivity_curve, specificity_curve, sweep
+from prsbench.metrics.score import score_each
+from prsbench.metrics.structure import s_measure
+from prsbench.metrics.weighted_f import weighted_f
+from scipy.ndimage import gaussian_filter
+
+SIDES_PX = (352, 1024)
+N_SAMPLES = 10_000
+RECORD_COUNTS = (1_000, 10_000, 100_000)
+
+
+def main() -> None:
+    """Every comparison, one line each."""
+    if len(sys.argv) > 1:
+        print(peak_of_scoring(int(sys.argv[1])))
+        return
+    for side in SIDES_PX:
+        print(f"\n{side} x {side}, one soft map with a lesion")
+        compare_thresholds(side)
+        compare_pysod(side)
+        probability, truth = example(side)
+        counted, measured = best(partial(count, probability, truth)), best(partial(measure, probability, truth), 3)
+        print(f"  kept per sample: counts {1e3 * counted:.2f} ms, measures of the map {1e3 * measured:.1f} ms")
+    score_many()
+    print("\npeak memory of scoring, a process each")
+    for n in RECORD_COUNTS:
+        done = subprocess.run([sys.executable, __file__, str(n)], capture_output=True, text=True, check=True)
+        print(f"  {n:7,} records: {done.stdout.strip()}")
+
+
+def example(side: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """A blurred, slightly misplaced disc with noise, and the true disc."""
+    y, x = np.mgrid[:side, :side] / side
+    drawn = gaussian_filter((np.hypot(x - 0.42, y - 0.53) < 0.16).astype(float), side / 30)
+    noisy = drawn + 0.02 * np.random.default_rng(0).random((side, side))
+    return np.clip(noisy, 0, 1).astype(np.float32), np.hypot(x - 0.4, y - 0.55) < 0.15
+
+
+def best(work: Callable[[], object], repeats: int = 20) -> float:
+    """Shortest of some runs, in CPU seconds: a busy neighbour takes time from the clock, and less from this."""
+    work()
+    times = []
+    for _ in range(repeats):
+        start = time.process_time()
+        work()
+        times.append(time.process_time() - start)
+    return min(times)
+
+
+def boolean_loop(grey: NDArray[np.uint8], truth: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Dice and IoU at 256 thresholds, as short as it can be said: two comparisons of whole maps and two sums each."""
+    rows, n_true, value = [], truth.sum(), grey / 255
+    for threshold in THRESHOLDS:
+        predicted = value >= threshold
+        tp, n_predicted = (predicted & truth).sum(), predicted.sum()
+        rows.append((2 * tp / (n_true + n_predicted), tp / (n_true + n_predicted - tp)) if tp else (0.0, 0.0))
+    return np.array(rows).T
+
+
+def published_loop(grey: NDArray[np.uint8], truth: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The same in the steps of the published evaluation: a label map a threshold, and every count taken from it."""
+    rows, true_map, value = [], truth.astype(np.float64), grey / 255
+    for threshold in THRESHOLDS:
+        label = np.zeros_like(true_map)
+        label[value >= threshold] = 1
+        n_predicted, n_true = np.sum(label == 1), np.sum(true_map)
+        n_rejected, tp = np.sum(label == 0), np.sum((label == 1) & (true_map == 1))
+        rows.append((2 * tp / (n_true + n_predicted), tp / (n_true - tp + n_predicted)) if tp else (0.0, 0.0))
+        assert n_rejected + n_predicted == truth.size
+    return np.array(rows).T
+
+
+def compare_thresholds(side: int) -> None:
+    """All start from the saved 8-bit map, as the published evaluation does, and end in the same 512 numbers."""
+    probability, truth = example(side)
+    grey = stretched_grey_map(probability)
+    counts = count(probability, truth)
+
+    def ours() -> tuple:
+        inside, outside = histograms(grey, truth)
+        return curves(replace(counts, stretched_inside=inside, stretched_outside=outside))
+
+    for loop in (boolean_loop, published_loop):
+        np.testing.assert_allclose(ours(), loop(grey, truth), rtol=0, atol=1e-12)
+    fast = best(ours, 200)
+    plain, published = (best(partial(loop, grey, truth), 2) for loop in (boolean_loop, published_loop))
+    stretch = best(partial(stretched_grey_map, probability), 50)
+    print(f"  256 thresholds, ours {1e3 * fast:.3f} ms: published loop {1e3 * published:.0f} ms = {published / fast:.0f} x, "
+          f"shortest loop {1e3 * plain:.0f} ms = {plain / fast:.0f} x")  # fmt: skip
+    with_stretch = (published + stretch) / (fast + stretch), (plain + stretch) / (fast + stretch)
+    print(f"  with the stretch ({1e3 * stretch:.3f} ms) on both sides: {with_stretch[0]:.0f} x, {with_stretch[1]:.0f} x")
+
+
+def compare_pysod(side: int) -> None:
+    """The same measures from the same float map: thresholds (Dice, IoU, sensitivity, specificity), MAE, E, S and weighted F."""
+    if find_spec("py_sod_metrics") is None:
+        print("  PySODMetrics: not installed (pip install --no-deps pysodmetrics)")
+        return
+    import py_sod_metrics as pysod
+
+    probability, truth = example(side)
+    grey, mask = (probability * 255).astype(np.uint8), truth * np.uint8(255)
+    kinds = (pysod.DICEHandler, pysod.IOUHandler, pysod.SensitivityHandler, pysod.SpecificityHandler)
+
+    def step(*measures: object) -> None:
+        for measure_ in measures:
+            measure_.step(grey, mask)
+
+    def thresholds_of_theirs() -> None:
+        step(pysod.FmeasureV2({make.__name__: make(with_dynamic=True, with_adaptive=False) for make in kinds}))
+
+    def thresholds_of_ours() -> None:
+        at = sweep(counts := count(probability, truth))
+        curves(counts), sensitivity_curve(at), specificity_curve(at)
+
+    def all_of_theirs() -> None:
+        thresholds_of_theirs()
+        step(pysod.MAE(), pysod.Emeasure(), pysod.Smeasure(), pysod.WeightedFmeasure())
+
+    def all_of_ours() -> None:
+        thresholds_of_ours()
+        counts, stretched = count(probability, truth), stretched_grey_map(probability)
+        mean_absolute_error(counts), e_measure_curve(sweep(counts)), s_measure(stretched, truth), weighted_f(stretched, truth)
+
+    for name, theirs, ours in (
+        ("thresholds", thresholds_of_theirs, thresholds_of_ours),
+        ("all measures", all_of_theirs, all_of_ours),
+    ):
+        slow, fast = best(theirs, 5), best(ours, 10)
+        print(f"  {name}: PySODMetrics {1e3 * slow:.2f} ms, ours {1e3 * fast:.2f} ms = {slow / fast:.1f} x")
+
+
+class Records:
+    """Records made anew on each pass, as a file of them would be read: templates with other words and numbers."""
+
+    def __init__(self, n: int):
+        self.n, self._templates = n, [record.to_json() for record in templates()]
+
+    def __iter__(self) -> Iterator[Record]:
+        for i in range(self.n):
+            yield Record.from_json(self._templates[i % len(self._templates)] | {"sample_id": str(i)})
+
+
+def templates(n: int = 600) -> list[Record]:
+    """Records of small drawn lesions with answers and references from the questions' own templates."""
+    from prsbench.datasets.questions import render_answer, render_question, target_of
+
+    rng, records = np.random.default_rng(1), []
+    rows, cols = np.mgrid[:64, :64]
+    for i in range(n):
+        modality = MODALITIES[i % len(MODALITIES)]
+        truth = np.hypot(rows - rng.integers(6, 58), cols - rng.integers(6, 58)) < rng.integers(3, 9)
+        probability = gaussian_filter(np.roll(truth, 2, axis=1).astype(np.float32), 1.5)
+        (position, near), target = position_of(truth, modality), target_of(modality)
+        answers = [render_answer(target, position, near, split, rng) for split in ("train", "test")]
+        records.append(
+            Record(
+                sample_id=str(i),
+                group=str(i),
+                modality=modality,
+                data_kind=DataKind.SYNTHETIC,
+                status="ok",
+                error="",
+                question=render_question(target, "test", rng),
+                reference_answer=answers[1],
+                answer=answers[0],
+                height=64,
+                width=64,
+                position=position,
+                near_centre=near,
+                position_of_centroid=zone_of_centroid(truth),
+                truth_centroid=centroid(truth),
+                predicted_centroid=centroid(probability >= 0.5),
+                counts=count(probability, truth),
+                seconds=0.0,
+                measures=measure(probability, truth),
+            )  # fmt: skip
+        )
+    return records
+
+
+def score_many() -> None:
+    """PRScore of many samples by the real sentence encoder, its chance levels included, and once more with everything known."""
+    from prsbench.methods.parts import Text2CentroidConfig
+    from prsbench.methods.sentence_encoder import sentence_encoder
+    from prsbench.methods.text2centroid import Text2Centroid
+
+    models = Text2Centroid(Text2CentroidConfig())  # untrained: the time does not depend on its weights
+    sentence_encoder()
+    records = list(Records(N_SAMPLES))
+    seconds = []
+    for _ in range(2):
+        start, cpu = time.perf_counter(), time.process_time()
+        prscore_of(records, models)
+        seconds.append(f"{time.perf_counter() - start:.1f} s ({time.process_time() - cpu:.1f} s of CPU)")
+    distinct = len({text for record in records for text in (record.answer, record.reference_answer)})
+    print(f"\nPRScore with its levels, {N_SAMPLES:,} samples, {distinct:,} distinct sentences: {seconds[0]}, "
+          f"again with sentences known {seconds[1]}")  # fmt: skip
+
+
+def prscore_of(records: list[Record], models: object) -> None:
+    """The learned part of scoring alone."""
+    from prsbench.metrics.chance import levels
+
+    gathering = Gathering()
+    for record in records:
+        gathering.add(record)
+    texts = gathering.finish(models)
+    texts.score()
+    levels(texts, models)
+
+
+class CheapModels:
+    """Text models that cost nothing, so that what is measured is scoring."""
+
+    checksum, notes = "", ()
+
+    def embed(self, sentences: list[str]) -> NDArray[np.float32]:
+        return np.ones((len(sentences), 384), np.float32)
+
+    def locate(self, sentences: list[str]) -> NDArray[np.float32]:
+        return np.full((len(sentences), 2), 0.5, np.float32)
+
+
+def peak_of_scoring(n: int) -> str:
+    """Score n records one by one and say the process's peak memory, with what it had before."""
+    records = Records(n)
+    next(iter(records))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    start, total = time.process_time(), 0.0
+    for scores in score_each(records, CheapModels()):
+        total += scores["dice@0.5"]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    took = time.process_time() - start
+    return f"peak {peak:.0f} MiB (before {before:.0f}), {took:.1f} s of CPU, mean dice@0.5 {total / n:.4f}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""Does a method see what it must not? It predicts again with the reference blanked, swapped, and out of every reach.
+
+`Query` cannot hold the reference, so a leak needs a way round it: a row made from the truth under another label, a table looked
+up by sample id, a memory keyed by the very image object, a caller's variables. Each check closes one way; whatever changes by a
+single bit came through it. What a method keeps of test pixels from its own training is no business of this check: splits are
+checked when data are prepared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from prsbench.harness.contract.catalog import resolve
+from prsbench.harness.contract.errors import DataError, unknown_name
+from prsbench.harness.contract.position import NO_MASK
+from prsbench.harness.contract.types import Method, Prediction, PromptSource, Query, ReferenceRow, Sample, Truth
+from prsbench.harness.engine.data import open_all
+from prsbench.harness.engine.evaluation import query_of
+from prsbench.harness.engine.grid import CellNode
+from prsbench.harness.engine.process import resolve_device
+from prsbench.harness.engine.results import Run
+from prsbench.harness.engine.seeding import seed_everything, seed_from
+
+Change = Callable[[Sequence[Sample]], list[Sample]]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One way of hiding the reference: how many of the predictions it changed. 0 is right."""
+
+    name: str
+    n_changed: int
+    n: int
+
+
+@dataclass(frozen=True)
+class LeakAudit:
+    """The checks of one method on one data set. is_repeatable is False if the same input twice gave two outputs."""
+
+    method: str
+    dataset: str
+    prompt_source: PromptSource
+    is_repeatable: bool
+    checks: tuple[Check, ...]
+
+    @property
+    def leaks(self) -> bool:
+        return any(check.n_changed for check in self.checks)
+
+    @property
+    def is_declared(self) -> bool:
+        """Whether the row says itself that it is made from the truth."""
+        return self.prompt_source is PromptSource.TRUTH
+
+
+def audit_leaks(run: Run, method: str, n_samples: int = 8) -> list[LeakAudit]:
+    """Check a method of a run on the first samples of each of its data sets.
+
+    Raises:
+        ConfigError: the run has no such method.
+        DataError: a data set is no longer where the run found it, or has no sample with a lesion.
+    """
+    return [_audit(cell, load(cell, run), samples_of(run, cell, n_samples)) for cell in cells_of(run, method)]
+
+
+def cells_of(run: Run, method: str) -> list[CellNode]:
+    """The method's cells of the lowest seed, one a data set."""
+    if method not in (known := {cell.method for cell in run.plan.cells}):
+        raise unknown_name(f"method of {run.setting.folder}", method, known)
+    seed = min(cell.seed for cell in run.plan.cells if cell.method == method)
+    return [cell for cell in run.plan.cells if (cell.method, cell.seed) == (method, seed)]
+
+
+def samples_of(run: Run, cell: CellNode, n_samples: int) -> list[Sample]:
+    """The first samples that have a lesion: only there is something to leak."""
+    dataset = next((d for d in open_all(run.setting.roots) if d.name == cell.dataset), None)
+    if dataset is None:
+        raise DataError(f"Data set '{cell.dataset}' is no longer under {', '.join(map(str, run.setting.roots))}.")
+    found = []
+    for sample in dataset.samples(cell.split):
+        if sample.truth.mask.any():
+            found.append(sample)
+        if len(found) == n_samples:
+            break
+    if len(found) < 2:
+        raise DataError(
+            f"Data set '{cell.dataset}': expected 2 samples with a lesion or more in '{cell.split}', got {len(found)}."
+        )
+    return found
+
+
+def load(cell: CellNode, run: Run) -> Method | ReferenceRow:
+    """The method with the weights of the run; one without a training loads from an empty folder."""
+    method = resolve(cell.factory)(resolve(cell.config_type).model_validate(cell.config))
+    with TemporaryDirectory() as nothing_saved:
+        folder = run.setting.weights_folder(cell.training) if cell.training else Path(nothing_saved)
+        method.load(folder, resolve_device(run.setting.device))
+    return method
+
+
+def _audit(cell: CellNode, method: Method | ReferenceRow, samples: list[Sample]) -> LeakAudit:
+    queries = [query_of(sample, cell) for sample in samples]  # with the box, if the row is told one: that is declared
+    expected = _predict(method, cell, samples, queries)
+    repeatable = not _n_changed(expected, _predict(method, cell, samples, queries))
+    changes: dict[str, Change] = {"reference blanked": _blanked, "reference swapped": _swapped}
+    changes |= {"sample id hidden": _renamed, "query rebuilt": _rebuilt}
+    checks = []
+    for name, change in changes.items():
+        altered = change(samples)
+        asked = [replace(sample.query, box=query.box) for sample, query in zip(altered, queries, strict=True)]
+        checks.append(Check(name, _n_changed(expected, _predict(method, cell, altered, asked)), len(samples)))
+    return LeakAudit(cell.method, cell.dataset, PromptSource(method.labels.prompt_source), repeatable, tuple(checks))
+
+
+def _predict(method: Method | ReferenceRow, cell: CellNode, samples: list[Sample], queries: list[Query]) -> list[Prediction]:
+    """As the engine asks: batch by batch, seeded alike. `samples` are the only references alive in this frame."""
+    if isinstance(method, ReferenceRow):
+        seed_everything(seed_from(cell.seed, "all samples"))
+        return list(method.predict_from_truth(samples))
+    predictions, size = [], cell.config["batch_size"]
+    for start in range(0, len(queries), size):
+        seed_everything(seed_from(cell.seed, start))
+        predictions += method.predict(queries[start : start + size])
+    return predictions
+
+
+def _n_changed(first: Sequence[Prediction], second: Sequence[Prediction]) -> int:
+    """Predictions that differ in a bit of their map or a letter of their answer."""
+    return sum(
+        a.answer != b.answer or a.probability.dtype != b.probability.dtype or a.probability.tobytes() != b.probability.tobytes()
+        for a, b in zip(first, second, strict=True)
+    )
+
+
+def _blanked(samples: Sequence[Sample]) -> list[Sample]:
+    return [replace(s, truth=Truth(np.zeros_like(s.truth.mask), "", (NO_MASK,), False, NO_MASK)) for s in samples]
+
+
+def _swapped(samples: Sequence[Sample]) -> list[Sample]:
+    """Each gets the words of the next one and its own mask turned by half a turn, which keeps the size."""
+    following = [*samples[1:], samples[0]]
+    return [
+        replace(s, truth=replace(other.truth, mask=np.ascontiguousarray(s.truth.mask[::-1, ::-1])))
+        for s, other in zip(samples, following, strict=True)
+    ]
+
+
+def _renamed(samples: Sequence[Sample]) -> list[Sample]:
+    return [replace(s, query=replace(s.query, sample_id=f"sample {i}"), group=str(i)) for i, s in enumerate(samples)]
+
+
+def _rebuilt(samples: Sequence[Sample]) -> list[Sample]:
+    """The same queries as new plain objects, without the references of the old ones."""
+    fresh = [Query(s.query.sample_id, np.array(s.query.image), str(s.query.question), s.query.modality) for s in samples]
+    return [replace(s, query=query) for s, query in zip(_blanked(samples), fresh, strict=True)]

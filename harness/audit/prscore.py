@@ -1,0 +1,157 @@
+"""How much of a run's PRScore is the formula, the judge and luck: its variants, the T2C it was trained with, and its tie to Dice.
+
+Needs the records and text models of a run folder, and neither the methods nor the images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import fsum, isfinite, nan
+from typing import get_args
+
+import numpy as np
+from prsbench.harness.contract.catalog import resolve
+from prsbench.harness.contract.errors import RunFolderError
+from prsbench.harness.contract.records import CellResult
+from prsbench.harness.engine.ledger import digest_of
+from prsbench.harness.engine.process import resolve_device
+from prsbench.harness.engine.results import Run, results
+from prsbench.metrics.placed_texts import Gathering, Locate, PlacedTexts, TextModels, is_placed
+from prsbench.metrics.prscore import EQUAL, Combination, PartWeights
+from prsbench.metrics.rule_points import locate_by_rule
+
+EVALUATION, OWN, RULE = "t2c_eval", "own T2C", "rule parser"
+WEIGHTS: tuple[PartWeights, ...] = (EQUAL, (2, 1, 1), (1, 2, 1), (1, 1, 2), (1, 0, 0), (0, 1, 0), (0, 0, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One way to compute PRScore."""
+
+    t2c: str
+    combination: Combination
+    weights: PartWeights
+
+
+@dataclass(frozen=True)
+class AuditedRow:
+    """One method on one data kind: its mean under each variant (mean over data sets), and per-sample rank correlations.
+
+    n_unplaced are references the rule parser finds no place in, left out of its means. NaN: undefined, such as the own T2C
+    of a run without a method that has one.
+    """
+
+    method: str
+    data_kind: str
+    means: Mapping[Variant, float]
+    spearman_dice: float
+    spearman_position: float
+    n: int
+    n_unplaced: int
+
+    @property
+    def circularity_gap(self) -> float:
+        """PRScore judged by the T2C the models were trained with, minus PRScore by one trained on disjoint images."""
+        return self.mean(OWN) - self.mean(EVALUATION)
+
+    def mean(self, t2c: str, combination: Combination = "both", weights: PartWeights = EQUAL) -> float:
+        return self.means.get(Variant(t2c, combination, weights), nan)
+
+
+def variants(judges: Sequence[str]) -> Iterator[Variant]:
+    """Every T2C with every combination, and with every weighting."""
+    for t2c in judges:
+        yield from (Variant(t2c, combination, EQUAL) for combination in get_args(Combination))
+        yield from (Variant(t2c, "both", weights) for weights in WEIGHTS[1:])
+
+
+def audit_prscore(run: Run) -> list[AuditedRow]:
+    """Every complete row of a run under every variant.
+
+    Raises:
+        RunFolderError: the run has no complete cell.
+    """
+    cells = [cell for cell in results(run) if cell.status == "complete"]
+    if not cells:
+        raise RunFolderError(f"{run.setting.folder}: no complete cell to audit. Run the grid first.")
+    evaluation = _load(run, run.plan.text_models)
+    names = dict.fromkeys((cell.method, str(cell.data_kind)) for cell in cells)
+    own = {seed: _own_t2c(run, seed) for seed in {cell.seed for cell in cells}}
+    return [
+        _audit_row(name, kind, [c for c in cells if (c.method, str(c.data_kind)) == (name, kind)], evaluation, own)
+        for name, kind in names
+    ]
+
+
+def _own_t2c(run: Run, seed: int) -> TextModels | None:
+    """The T2C that a method of this run was trained with: the same part as the judge, on the train split."""
+    part = run.plan.trainings[run.plan.text_models].name
+    for key, node in run.plan.trainings.items():
+        if (node.name, node.split, node.seed) == (part, "train", seed) and digest_of(run.setting.training_folder(key)):
+            return _load(run, key)
+    return None
+
+
+def _load(run: Run, key: str) -> TextModels:
+    return resolve(run.setting.loader)(run.setting.weights_folder(key), resolve_device(run.setting.device))
+
+
+def _audit_row(
+    method: str, kind: str, cells: Sequence[CellResult], evaluation: TextModels, own: Mapping[int, TextModels | None]
+) -> AuditedRow:
+    by_cell, columns, n_unplaced = [], [], 0
+    for cell in cells:
+        texts = _texts(cell, evaluation)
+        judges: dict[str, Locate] = {EVALUATION: evaluation.locate, RULE: locate_by_rule}
+        if (trained_with := own[cell.seed]) is not None:
+            judges[OWN] = trained_with.locate
+        by_cell.append(_means(texts, judges))
+        n_unplaced += int(np.isnan(locate_by_rule([texts.sentences.texts[i] for i in texts.reference])).any(axis=1).sum())
+        columns.append(_per_sample(cell))
+    score, dice, position = np.concatenate(columns, axis=1)
+    keys = dict.fromkeys(variant for means in by_cell for variant in means)
+    means = {variant: _mean([cell_means.get(variant, nan) for cell_means in by_cell]) for variant in keys}
+    correlations = _spearman(score, dice), _spearman(score, position)
+    return AuditedRow(method, kind, means, *correlations, n=score.size, n_unplaced=n_unplaced)
+
+
+def _texts(cell: CellResult, models: TextModels) -> PlacedTexts:
+    gathering = Gathering()
+    for record in cell.records:
+        if record.status == "ok":
+            gathering.add(record)
+    return gathering.finish(models)
+
+
+def _means(texts: PlacedTexts, judges: Mapping[str, Locate]) -> dict[Variant, float]:
+    """The cell's mean under each variant."""
+    placed = {name: replace(texts, sentences=texts.sentences.located_by(locate)) for name, locate in judges.items()}
+    return {
+        variant: _mean(placed[variant.t2c].score(combination=variant.combination, weights=variant.weights).prscore.tolist())
+        for variant in variants(list(judges))
+    }
+
+
+def _per_sample(cell: CellResult) -> np.ndarray:
+    """(3, N) PRScore, Dice and position accuracy of the samples that have a PRScore."""
+    names = ("prscore", "dice@0.5", "position_accuracy")
+    pairs = zip(cell.records, cell.scores, strict=True)
+    rows = [[scores[name] for name in names] for record, scores in pairs if record.status == "ok" and is_placed(record)]
+    return np.array(rows).reshape(-1, 3).T
+
+
+def _spearman(first: np.ndarray, second: np.ndarray) -> float:
+    """Rank correlation over the samples where both are defined; NaN if one of them does not vary."""
+    from scipy.stats import rankdata
+
+    both = np.isfinite(first) & np.isfinite(second)
+    a, b = rankdata(first[both]), rankdata(second[both])
+    if a.size < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
+        return nan
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def _mean(values: Sequence[float]) -> float:
+    defined = [value for value in values if isfinite(value)]
+    return fsum(defined) / len(defined) if defined else nan

@@ -1,0 +1,84 @@
+"""The audit of PRScore as one page of Markdown, and every number of it as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isfinite
+from pathlib import Path
+from typing import get_args
+
+from prsbench.harness.audit.prscore import EVALUATION, OWN, RULE, WEIGHTS, AuditedRow
+from prsbench.harness.report.footnotes import data_line
+from prsbench.harness.report.formats import to_csv, to_markdown
+from prsbench.harness.report.table import Table, text_table
+from prsbench.metrics.prscore import Combination, PartWeights
+
+_LABELS = ("method", "data kind")
+_INTRODUCTION = (
+    "PRScore is the mean of what a sentence encoder and a Text2Centroid (T2C) make of the answer. This page shows how far the "
+    "number moves if they, or the weights, are chosen otherwise. Where the order of rows changes from column to column, the "
+    "choice ranks them and not PRScore."
+)
+
+
+def write_page(rows: Sequence[AuditedRow], notes: Sequence[str], folder: Path) -> list[Path]:
+    """Write audit/prscore.md and audit/prscore.csv under the run folder; notes are what must be known of the judges."""
+    kinds = dict.fromkeys(row.data_kind for row in rows)
+    warnings = [f"**{line}**" for line in (*map(data_line, kinds), *notes)]
+    tables = [_judges(rows), _combinations(rows), _weights(rows)]
+    page = "\n\n".join(["# Audit of PRScore", *warnings, _INTRODUCTION, *map(to_markdown, tables)])
+    target = folder / "audit"
+    target.mkdir(exist_ok=True)
+    written = [target / "prscore.md", target / "prscore.csv"]
+    for path, text in zip(written, (page, to_csv(_long(rows))), strict=True):
+        path.write_text(text)
+    return written
+
+
+def _judges(rows: Sequence[AuditedRow]) -> Table:
+    judges = (EVALUATION, OWN, RULE)
+    numbers = (*judges, "circularity gap", "rank corr. with Dice", "rank corr. with position", "n")
+    lines = []
+    for row in rows:
+        means = [_text(row.mean(judge)) for judge in judges]
+        ties = [_text(value, "+.3f") for value in (row.circularity_gap, row.spearman_dice, row.spearman_position)]
+        lines.append([row.method, row.data_kind, *means, *ties, str(row.n)])
+    unplaced = max((row.n_unplaced for row in rows), default=0)
+    notes = (
+        f"{EVALUATION}: trained on the val split, disjoint from what methods are trained on; every table uses it. {OWN}: the one "
+        "methods were trained with. Circularity gap: own minus t2c_eval, what a method gains from being judged by its teacher.",
+        f"{RULE}: no learned T2C; {unplaced} references name no place it can read and are left out of its means.",
+        "Rank correlations (Spearman, per sample) with Dice@0.5 and the position accuracy of the text. '-': one does not vary.",
+    )
+    return text_table("judges", "Which T2C judges", "PRScore, means over data sets.", _LABELS, numbers, lines, notes)
+
+
+def _combinations(rows: Sequence[AuditedRow]) -> Table:
+    names = get_args(Combination)
+    lines = [[row.method, row.data_kind, *(_text(row.mean(EVALUATION, name)) for name in names)] for row in rows]
+    notes = ("How direction and distance combine is not published; every table uses 'both', their mean.",)
+    return text_table("combinations", "Direction or distance", f"PRScore by {EVALUATION}.", _LABELS, names, lines, notes)
+
+
+def _weights(rows: Sequence[AuditedRow]) -> Table:
+    heads = [_weight_name(weights) for weights in WEIGHTS]
+    lines = [[row.method, row.data_kind, *(_text(row.mean(EVALUATION, "both", w)) for w in WEIGHTS)] for row in rows]
+    notes = ("Weights of S_sem : S_spatial : S_vis. 1:1:1 is the published score, 1:0:0, 0:1:0 and 0:0:1 its parts.",)
+    return text_table("weights", "Weights", f"PRScore by {EVALUATION}.", _LABELS, heads, lines, notes)
+
+
+def _long(rows: Sequence[AuditedRow]) -> Table:
+    lines = [
+        [row.method, row.data_kind, v.t2c, v.combination, _weight_name(v.weights), _text(mean, ".6f")]
+        for row in rows
+        for v, mean in row.means.items()
+    ]
+    return text_table("prscore", "", "", (*_LABELS, "t2c", "combination", "weights"), ("prscore",), lines)
+
+
+def _weight_name(weights: PartWeights) -> str:
+    return ":".join(f"{weight:g}" for weight in weights)
+
+
+def _text(value: float, form: str = ".3f") -> str:
+    return format(value, form) if isfinite(value) else "-"

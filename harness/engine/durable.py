@@ -1,0 +1,46 @@
+"""Writing so that a kill, a power cut or a full disk leaves a file whole, old, or with a torn end that its reader cuts off."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+
+def write_atomically(path: Path, data: bytes, durable: bool = True) -> None:
+    """Write beside the target, flush to the disk, rename over it. A kill leaves the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with beside.open("wb") as stream:
+            stream.write(data)
+            if durable:
+                stream.flush()
+                os.fsync(stream.fileno())
+        os.replace(beside, path)
+    except OSError:  # a full disk: the half-written file must not take the room that is left
+        beside.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync_folder(path.parent)
+
+
+def append_durably(path: Path, data: bytes) -> None:
+    """Append in one write, flushed to the disk before this returns."""
+    is_new = not path.exists()
+    with path.open("ab", buffering=0) as stream:
+        written = stream.write(data)
+        if written != len(data):  # a full disk; the torn end is cut off when the run is resumed
+            raise OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes could be written", str(path))
+        os.fsync(stream.fileno())
+    if is_new:
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the folder's own entries durable (new names, renames)."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,168 @@
+"""A run folder on any filesystem of fsspec (s3://, gs://, memory:// ...): worked on here, kept there.
+
+Object stores know no locks, appends or renames, so the work is done in a local folder, and what is finished is copied: a node
+when it ends, its seal last, so that a reader there too sees a finished node or none. A node that was at work when this machine
+was lost is computed again; what was sealed never is.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from prsbench.harness.contract.errors import ConfigError, RunFolderError
+from prsbench.harness.engine.ledger import SEAL, RunFolder
+
+LEASE = "driver.json"
+BEATS_S = 20.0  # between two signs of life of a driver; another one waits for three of them to be missing
+_NODES = ("cells", "trainings")
+_LATE = (SEAL, "scored.json")  # what declares other files finished goes last
+
+
+def is_url(place: str) -> bool:
+    """Whether a run folder's name is a URL and not a path."""
+    return "://" in place
+
+
+class Mirror:
+    """A run folder at a URL and the local folder it is worked on in."""
+
+    def __init__(self, url: str, local: Path):
+        import fsspec
+
+        try:
+            self._remote, self._root = fsspec.core.url_to_fs(url.rstrip("/"))
+        except (ImportError, ValueError) as error:
+            raise ConfigError(f"--out {url}: {error}. Name a path, or a URL of a filesystem that fsspec knows.") from None
+        self.url, self._local = url, local
+
+    def pull(self) -> int:
+        """Bring every sealed node that is not here; returns how many."""
+        brought = 0
+        for kind in _NODES:
+            for there in self._folders(f"{self._root}/{kind}"):
+                here = self._local / kind / there.rpartition("/")[2]
+                if not (here / SEAL).exists() and self._remote.exists(f"{there}/{SEAL}"):
+                    self._bring(there, here)
+                    brought += 1
+        return brought
+
+    def push(self, folder: Path) -> None:
+        """Copy a node, or any folder or file of the run, there."""
+        if folder.is_file():
+            self._send(folder)
+            return
+        files = sorted(path for path in folder.rglob("*") if path.is_file() and not _is_passing(path.relative_to(folder)))
+        for path in sorted(files, key=lambda path: _LATE.index(path.name) + 1 if path.name in _LATE else 0):
+            self._send(path)
+
+    def push_all(self) -> None:
+        """Copy what stands beside the nodes: run.json, tables, figures, the page."""
+        for place in sorted(self._local.iterdir()):
+            if place.name not in (*_NODES, "data") and not place.name.startswith("."):
+                self.push(place)
+
+    @contextmanager
+    def lease(self, say: Callable[[str], None]) -> Iterator[None]:
+        """Be the only driver of the run there.
+
+        No clock is compared: another driver's lease counts for dead once it stood unchanged for three beats.
+        """
+        self._wait_for_another(say)
+        self._driver, over = uuid4().hex, threading.Event()
+        self._beat(0)
+        beating = threading.Thread(target=self._keep_beating, args=(over,), daemon=True)
+        beating.start()
+        try:
+            yield
+        finally:
+            over.set()
+            beating.join()
+            if self.is_ours():
+                self._remote.rm_file(f"{self._root}/{LEASE}")
+
+    def is_ours(self) -> bool:
+        """Whether no other driver has taken the run over, as one may do when this machine was long out of reach."""
+        return self._read_lease().get("driver") == self._driver
+
+    def _keep_beating(self, over: threading.Event) -> None:
+        number = 0
+        while not over.wait(BEATS_S) and self.is_ours():
+            number += 1
+            self._beat(number)
+
+    def _beat(self, number: int) -> None:
+        self._write(f"{self._root}/{LEASE}", json.dumps({"driver": self._driver, "beat": number}).encode())
+
+    def _wait_for_another(self, say: Callable[[str], None]) -> None:
+        seen = self._read_lease()
+        if not seen:
+            return
+        say(f"{self.url}: a driver was at work here; waiting {3 * BEATS_S:.0f} s for a sign of life ...")
+        time.sleep(3 * BEATS_S)
+        if self._read_lease() not in ({}, seen):
+            raise RunFolderError(f"{self.url}: another driver works in this run folder. Wait for it, or choose another --out.")
+
+    def _read_lease(self) -> dict[str, Any]:
+        try:
+            return json.loads(self._remote.cat_file(f"{self._root}/{LEASE}"))
+        except FileNotFoundError:
+            return {}
+
+    def _folders(self, place: str) -> list[str]:
+        try:
+            return sorted(entry["name"] for entry in self._remote.ls(place, detail=True) if entry["type"] == "directory")
+        except FileNotFoundError:
+            return []
+
+    def _bring(self, there: str, here: Path) -> None:
+        """The seal comes last, so that a kill on the way leaves no half node that looks whole."""
+        files = sorted(self._remote.find(there), key=lambda name: name.rpartition("/")[2] in _LATE)
+        for name in files:
+            path = here / name[len(there) :].lstrip("/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(self._remote.cat_file(name))
+
+    def _send(self, path: Path) -> None:
+        self._write(f"{self._root}/{path.relative_to(self._local).as_posix()}", path.read_bytes())
+
+    def _write(self, name: str, data: bytes) -> None:
+        self._remote.makedirs(name.rpartition("/")[0], exist_ok=True)
+        self._remote.pipe_file(name, data)
+
+
+def _is_passing(path: Path) -> bool:
+    """Locks, files half written, weights not sealed yet."""
+    return any(part.startswith(".") or part.endswith(".partial") for part in path.parts)
+
+
+class MirroredRunFolder(RunFolder):
+    """A run folder whose finished nodes are copied to a URL."""
+
+    def __init__(self, url: str, local: Path):
+        super().__init__(local)
+        self._mirror = Mirror(url, local)
+
+    @contextmanager
+    def driver_lock(self) -> Iterator[None]:
+        with super().driver_lock(), self._mirror.lease(print):
+            self._mirror.pull()
+            yield
+
+    def node_ended(self, folder: Path) -> None:
+        if not self._mirror.is_ours():
+            url = self._mirror.url
+            raise RunFolderError(f"{url}: another driver has taken this run over. This one stops; nothing finished is lost.")
+        self._mirror.push(folder)
+
+    def run_described(self) -> None:
+        self._mirror.push(self.description)
+
+    def report_written(self) -> None:
+        self._mirror.push_all()

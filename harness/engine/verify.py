@@ -1,0 +1,79 @@
+"""Is a run folder what its seals say? Every hash is made again, and every score from its records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import isnan
+from pathlib import Path
+
+from prsbench.harness.contract.errors import DataError, PrsbenchError
+from prsbench.harness.engine import cell_folder
+from prsbench.harness.engine.data import manifest_hash, open_all
+from prsbench.harness.engine.grid import CellNode, TrainingNode
+from prsbench.harness.engine.keys import file_hash, key_of
+from prsbench.harness.engine.ledger import SEAL, WEIGHTS, digest_of, read_json
+from prsbench.harness.engine.results import Run, state_of
+from prsbench.harness.engine.scoring import scores_of
+
+
+def verify_run(run: Run) -> Iterator[str]:
+    """Every problem found, in words; nothing if the run is what it says."""
+    yield from _data_problems(run)
+    for node in run.plan.trainings.values():
+        yield from _training_problems(node, run.setting.run.training(node.folder))
+    for cell in run.plan.cells:
+        if state_of(cell, run.setting) in ("cached", "failed"):
+            try:
+                yield from _cell_problems(cell, run)
+            except PrsbenchError as error:
+                yield str(error)
+
+
+def _data_problems(run: Run) -> Iterator[str]:
+    wanted = {cell.dataset: cell for cell in run.plan.cells}
+    try:
+        found = {dataset.name: dataset for dataset in open_all(run.setting.roots)}
+        for name, cell in wanted.items():
+            if name not in found or manifest_hash(found[name], cell.split) != cell.origin["manifest"]:
+                yield f"Data set '{name}': its {cell.split} split is not the one this run was made on. Restore it, or run again."
+    except DataError as error:
+        yield f"The data cannot be opened to check it: {error}"
+
+
+def _training_problems(node: TrainingNode, folder: Path) -> Iterator[str]:
+    seal = read_json(folder / SEAL)
+    if seal is None:
+        return
+    place = folder / WEIGHTS
+    found = {path.relative_to(place).as_posix(): file_hash(path) for path in sorted(place.rglob("*")) if path.is_file()}
+    if found != seal["files"] or seal["digest"] != key_of(seal["files"]):
+        changed = sorted(name for name in found.keys() | seal["files"].keys() if found.get(name) != seal["files"].get(name))
+        yield f"{place}: not what was sealed ({', '.join(changed) or 'its seal'}). Delete {folder}; it is trained again."
+    if seal["node"]["key"] != node.key:
+        yield f"{folder}: sealed under another key than the plan's. Delete it; it is trained again."
+
+
+def _cell_problems(cell: CellNode, run: Run) -> Iterator[str]:
+    folder, setting = run.setting.run.cell(cell.folder), run.setting
+    if not cell_folder.is_sealed(folder, None):
+        return
+    damage = cell_folder.damaged_files(folder, is_thorough=True)
+    yield from damage
+    if damage:
+        return
+    if not cell_folder.is_sealed(folder, digest_of(setting.training_folder(cell.training)) if cell.training else None):
+        yield f"{folder}: made with other weights than its training now has. Run again; it is computed again."
+    records, _ = cell_folder.sealed_records(folder)
+    counted = cell_folder.statuses(folder)
+    if not len(records) == sum(counted.values()) == cell.n_manifest:
+        yield f"{folder}: {cell.n_manifest} samples in the manifest, {len(records)} records, {counted} in the seal."
+    if cell_folder.scored_with(folder) and not _are_same(cell_folder.read_scores(folder), scores_of(records, setting)):
+        yield f"{folder}: its scores are not what its records give. Delete {cell_folder.SCORED} in it and run again."
+
+
+def _are_same(kept: list[dict[str, float]], made: list[dict[str, float]]) -> bool:
+    """Equal to the last bit, where not defined is equal to not defined."""
+    return len(kept) == len(made) and all(
+        a.keys() == b.keys() and all(a[name] == b[name] or isnan(a[name]) and isnan(b[name]) for name in a)
+        for a, b in zip(kept, made, strict=True)
+    )

@@ -1,0 +1,74 @@
+"""Tables of certainty: how sure each row's means are, and which rows differ by more than luck."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isfinite
+
+import pandas as pd
+from prsbench.harness.contract.types import PromptSource
+from prsbench.harness.report import footnotes
+from prsbench.harness.report.rows import Row
+from prsbench.harness.report.significance import holm
+from prsbench.harness.report.statistics import PairedDifference, mean_interval, paired_difference
+from prsbench.harness.report.table import LABELS, Column, Table, labels_of, marked
+from prsbench.metrics.catalog import METRICS
+
+METRICS_COMPARED = ("mdice_pranet", "dice@0.5", "prscore", "position_accuracy")
+_PAIR = ("metric", "method", "against", "prompt source", "data kind")
+_NUMBERS = ("difference", "95% low", "95% high", "p bootstrap", "p Wilcoxon", "d_z", "rank-biserial", "groups")
+
+
+def intervals(rows: Sequence[Row]) -> Table:
+    """Means over modalities with their 95 % intervals."""
+    lines = []
+    for row in rows:
+        found = [mean_interval(row.cells, metric) for metric in METRICS_COMPARED]
+        plain = [f"{m.mean:.3f} [{m.low:.3f}, {m.high:.3f}]" if isfinite(m.low) else "-" for m in found]
+        texts = [marked(text, metric, row) for text, metric in zip(plain, METRICS_COMPARED, strict=True)]
+        reasons = dict.fromkeys(m.reason for m in found if m.reason)
+        lines.append([*labels_of(row), *texts, "; ".join(reasons) or "-"])
+    numbers = tuple(Column("", METRICS[metric].title) for metric in METRICS_COMPARED)
+    frame = pd.DataFrame(lines, columns=[*LABELS, *(column.name for column in numbers), "remark"], dtype=str)
+    caption = "Means over modalities with 95 % intervals over patients, videos or cases."
+    notes = (*footnotes.of_data(rows), *footnotes.INTERVAL)
+    return Table("intervals", "Intervals", caption, frame, LABELS, numbers, footnotes=notes)
+
+
+def comparisons(rows: Sequence[Row]) -> Table | None:
+    """Paired differences between methods with tests and effect sizes; None if no two rows may be compared."""
+    pairs = [(first, second) for i, first in enumerate(rows) for second in rows[i + 1 :] if _may_be_compared(first, second)]
+    if not pairs:
+        return None
+    lines = []
+    for metric in METRICS_COMPARED:
+        found = [paired_difference(first.cells, second.cells, metric) for first, second in pairs]
+        corrected = zip(holm([d.p_bootstrap for d in found]), holm([d.p_wilcoxon for d in found]), strict=True)
+        for (first, second), difference, p in zip(pairs, found, corrected, strict=True):
+            source = " / ".join(dict.fromkeys([first.label("prompt_source"), second.label("prompt_source")]))
+            title = marked(METRICS[metric].title, metric, first, second)
+            labels = [title, first.method, second.method, source, labels_of(first)[4]]
+            lines.append([*labels, *_numbers(difference, *p), difference.reason or "-"])
+    return Table(
+        "comparisons",
+        "Comparisons",
+        "Method minus the one it is held against: mean paired difference on the same samples, over all modalities.",
+        pd.DataFrame(lines, columns=[*_PAIR, *_NUMBERS, "remark"], dtype=str),
+        _PAIR,
+        tuple(Column("", name) for name in _NUMBERS),
+        footnotes=(*footnotes.of_data([row for pair in pairs for row in pair]), *footnotes.COMPARISONS),
+    )
+
+
+def _may_be_compared(first: Row, second: Row) -> bool:
+    """Rows ranked together, or a ranked row (first) and a floor that sees neither image nor question."""
+    if first.ranked_with is None or (first.data_kind, first.protocol) != (second.data_kind, second.protocol):
+        return False
+    return first.ranked_with == second.ranked_with or second.label("prompt_source") == PromptSource.NONE
+
+
+def _numbers(found: PairedDifference, p_bootstrap: float, p_wilcoxon: float) -> list[str]:
+    signed = [f"{value:+.3f}" if isfinite(value) else "-" for value in (found.difference, found.low, found.high)]
+    p_values = [f"{value:.4f}" if isfinite(value) else "-" for value in (p_bootstrap, p_wilcoxon)]
+    effects = [f"{value:+.2f}" if value == value else "-" for value in (found.dz, found.rank_biserial)]
+    return [*signed, *p_values, *effects, str(found.n_groups)]

@@ -1,0 +1,78 @@
+"""A finished table: text in every cell, and what a format must know to set it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from prsbench.harness.contract.types import DataKind
+from prsbench.harness.report.footnotes import RANDOM_JUDGE
+from prsbench.harness.report.rows import Row
+from prsbench.metrics.catalog import METRICS
+
+LABELS = ("method", "prompt source", "weights", "text source", "data kind", "protocol")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of numbers: `group` is the upper header (a modality, or "mean"; "" if there is one header line)."""
+
+    group: str
+    head: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.group} {self.head}".strip()
+
+    @property
+    def is_mean(self) -> bool:
+        """Whether its numbers are means over modalities."""
+        return self.group in ("", "mean")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A finished table.
+
+    frame holds strings only; `labels` are its leading text columns, `numbers` the columns of numbers; further columns are
+    remarks. best are (row, column name) places to emphasise. `is_long` marks tables for machines, written as CSV alone.
+    """
+
+    name: str
+    title: str
+    caption: str
+    frame: pd.DataFrame
+    labels: tuple[str, ...]
+    numbers: tuple[Column, ...]
+    best: frozenset[tuple[int, str]] = frozenset()
+    footnotes: tuple[str, ...] = ()
+    is_long: bool = False
+
+
+def text_table(
+    name: str,
+    title: str,
+    caption: str,
+    labels: Sequence[str],
+    numbers: Sequence[str],
+    lines: Sequence[Sequence[str]],
+    notes: Sequence[str] = (),
+) -> Table:
+    """A table from lines of finished text: the labels, then the numbers."""
+    frame = pd.DataFrame(list(lines), columns=[*labels, *numbers], dtype=str)
+    columns = tuple(Column("", number) for number in numbers)
+    return Table(name, title, caption, frame, tuple(labels), columns, footnotes=tuple(notes))
+
+
+def labels_of(row: Row) -> list[str]:
+    """The truth labels of a row, in the order of LABELS; synthetic and random are loud, also where only the judges are random."""
+    kind = str(row.data_kind).upper() if row.data_kind is not DataKind.REAL else str(row.data_kind)
+    protocol = f"{row.protocol}; text judged by: {'; '.join(row.judge_notes)}" if row.judge_notes else row.protocol
+    return [row.method, *(row.label(name) for name in ("prompt_source", "weights", "text_source")), kind, protocol]
+
+
+def marked(text: str, metric: str, *rows: Row) -> str:
+    """A printed number, or a metric's title, with RANDOM beside it if judges that know nothing stand behind it."""
+    is_random = METRICS[metric].needs_text_models and any(row.judge_notes for row in rows)
+    return f"{text} {RANDOM_JUDGE}" if is_random and any(map(str.isalnum, text)) else text

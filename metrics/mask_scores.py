@@ -1,0 +1,100 @@
+"""The metrics of the mask, from one record's counts and measures. Empty truth: NaN throughout, unless the name says otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import nan
+
+import numpy as np
+from prsbench.harness.contract.errors import ContractError
+from prsbench.harness.contract.records import Counts, MapMeasures, Record
+from prsbench.metrics.alignment import e_measure_curve
+from prsbench.metrics.counts import GREY_LEVELS
+from prsbench.metrics.empty import policies
+from prsbench.metrics.lesions import n_found
+from prsbench.metrics.overlap import dice_at_half, iou_at_half, sensitivity_at_half, specificity_at_half
+from prsbench.metrics.pranet import Curve, curves, mean_absolute_error, sensitivity_curve, specificity_curve, sweep
+
+_MAXIMA = {  # the metric that is a maximum over thresholds -> the curve it is the maximum of
+    "maxdice_pranet": "mdice_pranet",
+    "maxiou_pranet": "miou_pranet",
+    "e_measure_max_pranet": "e_measure_mean_pranet",
+    "maxdice_raw": "mdice_raw",
+    "e_measure_max_raw": "e_measure_mean_raw",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BestThresholds:
+    """For each maximum, the index of the one threshold at which the mean over all images is highest."""
+
+    index: dict[str, int]
+
+
+class Thresholds:
+    """Finds the best threshold of a whole cell, record by record: as published, one for all images, not the best of each."""
+
+    def __init__(self) -> None:
+        self._total = {name: np.zeros(GREY_LEVELS) for name in _MAXIMA.values()}
+
+    def add(self, record: Record) -> None:
+        """Count an image in, unless its truth is empty."""
+        if record.counts and record.counts.tp + record.counts.fn:
+            curve = _curves(record.counts)
+            for name, total in self._total.items():
+                total += curve[name]
+
+    def best(self) -> BestThresholds:
+        return BestThresholds({name: int(np.argmax(self._total[curve])) for name, curve in _MAXIMA.items()})
+
+
+def mask_scores(record: Record, best: BestThresholds) -> dict[str, float]:
+    """Every metric of the mask of an "ok" record.
+
+    Raises:
+        ContractError: the record has no counts.
+    """
+    counts = record.counts
+    if counts is None:
+        raise ContractError(f"Sample '{record.sample_id}': status is 'ok' but there are no counts. Record it as failed.")
+    has_truth = bool(counts.tp + counts.fn)
+    curve = _curves(counts)
+    scores = {name: float(values.mean()) for name, values in curve.items()}
+    scores |= {name: float(curve[of][best.index[name]]) for name, of in _MAXIMA.items()}
+    scores |= {f"mae_{name}": mean_absolute_error(counts, stretched=name == "pranet") for name in ("pranet", "raw")}
+    scores |= {"dice@0.5": dice_at_half(counts), "iou@0.5": iou_at_half(counts)}
+    scores |= {"sensitivity@0.5": sensitivity_at_half(counts), "specificity@0.5": specificity_at_half(counts)}
+    if not has_truth:
+        scores = dict.fromkeys(scores, nan)
+    for name in ("dice@0.5", "iou@0.5", "mdice_pranet", "miou_pranet"):
+        scores |= policies(name, scores[name], not has_truth, not counts.tp + counts.fp)
+    scores["prediction_empty"] = float(not counts.tp + counts.fp) if has_truth else nan
+    return scores | (_measured(record.measures, has_truth) if record.measures else {})
+
+
+def _curves(counts: Counts) -> dict[str, Curve]:
+    """Every curve over thresholds, under the name of its mean."""
+    published, raw = sweep(counts), sweep(counts, stretched=False)
+    dice, iou = curves(counts)
+    dice_raw, iou_raw = curves(counts, stretched=False)
+    return {
+        "mdice_pranet": dice,
+        "miou_pranet": iou,
+        "mdice_raw": dice_raw,
+        "miou_raw": iou_raw,
+        "sensitivity_pranet": sensitivity_curve(published),
+        "specificity_pranet": specificity_curve(published),
+        "e_measure_mean_pranet": e_measure_curve(published, as_published=True),
+        "e_measure_mean_raw": e_measure_curve(raw),
+    }
+
+
+def _measured(measures: MapMeasures, has_truth: bool) -> dict[str, float]:
+    """What was measured on the map. Made-up lesions are counted in images without a lesion too."""
+    found, n_true = n_found(measures.lesion_ious), len(measures.lesion_ious)
+    false = {"lesions_false": float(measures.n_predicted_lesions - found)}
+    if not has_truth:
+        return false
+    names = ("s_measure_pranet", "s_measure_raw", "weighted_f_pranet", "weighted_f_raw", "hd95_px", "nsd_2px")
+    missed = {"lesion_sensitivity": found / n_true, "lesions_missed": float(n_true - found)}
+    return {name: getattr(measures, name) for name in names} | missed | false

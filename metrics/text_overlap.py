@@ -1,0 +1,44 @@
+"""Words in common between answer and reference: BLEU-1 to BLEU-4 (sacrebleu) and ROUGE-L (rouge-score).
+
+They reward the reference's wording, not its place: "top left" and "bottom left" differ by one word. Read them beside the
+position accuracy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache, lru_cache
+
+ORDERS = (1, 2, 3, 4)
+
+
+@lru_cache(maxsize=65536)  # answers and references repeat
+def word_overlap(answer: str, reference: str) -> dict[str, float]:
+    """bleu_1 to bleu_4 and rouge_l of one sentence, each in [0, 1]. An answer without text: 0.
+
+    Sentence BLEU with sacrebleu's defaults (13a tokens, case kept, exponential smoothing) and the order lowered for sentences
+    shorter than it; ROUGE-L is the F1 of lower-cased words without stemming.
+    """
+    if not answer.strip():
+        return dict.fromkeys([*(f"bleu_{order}" for order in ORDERS), "rouge_l"], 0.0)
+    bleu = {f"bleu_{order}": scorer(answer, reference) for order, scorer in _bleu_scorers().items()}
+    return bleu | {"rouge_l": _rouge_scorer()(answer, reference)}
+
+
+@cache
+def _bleu_scorers() -> dict[int, Callable[[str, str], float]]:
+    from sacrebleu.metrics import BLEU
+
+    def scorer(order: int) -> Callable[[str, str], float]:
+        bleu = BLEU(max_ngram_order=order, effective_order=True)
+        return lambda answer, reference: min(1.0, bleu.sentence_score(answer, [reference]).score / 100)
+
+    return {order: scorer(order) for order in ORDERS}
+
+
+@cache
+def _rouge_scorer() -> Callable[[str, str], float]:
+    from rouge_score.rouge_scorer import RougeScorer
+
+    rouge = RougeScorer(["rougeL"])
+    return lambda answer, reference: float(rouge.score(reference, answer)["rougeL"].fmeasure)

@@ -1,0 +1,85 @@
+"""The engine with very many cells: python tests/harness/engine/bench_scale.py [cells] [records].
+
+The cells are not computed: one finished cell's files are linked into the folder of each, under a seal of its own. What is timed
+is what a user waits for: planning a new grid, planning it again when it is finished, and opening the run folder.
+"""
+
+import json
+import os
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path[:] = [str(Path(__file__).parent / "stand_ins"), *sys.path[1:]]
+
+import engine_stand_ins as stand_ins  # noqa: E402  # stands beside this file
+from prsbench.datasets.official_table import MODALITY_OF_FOLDER  # noqa: E402
+from prsbench.harness.engine import cell_folder  # noqa: E402
+from prsbench.harness.engine.forecast import planned_lines  # noqa: E402
+from prsbench.harness.engine.ledger import RunFolder, digest_of, write_json  # noqa: E402
+from prsbench.harness.engine.results import open_run, scores_wanted  # noqa: E402
+from prsbench.harness.engine.run import _describe, plan_run, run_grid  # noqa: E402
+from prsbench.harness.engine.status import status_lines  # noqa: E402
+
+SEEDS = 10
+
+
+def timed(what, n_cells, work):
+    began, cpu_before = time.perf_counter(), time.process_time()
+    result = work()
+    took, cpu = time.perf_counter() - began, time.process_time() - cpu_before
+    a_cell = f"{took / n_cells * 1e6:.0f} us a cell"
+    print(f"{what}: {took:.2f} s ({cpu:.2f} s of CPU), {a_cell}, peak {peak_mib():.0f} MiB", flush=True)
+    return result
+
+
+def peak_mib():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def fill(run, finished):
+    """Give every cell of the plan the files of a finished one."""
+    for cell in run.plan.cells:
+        folder = run.setting.run.cell(cell.folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("records.jsonl", "maps.bin", "scores.json", "attempts.json", "cell.json"):
+            if not (folder / name).exists():
+                os.link(finished / name, folder / name)
+        seal = json.loads((finished / "sealed.json").read_text())
+        write_json(folder / "sealed.json", seal, durable=False)
+        identity = {**scores_wanted(folder, run.setting)}
+        write_json(folder / cell_folder.SCORED, {"identity": identity, "text_models_checksum": ""}, durable=False)
+
+
+def main(n_cells, n_records):
+    with tempfile.TemporaryDirectory() as place:
+        folders = tuple(MODALITY_OF_FOLDER)
+        root = stand_ins.write_data(Path(place) / "data", folders, (("train", 4), ("val", 2), ("test", n_records)))
+        folder = RunFolder(Path(place) / "run")
+        one = stand_ins.make_grid(root, ["bright"], more={"include": [{"dataset": folders[0]}]})
+        first = timed("data checked, one cell computed", 1, lambda: run_grid(one, stand_ins.REGISTRY, folder, str, "serial"))
+        finished = folder.cell(first.plan.cells[0].folder)
+        variants = [f"v{number}" for number in range(-(-n_cells // (SEEDS * len(folders))))]
+        sweep = {"sweeps": [{"method": "bright", "over": {"secret": variants}}]}
+        grid = stand_ins.make_grid(root, ["bright"], range(SEEDS), more=sweep)
+
+        def planned():
+            run = plan_run(grid, stand_ins.REGISTRY, folder, str)
+            return run, list(planned_lines(run, workers=2))[-2:]
+
+        run, said = timed("plan, nothing there", n_cells, planned)
+        print(f"  {len(run.plan.cells)} cells: {said[0]}")
+        assert digest_of(run.setting.training_folder(run.plan.text_models)), "the judges' training was made with the first cell"
+        fill(run, finished)
+        _describe(run, grid, folder, "complete")
+        print(f"  run.json {folder.description.stat().st_size / 2**20:.1f} MiB")
+        _, said = timed("plan, all finished", n_cells, planned)
+        print(f"  {said[0]}")
+        lines = timed("open the run folder and say its status", n_cells, lambda: list(status_lines(open_run(folder.path))))
+        print(f"  {lines[-2]}; {lines[-1]}")
+
+
+if __name__ == "__main__":
+    main(*(int(argument) for argument in sys.argv[1:] or ("10000", "1000")))

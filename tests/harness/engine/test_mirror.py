@@ -1,0 +1,97 @@
+"""A run folder on a filesystem that is no disk: fsspec's memory."""
+
+import json
+import shutil
+
+import fsspec
+import pytest
+from prsbench.harness.contract.errors import ConfigError, RunFolderError
+from prsbench.harness.engine import mirror
+from prsbench.harness.engine.mirror import LEASE, MirroredRunFolder
+from prsbench.harness.engine.results import open_run
+from prsbench.harness.engine.run import run_grid
+
+URL = "memory://bucket/run"
+METHODS = ["bright", "trained", "echo"]
+
+
+@pytest.fixture
+def memory(monkeypatch):
+    monkeypatch.setattr(mirror, "BEATS_S", 0.05)
+    system = fsspec.filesystem("memory")
+    system.store.clear()
+    yield system
+    system.store.clear()
+
+
+@pytest.fixture
+def go(stand_ins, data_root, tmp_path, memory):
+    def run(local="here", methods=METHODS, said=None):
+        folder = MirroredRunFolder(URL, tmp_path / local)
+        say = [].append if said is None else said.append
+        return run_grid(stand_ins.make_grid(data_root, methods), stand_ins.REGISTRY, folder, say, "serial")
+
+    return run
+
+
+def predicted(tmp_path):
+    return [line for line in (tmp_path / "log.txt").read_text().splitlines() if "test" in line or line == "fit"]
+
+
+def test_another_machine_goes_on_from_the_url_and_computes_nothing_finished_again(go, stand_ins, tmp_path, memory):
+    first = stand_ins.numbers(go())
+    work = predicted(tmp_path)
+    shutil.rmtree(tmp_path / "here")
+    again = go("there")
+    assert again.status == "complete" and stand_ins.numbers(again) == first and predicted(tmp_path) == work
+    assert not memory.exists(f"{URL}/{LEASE}"), "the run is free again"
+
+
+def test_a_reader_of_the_url_alone_sees_the_run(go, stand_ins, tmp_path, memory):
+    expected = stand_ins.numbers(go())
+    memory.get(URL, str(tmp_path / "copy"), recursive=True)
+    assert stand_ins.numbers(open_run(tmp_path / "copy")) == expected
+
+
+def test_a_run_stopped_half_way_keeps_its_finished_nodes_at_the_url(go, stand_ins, tmp_path, monkeypatch):
+    def stop(self, samples):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(stand_ins.Echo, "predict_from_truth", stop)
+        with pytest.raises(KeyboardInterrupt):
+            go()
+    assert "fit" in predicted(tmp_path)
+    shutil.rmtree(tmp_path / "here")
+    assert go("there").status == "complete"
+    assert len(set(predicted(tmp_path))) == len(predicted(tmp_path)), "no sample of a finished cell is predicted again"
+
+
+def test_a_second_driver_refuses_while_the_first_shows_life_and_takes_over_when_it_does_not(go, memory, tmp_path, monkeypatch):
+    memory.pipe_file(f"{URL}/{LEASE}", json.dumps({"driver": "other", "beat": 1}).encode())
+
+    def beat(seconds):
+        memory.pipe_file(f"{URL}/{LEASE}", json.dumps({"driver": "other", "beat": 2}).encode())
+
+    with monkeypatch.context() as patched:
+        patched.setattr(mirror.time, "sleep", beat)
+        with pytest.raises(RunFolderError, match="another driver works in this run folder"):
+            go()
+    assert go().status == "complete", "a lease that stands still is of a driver that is gone"
+
+
+def test_a_driver_that_was_taken_over_stops_and_writes_nothing_more(go, stand_ins, memory, monkeypatch):
+    def taken(self, samples):
+        memory.pipe_file(f"{URL}/{LEASE}", json.dumps({"driver": "other", "beat": 1}).encode())
+        return [None] * len(samples)
+
+    monkeypatch.setattr(stand_ins.Echo, "predict_from_truth", taken)
+    with pytest.raises(RunFolderError, match="another driver has taken this run over"):
+        go(methods=["echo"])
+    assert not [name for name in memory.find(URL) if "/cells/" in name]
+    assert json.loads(memory.cat_file(f"{URL}/{LEASE}"))["driver"] == "other"
+
+
+def test_a_url_of_no_known_filesystem_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="nosuch://x"):
+        MirroredRunFolder("nosuch://x", tmp_path)
