@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal
 
 from prsbench.harness.contract.config import MethodConfig
@@ -38,6 +40,9 @@ class SamCheckpointConfig(SamConfig):
 
     variant: Literal["sam_vit_b", "sam_vit_l", "sam_vit_h", "medsam", "sam_med2d", "mobile_sam", "tiny_sam"]
     checkpoint: str | None = None  # path; None: the row is skipped with the cure
+
+    def checkpoints(self) -> Mapping[str, Path]:
+        return {} if self.checkpoint is None else {"checkpoint": Path(self.checkpoint)}
 
     @property
     def row(self) -> str:

@@ -44,6 +44,11 @@ class Registry:
     text_part: str
 
 
+def _folder_name(name: str) -> str:
+    """A method's name as part of a folder's: a user's method is named by its file, as in ./mine/net.py:Net."""
+    return name.replace("/", "-").lstrip(".-")
+
+
 @dataclass(frozen=True)
 class TrainingNode:
     """One fit: a method, or a part that methods share. needs maps a role to the key of an earlier training.
@@ -64,7 +69,7 @@ class TrainingNode:
     @property
     def folder(self) -> str:
         where = "" if self.split == "train" else f"-on-{self.split}"
-        return f"{self.name.replace('/', '-')}{where}-s{self.seed}-{self.key[:FOLDER_DIGITS]}"
+        return f"{_folder_name(self.name)}{where}-s{self.seed}-{self.key[:FOLDER_DIGITS]}"
 
 
 @dataclass(frozen=True)
@@ -87,8 +92,7 @@ class CellNode:
 
     @property
     def folder(self) -> str:
-        method = self.method.replace("/", "-")  # a user's method is named by its file
-        return f"{method}--{self.dataset}--s{self.seed}-{self.key[:FOLDER_DIGITS]}"
+        return f"{_folder_name(self.method)}--{self.dataset}--s{self.seed}-{self.key[:FOLDER_DIGITS]}"
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,9 @@ def test_the_written_file_runs_in_a_grid_and_a_change_of_it_makes_only_its_cells
     keys._module_hashes.cache_clear()  # another process would start with an empty one
     capsys.readouterr()
     assert cli.main(["plan", *grid]) == 0
-    planned = capsys.readouterr().out.splitlines()[:-1]
-    new = [line for line in planned if line.startswith("new")]
-    assert new and all("mine.py" in line for line in new)
-    assert all(line.startswith("cached") for line in planned if "whole_image" in line)
+    states = {line.split()[1]: line.split()[0] for line in capsys.readouterr().out.splitlines() if "--s0-" in line}
+    assert len(states) == 4
+    assert all(state == ("stale" if cell.startswith("mine.py:Mine--") else "cached") for cell, state in states.items())
 
 
 def test_a_method_is_examined_from_the_command_line(grid, capsys):
