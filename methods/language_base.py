@@ -19,7 +19,6 @@ from prsbench.harness.contract.types import FitContext, Sample
 from prsbench.methods.parts import LanguageBaseConfig
 from prsbench.methods.wording import Axis, drop_words, mirror_words
 from safetensors.torch import load_file, save_file
-from scipy import ndimage
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -49,14 +48,14 @@ class LanguageBase:
         character_NKD = nn.Parameter(torch.randn(self.character_NKD.shape, device=context.device) * 0.02)
         parameters = [*self.model.parameters(), character_NKD]
         rate, steps = self.config.learning_rate, self.config.steps
-        optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.01)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps, pct_start=0.1)
+        optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.1)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps)
         chance = np.random.default_rng(context.seed)
         for step in range(steps):
             chosen = [rows[i] for i in chance.integers(len(rows), size=self.config.batch_size)]
             for axis in ("left-right", "top-bottom"):
                 chosen = [_mirrored(row, axis) if chance.random() < 0.5 else row for row in chosen]
-            chosen = [self._blurred(*row, chance) for row in chosen]
+            chosen = [(levels, drop_words(question, self.config.word_dropout, chance), a) for levels, question, a in chosen]
             loss = self._text_loss(chosen, character_NKD)
             optimizer.zero_grad()
             loss.backward()
@@ -65,10 +64,6 @@ class LanguageBase:
             schedule.step()
             context.progress(step + 1, steps, f"text CE {loss.item():.3f}")
         self.character_NKD = character_NKD.detach()
-
-    def _blurred(self, levels: np.ndarray, question: str, answer: str, chance: np.random.Generator) -> Row:
-        """The row as a method will meet it: patches are not read perfectly, and questions come in other words."""
-        return smudge(levels, self.config.level_noise, chance), drop_words(question, self.config.word_dropout, chance), answer
 
     def _text_loss(self, rows: Sequence[Row], character_NKD: Tensor) -> Tensor:
         embed, device = self.model.get_input_embeddings(), character_NKD.device
@@ -112,13 +107,6 @@ def draw(mask: np.ndarray, side: int) -> np.ndarray:
     """(H, W) bool to (side, side) int64 levels 0..3 of foreground per cell; 0 only where a cell holds none."""
     pooled = F.adaptive_avg_pool2d(torch.from_numpy(mask)[None, None].float(), side)[0, 0]
     return torch.ceil(pooled * 3).long().numpy()
-
-
-def smudge(levels: np.ndarray, share: float, chance: np.random.Generator) -> np.ndarray:
-    """About `share` of the places in and beside the foreground one level up or down, within 0..3."""
-    beside = ndimage.binary_dilation(levels > 0, np.ones((3, 3)))
-    moved = beside & (chance.random(levels.shape) < share)
-    return np.clip(levels + moved * chance.choice((-1, 1), levels.shape), 0, LEVELS - 1)
 
 
 def _mirrored(row: Row, axis: Axis) -> Row:

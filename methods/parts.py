@@ -26,5 +26,4 @@ class LanguageBaseConfig(PartConfig):
     steps: int = 2000  # ours: below 600 it knows the sentences but does not read the drawings
     batch_size: int = 24
     learning_rate: float = 2e-3
-    level_noise: float = 0.15  # of a drawing's places about the foreground, one level off: patches are not read perfectly
     word_dropout: float = 0.4  # of the words of every second question, so that test wording does not surprise it
