@@ -112,6 +112,20 @@ def _supervised(name: str, summary: str, **defaults: int | float) -> Entry:
     )
 
 
+def _lisa(size: str, title: str) -> Entry:
+    return Entry(
+        name=f"lisa_{size}",
+        summary=f"{title}, frozen; a mask where its answer says [SEG]",
+        factory="prsbench.methods.lisa.adapter:LISAMethod",
+        config="prsbench.methods.lisa.config:LISAConfig",
+        sources=tuple(
+            f"prsbench.methods.{module}" for module in ("lisa", "sam_networks", "sam_processing", "checkpoints", "exposure")
+        ),
+        defaults={"size": size},
+        trains=False,
+    )
+
+
 PARTS = Catalog(
     "part",
     [
@@ -146,6 +160,8 @@ METHODS = OpenCatalog(
             sources=_PRS_MED_SOURCES,
             packaged=(LITE_MEDSAM,),
         ),
+        _lisa("7b", "LISA-7B (Vicuna, CLIP, SAM ViT-H)"),
+        _lisa("13b", "LISA-13B (Llama 2, CLIP, SAM ViT-H)"),
         _supervised("unet", "U-Net (MONAI)", base_features=32),
         _supervised("nnunet", "U-Net planned as nnU-Net does, with deep supervision (MONAI's DynUNet)"),
         _supervised("swin_unet", "Swin-UNETR (MONAI)", base_features=12, learning_rate=1e-3),
