@@ -135,3 +135,12 @@ def test_a_release_of_the_other_size_or_with_a_tensor_less_is_refused(release, t
     (tmp_path / "lisa" / "config.json").write_text(json.dumps(shape))
     with pytest.raises(PrsbenchError, match="must be 16 wide, got 24"):
         loaded(release)
+
+
+def test_in_half_precision_sams_part_stays_in_float32(release, monkeypatch):
+    speaking(monkeypatch, "[SEG]")
+    method = loaded({**release, "precision": "bf16"})
+    assert {p.dtype for p in method._network.model.visual_model.parameters()} == {torch.float32}
+    assert {method._network.lm_head.weight.dtype, method._vision.dtype} == {torch.bfloat16}
+    assert method._network.model.rotary_emb.inv_freq.dtype == torch.float32
+    assert method.predict([query()])[0].probability.any()
