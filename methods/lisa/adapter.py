@@ -22,7 +22,7 @@ PROCESSING = LongestSide()
 
 
 class LISAMethod:
-    """A sentence without [SEG] gives an empty mask; several [SEG] give the union of their masks (ours)."""
+    """A sentence without [SEG] gives an empty mask; several give the union of their masks (ours; the demo keeps the first)."""
 
     def __init__(self, config: LISAConfig):
         self.config = config
@@ -30,7 +30,7 @@ class LISAMethod:
     @property
     def labels(self) -> Labels:
         notes = (
-            f"LISA-{self.config.size.upper()}, {self.config.precision}; no [SEG] in its answer: an empty mask",
+            f"LISA-{self.config.size.upper()}, {self.config.precision}; no [SEG] in its answer: an empty mask; several: their union",
             f"every question is followed by: {self.config.request}",
             exposure_note(self.config.row),
         )
