@@ -30,7 +30,8 @@ class LISAMethod:
     @property
     def labels(self) -> Labels:
         notes = (
-            f"LISA-{self.config.size.upper()}, {self.config.precision}; no [SEG] in its answer: an empty mask; several: their union",
+            f"LISA-{self.config.size.upper()}, {self.config.precision}",
+            "no [SEG] in its answer gives an empty mask, several give the union of their masks",
             f"every question is followed by: {self.config.request}",
             exposure_note(self.config.row),
         )
