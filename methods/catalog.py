@@ -86,6 +86,7 @@ def _cg_reasoner(name: str, summary: str, **defaults: str) -> Entry:
         sources=(
             "prsbench.methods.cg_reasoner",
             "prsbench.methods.multimodal_llm",
+            "prsbench.methods.training_images",
             "prsbench.methods.vision_backbone",
             *dict.fromkeys(_LANGUAGE_BASE + _TEXT2CENTROID),
         ),

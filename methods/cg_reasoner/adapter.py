@@ -13,10 +13,10 @@ import torch
 from prsbench.harness.contract.types import FitContext, Labels, Prediction, Query, Sample, TextSource, Weights
 from prsbench.methods.cg_reasoner.config import CGReasonerConfig
 from prsbench.methods.cg_reasoner.model import build
-from prsbench.methods.cg_reasoner.training import resize_image
 from prsbench.methods.cg_reasoner.training import train as run_training
 from prsbench.methods.language_base import LanguageBase
 from prsbench.methods.text2centroid import CentroidHead, Text2Centroid
+from prsbench.methods.training_images import resize_to_levels
 from safetensors.torch import load_file, save_file
 
 WEIGHTS, NOTES, HISTORY = "cg_reasoner.safetensors", "notes.json", "losses.csv"
@@ -51,7 +51,7 @@ class CGReasonerMethod:
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
         start = time.perf_counter()
         side = self.config.image_size_px
-        image = torch.stack([resize_image(q.image, side) for q in queries]).to(self._device).float() / 255
+        image = torch.stack([resize_to_levels(q.image, side) for q in queries]).to(self._device).float() / 255
         amp = self.config.amp and self._device.startswith("cuda")
         with torch.autocast("cuda", dtype=torch.bfloat16, enabled=amp):
             logits, answers = self._model.answer(image, [q.question for q in queries], self.config.answer_tokens)
