@@ -15,6 +15,7 @@ from prsbench.methods.cg_reasoner.config import CGReasonerConfig
 from prsbench.methods.cg_reasoner.model import build
 from prsbench.methods.cg_reasoner.training import train as run_training
 from prsbench.methods.language_base import LanguageBase
+from prsbench.methods.llava import LlavaBase
 from prsbench.methods.text2centroid import CentroidHead, Text2Centroid
 from prsbench.methods.training_images import resize_to_levels
 from safetensors.torch import load_file, save_file
@@ -37,8 +38,10 @@ class CGReasonerMethod:
 
     def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
         torch.manual_seed(context.seed)
-        base = LanguageBase(self.config.language)
-        base.load(context.needs["language_base"], context.device)
+        base = self._read_llava(context.device)
+        if base is None:
+            base = LanguageBase(self.config.language)
+            base.load(context.needs["language_base"], context.device)
         head, notes = None, ()
         if self.config.bridge != "none":
             part = Text2Centroid(self.config.text2centroid)
@@ -60,9 +63,10 @@ class CGReasonerMethod:
         return [Prediction(p, answer, seconds) for p, answer in zip(maps, answers, strict=True)]
 
     def save(self, folder: Path) -> None:
-        state = {k: v.contiguous().cpu() for k, v in self._model.state_dict().items() if k != TIED}
+        state = {k: v.contiguous().cpu() for k, v in self._model.state_dict().items() if not self._lies_elsewhere(k)}
         save_file(state, folder / WEIGHTS)
-        self._base.save_shape(folder)
+        if isinstance(self._base, LanguageBase):
+            self._base.save_shape(folder)
         (folder / NOTES).write_text(json.dumps(self._notes))
         with (folder / HISTORY).open("w", newline="") as stream:
             writer = csv.DictWriter(stream, fieldnames=list(self._history[0]))
@@ -71,17 +75,33 @@ class CGReasonerMethod:
 
     def load(self, folder: Path, device: str) -> None:
         """Every tensor of the file must find its place and the other way round; a partial load is an error."""
-        base = LanguageBase(self.config.language)
-        base.load_shape(folder)
+        base = self._read_llava(device)
+        if base is None:
+            base = LanguageBase(self.config.language)
+            base.load_shape(folder)
         head = CentroidHead(self.config.text2centroid.hidden) if self.config.bridge != "none" else None
         # The weights are all in the file: no need to read the packaged backbone only to overwrite it.
         self._model, _ = build(self.config.model_copy(update={"backbone_weights": None}), base, head)
         state = load_file(folder / WEIGHTS)
-        state[TIED] = state[TIED.replace("lm_head", "model.embed_tokens")]
+        if isinstance(base, LanguageBase):
+            state[TIED] = state[TIED.replace("lm_head", "model.embed_tokens")]
+        else:
+            state |= {k: v for k, v in self._model.state_dict().items() if self._lies_elsewhere(k)}
         self._model.load_state_dict(state)
         self._model.to(device).eval()
         self._base, self._device = base, device
         self._notes = tuple(json.loads((folder / NOTES).read_text()))
+
+    def _read_llava(self, device: str) -> LlavaBase | None:
+        if self.config.llava is None:
+            return None
+        return LlavaBase.read(Path(self.config.llava), self.config.llava_dtype, device)
+
+    def _lies_elsewhere(self, name: str) -> bool:
+        """Whether a tensor needs no place in our file: it is the embedding's twin, or frozen in the user's LLaVA folder."""
+        if self.config.llava is None:
+            return name == TIED
+        return name.startswith("llm.language.") and "lora_" not in name
 
 
 def _to_native(logits_1SS: torch.Tensor, shape: tuple[int, int]) -> np.ndarray:
