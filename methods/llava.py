@@ -32,7 +32,7 @@ class LlavaBase:
         """A Hugging Face folder (config, weights, tokenizer); nothing is downloaded.
 
         Raises:
-            MissingPrerequisite: the folder holds no such model.
+            MissingPrerequisite: the folder holds no such model, or lacks tensors of it, or holds more.
         """
         from transformers import AutoTokenizer, LlavaForConditionalGeneration
 
@@ -41,7 +41,13 @@ class LlavaBase:
                 f"{folder}: no config.json here. Set `llava` to a folder that holds LLaVA-Med v1.5 in transformers' Llava form."
             )
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        model = LlavaForConditionalGeneration.from_pretrained(folder, local_files_only=True, dtype=getattr(torch, dtype))
+        model, found = LlavaForConditionalGeneration.from_pretrained(
+            folder, local_files_only=True, dtype=getattr(torch, dtype), output_loading_info=True
+        )
+        # transformers draws what is missing at random, and only warns.
+        strange = {kind: sorted(map(str, names))[:3] for kind, names in found.items() if names}
+        if strange:
+            raise MissingPrerequisite(f"{folder}: the weights do not fit its config.json: {strange}. Fetch or convert it again.")
         return cls(tokenizer, model.to(device))
 
 
@@ -53,7 +59,7 @@ class LlavaLLM(AdaptedLLM):
     reads_pixels = True
 
     def __init__(self, base: LlavaBase, rank: int, alpha: int, dropout: float, gradient_checkpointing: bool):
-        super().__init__(base, rank, alpha, dropout)
+        super().__init__(base.tokenizer, base.model, rank, alpha, dropout)
         if gradient_checkpointing:
             base.model.gradient_checkpointing_enable({"use_reentrant": False})  # the reentrant one needs inputs with gradients
 
@@ -70,7 +76,8 @@ class LlavaLLM(AdaptedLLM):
         """At the tower's side and statistics. The whole image, its aspect not kept: CLIP's centre crop would lose places."""
         from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
-        side, llava = self.language.get_base_model().config.vision_config.image_size, self.language.get_base_model()
+        llava = self.language.get_base_model()
+        side = llava.config.vision_config.image_size
         resized = F.interpolate(image_B3SS, size=(side, side), mode="bicubic", antialias=True).clamp(0, 1)
         mean, std = (resized.new_tensor(values)[:, None, None] for values in (OPENAI_CLIP_MEAN, OPENAI_CLIP_STD))
         return ((resized - mean) / std).to(llava.dtype)

@@ -11,15 +11,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from prsbench.methods.language_base import LanguageBase, answer_ids, pad_right, question_ids
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-if TYPE_CHECKING:
-    from prsbench.methods.llava import LlavaBase
 
 FINE = 8  # points along a place's side on which its foreground is looked for
 LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj")  # CG-Reasoner, PRS-Med
@@ -125,16 +121,16 @@ class AdaptedLLM(nn.Module):
 
     reads_pixels = False
 
-    def __init__(self, base: LanguageBase | LlavaBase, rank: int, alpha: int, dropout: float):
+    def __init__(self, tokenizer, base: nn.Module, rank: int, alpha: int, dropout: float):
         super().__init__()
         from peft import LoraConfig, get_peft_model
 
-        self.tokenizer = base.tokenizer
+        self.tokenizer = tokenizer
         lora = LoraConfig(
             r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=list(LORA_TARGETS), task_type="CAUSAL_LM"
         )
-        self.language = get_peft_model(base.model.requires_grad_(False), lora)
-        self.width = base.model.config.get_text_config().hidden_size
+        self.language = get_peft_model(base.requires_grad_(False), lora)
+        self.width = base.config.get_text_config().hidden_size
 
     def teacher_forced(
         self, seen_BCHW: Tensor, row_image_R: Tensor, questions: Sequence[str], answers: Sequence[str]
@@ -209,7 +205,7 @@ class MultimodalLLM(AdaptedLLM):
     """The embedded size: a `LanguageBase` and a projector trained here, from a visual encoder's features."""
 
     def __init__(self, base: LanguageBase, channels: int, rank: int, alpha: int, dropout: float):
-        super().__init__(base, rank, alpha, dropout)
+        super().__init__(base.tokenizer, base.model, rank, alpha, dropout)
         self.projector = ImageProjector(channels, base.character_NKD)
 
     def _see(self, seen_BCHW: Tensor) -> ImageTokens:

@@ -48,6 +48,8 @@ class CGReasonerMethod:
             part.load(context.needs["text2centroid"], context.device)
             head, notes = part.head, part.notes
         self._model, said = build(self.config, base, head)
+        if self.config.llava is not None:
+            said += f"; language model {Path(self.config.llava).name}, {self.config.llava_dtype}"
         self._base, self._device, self._notes = base, context.device, (said, *notes)
         self._history = run_training(self._model, self.config, train, context)
 

@@ -1,6 +1,7 @@
 """The paper's size: every shape of it on the meta device, and the same code and values end to end at reduced width."""
 
 import dataclasses
+import shutil
 import warnings
 
 import numpy as np
@@ -123,6 +124,7 @@ def fitted(folder, samples):
 
 
 def test_the_reduced_size_trains_lora_and_keeps_llava_frozen(fitted, folder):
+    assert folder.name in fitted.labels.notes[0]
     assert all(np.isfinite(list(row.values())).all() and "alignment" not in row for row in fitted._history)
     given = LlavaForConditionalGeneration.from_pretrained(folder, dtype=torch.bfloat16).state_dict()
     ours = {n.replace(".base_layer", ""): p for n, p in fitted._model.llm.language.get_base_model().state_dict().items()}
@@ -188,6 +190,17 @@ def test_gradient_checkpointing_changes_no_gradient(folder):
         gradients.append({n: p.grad for n, p in llm.named_parameters() if p.grad is not None})
     assert gradients[0].keys() == gradients[1].keys() and gradients[0]
     assert all(torch.allclose(gradients[0][n], gradients[1][n], atol=1e-7) for n in gradients[0])
+
+
+def test_a_llava_folder_that_lacks_a_tensor_is_refused_and_not_filled_at_random(folder, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    state = load_file(tmp_path / "model.safetensors")
+    lost = next(name for name in state if "layers.1.self_attn.v_proj.weight" in name)
+    save_file({n: t for n, t in state.items() if n != lost}, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(MissingPrerequisite, match=r"missing_keys.*layers\.1\.self_attn\.v_proj"):
+        LlavaBase.read(tmp_path, "float32", "cpu")
 
 
 def test_the_llava_folder_is_a_checkpoint_in_place_of_the_embedded_base(folder, samples):
