@@ -85,7 +85,9 @@ def _cg_reasoner(name: str, summary: str, **defaults: str) -> Entry:
         config="prsbench.methods.cg_reasoner.config:CGReasonerConfig",
         sources=(
             "prsbench.methods.cg_reasoner",
+            "prsbench.methods.llava",
             "prsbench.methods.multimodal_llm",
+            "prsbench.methods.training_images",
             "prsbench.methods.vision_backbone",
             *dict.fromkeys(_LANGUAGE_BASE + _TEXT2CENTROID),
         ),

@@ -22,16 +22,26 @@ LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj")  # CG-Reasoner, PRS-Med
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """Images read as drawings, for `alignment_loss`.
+
+    level_logits_BNK: the drawing character each place was read as; foreground_logits_B1FF: the foreground it was read from, on a
+    grid of `FINE` x `FINE` points a place.
+    """
+
+    level_logits_BNK: Tensor
+    foreground_logits_B1FF: Tensor
+
+
+@dataclass(frozen=True, slots=True)
 class ImageTokens:
     """What the projector makes of B images.
 
-    token_BND: in place of the words' embeddings. level_logits_BNK: the drawing character each place was read as, and
-    foreground_logits_B1FF: the foreground it was read from, on a grid of `FINE` x `FINE` points a place; for `alignment_loss`.
+    token_BND: in place of the words' embeddings. reading: what they were read as, None where nothing is to be aligned.
     """
 
     token_BND: Tensor
-    level_logits_BNK: Tensor
-    foreground_logits_B1FF: Tensor
+    reading: Reading | None
 
 
 class ImageProjector(nn.Module):
@@ -59,7 +69,7 @@ class ImageProjector(nn.Module):
         level_BNK = self.level(6 * _as_sequence(seen_B2NN) - 3)  # spread, as one level is but a third of a share
         character_BND = torch.einsum("bnk,nkd->bnd", level_BNK.softmax(-1), self.character_NKD)
         pooled_BNC = _as_sequence(F.avg_pool2d(self._enlarged(features_BCHW, 2), 2))
-        return ImageTokens(character_BND + self.mlp(pooled_BNC), level_BNK, logits_B1FF)
+        return ImageTokens(character_BND + self.mlp(pooled_BNC), Reading(level_BNK, logits_B1FF))
 
     def _enlarged(self, x_BCHW: Tensor, points: int = FINE) -> Tensor:
         """On `points` x `points` a place, so that pooling stays within a place whatever the map's size."""
@@ -67,11 +77,11 @@ class ImageProjector(nn.Module):
         return F.interpolate(x_BCHW, size=(side, side), mode="bilinear", align_corners=False)
 
 
-def alignment_loss(tokens: ImageTokens, drawing_BNN: Tensor, mask_B1SS: Tensor) -> Tensor:
+def alignment_loss(reading: Reading, drawing_BNN: Tensor, mask_B1SS: Tensor) -> Tensor:
     """LLaVA's feature alignment, here to drawings: cross-entropy of each place's character and of the foreground beneath it."""
-    share_B1FF = F.adaptive_avg_pool2d(mask_B1SS, tokens.foreground_logits_B1FF.shape[-1])
-    characters = F.cross_entropy(tokens.level_logits_BNK.float().flatten(0, 1), drawing_BNN.flatten())
-    return characters + F.binary_cross_entropy_with_logits(tokens.foreground_logits_B1FF.float(), share_B1FF)
+    share_B1FF = F.adaptive_avg_pool2d(mask_B1SS, reading.foreground_logits_B1FF.shape[-1])
+    characters = F.cross_entropy(reading.level_logits_BNK.float().flatten(0, 1), drawing_BNN.flatten())
+    return characters + F.binary_cross_entropy_with_logits(reading.foreground_logits_B1FF.float(), share_B1FF)
 
 
 def _as_sequence(x_BCNN: Tensor) -> Tensor:
@@ -103,36 +113,36 @@ class Generated:
     is_question_BT: Tensor
 
 
-class MultimodalLLM(nn.Module):
-    """Frozen base + LoRA + projector. `language` is peft's wrapped LlamaForCausalLM."""
+class AdaptedLLM(nn.Module):
+    """Frozen base + LoRA. `language` is peft's wrapped model. A subclass says what is read (`_see`, `_question_ids`, `_decoder`).
 
-    def __init__(self, base: LanguageBase, channels: int, rank: int, alpha: int, dropout: float):
+    reads_pixels: whether `seen_BCHW` is the image itself (B, 3, S, S) in [0, 1], or a visual encoder's features (B, C, H, W).
+    """
+
+    reads_pixels = False
+
+    def __init__(self, tokenizer, base: nn.Module, rank: int, alpha: int, dropout: float):
         super().__init__()
         from peft import LoraConfig, get_peft_model
 
-        self.tokenizer = base.tokenizer
+        self.tokenizer = tokenizer
         lora = LoraConfig(
             r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=list(LORA_TARGETS), task_type="CAUSAL_LM"
         )
-        self.language = get_peft_model(base.model.requires_grad_(False), lora)
-        self.width = base.model.config.hidden_size
-        self.projector = ImageProjector(channels, base.character_NKD)
+        self.language = get_peft_model(base.requires_grad_(False), lora)
+        self.width = base.config.get_text_config().hidden_size
 
     def teacher_forced(
-        self, features_BCHW: Tensor, row_image_R: Tensor, questions: Sequence[str], answers: Sequence[str]
+        self, seen_BCHW: Tensor, row_image_R: Tensor, questions: Sequence[str], answers: Sequence[str]
     ) -> TeacherForced:
         """Read image, question and reference answer at once; loss at answer positions only. row_image_R is each row's image."""
-        pairs = [
-            (question_ids(self.tokenizer, q), answer_ids(self.tokenizer, a)) for q, a in zip(questions, answers, strict=True)
-        ]
-        ids_BT, is_text_BT = (
-            t.to(features_BCHW.device) for t in pad_right([q + a for q, a in pairs], self.tokenizer.pad_token_id)
-        )
+        pairs = [(self._question_ids(q), answer_ids(self.tokenizer, a)) for q, a in zip(questions, answers, strict=True)]
+        ids_BT, is_text_BT = (t.to(seen_BCHW.device) for t in pad_right([q + a for q, a in pairs], self.tokenizer.pad_token_id))
         question_length = torch.tensor([[len(q)] for q, _ in pairs], device=ids_BT.device)
         is_question_BT = torch.arange(ids_BT.shape[1], device=ids_BT.device)[None] < question_length
         is_answer_BT = is_text_BT & ~is_question_BT
 
-        image = self.projector(features_BCHW)
+        image = self._see(seen_BCHW)
         count = image.token_BND.shape[1]
         embedded = torch.cat([image.token_BND[row_image_R], self._embed(ids_BT)], dim=1)
         attention = torch.cat([is_text_BT.new_ones(len(pairs), count), is_text_BT], dim=1)
@@ -141,13 +151,13 @@ class MultimodalLLM(nn.Module):
         predicts = is_answer_BT[:, 1:]
         logits = self._head(states_BTD[:, :-1][predicts])
         loss = F.cross_entropy(logits.float(), ids_BT[:, 1:][predicts])
-        return TeacherForced(loss, image, states_BTD, is_question_BT, is_answer_BT)
+        return TeacherForced(loss, image, states_BTD.float(), is_question_BT, is_answer_BT)
 
     @torch.no_grad()
-    def generate(self, features_BCHW: Tensor, questions: Sequence[str], answer_tokens: int) -> Generated:
+    def generate(self, seen_BCHW: Tensor, questions: Sequence[str], answer_tokens: int) -> Generated:
         """Greedy decoding with a KV cache from image and question alone."""
-        image_BND = self.projector(features_BCHW).token_BND
-        ids = [question_ids(self.tokenizer, q) for q in questions]
+        image_BND = self._see(seen_BCHW).token_BND
+        ids = [self._question_ids(q) for q in questions]
         # Left padding (generation appends on the right): pad tokens, then image, then question.
         longest = max(map(len, ids))
         embedded, attention = [], []
@@ -170,15 +180,40 @@ class MultimodalLLM(nn.Module):
         states_BTD = out.hidden_states[0][-1][:, -longest:]
         lengths = torch.tensor([[len(row)] for row in ids], device=states_BTD.device)
         is_question_BT = torch.arange(longest, device=states_BTD.device)[None] >= longest - lengths
-        return Generated(answers, states_BTD, is_question_BT)
+        return Generated(answers, states_BTD.float(), is_question_BT)
 
     def _embed(self, ids: Tensor) -> Tensor:
         return self.language.get_input_embeddings()(ids)
 
+    def _see(self, seen_BCHW: Tensor) -> ImageTokens:
+        raise NotImplementedError
+
+    def _question_ids(self, question: str) -> list[int]:
+        raise NotImplementedError
+
     @property
     def _decoder(self) -> nn.Module:
-        return self.language.get_base_model().model
+        """What turns embeddings into last hidden states."""
+        raise NotImplementedError
 
     @property
     def _head(self) -> nn.Module:
         return self.language.get_base_model().lm_head
+
+
+class MultimodalLLM(AdaptedLLM):
+    """The embedded size: a `LanguageBase` and a projector trained here, from a visual encoder's features."""
+
+    def __init__(self, base: LanguageBase, channels: int, rank: int, alpha: int, dropout: float):
+        super().__init__(base.tokenizer, base.model, rank, alpha, dropout)
+        self.projector = ImageProjector(channels, base.character_NKD)
+
+    def _see(self, seen_BCHW: Tensor) -> ImageTokens:
+        return self.projector(seen_BCHW)
+
+    def _question_ids(self, question: str) -> list[int]:
+        return question_ids(self.tokenizer, question)
+
+    @property
+    def _decoder(self) -> nn.Module:
+        return self.language.get_base_model().model

@@ -38,6 +38,11 @@ def resize_to_levels(image: np.ndarray, side_px: int) -> Tensor:
     return resize(image, side_px).round().clamp(0, 255).to(torch.uint8)
 
 
+def image_id(sample: Sample) -> str:
+    """The image a sample asks about: what stands before '#' where several samples ask about one."""
+    return sample.sample_id.rpartition("#")[0] or sample.sample_id
+
+
 def training_images(samples: Sequence[Sample], side_px: int) -> list[TrainingImage]:
     """Each image decoded and resized once, however many questions ask about it; in the order of the samples.
 
@@ -47,14 +52,14 @@ def training_images(samples: Sequence[Sample], side_px: int) -> list[TrainingIma
     pictures: dict[str, tuple[str, Tensor, Tensor]] = {}
     pairs: dict[str, list[tuple[str, str]]] = {}
     for sample in samples:
-        image_id = sample.sample_id.rpartition("#")[0] or sample.sample_id
-        pairs.setdefault(image_id, []).append((sample.query.question, sample.truth.answer))
-        if image_id not in pictures:
+        key = image_id(sample)
+        pairs.setdefault(key, []).append((sample.query.question, sample.truth.answer))
+        if key not in pictures:
             mask = resize(sample.truth.mask[..., None], side_px) >= 0.5
-            pictures[image_id] = sample.query.modality, resize_to_levels(sample.query.image, side_px), mask
+            pictures[key] = sample.query.modality, resize_to_levels(sample.query.image, side_px), mask
     if not pictures:
         raise DataError("The training split is empty. Check the data set's splits.")
-    return [TrainingImage(image_id, *parts, tuple(pairs[image_id])) for image_id, parts in pictures.items()]
+    return [TrainingImage(key, *parts, tuple(pairs[key])) for key, parts in pictures.items()]
 
 
 def batches(count: int, epochs: int, size: int, chance: np.random.Generator) -> Iterator[np.ndarray]:

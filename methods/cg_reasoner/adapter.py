@@ -13,10 +13,11 @@ import torch
 from prsbench.harness.contract.types import FitContext, Labels, Prediction, Query, Sample, TextSource, Weights
 from prsbench.methods.cg_reasoner.config import CGReasonerConfig
 from prsbench.methods.cg_reasoner.model import build
-from prsbench.methods.cg_reasoner.training import resize_image
 from prsbench.methods.cg_reasoner.training import train as run_training
 from prsbench.methods.language_base import LanguageBase
+from prsbench.methods.llava import LlavaBase
 from prsbench.methods.text2centroid import CentroidHead, Text2Centroid
+from prsbench.methods.training_images import resize_to_levels
 from safetensors.torch import load_file, save_file
 
 WEIGHTS, NOTES, HISTORY = "cg_reasoner.safetensors", "notes.json", "losses.csv"
@@ -37,21 +38,25 @@ class CGReasonerMethod:
 
     def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
         torch.manual_seed(context.seed)
-        base = LanguageBase(self.config.language)
-        base.load(context.needs["language_base"], context.device)
+        base = self._read_llava(context.device)
+        if base is None:
+            base = LanguageBase(self.config.language)
+            base.load(context.needs["language_base"], context.device)
         head, notes = None, ()
         if self.config.bridge != "none":
             part = Text2Centroid(self.config.text2centroid)
             part.load(context.needs["text2centroid"], context.device)
             head, notes = part.head, part.notes
         self._model, said = build(self.config, base, head)
+        if self.config.llava is not None:
+            said += f"; language model {Path(self.config.llava).name}, {self.config.llava_dtype}"
         self._base, self._device, self._notes = base, context.device, (said, *notes)
         self._history = run_training(self._model, self.config, train, context)
 
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
         start = time.perf_counter()
         side = self.config.image_size_px
-        image = torch.stack([resize_image(q.image, side) for q in queries]).to(self._device).float() / 255
+        image = torch.stack([resize_to_levels(q.image, side) for q in queries]).to(self._device).float() / 255
         amp = self.config.amp and self._device.startswith("cuda")
         with torch.autocast("cuda", dtype=torch.bfloat16, enabled=amp):
             logits, answers = self._model.answer(image, [q.question for q in queries], self.config.answer_tokens)
@@ -60,9 +65,10 @@ class CGReasonerMethod:
         return [Prediction(p, answer, seconds) for p, answer in zip(maps, answers, strict=True)]
 
     def save(self, folder: Path) -> None:
-        state = {k: v.contiguous().cpu() for k, v in self._model.state_dict().items() if k != TIED}
+        state = {k: v.contiguous().cpu() for k, v in self._model.state_dict().items() if not self._lies_elsewhere(k)}
         save_file(state, folder / WEIGHTS)
-        self._base.save_shape(folder)
+        if isinstance(self._base, LanguageBase):
+            self._base.save_shape(folder)
         (folder / NOTES).write_text(json.dumps(self._notes))
         with (folder / HISTORY).open("w", newline="") as stream:
             writer = csv.DictWriter(stream, fieldnames=list(self._history[0]))
@@ -71,17 +77,33 @@ class CGReasonerMethod:
 
     def load(self, folder: Path, device: str) -> None:
         """Every tensor of the file must find its place and the other way round; a partial load is an error."""
-        base = LanguageBase(self.config.language)
-        base.load_shape(folder)
+        base = self._read_llava(device)
+        if base is None:
+            base = LanguageBase(self.config.language)
+            base.load_shape(folder)
         head = CentroidHead(self.config.text2centroid.hidden) if self.config.bridge != "none" else None
         # The weights are all in the file: no need to read the packaged backbone only to overwrite it.
         self._model, _ = build(self.config.model_copy(update={"backbone_weights": None}), base, head)
         state = load_file(folder / WEIGHTS)
-        state[TIED] = state[TIED.replace("lm_head", "model.embed_tokens")]
+        if isinstance(base, LanguageBase):
+            state[TIED] = state[TIED.replace("lm_head", "model.embed_tokens")]
+        else:
+            state |= {k: v for k, v in self._model.state_dict().items() if self._lies_elsewhere(k)}
         self._model.load_state_dict(state)
         self._model.to(device).eval()
         self._base, self._device = base, device
         self._notes = tuple(json.loads((folder / NOTES).read_text()))
+
+    def _read_llava(self, device: str) -> LlavaBase | None:
+        if self.config.llava is None:
+            return None
+        return LlavaBase.read(Path(self.config.llava), self.config.llava_dtype, device)
+
+    def _lies_elsewhere(self, name: str) -> bool:
+        """Whether a tensor needs no place in our file: it is the embedding's twin, or frozen in the user's LLaVA folder."""
+        if self.config.llava is None:
+            return name == TIED
+        return name.startswith("llm.language.") and "lora_" not in name
 
 
 def _to_native(logits_1SS: torch.Tensor, shape: tuple[int, int]) -> np.ndarray:

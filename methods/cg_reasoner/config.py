@@ -12,7 +12,10 @@ from prsbench.methods.parts import LanguageBaseConfig, Text2CentroidConfig
 
 
 class CGReasonerConfig(MethodConfig):
-    """The embedded (`tiny`) size by default. "paper": stated there; "open": the paper does not say; "ours": our choice."""
+    """The embedded (`tiny`) size by default; `PAPER` holds what the paper's size changes.
+
+    "paper": stated there; "open": the paper does not say; "ours": our choice.
+    """
 
     image_size_px: int = 128  # paper 1024; embedded
     backbone: str = "tf_efficientnet_lite0"  # paper convnext_tiny; embedded stand-in with ImageNet weights
@@ -21,6 +24,9 @@ class CGReasonerConfig(MethodConfig):
     feature_channels: int = 256  # paper
 
     language: LanguageBaseConfig = LanguageBaseConfig()  # paper: LLaVA-Med v1.5 (Mistral-7B)
+    llava: str | None = None  # a folder with the paper's LLaVA-Med v1.5 in transformers' Llava form, in place of `language`
+    llava_dtype: Literal["bfloat16", "float32"] = "bfloat16"  # paper; of the frozen weights alone, what is trained is float32
+    gradient_checkpointing: bool = True  # ours, with `llava` alone: activations are computed again in the backward pass
     lora_rank: int = 16  # paper
     lora_alpha: int = 16  # paper
     lora_dropout: float = 0.05  # saved adapter 0.05, paper text 0.1
@@ -51,11 +57,27 @@ class CGReasonerConfig(MethodConfig):
     amp: bool = True  # bf16 autocast, on CUDA only
 
     def checkpoints(self) -> Mapping[str, Path]:
-        given = self.backbone_weights not in (None, "packaged")
-        return {"backbone_weights": Path(self.backbone_weights)} if given else {}
+        given = {"backbone_weights": self.backbone_weights, "llava": self.llava}
+        return {name: Path(path) for name, path in given.items() if path not in (None, "packaged")}
 
     def needs(self) -> Mapping[str, Need]:
-        needs = {"language_base": Need("language_base", self.language.model_dump())}
+        needs = {}
+        if self.llava is None:
+            needs["language_base"] = Need("language_base", self.language.model_dump())
         if self.bridge != "none":
             needs["text2centroid"] = Need("text2centroid", self.text2centroid.model_dump())
         return needs
+
+
+# The paper's size, but for the two paths only a user can give: `llava` and `backbone_weights`. What is open keeps its default.
+PAPER: Mapping[str, object] = {
+    "image_size_px": 1024,
+    "backbone": "convnext_tiny",
+    "backbone_stages": (1, 2, 3),  # strides 8, 16, 32, as at the embedded size
+    "lora_dropout": 0.1,
+    "epochs": 20,
+    "batch_size": 4,  # per GPU
+    "learning_rate": 1e-4,
+    "lora_learning_rate": 1e-4,
+    "backbone_learning_rate": 1e-4,
+}

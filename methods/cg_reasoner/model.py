@@ -13,7 +13,8 @@ from prsbench.methods.cg_reasoner.decoder import MaskDecoder, masked_mean
 from prsbench.methods.cg_reasoner.encoder import VisualEncoder
 from prsbench.methods.cg_reasoner.losses import HiddenBridge, distillation_loss, segmentation_loss, spatial_loss
 from prsbench.methods.language_base import LanguageBase
-from prsbench.methods.multimodal_llm import MultimodalLLM, alignment_loss
+from prsbench.methods.llava import LlavaBase, LlavaLLM
+from prsbench.methods.multimodal_llm import AdaptedLLM, MultimodalLLM, alignment_loss
 from prsbench.methods.text2centroid import CentroidHead
 from prsbench.methods.vision_backbone import build_backbone
 from torch import Tensor, nn
@@ -42,7 +43,7 @@ class Batch:
 class CGReasoner(nn.Module):
     """The paper's four parts, given to the constructor so that the whole network can be read here."""
 
-    def __init__(self, encoder: VisualEncoder, llm: MultimodalLLM, decoder: MaskDecoder, bridge: HiddenBridge | None):
+    def __init__(self, encoder: VisualEncoder, llm: AdaptedLLM, decoder: MaskDecoder, bridge: HiddenBridge | None):
         super().__init__()
         self.encoder = encoder
         self.llm = llm
@@ -52,12 +53,14 @@ class CGReasoner(nn.Module):
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Unweighted loss terms. The mask is conditioned on question states only: what exists at test time."""
         features_BCHW = self.encoder(batch.image_B3SS)
-        text = self.llm.teacher_forced(features_BCHW, batch.row_image_R, batch.questions, batch.answers)
+        seen = batch.image_B3SS if self.llm.reads_pixels else features_BCHW
+        text = self.llm.teacher_forced(seen, batch.row_image_R, batch.questions, batch.answers)
         asks = slice(len(features_BCHW))
         size = batch.image_B3SS.shape[-2:]
         logits = self._mask_logits(features_BCHW, text.states_BTD[asks], text.is_question_BT[asks], size)
         terms = {"segmentation": segmentation_loss(logits.float(), batch.mask_B1SS), "text": text.text_loss}
-        terms["alignment"] = alignment_loss(text.image, batch.drawing_BNN, batch.mask_B1SS)
+        if text.image.reading is not None:
+            terms["alignment"] = alignment_loss(text.image.reading, batch.drawing_BNN, batch.mask_B1SS)
         if self.bridge is not None:
             embedding_RE, point_R2 = self.bridge(masked_mean(text.states_BTD, text.is_answer_BT).float())
             terms["spatial"] = spatial_loss(point_R2, batch.centroid_B2[batch.row_image_R])
@@ -68,7 +71,7 @@ class CGReasoner(nn.Module):
     def answer(self, image_B3SS: Tensor, questions: Sequence[str], answer_tokens: int) -> tuple[Tensor, list[str]]:
         """Mask logits (B, 1, S, S) and generated answers, from one prefill."""
         features_BCHW = self.encoder(image_B3SS)
-        text = self.llm.generate(features_BCHW, questions, answer_tokens)
+        text = self.llm.generate(image_B3SS if self.llm.reads_pixels else features_BCHW, questions, answer_tokens)
         size = image_B3SS.shape[-2:]
         return self._mask_logits(features_BCHW, text.states_BTD, text.is_question_BT, size).float(), text.answers
 
@@ -77,12 +80,16 @@ class CGReasoner(nn.Module):
         return F.interpolate(logits, size=tuple(size), mode="bilinear", align_corners=False)
 
 
-def build(config: CGReasonerConfig, base: LanguageBase, head: CentroidHead | None) -> tuple[CGReasoner, str]:
+def build(config: CGReasonerConfig, base: LanguageBase | LlavaBase, head: CentroidHead | None) -> tuple[CGReasoner, str]:
     """The network at a config's size, and the sentence that says where its backbone's weights come from."""
     backbone, _, said = build_backbone(config.backbone, config.backbone_stages, config.backbone_weights)
     channels = config.feature_channels
     encoder = VisualEncoder(backbone, backbone.feature_info.channels(), channels)
-    llm = MultimodalLLM(base, channels, config.lora_rank, config.lora_alpha, config.lora_dropout)
+    lora = config.lora_rank, config.lora_alpha, config.lora_dropout
+    if isinstance(base, LlavaBase):
+        llm: AdaptedLLM = LlavaLLM(base, *lora, config.gradient_checkpointing)
+    else:
+        llm = MultimodalLLM(base, channels, *lora)
     decoder = MaskDecoder(llm.width, channels)
     bridge = HiddenBridge(llm.width, head) if head is not None else None
     return CGReasoner(encoder, llm, decoder, bridge), said

@@ -3,72 +3,60 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from prsbench.harness.contract.errors import DataError, PrsbenchError
+from prsbench.harness.contract.errors import PrsbenchError
 from prsbench.harness.contract.geometry import centroid
 from prsbench.harness.contract.types import FitContext, Sample
 from prsbench.methods.cg_reasoner.config import CGReasonerConfig
 from prsbench.methods.cg_reasoner.model import Batch, CGReasoner, weighted_sum
 from prsbench.methods.language_base import draw
 from prsbench.methods.sentence_encoder import sentence_encoder
+from prsbench.methods.training_images import TrainingImage, batches, cosine, image_id, training_images
 from prsbench.methods.wording import drop_words, mirror_words
 from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedImage:
-    """One training image at the network's size, with every question and answer asked about it."""
+    """One training image with what is read off its mask at native size."""
 
-    sample_id: str
-    image_3SS: Tensor  # uint8
-    mask_1SS: Tensor  # bool
+    training: TrainingImage
     drawing_NN: Tensor  # int64 levels
     centroid: tuple[float, float]  # NaN if the mask is empty
-    pairs: tuple[tuple[str, str], ...]
-
-
-def resize_image(image: np.ndarray, side_px: int) -> Tensor:
-    """(H, W, 3) uint8 to (3, side, side) uint8, bilinear with antialiasing; the aspect is not kept, as positions are relative."""
-    tensor = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float()
-    resized = torch.nn.functional.interpolate(tensor, size=(side_px, side_px), mode="bilinear", antialias=True)
-    return resized[0].round().clamp(0, 255).to(torch.uint8)
 
 
 def prepare(samples: Sequence[Sample], side_px: int, drawing_side: int) -> list[PreparedImage]:
-    """Decode and resize each image once, however many questions are asked about it."""
-    rows: dict[str, list[Sample]] = defaultdict(list)
-    prepared = []
+    """Every image once, however many questions are asked about it.
+
+    Raises:
+        DataError: there is no sample.
+    """
+    masks: dict[str, np.ndarray] = {}
     for sample in samples:
-        image_id = sample.sample_id.rpartition("#")[0] or sample.sample_id
-        rows[image_id].append(sample)
-        if len(rows[image_id]) > 1:
-            continue
-        mask = torch.from_numpy(sample.truth.mask)[None, None].float()
-        mask = torch.nn.functional.interpolate(mask, size=(side_px, side_px), mode="bilinear", antialias=True)[0] >= 0.5
-        point = centroid(sample.truth.mask)
+        masks.setdefault(image_id(sample), sample.truth.mask)
+    prepared = []
+    for one in training_images(samples, side_px):
+        point = centroid(masks[one.image_id])
         place = (point.x, point.y) if point else (math.nan, math.nan)
-        drawing = torch.from_numpy(draw(sample.truth.mask, drawing_side))
-        prepared.append((image_id, resize_image(sample.query.image, side_px), mask, drawing, place))
-    return [PreparedImage(*parts, pairs=tuple((s.query.question, s.truth.answer) for s in rows[parts[0]])) for parts in prepared]
+        prepared.append(PreparedImage(one, torch.from_numpy(draw(masks[one.image_id], drawing_side)), place))
+    return prepared
 
 
 def train(model: CGReasoner, config: CGReasonerConfig, samples: Sequence[Sample], context: FitContext) -> list[dict[str, float]]:
     """Train in place; returns the loss terms of every step. A non-finite loss stops and names the samples."""
     images = prepare(samples, config.image_size_px, config.language.drawing_side)
-    if not images:
-        raise DataError("CG-Reasoner: the training split is empty. Check the data set's splits.")
     chance = np.random.default_rng(context.seed)
     steps = config.epochs * math.ceil(len(images) / config.batch_size)
     optimizer, schedule = _optimizer(model, config, steps)
     model.to(context.device).train()
     amp = config.amp and context.device.startswith("cuda")
     history = []
-    for step, chosen in enumerate(_epochs(images, config, chance)):
+    for step, numbers in enumerate(batches(len(images), config.epochs, config.batch_size, chance)):
+        chosen = [images[i] for i in numbers]
         batch = _collate(chosen, config, chance, context.device, with_reference=model.bridge is not None)
         with torch.autocast("cuda", dtype=torch.bfloat16, enabled=amp):
             terms = model.losses(batch)
@@ -76,7 +64,7 @@ def train(model: CGReasoner, config: CGReasonerConfig, samples: Sequence[Sample]
         if not torch.isfinite(loss):
             values = {name: term.item() for name, term in terms.items()}
             raise PrsbenchError(
-                f"Step {step}: the loss is not finite ({values}) on samples {[i.sample_id for i in chosen]}. "
+                f"Step {step}: the loss is not finite ({values}) on samples {[i.training.image_id for i in chosen]}. "
                 "Lower the learning rate or look at those images."
             )
         optimizer.zero_grad(set_to_none=True)
@@ -103,30 +91,14 @@ def _optimizer(model: CGReasoner, config: CGReasonerConfig, steps: int):
         eps=config.adam_eps,
     )
     floor = config.final_learning_rate / config.learning_rate
-
-    def factor(step: int) -> float:
-        if step < config.warmup_steps:
-            return (step + 1) / config.warmup_steps
-        done = (step - config.warmup_steps) / max(1, steps - config.warmup_steps)
-        return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
-
-    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-
-
-def _epochs(
-    images: Sequence[PreparedImage], config: CGReasonerConfig, chance: np.random.Generator
-) -> Iterator[list[PreparedImage]]:
-    for _ in range(config.epochs):
-        order = chance.permutation(len(images))
-        for start in range(0, len(order), config.batch_size):
-            yield [images[i] for i in order[start : start + config.batch_size]]
+    return optimizer, cosine(optimizer, steps, config.warmup_steps, floor)
 
 
 def _collate(
     chosen: Sequence[PreparedImage], config: CGReasonerConfig, chance: np.random.Generator, device: str, with_reference: bool
 ) -> Batch:
-    image = torch.stack([i.image_3SS for i in chosen]).to(device).float() / 255
-    mask = torch.stack([i.mask_1SS for i in chosen]).to(device).float()
+    image = torch.stack([i.training.image_3SS for i in chosen]).to(device).float() / 255
+    mask = torch.stack([i.training.mask_1SS for i in chosen]).to(device).float()
     place = torch.tensor([i.centroid for i in chosen], device=device)
     drawing = torch.stack([i.drawing_NN for i in chosen]).to(device)
     flips = chance.random(len(chosen)) < config.horizontal_flip
@@ -136,8 +108,8 @@ def _collate(
     image = _jitter(image, config.intensity_jitter, chance)
     first, more = [], []  # the first row of every image, then the others
     for k, prepared in enumerate(chosen):
-        for nth, pair in enumerate(chance.permutation(len(prepared.pairs))[: config.questions_per_image]):
-            question, answer = (mirror_words(words) if flips[k] else words for words in prepared.pairs[pair])
+        for nth, pair in enumerate(chance.permutation(len(prepared.training.pairs))[: config.questions_per_image]):
+            question, answer = (mirror_words(words) if flips[k] else words for words in prepared.training.pairs[pair])
             (more if nth else first).append((k, drop_words(question, config.word_dropout, chance), answer))
     row_image, questions, answers = zip(*first, *more, strict=True)
     reference = sentence_encoder(device).encode(answers).to(device) if with_reference else None

@@ -51,7 +51,7 @@ class PRSMed(nn.Module):
         return {
             "segmentation": structure_loss(logits, batch.mask_B1SS),
             "text": text.text_loss,
-            "alignment": alignment_loss(text.image, batch.drawing_BNN, batch.mask_B1SS),
+            "alignment": alignment_loss(text.image.reading, batch.drawing_BNN, batch.mask_B1SS),
             "modality": F.cross_entropy(self.cls(features), batch.modality_B),
         }
 
