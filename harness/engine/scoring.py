@@ -11,7 +11,7 @@ from prsbench.harness.contract.records import Record
 from prsbench.harness.engine import cell_folder
 from prsbench.harness.engine.grid import CellNode
 from prsbench.harness.engine.ledger import digest_of
-from prsbench.harness.engine.process import Setting
+from prsbench.harness.engine.process import Setting, resolve_device
 from prsbench.metrics.placed_texts import TextModels
 from prsbench.metrics.score import score
 
@@ -37,7 +37,7 @@ def scores_of(records: Sequence[Record], setting: Setting) -> list[dict[str, flo
 
 
 def _models(setting: Setting) -> TextModels:
-    return _text_models(setting.loader, setting.weights_folder(setting.text_models), setting.device)
+    return _text_models(setting.loader, setting.weights_folder(setting.text_models), resolve_device(setting.device))
 
 
 @lru_cache(maxsize=1)

@@ -12,12 +12,14 @@ from prsbench.harness.engine.data import manifest_hash, open_all
 from prsbench.harness.engine.grid import CellNode, TrainingNode
 from prsbench.harness.engine.keys import file_hash, key_of
 from prsbench.harness.engine.ledger import SEAL, WEIGHTS, digest_of, read_json
+from prsbench.harness.engine.process import prepare_process
 from prsbench.harness.engine.results import Run, state_of
 from prsbench.harness.engine.scoring import scores_of
 
 
 def verify_run(run: Run) -> Iterator[str]:
     """Every problem found, in words; nothing if the run is what it says."""
+    prepare_process(run.setting.threads)  # last digits depend on the number of threads
     yield from _data_problems(run)
     for node in run.plan.trainings.values():
         yield from _training_problems(node, run.setting.run.training(node.folder))
