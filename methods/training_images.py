@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,3 +79,18 @@ def cosine(optimizer: torch.optim.Optimizer, steps: int, warmup_steps: int, floo
         return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
     return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+
+
+def descend(
+    loss: Tensor,
+    parameters: Iterable[Tensor],
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+    gradient_clip: float,
+) -> None:
+    """One step down the gradient of `loss`, its norm over `parameters` clipped."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(parameters, gradient_clip)
+    optimizer.step()
+    schedule.step()

@@ -15,7 +15,7 @@ from prsbench.methods.cg_reasoner.config import CGReasonerConfig
 from prsbench.methods.cg_reasoner.model import Batch, CGReasoner, weighted_sum
 from prsbench.methods.language_base import draw
 from prsbench.methods.sentence_encoder import sentence_encoder
-from prsbench.methods.training_images import TrainingImage, batches, cosine, image_id, training_images
+from prsbench.methods.training_images import TrainingImage, batches, cosine, descend, image_id, training_images
 from prsbench.methods.wording import drop_words, mirror_words
 from torch import Tensor
 
@@ -67,11 +67,8 @@ def train(model: CGReasoner, config: CGReasonerConfig, samples: Sequence[Sample]
                 f"Step {step}: the loss is not finite ({values}) on samples {[i.training.image_id for i in chosen]}. "
                 "Lower the learning rate or look at those images."
             )
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_((p for p in model.parameters() if p.requires_grad), config.gradient_clip)
-        optimizer.step()
-        schedule.step()
+        trainable = (p for p in model.parameters() if p.requires_grad)
+        descend(loss, trainable, optimizer, schedule, config.gradient_clip)
         history.append({"step": step, "loss": loss.item(), **{name: term.item() for name, term in terms.items()}})
         context.progress(step + 1, steps, f"loss {loss.item():.3f}")
     model.eval()

@@ -13,7 +13,7 @@ from prsbench.methods.language_base import draw
 from prsbench.methods.lite_medsam_features import LiteMedSAMEncoder
 from prsbench.methods.prs_med.config import PRSMedConfig
 from prsbench.methods.prs_med.model import CLASS_IDS, Batch, PRSMed
-from prsbench.methods.training_images import TrainingImage, batches, cosine
+from prsbench.methods.training_images import TrainingImage, batches, cosine, descend
 from prsbench.methods.wording import mirror_words
 from torch import Tensor
 from torch.nn import functional as F
@@ -47,11 +47,8 @@ def train(
                 f"Step {step}: the loss is not finite on images {[images[i].image_id for i in numbers]}. "
                 "Lower the learning rate or look at those images."
             )
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_((p for p in model.parameters() if p.requires_grad), config.gradient_clip)
-        optimizer.step()
-        schedule.step()
+        trainable = (p for p in model.parameters() if p.requires_grad)
+        descend(loss, trainable, optimizer, schedule, config.gradient_clip)
         history.append({"step": step, "loss": loss.item(), **{name: term.item() for name, term in terms.items()}})
         context.progress(step + 1, steps, f"loss {loss.item():.3f}")
     model.eval()

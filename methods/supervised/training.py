@@ -14,7 +14,7 @@ from prsbench.harness.contract.errors import PrsbenchError
 from prsbench.harness.contract.types import FitContext, Sample
 from prsbench.methods.supervised.config import SupervisedConfig
 from prsbench.methods.supervised.networks import deep_supervision_weights, z_score
-from prsbench.methods.training_images import batches, cosine, training_images
+from prsbench.methods.training_images import batches, cosine, descend, training_images
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -46,11 +46,7 @@ def train(network: nn.Module, config: SupervisedConfig, samples: Sequence[Sample
                 f"Step {step}: the loss is not finite on images {[one.image_id for one in chosen]}. "
                 "Lower the learning rate or look at those images."
             )
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), config.gradient_clip)
-        optimizer.step()
-        schedule.step()
+        descend(loss, network.parameters(), optimizer, schedule, config.gradient_clip)
         history.append(loss.item())
         context.progress(step + 1, steps, f"loss {loss.item():.3f}")
     network.eval()
