@@ -69,7 +69,7 @@ class ParsedPosition:
         return self.nothing or bool(self.zones)
 
 
-@lru_cache(maxsize=65536)  # answers repeat, and each is read by several metrics
+@lru_cache(maxsize=16384)  # answers repeat, and each is read by several metrics
 def parse(answer: str) -> ParsedPosition:
     """Read an answer. Whole words, any case; text without a readable place gives an empty `ParsedPosition`.
 
