@@ -80,11 +80,10 @@ def write_scores(path: Path, scores: Iterable[Mapping[str, float]]) -> None:
     def lines() -> Iterator[bytes]:
         before = "[\n"
         for row in scores:
-            yield (
-                before + json.dumps({name: None if isnan(value) else value for name, value in row.items()}, allow_nan=False)
-            ).encode()
+            plain = {name: None if isnan(value) else value for name, value in row.items()}
+            yield (before + json.dumps(plain, allow_nan=False)).encode()
             before = ",\n"
-        yield b"\n]\n" if before != "[\n" else b"[\n]\n"
+        yield b"\n]\n" if before == ",\n" else b"[\n]\n"
 
     write_atomically(path, lines())
 
