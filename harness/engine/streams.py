@@ -96,16 +96,21 @@ def read_scores(path: Path) -> Scores:
     """
     try:
         with path.open(encoding="utf-8") as stream:
-            return Scores(_rows(stream))
+            is_by_line = [next(stream, ""), next(stream, "")[:1]] == ["[\n", "{"]
+            stream.seek(0)
+            return Scores(_rows(stream) if is_by_line else map(_row, json.load(stream)))  # whole: as earlier versions wrote it
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise RunFolderError(f"{path} is damaged ({error}). Delete the folder it lies in; it is computed again.") from None
+
+
+def _row(stored: Mapping[str, float | None]) -> dict[str, float]:
+    return {name: nan if value is None else value for name, value in stored.items()}
 
 
 def _rows(lines: Iterable[str]) -> Iterator[dict[str, float]]:
     line = ""
     for line in lines:
         if line not in ("[\n", "]\n"):
-            row = json.loads(line.rstrip().removesuffix(","))
-            yield {name: nan if value is None else value for name, value in row.items()}
+            yield _row(json.loads(line.rstrip().removesuffix(",")))
     if line != "]\n":
         raise ValueError("its end is missing")

@@ -221,7 +221,7 @@ def templates(n: int = 600) -> list[Record]:
 
 
 def score_many() -> None:
-    """PRScore of many samples, its chance levels included: a process with an empty cache of sentences, then one with a full one."""
+    """PRScore of many samples with its chance levels: in a process with an empty cache of sentences, then with a full one."""
     for name, about in (("templates", "answers repeat, as trained methods give them"), ("distinct", "no answer twice")):
         with TemporaryDirectory() as cache:
             environment = os.environ | {"XDG_CACHE_HOME": cache, "OMP_NUM_THREADS": "2", "HF_HUB_OFFLINE": "1"}
