@@ -64,6 +64,8 @@ class SentenceCache:
 
     def _try(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
         """The result of the work on the open file, or None if the file cannot be used."""
+        if not self.path.is_absolute():  # no home folder
+            return None
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if self.path.exists() and self.path.stat().st_size > MOST_BYTES:
@@ -81,7 +83,7 @@ class SentenceCache:
 
 def cache_folder() -> Path:
     """$XDG_CACHE_HOME/prsbench, by default ~/.cache/prsbench."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "prsbench"
+    return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "prsbench"
 
 
 def _crc(text: str, data: bytes) -> int:

@@ -13,10 +13,11 @@ from torch import Tensor
 
 WIDTH = 384
 _BATCH = 16
+_MOST_KNOWN = 20_000  # sentences a process remembers where others are kept on the disk: 40 MB
 
 
 class SentenceEncoder:
-    """Encodes each distinct sentence once: remembered in the process, and on a CPU by `SentenceCache` beyond it.
+    """Encodes each distinct sentence once: it is remembered in the process, and on a CPU by `SentenceCache` beyond it.
 
     is_random is True if the package with the weights is missing: the architecture is built with random weights, and every
     row that depends on it must say so.
@@ -47,11 +48,17 @@ class SentenceEncoder:
             self._known.update(encoded)
             if self._kept:
                 self._kept.put({text: vector.numpy() for text, vector in encoded.items()})
-        return torch.stack([self._known[s] for s in sentences]) if sentences else torch.zeros(0, WIDTH)
+        found = torch.stack([self._known[s] for s in sentences]) if sentences else torch.zeros(0, WIDTH)
+        if self._kept and len(self._known) > _MOST_KNOWN:
+            self._known.clear()
+        return found
 
     def _groups(self, sentences: list[str]) -> Iterator[list[str]]:
-        """Sentences that may share a batch: of as many tokens, for padding would move last digits, and numbers would depend on
-        the order of cells. A GPU moves them without padding too: there each stands alone."""
+        """Sentences that may share a batch: those of as many tokens.
+
+        Padding would move last digits, and numbers would depend on the order of cells; so may a GPU without padding, and there
+        each stands alone.
+        """
         if not self._kept:
             yield from ([sentence] for sentence in sentences)
             return

@@ -77,6 +77,14 @@ def test_a_folder_that_cannot_be_written_keeps_nothing_and_breaks_nothing(folder
     assert cache.get(["sentence 0"]) == {}
 
 
+def test_without_a_home_nothing_is_kept_and_no_folder_is_made(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    SentenceCache("weights", 8).put(vectors(1))
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_sentence_that_is_no_unicode_is_left_out_and_the_file_stays():
     cache, kept = SentenceCache("weights", 8), vectors(1)
     cache.put(kept)
