@@ -132,6 +132,14 @@ def test_a_random_judge_of_text_is_said_beside_every_number_it_gave_and_in_every
     assert "RANDOM" not in _row(_tables([replace(cell(), judge_notes=(note,))])["main"], "cg_reasoner")["mean mDice"]
 
 
+def test_a_random_part_of_a_method_is_said_in_every_line_of_its_row(cell):
+    note = "backbone tf_efficientnet_lite0: RANDOM initialisation"
+    row = cell()
+    tables = _tables([replace(row, labels=replace(row.labels, notes=(note,)))])
+    assert tables["main"].frame["weights"].str.contains(note).all()
+    assert tables["main_long"].frame["weights"].str.contains(note).all()
+
+
 def test_levels_beside_prscore_are_not_ranked(cell):
     tables = _tables([cell(values=(0.2,)), cell("cg_reasoner_without_t2c", values=(0.5,))])
     best = {column for _, column in tables["prscore_levels"].best}
