@@ -7,6 +7,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path, PurePosixPath
 
 from prsbench.datasets.layout import FOLDERS
@@ -20,7 +21,10 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One question of a table, its paths resolved. image is None where no candidate exists."""
+    """One question of a table, its paths resolved. image is None where no candidate exists.
+
+    spacing_mm is the height and width of a pixel, None where the table does not say.
+    """
 
     sample_id: str
     mask: Path
@@ -29,6 +33,7 @@ class Row:
     question: str
     answer: str
     group: str
+    spacing_mm: tuple[float, float] | None = None
 
 
 def image_candidates(mask_path: str) -> list[str]:
@@ -99,7 +104,7 @@ def resolve(base: Path, modality: str, cells: Sequence[Mapping[str, str]]) -> tu
         rows.append(_row(base, f"{modality}/{stem}#{asked[stem]}", cell, mask, images[mask]))
         asked[stem] += 1
     path_problems = [problem for mask, image in images.items() for problem in _path_problems(base, mask, image)]
-    return rows, [*path_problems, *_split_problems(rows), *_empty_cells(rows)]
+    return rows, [*path_problems, *_split_problems(rows), *_empty_cells(rows), *_spacing_problems(cells, rows)]
 
 
 def _first_file(base: Path, candidates: Sequence[str]) -> Path | None:
@@ -115,7 +120,17 @@ def _row(base: Path, sample_id: str, cell: Mapping[str, str], mask: str, image: 
         question=cell["question"],
         answer=cell["answer"],
         group=cell.get("group") or mask,
+        spacing_mm=_spacing(cell.get("spacing_mm") or ""),
     )
+
+
+def _spacing(text: str) -> tuple[float, float] | None:
+    """Two finite positive numbers, or None."""
+    try:
+        height, width = map(float, text.split())
+    except ValueError:
+        return None
+    return (height, width) if 0 < height < inf and 0 < width < inf else None
 
 
 def _path_problems(base: Path, mask: str, image: Path | None) -> Iterator[str]:
@@ -147,3 +162,12 @@ def _empty_cells(rows: Sequence[Row]) -> Iterator[str]:
         for column in ("question", "answer"):
             if not getattr(row, column).strip():
                 yield f"sample '{row.sample_id}': expected a text in column {column}, got an empty cell. Fill it in."
+
+
+def _spacing_problems(cells: Sequence[Mapping[str, str]], rows: Sequence[Row]) -> Iterator[str]:
+    for cell, row in zip(cells, rows, strict=True):
+        if (given := (cell.get("spacing_mm") or "").strip()) and row.spacing_mm is None:
+            yield (
+                f"sample '{row.sample_id}': expected a pixel's height and width in mm in column spacing_mm, as in '0.7 0.65', "
+                f"got '{given}'. Correct it, or leave it empty if it is not known."
+            )

@@ -4,7 +4,8 @@ A table is any CSV in the root (or, if there is none, one folder below) with the
 `image_name`, `split`, `question` and `answer`. Its own `position` is not trusted: labels are computed from the masks.
 The modality is the official folder name in image_path. Where a table has no `group` column, as in the official release,
 each mask is a group of its own: patients and videos cannot be told apart there. (Not the name: numbered files of different
-archives share names across splits.) A sample's id ends in the number of its row among those of the same image name.
+archives share names across splits.) A column `spacing_mm`, ours, may give a pixel's height and width as in "0.7 0.65"; no table
+without it gets distances in mm. A sample's id ends in the number of its row among those of the same image name.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class ManifestRow:
     question: str
     answer: str
     group: str
+    spacing_mm: tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,15 @@ class FolderDataset:
     def manifest(self, split: str) -> list[ManifestRow]:
         """What the split consists of, byte for byte."""
         return [
-            ManifestRow(row.sample_id, self._digest(row.image), self._digest(row.mask), row.question, row.answer, row.group)
+            ManifestRow(
+                sample_id=row.sample_id,
+                image_sha256=self._digest(row.image),
+                mask_sha256=self._digest(row.mask),
+                question=row.question,
+                answer=row.answer,
+                group=row.group,
+                spacing_mm=row.spacing_mm,
+            )
             for row in self._rows(split)
         ]
 
@@ -123,7 +133,7 @@ class LazySamples(Sequence[Sample]):
         position, near_centre = position_of(mask, self.modality)
         return Sample(
             query=Query(sample_id=row.sample_id, image=image, question=row.question, modality=self.modality),
-            truth=Truth(mask, row.answer, position, near_centre, zone_of_centroid(mask)),
+            truth=Truth(mask, row.answer, position, near_centre, zone_of_centroid(mask), row.spacing_mm),
             group=row.group,
             split=row.split,
             data_kind=self.data_kind,

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 import torch
 from prsbench.methods.packaged_weights import MINILM, locate
+from prsbench.methods.sentence_cache import SentenceCache
 from torch import Tensor
 
 WIDTH = 384
+_BATCH = 16
+_MOST_KNOWN = 20_000  # sentences a process remembers where others are kept on the disk: 40 MB
 
 
 class SentenceEncoder:
-    """Encodes each distinct sentence once per process; the cache belongs to one set of weights.
+    """Encodes each distinct sentence once: it is remembered in the process, and on a CPU by `SentenceCache` beyond it.
 
     is_random is True if the package with the weights is missing: the architecture is built with random weights, and every
     row that depends on it must say so.
@@ -32,18 +35,44 @@ class SentenceEncoder:
         self._model.eval()
         self.checksum = MINILM.sha256 if path else "random"
         self._known: dict[str, Tensor] = {}
+        self._kept = SentenceCache(self.checksum, WIDTH) if path and device == "cpu" else None
 
     def encode(self, sentences: Sequence[str]) -> Tensor:
         """(N, 384) float32 on the CPU, unit length, detached. The empty list gives (0, 384)."""
         new = sorted(set(sentences) - self._known.keys())
+        if new and self._kept:
+            self._known.update({text: torch.from_numpy(vector.copy()) for text, vector in self._kept.get(new).items()})
+            new = [text for text in new if text not in self._known]
         if new:
-            # One at a time: neighbours in a batch move the last digits, and then a number would depend on the order of cells.
-            encoded = self._model.encode(
-                new, batch_size=1, convert_to_tensor=True, normalize_embeddings=True, show_progress_bar=False
-            )
-            # Inference tensors cannot be trained on: clone.
-            self._known.update(zip(new, encoded.float().cpu().clone(), strict=True))
-        return torch.stack([self._known[s] for s in sentences]) if sentences else torch.zeros(0, WIDTH)
+            encoded = {text: vector for group in self._groups(new) for text, vector in self._encoded(group)}
+            self._known.update(encoded)
+            if self._kept:
+                self._kept.put({text: vector.numpy() for text, vector in encoded.items()})
+        found = torch.stack([self._known[s] for s in sentences]) if sentences else torch.zeros(0, WIDTH)
+        if self._kept and len(self._known) > _MOST_KNOWN:
+            self._known.clear()
+        return found
+
+    def _groups(self, sentences: list[str]) -> Iterator[list[str]]:
+        """Sentences that may share a batch: those of as many tokens.
+
+        Padding would move last digits, and numbers would depend on the order of cells; so may a GPU without padding, and there
+        each stands alone.
+        """
+        if not self._kept:
+            yield from ([sentence] for sentence in sentences)
+            return
+        by_length: dict[int, list[str]] = {}
+        for sentence in sentences:
+            by_length.setdefault(len(self._model.tokenizer(sentence)["input_ids"]), []).append(sentence)
+        for group in by_length.values():
+            yield from (group[start : start + _BATCH] for start in range(0, len(group), _BATCH))
+
+    def _encoded(self, group: list[str]) -> Iterator[tuple[str, Tensor]]:
+        encoded = self._model.encode(
+            group, batch_size=len(group), convert_to_tensor=True, normalize_embeddings=True, show_progress_bar=False
+        )
+        return zip(group, encoded.float().cpu().clone(), strict=True)  # inference tensors cannot be trained on: clone
 
 
 def sentence_encoder(device: str = "cpu") -> SentenceEncoder:

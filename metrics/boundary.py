@@ -16,6 +16,7 @@ from scipy import ndimage
 from scipy.spatial import KDTree
 
 TOLERANCE_PX = 2.0  # of `nsd_2px`; ours: about the disagreement of two readers on images of a few hundred pixels
+TOLERANCE_MM = 2.0  # of `nsd_2mm`; ours
 PIXELS = (1.0, 1.0)  # spacing of distances in pixels
 
 Distances = NDArray[np.float64]

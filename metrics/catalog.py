@@ -34,6 +34,7 @@ class Metric:
     source: str
     empty_truth: EmptyTruth = EmptyTruth.EXCLUDED
     needs_text_models: bool = False  # its numbers are only as good as the learned judges of text
+    needs_spacing: bool = False  # defined where the size of a pixel is known; tables leave it out where it never is
 
 
 _ALL = (
@@ -107,6 +108,26 @@ _ALL = (
     ),
     Metric(
         "nsd_2px", "NSD (2 px)", True, (0, 1), f"{_HALF}; share of both outlines within 2 px", _HALF_EMPTY, "MONAI's definition"
+    ),
+    Metric(
+        "hd95_mm",
+        "HD95 (mm)",
+        False,
+        (0, inf),
+        f"{_HALF}; 95th percentile Hausdorff distance of the outlines, in mm",
+        f"Empty prediction: the image's diagonal. {_NO_TRUTH} Not defined where the size of a pixel is not known.",
+        "MONAI's definition",
+        needs_spacing=True,
+    ),
+    Metric(
+        "nsd_2mm",
+        "NSD (2 mm)",
+        True,
+        (0, 1),
+        f"{_HALF}; share of both outlines within 2 mm",
+        f"{_HALF_EMPTY} Not defined where the size of a pixel is not known.",
+        "MONAI's definition",
+        needs_spacing=True,
     ),
     Metric("lesion_sensitivity", "Lesions found", True, (0, 1), f"{_LESIONS}: share found", _HALF_EMPTY, "Metrics Reloaded"),
     Metric("lesions_missed", "Lesions missed", False, (0, inf), f"{_LESIONS}: missed per image", _NO_TRUTH, "Metrics Reloaded"),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from prsbench.harness.contract.errors import ContractError
 from prsbench.harness.contract.geometry import tight_box
 from prsbench.harness.contract.records import Counts, Histogram
 
 GREY_LEVELS = 256
-_WORTH_PAIRING_PX = 100_000
+_WORTH_PILLOW_PX = 65_536
+_BANDS = 4
 STRETCH_EPSILON = 1e-8  # PRS-Med infer_full.py; it also turns a constant map into all 0
 
 
@@ -69,15 +71,20 @@ def histograms(grey: NDArray[np.uint8], truth: NDArray[np.bool_]) -> tuple[Histo
     """Pixels per grey level (inside, outside) the truth, of an (H, W) 8-bit map."""
     box = tight_box(truth)
     window = (slice(box.top, box.bottom), slice(box.left, box.right)) if box else (slice(0), slice(0))
-    inside = np.bincount(grey[window][truth[window]], minlength=GREY_LEVELS)
-    return inside, _per_level(grey) - inside
+    inside = per_level(grey[window][truth[window]])
+    return inside, per_level(grey) - inside
 
 
-def _per_level(grey: NDArray[np.uint8]) -> Histogram:
-    """Pixels per grey level. On large maps two neighbours are counted as one 16-bit number, which halves the work."""
+def per_level(grey: NDArray[np.uint8]) -> Histogram:
+    """(256,) pixels per grey level, of an 8-bit array of any shape.
+
+    A large one is given to Pillow as if it had four bands: neighbours then count into four tables and do not wait for each other,
+    two to three times as fast as `bincount`.
+    """
     flat = np.ravel(grey)
-    if flat.size < _WORTH_PAIRING_PX:
+    if flat.size < _WORTH_PILLOW_PX:
         return np.bincount(flat, minlength=GREY_LEVELS)
-    even = flat.size // 2 * 2
-    pairs = np.bincount(flat[:even].view(np.uint16), minlength=GREY_LEVELS**2).reshape(GREY_LEVELS, GREY_LEVELS)
-    return pairs.sum(axis=0) + pairs.sum(axis=1) + np.bincount(flat[even:], minlength=GREY_LEVELS)
+    whole = flat.size // _BANDS * _BANDS
+    picture = Image.frombuffer("RGBA", (whole // _BANDS, 1), flat[:whole], "raw", "RGBA", 0, 1)
+    tables = np.array(picture.histogram(), np.int64).reshape(_BANDS, GREY_LEVELS)
+    return tables.sum(axis=0) + np.bincount(flat[whole:], minlength=GREY_LEVELS)

@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
+from math import nan
+
 import numpy as np
 from numpy.typing import NDArray
 from prsbench.harness.contract.records import MapMeasures
-from prsbench.metrics.boundary import outline_agreement
+from prsbench.metrics.boundary import TOLERANCE_MM, outline_agreement
 from prsbench.metrics.counts import grey_map, stretched_grey_map
 from prsbench.metrics.lesions import match_lesions
 from prsbench.metrics.structure import s_measure
-from prsbench.metrics.weighted_f import weighted_f
+from prsbench.metrics.weighted_f import Surroundings, weighted_f
 
 
-def measure(probability: NDArray[np.float32], truth: NDArray[np.bool_]) -> MapMeasures:
+def measure(
+    probability: NDArray[np.float32], truth: NDArray[np.bool_], spacing_mm: tuple[float, float] | None = None
+) -> MapMeasures:
     """Measures of one prediction against its truth; see each module for its empty cases.
 
     Args:
         probability: (H, W) float32 in [0, 1], unstretched.
         truth: (H, W) bool; may be empty.
+        spacing_mm: height and width of a pixel, if known.
     """
     predicted = probability >= 0.5
     raw, stretched = grey_map(probability), stretched_grey_map(probability)
-    raw_f = weighted_f(raw, truth)
+    around = Surroundings.of(truth, (raw > 0) | (stretched > 0)) if truth.any() else None
     hd95_px, nsd_2px = outline_agreement(predicted, truth)
+    in_mm = outline_agreement(predicted, truth, TOLERANCE_MM, spacing_mm) if spacing_mm else (nan, nan)
     lesions = match_lesions(predicted, truth)
     return MapMeasures(
         s_measure_pranet=s_measure(stretched, truth, as_published=True),
         s_measure_raw=s_measure(raw, truth),
-        weighted_f_pranet=raw_f if np.array_equal(raw, stretched) else weighted_f(stretched, truth),
-        weighted_f_raw=raw_f,
+        weighted_f_pranet=weighted_f(stretched, truth, around),
+        weighted_f_raw=weighted_f(raw, truth, around),
         hd95_px=hd95_px,
         nsd_2px=nsd_2px,
         lesion_ious=lesions.ious,
         n_predicted_lesions=lesions.n_predicted,
+        hd95_mm=in_mm[0],
+        nsd_2mm=in_mm[1],
     )

@@ -95,6 +95,6 @@ def _measured(measures: MapMeasures, has_truth: bool) -> dict[str, float]:
     false = {"lesions_false": float(measures.n_predicted_lesions - found)}
     if not has_truth:
         return false
-    names = ("s_measure_pranet", "s_measure_raw", "weighted_f_pranet", "weighted_f_raw", "hd95_px", "nsd_2px")
+    of_map = ("s_measure_pranet", "s_measure_raw", "weighted_f_pranet", "weighted_f_raw")
     missed = {"lesion_sensitivity": found / n_true, "lesions_missed": float(n_true - found)}
-    return {name: getattr(measures, name) for name in names} | missed | false
+    return {name: getattr(measures, name) for name in (*of_map, "hd95_px", "nsd_2px", "hd95_mm", "nsd_2mm")} | missed | false

@@ -49,6 +49,13 @@ _NEGATION = re.compile(r"\b(?:no|not|never|neither|nor|without|except|excluding|
 _ORGAN_SIDE = re.compile(
     r"(?<!upper )(?<!lower )(?<!top )(?<!bottom )\b(?:left|right)\s+(?:lungs?|breast|hemisphere|hemithorax)\b"
 )
+_V, _H = r"(top|upper|superior|bottom|lower|inferior)", r"(left|right)"
+_PLACE_ENDS = r"(?=\s*(?:$|[,)]|of\b|(?:corner|quadrant|region|area|part|portion|side|zone)s?\b))"
+# Two places that share a word: "upper and lower left", "top left and right corners".
+_SHARED = (
+    *((re.compile(rf"\b{a}\s+and\s+(?:the\s+)?{a}\s+{b}\b"), r"\1 \3 and \2 \3") for a, b in ((_V, _H), (_H, _V))),
+    *((re.compile(rf"\b{a}\s+{b}\s+and\s+(?:the\s+)?{b}\b{_PLACE_ENDS}"), r"\1 \2 and \1 \3") for a, b in ((_V, _H), (_H, _V))),
+)
 _CLAUSE_END = re.compile(r"[,:()&]|\b(?:and|or|as\s+well\s+as|plus|while|whereas|but|with)\b")
 
 
@@ -69,7 +76,7 @@ class ParsedPosition:
         return self.nothing or bool(self.zones)
 
 
-@lru_cache(maxsize=65536)  # answers repeat, and each is read by several metrics
+@lru_cache(maxsize=16384)  # answers repeat, and each is read by several metrics
 def parse(answer: str) -> ParsedPosition:
     """Read an answer. Whole words, any case; text without a readable place gives an empty `ParsedPosition`.
 
@@ -91,6 +98,8 @@ def parse(answer: str) -> ParsedPosition:
         says_nothing = _NOTHING.search(sentence) is not None
         refused |= names_place and (says_nothing or _NEGATION.search(sentence) is not None)
         nothing |= says_nothing
+        for pattern, spelled_out in _SHARED:
+            sentence = pattern.sub(spelled_out, sentence)
         found, left_over = _zones(_ORGAN_SIDE.sub(" ", sentence))
         zones |= found
         halves |= left_over

@@ -10,7 +10,7 @@ from math import nan, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
-from prsbench.metrics.counts import GREY_LEVELS
+from prsbench.metrics.counts import GREY_LEVELS, histograms
 
 EPSILON = float(np.finfo(np.float64).eps)  # as published, in every denominator
 _LEVELS = np.arange(GREY_LEVELS)
@@ -48,15 +48,18 @@ def s_measure(grey: NDArray[np.uint8], truth: NDArray[np.bool_], *, as_published
 def _histograms_by_rectangle(grey: NDArray[np.uint8], truth: NDArray[np.bool_]) -> NDArray[np.int64]:
     """(4, 2, 256) pixels per grey level of each rectangle around the truth's centroid, outside and inside the truth."""
     row, col = _centroid_index(truth)
-    code = grey + truth * np.uint16(GREY_LEVELS)
-    code[:, col:] += 2 * GREY_LEVELS
-    code[row:] += 4 * GREY_LEVELS
-    return np.bincount(code.ravel(), minlength=8 * GREY_LEVELS).reshape(4, 2, GREY_LEVELS)
+    found = []
+    for rows in (slice(None, row), slice(row, None)):
+        for cols in (slice(None, col), slice(col, None)):
+            inside, outside = histograms(grey[rows, cols], truth[rows, cols])
+            found.append((outside, inside))
+    return np.array(found)
 
 
 def _centroid_index(truth: NDArray[np.bool_]) -> tuple[int, int]:
     """Row and column where the rectangles meet: the mean pixel index, rounded half to even."""
-    per_row, per_col = truth.sum(axis=1), truth.sum(axis=0)
+    as_number = truth.view(np.uint8)
+    per_row, per_col = (as_number.sum(axis=axis, dtype=np.uint32).astype(np.int64) for axis in (1, 0))
     total = max(int(per_row.sum()), 1)
     row, col = float(per_row @ np.arange(per_row.size)) / total, float(per_col @ np.arange(per_col.size)) / total
     return int(np.round(row)), int(np.round(col))

@@ -13,7 +13,7 @@ from functools import cache, lru_cache
 ORDERS = (1, 2, 3, 4)
 
 
-@lru_cache(maxsize=65536)  # answers and references repeat
+@lru_cache(maxsize=8192)  # answers and references repeat
 def word_overlap(answer: str, reference: str) -> dict[str, float]:
     """bleu_1 to bleu_4 and rouge_l of one sentence, each in [0, 1]. An answer without text: 0.
 

@@ -6,6 +6,7 @@ looked at: nothing is predicted there and nothing is wrong.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import nan
 
 import numpy as np
@@ -13,63 +14,86 @@ from numpy.typing import NDArray
 from prsbench.metrics.structure import EPSILON
 from scipy import ndimage
 
-Nearest = NDArray[np.int32]  # (2, H, W) row and column of the nearest true pixel
-
 _REACH_PX = 3  # the neighbourhood is 7 x 7
-_FULL_WEIGHT_PX = 265  # from here on 2 - 0.5^(distance / 5) is 2 in double precision
+_FULL_WEIGHT_PX = 180  # from here on 2 - 0.5^(distance / 5) is 2, short of it by 1e-11
 _HALF_WEIGHT_PX = 5  # the extra weight of a false pixel halves its distance to 1 every so many pixels
 _KERNEL = np.exp(-(np.arange(-_REACH_PX, _REACH_PX + 1) ** 2) / (2 * 5.0**2))
 _KERNEL /= _KERNEL.sum()
+_LIGHTER = np.exp2(-np.sqrt(np.arange(_FULL_WEIGHT_PX**2 + 1)) / _HALF_WEIGHT_PX)  # 0.5^(distance / 5) by the squared distance
+_LIGHTER[-1] = 0.0  # this far and farther
+
+Window = tuple[slice, slice]
 
 
-def weighted_f(grey: NDArray[np.uint8], truth: NDArray[np.bool_]) -> float:
+@dataclass(frozen=True)
+class Surroundings:
+    """What weighted F needs of a truth alone, so that several maps of one image share it.
+
+    window is the part of the image that is looked at, near the part of that within 3 px of the truth's box. rows and cols give
+    each pixel of near its nearest true pixel in window, lighter each pixel of window its 0.5^(distance to the truth / 5 px).
+    """
+
+    window: Window
+    near: Window
+    rows: NDArray[np.int32]
+    cols: NDArray[np.int32]
+    lighter: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, truth: NDArray[np.bool_], shown: NDArray[np.bool_]) -> Surroundings:
+        """Args:
+        truth: (H, W) bool, not empty.
+        shown: (H, W) bool, where any of the maps is above 0.
+        """
+        around = _window(truth, _FULL_WEIGHT_PX)
+        within = _window(truth[around] | shown[around], _REACH_PX)
+        window = tuple(slice(a.start + b.start, a.start + b.stop) for a, b in zip(around, within, strict=True))
+        truth = truth[window]
+        near = _window(truth, _REACH_PX)
+        nearest = ndimage.distance_transform_edt(~truth, return_distances=False, return_indices=True)
+        rows, cols = nearest[:, *near].copy()
+        for axis, size in enumerate(truth.shape):  # in place: new memory costs more than arithmetic
+            nearest[axis] -= np.arange(size, dtype=np.int32).reshape((-1, 1) if axis == 0 else (1, -1))
+        np.square(nearest, out=nearest)
+        return cls(window, near, rows, cols, _LIGHTER.take(nearest[0] + nearest[1], mode="clip"))
+
+
+def weighted_f(grey: NDArray[np.uint8], truth: NDArray[np.bool_], around: Surroundings | None = None) -> float:
     """Weighted F of one image, in [0, 1]. Empty truth: NaN, also as published (it is a mean over the truth). Empty map: 0.
 
     Args:
         grey: (H, W) 8-bit map.
         truth: (H, W) bool.
+        around: the truth's surroundings, with this map among those shown, if they are known already.
     """
     if not truth.any():
         return nan
-    around = _window(truth, _FULL_WEIGHT_PX)
-    false = 2 * (int(grey.sum(dtype=np.int64)) - int(grey[around].sum(dtype=np.int64))) / 255  # far off: weight 2, no truth
-    grey, truth = grey[around], truth[around]
-    window = _window(truth | (grey > 0), _REACH_PX)
-    grey, truth = grey[window], truth[window]
-    nearest = ndimage.distance_transform_edt(~truth, return_distances=False, return_indices=True)
-    inside = np.minimum(1 - grey[truth] / 255, _eased(grey, truth, nearest))
-    false += _weighted_false(grey, truth, nearest)
+    around = around or Surroundings.of(truth, grey > 0)
+    grey_total = int(grey.sum(dtype=np.int64))
+    grey, truth = grey[around.window], truth[around.window]
+    off_truth = np.where(truth, np.uint8(0), grey).astype(np.float64)
+    lighter = float(np.einsum("ij,ij->", around.lighter, off_truth))  # not BLAS, whose sums depend on threads
+    inside = np.minimum(1 - grey[truth] / 255, _eased(grey, truth, around))
     n_true = float(inside.size)
+    grey_inside = int(grey[truth].sum(dtype=np.int64))
+    false = (2 * (grey_total - grey_inside) - lighter) / 255
     found = n_true - float(inside.sum())
     recall, precision = 1 - float(inside.mean()), found / (found + false + EPSILON)
     return 2 * recall * precision / (recall + precision + EPSILON)
 
 
-def _weighted_false(grey: NDArray[np.uint8], truth: NDArray[np.bool_], nearest: Nearest) -> float:
-    """Sum over the pixels off the truth of their value times 2 - 0.5^(distance to the truth / 5 px)."""
-    row_gap = nearest[0] - np.arange(grey.shape[0], dtype=np.int32)[:, None]
-    col_gap = nearest[1] - np.arange(grey.shape[1], dtype=np.int32)
-    weight = np.sqrt(row_gap * row_gap + col_gap * col_gap)  # whole arrays: picking the pixels out takes longer
-    weight /= -_HALF_WEIGHT_PX
-    np.exp2(weight, out=weight)
-    weight *= np.where(truth, 0, grey)
-    return (2 * int(grey[~truth].sum(dtype=np.int64)) - float(weight.sum())) / 255
-
-
-def _eased(grey: NDArray[np.uint8], truth: NDArray[np.bool_], nearest: Nearest) -> NDArray[np.float64]:
+def _eased(grey: NDArray[np.uint8], truth: NDArray[np.bool_], around: Surroundings) -> NDArray[np.float64]:
     """Of each true pixel, in order: the Gaussian mean of the error over 7 x 7.
 
     Pixels off the truth lend the error of the nearest true pixel.
     """
-    window = _window(truth, _REACH_PX)
-    rows, cols = nearest[:, *window]
-    smooth = 1 - grey[rows, cols] / 255
+    smooth = 1 - grey[around.rows, around.cols] / 255
     for axis in (0, 1):
         smooth = ndimage.correlate1d(smooth, _KERNEL, axis=axis, mode="nearest")
-    return smooth[truth[window]]
+    return smooth[truth[around.near]]
 
 
-def _window(mask: NDArray[np.bool_], reach_px: int) -> tuple[slice, slice]:
+def _window(mask: NDArray[np.bool_], reach_px: int) -> Window:
     """The mask's bounding box, wider by the reach where the image goes on."""
     rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return (

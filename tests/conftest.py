@@ -1,7 +1,12 @@
 """Keeps the repository's root off the path: its `datasets/` would be taken for Hugging Face's package."""
 
+import os
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 sys.path[:] = [place for place in sys.path if Path(place or ".").resolve() != ROOT]
+
+_CACHE = tempfile.TemporaryDirectory()  # tests neither read nor fill the user's cache
+os.environ["XDG_CACHE_HOME"] = _CACHE.name

@@ -49,6 +49,7 @@ class AuditedRow:
     spearman_position: float
     n: int
     n_unplaced: int
+    chance: float  # the tables' level: this row's masks with the answers it gave to other samples
 
     @property
     def circularity_gap(self) -> float:
@@ -57,6 +58,19 @@ class AuditedRow:
 
     def mean(self, t2c: str, combination: Combination = "both", weights: PartWeights = EQUAL) -> float:
         return self.means.get(Variant(t2c, combination, weights), nan)
+
+
+def agreement_of_order(rows: Sequence[AuditedRow], first: Variant, second: Variant) -> tuple[float, int]:
+    """Kendall's tau between the orders in which two variants put the rows (1: the same, -1: reversed), and how many rows moved
+    to another rank; NaN and 0 for fewer than two rows with both numbers.
+    """
+    from scipy.stats import kendalltau, rankdata
+
+    pairs = np.array([(row.means.get(first, nan), row.means.get(second, nan)) for row in rows]).reshape(-1, 2)
+    a, b = pairs[np.isfinite(pairs).all(axis=1)].T
+    if a.size < 2:
+        return nan, 0
+    return float(kendalltau(a, b).statistic), int((rankdata(a) != rankdata(b)).sum())
 
 
 def variants(judges: Sequence[str]) -> Iterator[Variant]:
@@ -113,7 +127,8 @@ def _audit_row(
     keys = dict.fromkeys(variant for means in by_cell for variant in means)
     means = {variant: _mean([cell_means.get(variant, nan) for cell_means in by_cell]) for variant in keys}
     correlations = _spearman(score, dice), _spearman(score, position)
-    return AuditedRow(method, kind, means, *correlations, n=score.size, n_unplaced=n_unplaced)
+    chance = _mean([_mean([scores["prscore_chance"] for scores in cell.scores]) for cell in cells])
+    return AuditedRow(method, kind, means, *correlations, n=score.size, n_unplaced=n_unplaced, chance=chance)
 
 
 def _texts(cell: CellResult, models: TextModels) -> PlacedTexts:

@@ -7,12 +7,13 @@ from math import isfinite
 from pathlib import Path
 from typing import get_args
 
-from prsbench.harness.audit.prscore import EVALUATION, OWN, RULE, WEIGHTS, AuditedRow
+from prsbench.harness.audit.prscore import EVALUATION, OWN, RULE, WEIGHTS, AuditedRow, Variant, agreement_of_order
 from prsbench.harness.report.footnotes import data_line
 from prsbench.harness.report.formats import to_csv, to_markdown
 from prsbench.harness.report.table import Table, text_table
-from prsbench.metrics.prscore import Combination, PartWeights
+from prsbench.metrics.prscore import EQUAL, Combination, PartWeights
 
+MOST_ORDERS = 8
 _LABELS = ("method", "data kind")
 _INTRODUCTION = (
     "PRScore is the mean of what a sentence encoder and a Text2Centroid (T2C) make of the answer. This page shows how far the "
@@ -25,7 +26,7 @@ def write_page(rows: Sequence[AuditedRow], notes: Sequence[str], folder: Path) -
     """Write audit/prscore.md and audit/prscore.csv under the run folder; notes are what must be known of the judges."""
     kinds = dict.fromkeys(row.data_kind for row in rows)
     warnings = [f"**{line}**" for line in (*map(data_line, kinds), *notes)]
-    tables = [_judges(rows), _combinations(rows), _weights(rows)]
+    tables = [_judges(rows), _orders(rows), _combinations(rows), _weights(rows)]
     page = "\n\n".join(["# Audit of PRScore", *warnings, _INTRODUCTION, *map(to_markdown, tables)])
     target = folder / "audit"
     target.mkdir(exist_ok=True)
@@ -37,20 +38,43 @@ def write_page(rows: Sequence[AuditedRow], notes: Sequence[str], folder: Path) -
 
 def _judges(rows: Sequence[AuditedRow]) -> Table:
     judges = (EVALUATION, OWN, RULE)
-    numbers = (*judges, "circularity gap", "rank corr. with Dice", "rank corr. with position", "n")
+    numbers = (*judges, "by chance", "circularity gap", "rank corr. with Dice", "rank corr. with position", "n")
     lines = []
     for row in rows:
-        means = [_text(row.mean(judge)) for judge in judges]
+        means = [*(_text(row.mean(judge)) for judge in judges), _text(row.chance)]
         ties = [_text(value, "+.3f") for value in (row.circularity_gap, row.spearman_dice, row.spearman_position)]
         lines.append([row.method, row.data_kind, *means, *ties, str(row.n)])
     unplaced = max((row.n_unplaced for row in rows), default=0)
     notes = (
         f"{EVALUATION}: trained on the val split, disjoint from what methods are trained on; every table uses it. {OWN}: the one "
         "methods were trained with. Circularity gap: own minus t2c_eval, what a method gains from being judged by its teacher.",
+        f"By chance: by {EVALUATION}, this row's masks with the answers it gave to other samples. A row near its chance does not "
+        "say where the lesion is, however high its PRScore.",
         f"{RULE}: no learned T2C; {unplaced} references name no place it can read and are left out of its means.",
         "Rank correlations (Spearman, per sample) with Dice@0.5 and the position accuracy of the text. '-': one does not vary.",
     )
     return text_table("judges", "Which T2C judges", "PRScore, means over data sets.", _LABELS, numbers, lines, notes)
+
+
+def _orders(rows: Sequence[AuditedRow]) -> Table:
+    """How far each choice puts the rows in another order than the tables do, apart for each data kind."""
+    published, lines = Variant(EVALUATION, "both", EQUAL), []
+    for kind in dict.fromkeys(row.data_kind for row in rows):
+        of_kind = [row for row in rows if row.data_kind == kind]
+        for variant in dict.fromkeys(variant for row in of_kind for variant in row.means):
+            if variant != published:
+                tau, moved = agreement_of_order(of_kind, published, variant)
+                choice = f"{variant.t2c}, {variant.combination}, {_weight_name(variant.weights)}"
+                lines.append((tau, [choice, kind, _text(tau, "+.2f"), f"{moved} of {len(of_kind)}"]))
+    worst_first = [line for tau, line in sorted(lines, key=lambda each: (each[0] != each[0], each[0]))][:MOST_ORDERS]
+    notes = (
+        f"Kendall's tau between the order of rows in this choice and in the tables ({EVALUATION}, both, 1:1:1): 1 is the same "
+        f"order, 0 none in common. The {MOST_ORDERS} choices that change the order most.",
+    )
+    return text_table(
+        "orders", "Which choices change the order", "T2C, combination, weights.", ("choice", "data kind"), ("tau", "rows moved"),
+        worst_first, notes,
+    )  # fmt: skip
 
 
 def _combinations(rows: Sequence[AuditedRow]) -> Table:

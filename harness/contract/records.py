@@ -57,7 +57,8 @@ class MapMeasures:
     """What counts cannot give, measured once on the map (`metrics.map_measures`); NaN where a measure is not defined.
 
     `pranet` is of the stretched 8-bit map as published, `raw` of the unstretched one. hd95_px and nsd_2px are of the float map
-    at >= 0.5. lesion_ious holds, for each true lesion, the IoU with the predicted lesion it is matched with.
+    at >= 0.5. lesion_ious holds, for each true lesion, the IoU with the predicted lesion it is matched with. hd95_mm and nsd_2mm
+    are NaN where the size of a pixel is not known.
     """
 
     s_measure_pranet: float
@@ -68,10 +69,14 @@ class MapMeasures:
     nsd_2px: float
     lesion_ious: tuple[float, ...]
     n_predicted_lesions: int
+    hd95_mm: float = nan
+    nsd_2mm: float = nan
 
     def to_json(self) -> dict[str, Any]:
         out = {name: getattr(self, name) for name in self.__slots__}
-        return {name: None if value != value else value for name, value in out.items()} | {"lesion_ious": list(self.lesion_ious)}
+        unknown = [name for name in ("hd95_mm", "nsd_2mm") if out[name] != out[name]]  # left out: most data say no spacing
+        out = {name: None if value != value else value for name, value in out.items() if name not in unknown}
+        return out | {"lesion_ious": list(self.lesion_ious)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> MapMeasures:

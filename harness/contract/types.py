@@ -106,6 +106,7 @@ class Truth:
     position is the official label computed from the mask (`contract.position`), for example
     ("top left",) or ("top left", "bottom right") for the two-phrase rule; ("no mask",) if empty.
     near_centre is the official near/far flag. position_of_centroid is the zone of the true centroid, "no mask" if empty.
+    spacing_mm is the height and width of a pixel, None where the data do not say.
     """
 
     mask: NDArray[np.bool_]
@@ -113,6 +114,7 @@ class Truth:
     position: tuple[str, ...]
     near_centre: bool
     position_of_centroid: str
+    spacing_mm: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ made of), attempts.json, log.txt.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -17,9 +16,10 @@ from typing import Any
 from prsbench.harness.contract.errors import RunFolderError
 from prsbench.harness.contract.records import Record
 from prsbench.harness.contract.types import Labels, PromptSource, TextSource, Weights
+from prsbench.harness.engine import streams
 from prsbench.harness.engine.durable import sync_folder
 from prsbench.harness.engine.grid import CellNode
-from prsbench.harness.engine.journal import RECORDS, damaged_line, read_records
+from prsbench.harness.engine.journal import RECORDS, damaged_line
 from prsbench.harness.engine.keys import file_hash
 from prsbench.harness.engine.ledger import SEAL, read_json, write_json
 from prsbench.harness.engine.maps import MAPS
@@ -105,8 +105,8 @@ def records_hash(folder: Path) -> str:
     return read_json(folder / SEAL)["files"][RECORDS]["sha256"]
 
 
-def sealed_records(folder: Path) -> tuple[list[Record], str]:
-    """The records of a sealed cell and their hash.
+def sealed_records(folder: Path) -> tuple[Sequence[Record], str]:
+    """The records of a sealed cell, decoded when asked for, and their hash.
 
     Raises:
         RunFolderError: the file is not the one that was sealed.
@@ -114,7 +114,7 @@ def sealed_records(folder: Path) -> tuple[list[Record], str]:
     found = read_json(folder / SEAL)
     if not _is_same(folder / RECORDS, found["files"][RECORDS], is_thorough=True):
         raise RunFolderError(_damage(folder / RECORDS))
-    return read_records(folder / RECORDS, batch_size=found["n"], total=found["n"]), found["files"][RECORDS]["sha256"]
+    return streams.StoredRecords(folder / RECORDS), found["files"][RECORDS]["sha256"]
 
 
 def labels_of(folder: Path) -> Labels | None:
@@ -129,11 +129,10 @@ def labels_of(folder: Path) -> Labels | None:
 
 
 def write_scores(folder: Path, identity: Mapping[str, str], judges: TextModels, scores: Sequence[Mapping[str, float]]) -> None:
-    """Keep the scores, then what they depend on; a value that is not defined (NaN) is null."""
-    rows = [{name: None if math.isnan(value) else value for name, value in row.items()} for row in scores]
+    """Keep the scores, then what they depend on."""
     (folder / SCORED).unlink(missing_ok=True)  # so that no instant shows new scores under an old identity
     sync_folder(folder)
-    write_json(folder / SCORES, rows)
+    streams.write_scores(folder / SCORES, scores)
     judged = {"text_models_checksum": judges.checksum, "text_models_notes": list(judges.notes)}
     write_json(folder / SCORED, {"identity": identity, **judged})
 
@@ -155,6 +154,6 @@ def judge_notes(folder: Path) -> tuple[str, ...]:
     return tuple((read_json(folder / SCORED) or {}).get("text_models_notes", ()))
 
 
-def read_scores(folder: Path) -> list[dict[str, float]]:
+def read_scores(folder: Path) -> Sequence[Mapping[str, float]]:
     """The scores of a scored cell, one row a record."""
-    return [{name: math.nan if v is None else v for name, v in row.items()} for row in read_json(folder / SCORES)]
+    return streams.read_scores(folder / SCORES)

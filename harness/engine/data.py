@@ -54,8 +54,12 @@ def check_all(datasets: Sequence[FolderDataset], split: str, run: RunFolder) -> 
 
 
 def manifest_hash(dataset: FolderDataset, split: str) -> str:
-    """Hash of every picture, word and group of a split, in the order of its table (the order decides the batches)."""
-    return key_of({"rows": [asdict(row) for row in dataset.manifest(split)]})
+    """Hash of every picture, word, group and spacing of a split, in the order of its table (the order decides the batches).
+
+    An unknown spacing stays out of it, so that data without it keep the hash they had.
+    """
+    rows = (asdict(row) for row in dataset.manifest(split))
+    return key_of({"rows": [{k: v for k, v in row.items() if (k, v) != ("spacing_mm", None)} for row in rows]})
 
 
 def _phantom_root(source: Phantoms, run: RunFolder, say: Callable[[str], None]) -> Path:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 
-def write_atomically(path: Path, data: bytes, durable: bool = True) -> None:
-    """Write beside the target, flush to the disk, rename over it. A kill leaves the old file or the new one."""
+def write_atomically(path: Path, data: bytes | Iterable[bytes], durable: bool = True) -> None:
+    """Write (parts one by one) beside the target, flush to the disk, rename over it. A kill leaves the old file or the new."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with beside.open("wb") as stream:
-            stream.write(data)
+            stream.writelines([data] if isinstance(data, bytes) else data)
             if durable:
                 stream.flush()
                 os.fsync(stream.fileno())
         os.replace(beside, path)
-    except OSError:  # a full disk: the half-written file must not take the room that is left
+    except Exception:  # such as a full disk: the half-written file must not take the room that is left
         beside.unlink(missing_ok=True)
         raise
     if durable:

@@ -201,7 +201,7 @@ def _record(sample: Sample, given: Output) -> tuple[Record, NDArray[np.float32] 
         counts=count(output.probability, truth.mask) if is_ok else None,
         seconds=float(output.seconds) if is_ok else 0.0,
         batch_size=given.batch_size,
-        measures=measure(output.probability, truth.mask) if is_ok else None,
+        measures=measure(output.probability, truth.mask, truth.spacing_mm) if is_ok else None,
     )
     return record, output.probability if is_ok else None
 

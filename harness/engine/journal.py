@@ -53,7 +53,7 @@ def append_batch(path: Path, records: Sequence[Record]) -> None:
 def damaged_line(path: Path) -> int | None:
     """The number, from 1, of the first line that is not what was written; None if every line is."""
     lines = path.read_bytes().splitlines(keepends=True)
-    return next((number for number, line in enumerate(lines, 1) if _decode(line, f"{path} line {number}") is None), None)
+    return next((number for number, line in enumerate(lines, 1) if decode(line, f"{path} line {number}") is None), None)
 
 
 def _scan(path: Path, batch_size: int, total: int) -> tuple[list[Record], int]:
@@ -66,7 +66,7 @@ def _scan(path: Path, batch_size: int, total: int) -> tuple[list[Record], int]:
     records = []
     for number, line in enumerate(lines):
         where = f"{path} line {number + 1}"
-        record = _decode(line, where)
+        record = decode(line, where)
         if record is None and number < last_batch:
             raise RunFolderError(f"{where} is damaged. Delete its folder; the cell is computed again.")
         if record is None:
@@ -81,7 +81,7 @@ def _encode(record: Record) -> bytes:
     return b'{"crc32":"%08x","record":%s}\n' % (zlib.crc32(content), content)
 
 
-def _decode(line: bytes, where: str) -> Record | None:
+def decode(line: bytes, where: str) -> Record | None:
     """The record of a line, or None if the line is not exactly what was written."""
     head, tail = len(b'{"crc32":"00000000","record":'), len(b"}\n")
     content = line[head:-tail]

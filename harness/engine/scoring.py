@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,8 +12,9 @@ from prsbench.harness.engine import cell_folder
 from prsbench.harness.engine.grid import CellNode
 from prsbench.harness.engine.ledger import digest_of
 from prsbench.harness.engine.process import Setting, resolve_device
+from prsbench.harness.engine.streams import Scores
 from prsbench.metrics.placed_texts import TextModels
-from prsbench.metrics.score import score
+from prsbench.metrics.score import score_each
 
 
 def scoring_identity(setting: Setting) -> dict[str, str | None]:
@@ -31,9 +32,9 @@ def score_cell(cell: CellNode, setting: Setting) -> None:
         cell_folder.write_scores(folder, identity, _models(setting), scores_of(records, setting))
 
 
-def scores_of(records: Sequence[Record], setting: Setting) -> list[dict[str, float]]:
+def scores_of(records: Sequence[Record], setting: Setting) -> Sequence[Mapping[str, float]]:
     """The scores of these records, computed."""
-    return score(records, _models(setting))
+    return Scores(score_each(records, _models(setting)))
 
 
 def _models(setting: Setting) -> TextModels:

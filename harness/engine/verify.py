@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from math import isnan
 from pathlib import Path
 
@@ -73,7 +73,7 @@ def _cell_problems(cell: CellNode, run: Run) -> Iterator[str]:
         yield f"{folder}: its scores are not what its records give. Delete {cell_folder.SCORED} in it and run again."
 
 
-def _are_same(kept: list[dict[str, float]], made: list[dict[str, float]]) -> bool:
+def _are_same(kept: Sequence[Mapping[str, float]], made: Sequence[Mapping[str, float]]) -> bool:
     """Equal to the last bit, where not defined is equal to not defined."""
     return len(kept) == len(made) and all(
         a.keys() == b.keys() and all(a[name] == b[name] or isnan(a[name]) and isnan(b[name]) for name in a)

@@ -69,7 +69,9 @@ def labels_of(row: Row) -> list[str]:
     """The truth labels of a row, in the order of LABELS; synthetic and random are loud, also where only the judges are random."""
     kind = str(row.data_kind).upper() if row.data_kind is not DataKind.REAL else str(row.data_kind)
     protocol = f"{row.protocol}; text judged by: {'; '.join(row.judge_notes)}" if row.judge_notes else row.protocol
-    return [row.method, *(row.label(name) for name in ("prompt_source", "weights", "text_source")), kind, protocol]
+    prompts, weights, texts = (row.label(name) for name in ("prompt_source", "weights", "text_source"))
+    random_parts = [note for note in row.notes if "RANDOM" in note]  # such as an untrained backbone; CSV has no footnotes
+    return [row.method, prompts, "; ".join([weights, *random_parts]), texts, kind, protocol]
 
 
 def marked(text: str, metric: str, *rows: Row) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
 
 import pandas as pd
@@ -62,6 +62,8 @@ PUBLISHED = (
 LESIONS = (
     "hd95_px",
     "nsd_2px",
+    "hd95_mm",
+    "nsd_2mm",
     "sensitivity@0.5",
     "specificity@0.5",
     "lesion_sensitivity",
@@ -154,7 +156,13 @@ def published_protocol(rows: Sequence[Row]) -> Table:
 def outlines_and_lesions(rows: Sequence[Row]) -> Table:
     """Distances of outlines, lesions found and missed, and how often nothing is predicted."""
     caption = "Outlines, lesions and empty predictions of the mask at probability >= 0.5; means over modalities."
-    return _means("outlines_and_lesions", "Outlines and lesions", caption, rows, LESIONS, footnotes.LESIONS)
+    return _means("outlines_and_lesions", "Outlines and lesions", caption, rows, _known(LESIONS, rows), footnotes.LESIONS)
+
+
+def _known(metrics: Iterable[str], rows: Sequence[Row]) -> list[str]:
+    """The metrics without those in mm where no data set says how large a pixel is."""
+    cells = [cell for row in rows for cell in row.cells]
+    return [m for m in metrics if not METRICS[m].needs_spacing or any(mean_with_counts(cell, m)[1].n_scored for cell in cells)]
 
 
 def _means(
@@ -243,10 +251,10 @@ def main_long(rows: Sequence[Row]) -> Table:
     """One line per method, data set, seed and metric, with every count; a cell without numbers keeps its lines."""
     head = [*LABELS, "dataset", "modality", "seed", "metric"]
     counted = ["mean", "n_manifest", "n_scored", "n_failed", "n_empty", "n_undefined"]
-    lines = []
+    lines, metrics = [], _known(METRICS, rows)
     for row in rows:
         for cell in row.cells:
-            for metric in METRICS:
+            for metric in metrics:
                 mean, counts = mean_with_counts(cell, metric)
                 numbers = [f"{mean:.4f}" if isfinite(mean) else "NaN", *(str(getattr(counts, name)) for name in counted[1:])]
                 place = [cell.dataset, cell.modality, str(cell.seed), metric]

@@ -216,3 +216,20 @@ def test_a_faulty_modality_leaves_the_others_usable(root, make_items):
     assert len(skin.samples("test")) > 0
     with pytest.raises(DataError, match="brain_tumors_ct_scan"):
         brain.samples("train")
+
+
+def test_the_size_of_a_pixel_reaches_the_truth_and_changes_the_manifest(root, edit_table):
+    before = open_root(root)[0].manifest("test")
+    edit_table(root / TABLE, lambda rows: [row | {"spacing_mm": "0.7 0.65" if row["split"] == "test" else ""} for row in rows])
+    (dataset,) = open_root(root)
+    dataset.check()
+    assert {sample.truth.spacing_mm for sample in dataset.samples("test")} == {(0.7, 0.65)}
+    assert {sample.truth.spacing_mm for sample in dataset.samples("train")} == {None}
+    assert dataset.manifest("test") != before and {row.spacing_mm for row in before} == {None}
+
+
+@pytest.mark.parametrize("given", ["0.7", "0.7 0", "-1 1", "0.7 mm", "inf 1", "nan 1", "1 1 1"])
+def test_a_size_of_a_pixel_that_is_none_is_named(root, edit_table, given):
+    edit_table(root / TABLE, lambda rows: [row | {"spacing_mm": given if row is rows[0] else ""} for row in rows])
+    with pytest.raises(DataError, match=f"column spacing_mm, as in '0.7 0.65', got '{given}'"):
+        open_root(root)[0].check()

@@ -1,11 +1,13 @@
 """How fast the metrics are, beside the obvious way and beside PySODMetrics, in one run on the same maps. `make bench-metrics`.
 
 Times are CPU seconds of one thread, the best of several runs; ratios are what counts. PySODMetrics is compared if it is there
-(`pip install --no-deps pysodmetrics`; it pins older numpy and is therefore no dependency).
+(`pip install --no-deps pysodmetrics opencv-python-headless`; it pins older numpy and is therefore no dependency).
 """
 
 from __future__ import annotations
 
+import os
+import re
 import resource
 import subprocess
 import sys
@@ -14,13 +16,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 from prsbench.harness.contract.geometry import centroid
 from prsbench.harness.contract.position import position_of, zone_of_centroid
-from prsbench.harness.contract.records import Record
+from prsbench.harness.contract.records import Counts, Record
 from prsbench.harness.contract.types import MODALITIES, DataKind
+from prsbench.harness.engine.streams import Scores, write_scores
 from prsbench.metrics.alignment import e_measure_curve
 from prsbench.metrics.counts import count, histograms, stretched_grey_map
 from prsbench.metrics.map_measures import measure
@@ -39,15 +44,16 @@ RECORD_COUNTS = (1_000, 10_000, 100_000)
 def main() -> None:
     """Every comparison, one line each."""
     if len(sys.argv) > 1:
-        print(peak_of_scoring(int(sys.argv[1])))
+        task = sys.argv[1]
+        print(peak_of_scoring(int(task)) if task.isdigit() else time_of_prscore(task == "distinct"))
         return
     for side in SIDES_PX:
         print(f"\n{side} x {side}, one soft map with a lesion")
         compare_thresholds(side)
         compare_pysod(side)
         probability, truth = example(side)
-        counted, measured = best(partial(count, probability, truth)), best(partial(measure, probability, truth), 3)
-        print(f"  kept per sample: counts {1e3 * counted:.2f} ms, measures of the map {1e3 * measured:.1f} ms")
+        counting, measured = best(partial(count, probability, truth)), best(partial(measure, probability, truth), 3)
+        print(f"  kept per sample: counts {1e3 * counting:.2f} ms, measures of the map {1e3 * measured:.1f} ms")
     score_many()
     print("\npeak memory of scoring, a process each")
     for n in RECORD_COUNTS:
@@ -98,14 +104,16 @@ def published_loop(grey: NDArray[np.uint8], truth: NDArray[np.bool_]) -> NDArray
 
 
 def compare_thresholds(side: int) -> None:
-    """All start from the saved 8-bit map, as the published evaluation does, and end in the same 512 numbers."""
+    """All start from the saved 8-bit map, as the published evaluation does, and end in the same 512 numbers.
+
+    The straightforward loop, the one to compare with, is `published_loop`; `boolean_loop` is the least numpy can do in a loop.
+    """
     probability, truth = example(side)
     grey = stretched_grey_map(probability)
     counts = count(probability, truth)
 
     def ours() -> tuple:
-        inside, outside = histograms(grey, truth)
-        return curves(replace(counts, stretched_inside=inside, stretched_outside=outside))
+        return curves(counted(counts, grey, truth))
 
     for loop in (boolean_loop, published_loop):
         np.testing.assert_allclose(ours(), loop(grey, truth), rtol=0, atol=1e-12)
@@ -119,35 +127,36 @@ def compare_thresholds(side: int) -> None:
 
 
 def compare_pysod(side: int) -> None:
-    """The same measures from the same float map: thresholds (Dice, IoU, sensitivity, specificity), MAE, E, S and weighted F."""
+    """The same measures of the same saved 8-bit map by both: Dice, IoU, sensitivity and specificity at 256 thresholds, MAE, E, S
+    and weighted F. Each side prepares the map in its own way, and PySODMetrics does so once a measure.
+    """
     if find_spec("py_sod_metrics") is None:
-        print("  PySODMetrics: not installed (pip install --no-deps pysodmetrics)")
+        print("  PySODMetrics: not installed (pip install --no-deps pysodmetrics opencv-python-headless)")
         return
     import py_sod_metrics as pysod
 
     probability, truth = example(side)
-    grey, mask = (probability * 255).astype(np.uint8), truth * np.uint8(255)
+    grey, mask, counts = stretched_grey_map(probability), truth * np.uint8(255), count(probability, truth)
     kinds = (pysod.DICEHandler, pysod.IOUHandler, pysod.SensitivityHandler, pysod.SpecificityHandler)
 
-    def step(*measures: object) -> None:
-        for measure_ in measures:
-            measure_.step(grey, mask)
-
     def thresholds_of_theirs() -> None:
-        step(pysod.FmeasureV2({make.__name__: make(with_dynamic=True, with_adaptive=False) for make in kinds}))
+        handlers = {make.__name__: make(with_dynamic=True, with_adaptive=False) for make in kinds}
+        pysod.FmeasureV2(handlers).step(grey, mask)
 
-    def thresholds_of_ours() -> None:
-        at = sweep(counts := count(probability, truth))
-        curves(counts), sensitivity_curve(at), specificity_curve(at)
+    def thresholds_of_ours() -> Counts:
+        found = counted(counts, grey, truth)
+        at = sweep(found)
+        curves(found), sensitivity_curve(at), specificity_curve(at)
+        return found
 
     def all_of_theirs() -> None:
         thresholds_of_theirs()
-        step(pysod.MAE(), pysod.Emeasure(), pysod.Smeasure(), pysod.WeightedFmeasure())
+        for measure_ in (pysod.MAE(), pysod.Emeasure(), pysod.Smeasure(), pysod.WeightedFmeasure()):
+            measure_.step(grey, mask)
 
     def all_of_ours() -> None:
-        thresholds_of_ours()
-        counts, stretched = count(probability, truth), stretched_grey_map(probability)
-        mean_absolute_error(counts), e_measure_curve(sweep(counts)), s_measure(stretched, truth), weighted_f(stretched, truth)
+        found = thresholds_of_ours()
+        mean_absolute_error(found), e_measure_curve(sweep(found)), s_measure(grey, truth), weighted_f(grey, truth)
 
     for name, theirs, ours in (
         ("thresholds", thresholds_of_theirs, thresholds_of_ours),
@@ -155,6 +164,12 @@ def compare_pysod(side: int) -> None:
     ):
         slow, fast = best(theirs, 5), best(ours, 10)
         print(f"  {name}: PySODMetrics {1e3 * slow:.2f} ms, ours {1e3 * fast:.2f} ms = {slow / fast:.1f} x")
+
+
+def counted(counts: Counts, grey: NDArray[np.uint8], truth: NDArray[np.bool_]) -> Counts:
+    """The counts with the histograms of this map, taken anew."""
+    inside, outside = histograms(grey, truth)
+    return replace(counts, stretched_inside=inside, stretched_outside=outside)
 
 
 class Records:
@@ -207,7 +222,21 @@ def templates(n: int = 600) -> list[Record]:
 
 
 def score_many() -> None:
-    """PRScore of many samples by the real sentence encoder, its chance levels included, and once more with everything known."""
+    """PRScore of many samples with its chance levels: in a process with an empty cache of sentences, then with a full one."""
+    for name, about in (("templates", "answers repeat, as trained methods give them"), ("distinct", "no answer twice")):
+        with TemporaryDirectory() as cache:
+            environment = os.environ | {"XDG_CACHE_HOME": cache, "OMP_NUM_THREADS": "2", "HF_HUB_OFFLINE": "1"}
+            first, again = (
+                subprocess.run(
+                    [sys.executable, __file__, name], capture_output=True, text=True, check=True, env=environment
+                ).stdout
+                for _ in range(2)
+            )
+        print(f"\nPRScore with its levels on 2 threads, {about}: {first.strip()}\n  in a new process: {again.strip()}")
+
+
+def time_of_prscore(is_distinct: bool) -> str:
+    """Wall and CPU seconds of the learned part of scoring by the real sentence encoder, once it is loaded."""
     from prsbench.methods.parts import Text2CentroidConfig
     from prsbench.methods.sentence_encoder import sentence_encoder
     from prsbench.methods.text2centroid import Text2Centroid
@@ -215,14 +244,13 @@ def score_many() -> None:
     models = Text2Centroid(Text2CentroidConfig())  # untrained: the time does not depend on its weights
     sentence_encoder()
     records = list(Records(N_SAMPLES))
-    seconds = []
-    for _ in range(2):
-        start, cpu = time.perf_counter(), time.process_time()
-        prscore_of(records, models)
-        seconds.append(f"{time.perf_counter() - start:.1f} s ({time.process_time() - cpu:.1f} s of CPU)")
+    if is_distinct:
+        records = [replace(r, answer=f"{r.answer.rstrip('.')}, in picture {r.sample_id}.") for r in records]
+    start, cpu = time.perf_counter(), time.process_time()
+    prscore_of(records, models)
+    wall, cpu = time.perf_counter() - start, time.process_time() - cpu
     distinct = len({text for record in records for text in (record.answer, record.reference_answer)})
-    print(f"\nPRScore with its levels, {N_SAMPLES:,} samples, {distinct:,} distinct sentences: {seconds[0]}, "
-          f"again with sentences known {seconds[1]}")  # fmt: skip
+    return f"{N_SAMPLES:,} samples, {distinct:,} distinct sentences: {wall:.1f} s ({cpu:.1f} s of CPU)"
 
 
 def prscore_of(records: list[Record], models: object) -> None:
@@ -250,16 +278,24 @@ class CheapModels:
 
 
 def peak_of_scoring(n: int) -> str:
-    """Score n records one by one and say the process's peak memory, with what it had before."""
+    """Score n records one by one, keep and write the scores as a cell's are, and say the process's peak memory."""
     records = Records(n)
     next(iter(records))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    start, total = time.process_time(), 0.0
-    for scores in score_each(records, CheapModels()):
-        total += scores["dice@0.5"]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    took = time.process_time() - start
-    return f"peak {peak:.0f} MiB (before {before:.0f}), {took:.1f} s of CPU, mean dice@0.5 {total / n:.4f}"
+    before, start = peak_mib(), time.process_time()
+    scores = Scores(score_each(records, CheapModels()))
+    with TemporaryDirectory() as folder:
+        write_scores(Path(folder) / "scores.json", scores)
+    took, peak = time.process_time() - start, peak_mib()
+    mean = sum(row["dice@0.5"] for row in scores) / n
+    return f"peak {peak:.0f} MiB (before {before:.0f}), {took:.1f} s of CPU, mean dice@0.5 {mean:.4f}"
+
+
+def peak_mib() -> float:
+    """Of this program alone: Linux's `ru_maxrss` still holds the peak of the process it was started from."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

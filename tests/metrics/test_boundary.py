@@ -6,6 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from prsbench.metrics.boundary import TOLERANCE_PX, outline, outline_agreement
+from scipy import ndimage
 
 SHAPE = (14, 17)
 masks = arrays(bool, SHAPE, elements=st.integers(0, 3).map(bool)).filter(np.any)
@@ -79,3 +80,22 @@ def test_large_distances_agree_with_deepminds_surface_distance(row, col, side):
     found = library.compute_surface_distances(truth, predicted, (1.0, 1.0))
     # Its outline runs between pixels and its percentile weighs by length: about a pixel apart.
     assert hd95(predicted, truth) == pytest.approx(library.compute_robust_hausdorff(found, 95), abs=1.5)
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0), (0.7, 0.65), (3.0, 0.5)])
+def test_distances_in_mm_are_those_of_monai(spacing):
+    metrics = pytest.importorskip("monai.metrics")
+    torch = pytest.importorskip("torch")
+    rng, compared = np.random.default_rng(1), 0
+    for _ in range(10):
+        masks = [ndimage.binary_opening(rng.random(SHAPE) < 0.7) for _ in range(2)]
+        if not all(mask.any() for mask in masks):
+            continue
+        predicted, truth = (torch.tensor(mask)[None, None] for mask in masks)
+        options = {"include_background": True, "spacing": list(spacing)}
+        theirs = metrics.compute_hausdorff_distance(predicted, truth, percentile=95, **options)
+        surface = metrics.compute_surface_dice(predicted, truth, [2.0], use_subvoxels=False, **options)
+        ours = outline_agreement(*masks, tolerance=2.0, spacing=spacing)
+        assert ours == pytest.approx((float(theirs), float(surface)), abs=1e-5)
+        compared += 1
+    assert compared >= 5

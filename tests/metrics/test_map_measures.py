@@ -3,7 +3,9 @@ from math import isnan
 import numpy as np
 import pytest
 from prsbench.harness.contract.records import MapMeasures
+from prsbench.metrics.counts import grey_map, stretched_grey_map
 from prsbench.metrics.map_measures import measure
+from prsbench.metrics.weighted_f import weighted_f
 
 
 def lesion():
@@ -38,3 +40,23 @@ def test_they_survive_the_journey_through_json(truth):
     there = MapMeasures.from_json(here.to_json())
     assert repr(there) == repr(here)
     assert None not in there.to_json().values() or isnan(here.hd95_px)
+
+
+def test_distances_in_mm_are_those_of_the_pixels_size_and_are_undefined_without_it():
+    moved = np.roll(lesion(), 4, axis=1).astype(np.float32)
+    square, flat, unknown = (measure(moved, lesion(), spacing) for spacing in ((0.5, 0.5), (3.0, 0.5), None))
+    assert (square.hd95_px, square.hd95_mm) == (4.0, 2.0) and square.nsd_2mm == 1.0 > square.nsd_2px
+    assert flat.hd95_mm == 2.0 and measure(moved, lesion(), (0.5, 3.0)).hd95_mm > 2.0
+    assert isnan(unknown.hd95_mm) and isnan(unknown.nsd_2mm) and "hd95_mm" not in unknown.to_json()
+    assert repr(MapMeasures.from_json(flat.to_json())) == repr(flat)
+    assert repr(MapMeasures.from_json(unknown.to_json())) == repr(unknown)
+
+
+def test_a_map_measured_beside_its_stretched_self_scores_as_if_measured_alone():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        truth = rng.random((24, 30)) < 0.1
+        probability = (rng.random((24, 30)) * (rng.random((24, 30)) < 0.3)).astype(np.float32)
+        found = measure(probability, truth)
+        assert found.weighted_f_raw == pytest.approx(weighted_f(grey_map(probability), truth), abs=1e-12)
+        assert found.weighted_f_pranet == pytest.approx(weighted_f(stretched_grey_map(probability), truth), abs=1e-12)

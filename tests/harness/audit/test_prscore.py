@@ -6,10 +6,11 @@ from math import isfinite, isnan, nan
 import numpy as np
 import pytest
 from prsbench.harness.audit import prscore as audit
-from prsbench.harness.audit.prscore import EVALUATION, OWN, RULE, WEIGHTS, audit_prscore
+from prsbench.harness.audit.prscore import EVALUATION, OWN, RULE, WEIGHTS, Variant, agreement_of_order, audit_prscore
 from prsbench.harness.audit.prscore_page import write_page
 from prsbench.harness.contract.errors import RunFolderError
 from prsbench.harness.engine.results import results
+from prsbench.metrics.prscore import EQUAL
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,24 @@ def test_a_run_without_a_complete_cell_is_refused(finished, monkeypatch):
     monkeypatch.setattr(audit, "results", lambda run: failed)
     with pytest.raises(RunFolderError, match="no complete cell"):
         audit_prscore(finished)
+
+
+def test_the_chance_of_the_page_is_the_level_of_the_tables(finished, rows):
+    for name, row in rows.items():
+        means = [np.nanmean([s["prscore_chance"] for s in cell.scores]) for cell in results(finished) if cell.method == name]
+        assert row.chance == pytest.approx(np.mean(means))
+
+
+def test_a_choice_that_turns_the_order_of_rows_round_is_said_first(rows, tmp_path):
+    published, turned = Variant(EVALUATION, "both", EQUAL), Variant(RULE, "distance", EQUAL)
+    made = [
+        replace(row, method=f"row {i}", means={published: value, turned: -value, Variant(OWN, "both", EQUAL): 2 * value})
+        for i, (row, value) in enumerate(zip([rows["trained"]] * 3, (0.3, 0.5, 0.9), strict=True))
+    ]
+    assert agreement_of_order(made, published, turned) == (pytest.approx(-1), 2)
+    assert agreement_of_order(made, published, Variant(OWN, "both", EQUAL)) == (pytest.approx(1), 0)
+    page = write_page(made, [], tmp_path)[0].read_text()
+    assert page.index("rule parser, distance, 1:1:1") < page.index("own T2C, both, 1:1:1") and "2 of 3" in page
 
 
 def test_rank_correlation_by_pencil():

@@ -8,6 +8,7 @@ from prsbench.harness.contract.errors import RunFolderError
 from prsbench.harness.contract.records import Record
 from prsbench.harness.contract.types import DataKind, Point
 from prsbench.harness.engine.journal import append_batch, open_for_resume, read_records
+from prsbench.harness.engine.streams import StoredRecords
 from prsbench.metrics.counts import count
 
 BATCH, TOTAL = 3, 8
@@ -54,6 +55,21 @@ def write(path, records):
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
     return tmp_path_factory.mktemp("journal") / "records.jsonl"
+
+
+def test_records_read_one_at_a_time_are_those_that_were_written(path):
+    write(path, RECORDS)
+    stored = StoredRecords(path)
+    assert len(stored) == TOTAL and plain(stored) == plain(stored) == plain(RECORDS)
+    assert plain([stored[2], stored[-1], *stored[3:5]]) == plain([RECORDS[2], RECORDS[-1], *RECORDS[3:5]])
+
+
+def test_a_line_that_changes_after_the_file_was_checked_is_an_error_when_it_is_read(path):
+    data = bytearray(write(path, RECORDS))
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+    with pytest.raises(RunFolderError, match=r"records.jsonl line \d is damaged"):
+        list(StoredRecords(path))
 
 
 def test_records_come_back_as_they_were(path):

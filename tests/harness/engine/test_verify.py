@@ -3,10 +3,11 @@
 import json
 import os
 import shutil
+from math import nan
 
 import pytest
 from prsbench.harness import cli
-from prsbench.harness.engine import cell_folder
+from prsbench.harness.engine import cell_folder, streams
 from prsbench.harness.engine.ledger import RunFolder
 from prsbench.harness.engine.results import open_run, put_aside, results
 from prsbench.harness.engine.run import run_grid
@@ -72,7 +73,7 @@ def test_a_changed_score_is_found_though_no_hash_holds_it(run):
     path = cell(run) / cell_folder.SCORES
     scores = json.loads(path.read_text())
     scores[2]["dice@0.5"] -= 1e-12
-    path.write_text(json.dumps(scores))
+    streams.write_scores(path, [{name: nan if value is None else value for name, value in row.items()} for row in scores])
     (problem,) = verify_run(run)
     assert "its scores are not what its records give" in problem
 

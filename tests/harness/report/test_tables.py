@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from math import nan
 
 import pytest
 from prsbench.harness.contract.records import CellResult
@@ -131,7 +132,27 @@ def test_a_random_judge_of_text_is_said_beside_every_number_it_gave_and_in_every
     assert "RANDOM" not in _row(_tables([replace(cell(), judge_notes=(note,))])["main"], "cg_reasoner")["mean mDice"]
 
 
+def test_a_random_part_of_a_method_is_said_in_every_line_of_its_row(cell):
+    note = "backbone tf_efficientnet_lite0: RANDOM initialisation"
+    row = cell()
+    tables = _tables([replace(row, labels=replace(row.labels, notes=(note,)))])
+    assert tables["main"].frame["weights"].str.contains(note).all()
+    assert tables["main_long"].frame["weights"].str.contains(note).all()
+
+
 def test_levels_beside_prscore_are_not_ranked(cell):
     tables = _tables([cell(values=(0.2,)), cell("cg_reasoner_without_t2c", values=(0.5,))])
     best = {column for _, column in tables["prscore_levels"].best}
     assert best == {"PRScore", "PRScore above chance", "Text centroid error", "Position acc."}
+
+
+def test_millimetres_are_a_column_where_a_data_set_has_them_and_nowhere_else(cell):
+    known, other = cell(), cell(modality="skin_rgb")
+    without = [
+        replace(each, scores=tuple({**scores, "hd95_mm": nan, "nsd_2mm": nan} for scores in each.scores))
+        for each in (known, other)
+    ]
+    for cells, expected in (([known, without[1]], True), (without, False)):
+        tables = _tables(cells)
+        assert ("HD95 (mm)" in {column.name for column in tables["outlines_and_lesions"].numbers}) == expected
+        assert ("hd95_mm" in set(tables["main_long"].frame["metric"])) == expected

@@ -1,0 +1,90 @@
+"""Sentence embeddings kept between processes and runs, in the user's cache folder. A lost or damaged cache costs time only.
+
+One SQLite file for each set of weights, version of torch, kind of processor and number of threads: whatever could move a last
+digit has a file of its own. SQLite lets several workers read and write at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import sqlite3
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+MOST_BYTES = 2**28  # a file that has grown beyond 256 MB (about 150,000 sentences) is begun afresh
+_AT_ONCE = 500  # sentences a query
+_PATIENCE_S = 10  # waiting for another writer
+
+_SELECT = "SELECT sentence, vector, crc FROM known WHERE sentence IN ({})"
+
+T = TypeVar("T")
+Vector = NDArray[np.float32]
+
+
+class SentenceCache:
+    """The file of one encoder. No call raises: a file that cannot be used answers nothing and keeps nothing."""
+
+    def __init__(self, checksum: str, width: int):
+        self._width = width
+        machine = (platform.machine(), torch.backends.cpu.get_cpu_capability(), torch.get_num_threads())
+        made_with = (checksum, width, torch.__version__, *machine)
+        self.path = cache_folder() / f"sentences-{hashlib.sha256(repr(made_with).encode()).hexdigest()[:16]}.sqlite"
+
+    def get(self, sentences: Sequence[str]) -> dict[str, Vector]:
+        """The (width,) embeddings that are known; one whose bytes are not those that were written is not."""
+
+        def read(database: sqlite3.Connection) -> list[tuple[str, bytes, int]]:
+            parts = [sentences[start : start + _AT_ONCE] for start in range(0, len(sentences), _AT_ONCE)]
+            return [row for part in parts for row in database.execute(_SELECT.format(",".join("?" * len(part))), part)]
+
+        rows = self._try(read) or []
+        return {text: np.frombuffer(data, np.float32) for text, data, crc in rows if self._is_whole(text, data, crc)}
+
+    def put(self, known: Mapping[str, Vector]) -> None:
+        """Keep embeddings; all of them or, if something is in the way, none."""
+
+        def write(database: sqlite3.Connection) -> None:
+            rows = [(text, data := vector.tobytes(), _crc(text, data)) for text, vector in known.items()]
+            with database:
+                database.executemany("INSERT OR REPLACE INTO known VALUES (?, ?, ?)", rows)
+
+        self._try(write)
+
+    def _is_whole(self, text: str, data: object, crc: object) -> bool:
+        return isinstance(data, bytes) and len(data) == 4 * self._width and _crc(text, data) == crc
+
+    def _try(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
+        """The result of the work on the open file, or None if the file cannot be used."""
+        if not self.path.is_absolute():  # no home folder
+            return None
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if self.path.exists() and self.path.stat().st_size > MOST_BYTES:
+                self.path.unlink(missing_ok=True)
+            with closing(sqlite3.connect(self.path, timeout=_PATIENCE_S)) as database:
+                database.execute("CREATE TABLE IF NOT EXISTS known (sentence TEXT PRIMARY KEY, vector BLOB, crc INTEGER)")
+                return work(database)
+        except (sqlite3.OperationalError, OSError, UnicodeError):  # busy, full, read-only, or a sentence no file can hold
+            return None
+        except sqlite3.Error:  # not a database any more
+            with suppress(OSError):
+                self.path.unlink(missing_ok=True)
+            return None
+
+
+def cache_folder() -> Path:
+    """$XDG_CACHE_HOME/prsbench, by default ~/.cache/prsbench."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "prsbench"
+
+
+def _crc(text: str, data: bytes) -> int:
+    return zlib.crc32(text.encode() + data)
