@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from prsbench.harness.contract.records import MapMeasures
 from prsbench.metrics.boundary import outline_agreement
-from prsbench.metrics.counts import grey_map, stretched_grey_map
+from prsbench.metrics.grey import GreyMaps, grey_maps
 from prsbench.metrics.lesions import match_lesions
 from prsbench.metrics.structure import s_measure
 from prsbench.metrics.weighted_f import weighted_f
@@ -19,8 +19,12 @@ def measure(probability: NDArray[np.float32], truth: NDArray[np.bool_]) -> MapMe
         probability: (H, W) float32 in [0, 1], unstretched.
         truth: (H, W) bool; may be empty.
     """
-    predicted = probability >= 0.5
-    raw, stretched = grey_map(probability), stretched_grey_map(probability)
+    return measure_kept(grey_maps(probability), truth)
+
+
+def measure_kept(maps: GreyMaps, truth: NDArray[np.bool_]) -> MapMeasures:
+    """`measure`, from what is kept of the map."""
+    predicted, raw, stretched = maps.mask, maps.raw, maps.stretched
     raw_f = weighted_f(raw, truth)
     hd95_px, nsd_2px = outline_agreement(predicted, truth)
     lesions = match_lesions(predicted, truth)

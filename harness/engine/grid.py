@@ -16,18 +16,24 @@ from prsbench.harness.engine.data import manifest_hash
 from prsbench.harness.engine.keys import FOLDER_DIGITS, checkpoint_hash, code_hashes, key_of, packaged_hash
 
 PROTOCOL = "prsbench-1"  # published 256 thresholds and 0.5; empty truths excluded and counted
+_CONTRACT = tuple(  # all of it but `records`, which says what is measured and not what is predicted
+    f"prsbench.harness.contract.{name}" for name in ("catalog", "config", "errors", "geometry", "position", "types")
+)
 _SHARED_CODE = (
-    "prsbench.harness.contract",
+    *_CONTRACT,
     "prsbench.harness.engine.seeding",
     "prsbench.datasets.official_table",
     "prsbench.datasets.pictures",
     "prsbench.datasets.prs_med",
 )
 _TRAINING_CODE = (*_SHARED_CODE, "prsbench.harness.engine.training")
-_MAP_CODE = tuple(
-    f"prsbench.metrics.{name}" for name in ("counts", "map_measures", "structure", "weighted_f", "boundary", "lesions")
+_KEEPING_CODE = ("prsbench.harness.engine.kept", "prsbench.harness.engine.maps", "prsbench.metrics.grey")
+_CELL_CODE = (*_SHARED_CODE, "prsbench.harness.engine.evaluation", "prsbench.harness.engine.loaded", *_KEEPING_CODE)
+_MEASURING_CODE = (  # not in a cell's key: when it changes, records are made again from the kept predictions
+    "prsbench.harness.contract.records",
+    "prsbench.harness.engine.measuring",
+    *(f"prsbench.metrics.{name}" for name in ("counts", "map_measures", "structure", "weighted_f", "boundary", "lesions")),
 )
-_CELL_CODE = (*_SHARED_CODE, "prsbench.harness.engine.evaluation", "prsbench.harness.engine.loaded", *_MAP_CODE)
 _SCORING_CODE = ("prsbench.harness.contract", "prsbench.metrics")
 
 
@@ -97,12 +103,16 @@ class CellNode:
 
 @dataclass(frozen=True)
 class Plan:
-    """The graph of a grid. text_models is the training that judges the text of every cell; scoring hashes the metrics."""
+    """The graph of a grid. text_models is the training that judges the text of every cell.
+
+    measuring and scoring hash the code that makes records of predictions, and scores of records.
+    """
 
     protocol: str
     trainings: Mapping[str, TrainingNode]  # by key; a training stands after those it needs
     cells: tuple[CellNode, ...]
     text_models: str
+    measuring: str
     scoring: str
 
     def to_json(self) -> dict[str, Any]:
@@ -137,7 +147,8 @@ def make_plan(grid: GridConfig, datasets: Sequence[FolderDataset], registry: Reg
                 facts = {"manifest": manifest, **origin}
                 cells.append(_cell(row, entry, config, facts, seed, dataset, grid.split, n, training))
     wanted.refuse_idle_filters()
-    return Plan(PROTOCOL, trainings.nodes, tuple(cells), text_models, key_of(code_hashes(_SCORING_CODE)))
+    measuring, scoring = (key_of(code_hashes(code)) for code in (_MEASURING_CODE, _SCORING_CODE))
+    return Plan(PROTOCOL, trainings.nodes, tuple(cells), text_models, measuring, scoring)
 
 
 def resolved(grid: GridConfig, registry: Registry) -> dict[str, Any]:

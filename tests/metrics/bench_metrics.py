@@ -22,7 +22,8 @@ from prsbench.harness.contract.position import position_of, zone_of_centroid
 from prsbench.harness.contract.records import Record
 from prsbench.harness.contract.types import MODALITIES, DataKind
 from prsbench.metrics.alignment import e_measure_curve
-from prsbench.metrics.counts import count, histograms, stretched_grey_map
+from prsbench.metrics.counts import count, histograms
+from prsbench.metrics.grey import stretched_grey_map
 from prsbench.metrics.map_measures import measure
 from prsbench.metrics.placed_texts import Gathering
 from prsbench.metrics.pranet import THRESHOLDS, curves, mean_absolute_error, sensitivity_curve, specificity_curve, sweep
