@@ -15,7 +15,10 @@ from prsbench.harness.engine.ledger import RunFolder, read_json, write_json
 
 
 def prepare_roots(grid: GridConfig, run: RunFolder, say: Callable[[str], None]) -> tuple[Path, ...]:
-    """The folder of every data source; synthetic ones are drawn into the run folder, once per content."""
+    """The folder of every data source; synthetic ones are drawn into the run folder, once per content, and last."""
+    for source in grid.data:
+        if isinstance(source, PrsMedFolder):
+            _given_root(source)
     return tuple(_phantom_root(s, run, say) if isinstance(s, Phantoms) else _given_root(s) for s in grid.data)
 
 

@@ -151,6 +151,23 @@ def make_plan(grid: GridConfig, datasets: Sequence[FolderDataset], registry: Reg
     return Plan(PROTOCOL, trainings.nodes, tuple(cells), text_models, measuring, scoring)
 
 
+def check_choices(grid: GridConfig, registry: Registry) -> None:
+    """Refuse unknown methods and keys, parts they cannot have and filters of no row, before any data is drawn or opened.
+
+    Raises:
+        ConfigError: all that is wrong, at once.
+    """
+    for _, _, config in _resolve_choices(grid, registry):
+        for need in config.needs().values():
+            _part(need, registry.parts)
+    _refuse_idle(each for each in (*grid.include, *grid.exclude) if not _meets_a_row(each, grid))
+
+
+def _meets_a_row(each: CellFilter, grid: GridConfig) -> bool:
+    anywhere = each.model_copy(update={"dataset": "*"})
+    return any(anywhere.matches(choice.row, "", seed) for choice in grid.rows for seed in grid.seeds)
+
+
 def resolved(grid: GridConfig, registry: Registry) -> dict[str, Any]:
     """The grid with every row's config whole, sweeps laid out."""
     rows = [{row: config.model_dump(mode="json")} for row, _, config in _resolve_choices(grid, registry)]
@@ -186,9 +203,12 @@ class _Wanted:
         return (not self._include or not met.isdisjoint(self._include)) and met.isdisjoint(self._exclude)
 
     def refuse_idle_filters(self) -> None:
-        idle = [f"({each})" for each in (*self._include, *self._exclude) if each not in self._met]
-        if idle:
-            raise ConfigError(f"include/exclude: no cell of this grid fits {', '.join(idle)}. Correct the names, or take it out.")
+        _refuse_idle(each for each in (*self._include, *self._exclude) if each not in self._met)
+
+
+def _refuse_idle(filters: Iterable[CellFilter]) -> None:
+    if idle := ", ".join(f"({each})" for each in filters):
+        raise ConfigError(f"include/exclude: no cell of this grid fits {idle}. Correct the names, or take it out.")
 
 
 class _Trainings:
@@ -223,9 +243,13 @@ class _Trainings:
         return key
 
     def add_part(self, need: Need, seed: int) -> str:
-        entry = self._parts[need.trainable]
-        config = validated(resolve(entry.config), {**entry.defaults, **need.config}, lambda path: f"part '{entry.name}': ")
+        entry, config = _part(need, self._parts)
         return self.add(entry, config, seed, need.split)
+
+
+def _part(need: Need, parts: Catalog) -> tuple[Entry, PartConfig]:
+    entry = parts[need.trainable]
+    return entry, validated(resolve(entry.config), {**entry.defaults, **need.config}, lambda path: f"part '{entry.name}': ")
 
 
 def _resolve_choices(grid: GridConfig, registry: Registry) -> list[tuple[str, Entry, PartConfig]]:

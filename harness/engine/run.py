@@ -13,7 +13,7 @@ from prsbench.harness.engine.config import Execution, GridConfig, base_name
 from prsbench.harness.engine.data import check_all, open_all, prepare_roots
 from prsbench.harness.engine.executor import Executor, make_executor
 from prsbench.harness.engine.failures import Failure
-from prsbench.harness.engine.grid import CellNode, Registry, make_plan
+from prsbench.harness.engine.grid import CellNode, Registry, check_choices, make_plan
 from prsbench.harness.engine.jobs import Job, Outcome
 from prsbench.harness.engine.ledger import RunFolder, record_attempt, write_json
 from prsbench.harness.engine.process import prepare_process
@@ -31,6 +31,7 @@ def plan_run(grid: GridConfig, registry: Registry, folder: RunFolder, say: Say) 
     Raises:
         PrsbenchError: whatever is wrong with grid or data, before any work.
     """
+    check_choices(grid, registry)
     roots = prepare_roots(grid, folder, say)
     datasets = open_all(roots)
     check_all(datasets, grid.split, folder)
