@@ -8,7 +8,7 @@ from pathlib import Path
 
 from prsbench.datasets.prepare.phantoms import materialise, phantoms_key
 from prsbench.datasets.prs_med import FolderDataset, open_root
-from prsbench.harness.contract.errors import ConfigError, DataError
+from prsbench.harness.contract.errors import ConfigError, DataError, RunFolderError
 from prsbench.harness.engine.config import GridConfig, Phantoms, PrsMedFolder
 from prsbench.harness.engine.keys import FOLDER_DIGITS, key_of
 from prsbench.harness.engine.ledger import RunFolder, read_json, write_json
@@ -66,7 +66,12 @@ def _phantom_root(source: Phantoms, run: RunFolder, say: Callable[[str], None]) 
     root = run.data / f"phantoms-{phantoms_key(config)[:FOLDER_DIGITS]}"
     if not root.exists():
         say("Drawing the synthetic images ...")
-        materialise(config, root)
+        try:
+            materialise(config, root)
+        except OSError as error:
+            raise RunFolderError(
+                f"{root}: cannot be written ({error.strerror}). Make room, or choose another place with --out."
+            ) from None
     return root
 
 
