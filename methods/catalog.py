@@ -39,6 +39,7 @@ _SAM_SOURCES = tuple(
         "checkpoints",
         "exposure",
         "packaged_weights",
+        "tensor_files",
     )
 )
 _TOLD = {
@@ -88,6 +89,7 @@ def _cg_reasoner(name: str, summary: str, **defaults: str) -> Entry:
             "prsbench.methods.cg_reasoner",
             "prsbench.methods.llava",
             "prsbench.methods.multimodal_llm",
+            "prsbench.methods.tensor_files",
             "prsbench.methods.training_images",
             "prsbench.methods.vision_backbone",
             *dict.fromkeys(_LANGUAGE_BASE + _TEXT2CENTROID),
@@ -122,7 +124,8 @@ def _lisa(size: str, title: str) -> Entry:
         factory="prsbench.methods.lisa.adapter:LISAMethod",
         config="prsbench.methods.lisa.config:LISAConfig",
         sources=tuple(
-            f"prsbench.methods.{module}" for module in ("lisa", "sam_networks", "sam_processing", "checkpoints", "exposure")
+            f"prsbench.methods.{module}"
+            for module in ("lisa", "sam_networks", "sam_processing", "checkpoints", "exposure", "tensor_files")
         ),
         defaults={"size": size},
         trains=False,

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from prsbench.harness.contract.errors import MissingPrerequisite, PrsbenchError
+from prsbench.methods.tensor_files import read_tensors
 from torch import Tensor, nn
 
 
@@ -29,17 +29,14 @@ def read_checkpoint(path: str | Path | None, method: str, name: str) -> dict[str
 
     Raises:
         MissingPrerequisite: no file there.
+        PrsbenchError: it is no file of plain tensors.
     """
     if path is None or not Path(path).is_file():
         where = "no checkpoint is set" if path is None else f"weights not found at {path}"
         raise MissingPrerequisite(
             f"{method}: skipped, {where}. Set methods.{method}.checkpoint to the official {name}, or leave it out with --only."
         )
-    if Path(path).suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        return load_file(path)
-    return torch.load(path, map_location="cpu", weights_only=True)
+    return read_tensors(Path(path))
 
 
 def fill(network: nn.Module, state: Mapping[str, Tensor], source: str) -> Matched:

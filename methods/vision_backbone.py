@@ -9,6 +9,7 @@ import torch
 from prsbench.harness.contract.errors import MissingPrerequisite
 from prsbench.harness.contract.types import Weights
 from prsbench.methods.packaged_weights import EFFICIENTNET_LITE0, locate
+from prsbench.methods.tensor_files import read_tensors
 from torch import Tensor, nn
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -69,8 +70,4 @@ def _in_timm_order(state: dict[str, Tensor], model: nn.Module) -> dict[str, Tens
 def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise MissingPrerequisite(f"Backbone weights not found at {path}. Set `backbone_weights` to a file, 'packaged' or null.")
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        return load_file(path)
-    return torch.load(path, map_location="cpu", weights_only=True)
+    return read_tensors(path)

@@ -8,11 +8,11 @@ from PIL import Image
 from prsbench.harness.contract.errors import ContractError
 from prsbench.harness.contract.geometry import tight_box
 from prsbench.harness.contract.records import Counts, Histogram
+from prsbench.metrics.grey import GreyMaps, grey_maps
 
 GREY_LEVELS = 256
 _WORTH_PILLOW_PX = 65_536
 _BANDS = 4
-STRETCH_EPSILON = 1e-8  # PRS-Med infer_full.py; it also turns a constant map into all 0
 
 
 def count(probability: NDArray[np.float32], truth: NDArray[np.bool_]) -> Counts:
@@ -25,14 +25,19 @@ def count(probability: NDArray[np.float32], truth: NDArray[np.bool_]) -> Counts:
     Raises:
         ContractError: shapes differ, or truth is not bool (a {0, 255} mask would be read as indices).
     """
+    return count_kept(grey_maps(probability), truth)
+
+
+def count_kept(maps: GreyMaps, truth: NDArray[np.bool_]) -> Counts:
+    """`count`, from what is kept of the map."""
     if truth.dtype != np.bool_:
         raise ContractError(f"truth must be bool, got {truth.dtype}. Binarise the mask when it is read.")
-    if probability.shape != truth.shape:
-        raise ContractError(f"probability must have the truth's shape {truth.shape}, got {probability.shape}.")
-    predicted = probability >= 0.5
+    if maps.raw.shape != truth.shape:
+        raise ContractError(f"probability must have the truth's shape {truth.shape}, got {maps.raw.shape}.")
+    predicted = maps.mask
     tp, n_predicted, n_true = (int(np.count_nonzero(mask)) for mask in (predicted & truth, predicted, truth))
-    stretched_inside, stretched_outside = histograms(stretched_grey_map(probability), truth)
-    raw_inside, raw_outside = histograms(grey_map(probability), truth)
+    stretched_inside, stretched_outside = histograms(maps.stretched, truth)
+    raw_inside, raw_outside = histograms(maps.raw, truth)
     return Counts(
         tp=tp,
         fp=n_predicted - tp,
@@ -43,28 +48,6 @@ def count(probability: NDArray[np.float32], truth: NDArray[np.bool_]) -> Counts:
         raw_inside=raw_inside,
         raw_outside=raw_outside,
     )
-
-
-def grey_map(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """The map as 8-bit grey levels, rounded half to even (as OpenCV writes a float image)."""
-    return _rounded(probability * 255)
-
-
-def stretched_grey_map(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """The map as PRS-Med saves it for scoring: each image stretched to its own minimum and maximum, then 8-bit.
-
-    A constant map, whatever its value, becomes all 0.
-    """
-    low, high = probability.min(), probability.max()
-    stretched = probability - low
-    stretched /= high - low + STRETCH_EPSILON
-    stretched *= 255
-    return _rounded(stretched)
-
-
-def _rounded(levels: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Overwrites its argument: on large maps new memory costs more than arithmetic."""
-    return np.rint(levels, out=levels).astype(np.uint8)
 
 
 def histograms(grey: NDArray[np.uint8], truth: NDArray[np.bool_]) -> tuple[Histogram, Histogram]:

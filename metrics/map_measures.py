@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from prsbench.harness.contract.records import MapMeasures
 from prsbench.metrics.boundary import TOLERANCE_MM, outline_agreement
-from prsbench.metrics.counts import grey_map, stretched_grey_map
+from prsbench.metrics.grey import GreyMaps, grey_maps
 from prsbench.metrics.lesions import match_lesions
 from prsbench.metrics.structure import s_measure
 from prsbench.metrics.weighted_f import Surroundings, weighted_f
@@ -24,8 +24,12 @@ def measure(
         truth: (H, W) bool; may be empty.
         spacing_mm: height and width of a pixel, if known.
     """
-    predicted = probability >= 0.5
-    raw, stretched = grey_map(probability), stretched_grey_map(probability)
+    return measure_kept(grey_maps(probability), truth, spacing_mm)
+
+
+def measure_kept(maps: GreyMaps, truth: NDArray[np.bool_], spacing_mm: tuple[float, float] | None = None) -> MapMeasures:
+    """`measure`, from what is kept of the map."""
+    predicted, raw, stretched = maps.mask, maps.raw, maps.stretched
     around = Surroundings.of(truth, (raw > 0) | (stretched > 0)) if truth.any() else None
     hd95_px, nsd_2px = outline_agreement(predicted, truth)
     in_mm = outline_agreement(predicted, truth, TOLERANCE_MM, spacing_mm) if spacing_mm else (nan, nan)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+_SHOWN = 60  # names in an error; a large run has ten thousand cells
+
 
 class PrsbenchError(Exception):
     """Base of every error the user can act on; the command line prints its text without a traceback."""
@@ -35,4 +37,5 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> ConfigError:
     names = sorted(known)
     near = get_close_matches(name, names, n=1, cutoff=0.6)
     hint = f" Did you mean '{near[0]}'?" if near else ""
-    return ConfigError(f"No {kind} is called '{name}'.{hint} Known: {', '.join(names)}")
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ConfigError(f"No {kind} is called '{name}'.{hint} Known: {', '.join(names[:_SHOWN])}{more}")

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from math import nan
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from prsbench.harness.contract.types import DataKind, Labels, Point
-
-SCHEMA = 2  # of Record; raised when a field changes its meaning
 
 Histogram = NDArray[np.int64]  # (256,) pixels per grey level
 
@@ -92,6 +90,8 @@ class Record:
     around an empty truth); only "ok" has counts and measures, the others carry their reason in `error` and an empty answer.
     Records written before measures were kept have none.
     """
+
+    schema: ClassVar[int] = 2  # raised when a field changes its meaning
 
     sample_id: str
     group: str

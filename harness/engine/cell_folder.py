@@ -1,7 +1,7 @@
-"""The folder of one cell: what it is, its records, its seal and its scores.
+"""The folder of one cell: what it is, its predictions and their seal, what was measured of them, and its scores.
 
-cell.json (identity, labels, provenance), records.jsonl, maps.bin, sealed.json, scores.json and scored.json (what they were
-made of), attempts.json, log.txt.
+cell.json (identity, labels, provenance); predictions.jsonl, maps.bin and sealed.json; records.jsonl and measured.json (what
+they were measured with and of); scores.json and scored.json (what they were made of); attempts.json, log.txt.
 """
 
 from __future__ import annotations
@@ -19,19 +19,22 @@ from prsbench.harness.contract.types import Labels, PromptSource, TextSource, We
 from prsbench.harness.engine import streams
 from prsbench.harness.engine.durable import sync_folder
 from prsbench.harness.engine.grid import CellNode
-from prsbench.harness.engine.journal import RECORDS, damaged_line
+from prsbench.harness.engine.journal import PREDICTIONS, RECORDS, damaged_line, read_lines
+from prsbench.harness.engine.kept import KeptPrediction
 from prsbench.harness.engine.keys import file_hash
 from prsbench.harness.engine.ledger import SEAL, read_json, write_json
 from prsbench.harness.engine.maps import MAPS
 from prsbench.metrics.placed_texts import TextModels
 
 CELL = "cell.json"
+MEASURED = "measured.json"
 SCORES = "scores.json"
 SCORED = "scored.json"
+_MEASURED_FILES = (SCORED, SCORES, MEASURED, RECORDS)  # what no longer holds goes before what it was made of
 
 
 def begin(folder: Path, node: CellNode, labels: Labels, weights: str | None, provenance: Mapping[str, Any]) -> None:
-    """Say what the folder holds. Records made with other weights or under other labels are taken away first."""
+    """Say what the folder holds. What was made with other weights or under other labels is taken away first."""
     identity = {"node": asdict(node), "labels": asdict(labels), "weights": weights}
     identity["labels"]["notes"] = list(labels.notes)
     known = read_json(folder / CELL)
@@ -43,15 +46,41 @@ def begin(folder: Path, node: CellNode, labels: Labels, weights: str | None, pro
 
 def discard(folder: Path) -> None:
     """Take away all numbers an attempt has made, the seal first, so that no instant shows half of it as finished."""
-    for name in (SEAL, SCORED, SCORES, RECORDS, MAPS):
+    for name in (SEAL, *_MEASURED_FILES, PREDICTIONS, MAPS):
         (folder / name).unlink(missing_ok=True)
 
 
-def seal(folder: Path, records: Sequence[Record], weights: str | None) -> None:
-    """Declare records and maps complete."""
-    statuses = Counter(record.status for record in records)
-    files = {name: _fingerprint(folder / name) for name in (RECORDS, MAPS) if (folder / name).exists()}
-    write_json(folder / SEAL, {"files": files, "weights": weights, "n": len(records), "statuses": statuses})
+def seal(folder: Path, kept: Sequence[KeptPrediction], weights: str | None) -> None:
+    """Declare predictions and maps complete."""
+    statuses = Counter(each.status for each in kept)
+    files = {name: _fingerprint(folder / name) for name in (PREDICTIONS, MAPS) if (folder / name).exists()}
+    write_json(folder / SEAL, {"files": files, "weights": weights, "n": len(kept), "statuses": statuses})
+
+
+def measuring_identity(folder: Path, measuring: str) -> dict[str, str]:
+    """What the records of a sealed cell have to be made of: the hash of the measures' code, and the sealed files."""
+    return {"measuring": measuring} | {name: known["sha256"] for name, known in read_json(folder / SEAL)["files"].items()}
+
+
+def begin_measuring(folder: Path, identity: Mapping[str, str]) -> None:
+    """Say what the records are being made of. Those made of something else are taken away first, with their scores."""
+    known = read_json(folder / MEASURED)
+    if known != {"identity": identity, "records": None}:
+        for name in _MEASURED_FILES:
+            (folder / name).unlink(missing_ok=True)
+        sync_folder(folder)
+        write_json(folder / MEASURED, {"identity": identity, "records": None})
+
+
+def finish_measuring(folder: Path, identity: Mapping[str, str]) -> None:
+    """Declare the records complete."""
+    write_json(folder / MEASURED, {"identity": identity, "records": _fingerprint(folder / RECORDS)})
+
+
+def is_measured(folder: Path, measuring: str) -> bool:
+    """Whether a sealed cell's records are complete and made with this code, of what is sealed."""
+    found = read_json(folder / MEASURED)
+    return bool(found and found["records"]) and found["identity"] == measuring_identity(folder, measuring)
 
 
 def _fingerprint(path: Path) -> dict[str, Any]:
@@ -65,14 +94,26 @@ def is_sealed(folder: Path, weights: str | None) -> bool:
     return found is not None and weights in (None, found["weights"])
 
 
+def measured_with(folder: Path) -> dict[str, str]:
+    """What the records of a cell were made of, finished or not; nothing if there are none."""
+    found = read_json(folder / MEASURED)
+    return found["identity"] if found else {}
+
+
 def damaged_files(folder: Path, is_thorough: bool = False) -> list[str]:
     """What to say of each file of a sealed cell that is not the one that was sealed; nothing if all are.
 
-    A file of the same size and time of change is taken for unchanged unless is_thorough: records are hashed again whenever
-    they are read.
+    A file of the same size and time of change is taken for unchanged unless is_thorough: all are hashed again whenever they
+    are read.
     """
     files = read_json(folder / SEAL)["files"]
     return [_damage(folder / name) for name, known in files.items() if not _is_same(folder / name, known, is_thorough)]
+
+
+def damaged_records(folder: Path, is_thorough: bool = False) -> str:
+    """What to say of a cell's records if they are not the ones that were measured; "" if they are, or none are yet."""
+    known = (read_json(folder / MEASURED) or {"records": None})["records"]
+    return _damage(folder / RECORDS) if known and not _is_same(folder / RECORDS, known, is_thorough) else ""
 
 
 def _is_same(path: Path, known: Mapping[str, Any], is_thorough: bool) -> bool:
@@ -83,8 +124,10 @@ def _is_same(path: Path, known: Mapping[str, Any], is_thorough: bool) -> bool:
 
 
 def _damage(path: Path) -> str:
-    line = damaged_line(path) if path.name == RECORDS and path.exists() else None
+    line = damaged_line(path) if path.name != MAPS and path.exists() else None
     where = f"{path} line {line}" if line else str(path)
+    if path.name == RECORDS:
+        return f"{where} is not what was measured. Run `prsbench retry`; the kept predictions are measured again."
     return f"{where} is not what was sealed. Delete its folder or run `prsbench retry`; the cell is computed again."
 
 
@@ -95,26 +138,50 @@ def statuses(folder: Path) -> dict[str, int]:
 
 def put_aside(folder: Path, where: Path) -> Path:
     """Move a cell out of the way; returns its new place."""
+    return folder.rename(_free_place(folder, where))
+
+
+def put_records_aside(folder: Path, where: Path) -> Path:
+    """Move a cell's records out of the way, so that they are made again; returns their new place."""
+    place = _free_place(folder, where)
+    place.mkdir()
+    for name in _MEASURED_FILES:
+        if (folder / name).exists():
+            (folder / name).rename(place / name)
+    return place
+
+
+def _free_place(folder: Path, where: Path) -> Path:
     where.mkdir(parents=True, exist_ok=True)
-    number = next(n for n in count(1) if not (where / f"{folder.name}-{n}").exists())
-    return folder.rename(where / f"{folder.name}-{number}")
+    return next(place for n in count(1) if not (place := where / f"{folder.name}-{n}").exists())
 
 
 def records_hash(folder: Path) -> str:
-    """sha256 of a sealed cell's records, as its seal says."""
-    return read_json(folder / SEAL)["files"][RECORDS]["sha256"]
+    """sha256 of a measured cell's records."""
+    return read_json(folder / MEASURED)["records"]["sha256"]
+
+
+def sealed_predictions(folder: Path) -> list[KeptPrediction]:
+    """The predictions of a sealed cell; its maps are then whole too.
+
+    Raises:
+        RunFolderError: a file is not the one that was sealed.
+    """
+    if damage := damaged_files(folder, is_thorough=True):
+        raise RunFolderError(damage[0])
+    n = read_json(folder / SEAL)["n"]
+    return read_lines(folder / PREDICTIONS, KeptPrediction, batch_size=n, total=n)
 
 
 def sealed_records(folder: Path) -> tuple[Sequence[Record], str]:
-    """The records of a sealed cell, decoded when asked for, and their hash.
+    """The records of a measured cell, decoded when asked for, and their hash.
 
     Raises:
-        RunFolderError: the file is not the one that was sealed.
+        RunFolderError: the file is not the one that was measured.
     """
-    found = read_json(folder / SEAL)
-    if not _is_same(folder / RECORDS, found["files"][RECORDS], is_thorough=True):
-        raise RunFolderError(_damage(folder / RECORDS))
-    return streams.StoredRecords(folder / RECORDS), found["files"][RECORDS]["sha256"]
+    if damage := damaged_records(folder, is_thorough=True):
+        raise RunFolderError(damage)
+    return streams.StoredRecords(folder / RECORDS), records_hash(folder)
 
 
 def labels_of(folder: Path) -> Labels | None:

@@ -42,6 +42,14 @@ class Phantoms(PhantomsConfig):
 
     source: Literal["phantoms"] = "phantoms"
 
+    @field_validator("modalities", mode="wrap")
+    @classmethod
+    def _said_with_its_place(cls, given: Any, check: Callable[[Any], tuple[str, ...]]) -> tuple[str, ...]:
+        try:
+            return check(given)
+        except ConfigError as error:  # which pydantic would let pass, and the file and line with it
+            raise ValueError(str(error)) from None
+
     def drawing(self) -> PhantomsConfig:
         return PhantomsConfig.model_validate(self.model_dump(exclude={"source"}))
 
@@ -255,11 +263,21 @@ def _apply(content: dict[str, Any], change: str) -> None:
         for part in parents:
             place = _child(place, part)
         place[last] = yaml.safe_load(value)
-    except (IndexError, StopIteration, TypeError, AttributeError, yaml.YAMLError):
+    except yaml.YAMLError as error:
+        said = getattr(error, "problem", None) or str(error)
+        raise ConfigError(f"--set {change}: the value is not plain YAML ({said}).") from None
+    except (IndexError, StopIteration, TypeError, AttributeError):
+        near = get_close_matches(path, _paths_of_methods(content), n=1, cutoff=0.6)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
         raise ConfigError(
-            f"--set {change}: the grid has no place '{path}'. "
+            f"--set {change}: the grid has no place '{path}'.{hint} "
             "Methods go by name, as in methods.cg_reasoner.epochs=12; items of other lists are counted from 0."
         ) from None
+
+
+def _paths_of_methods(content: Mapping[str, Any]) -> list[str]:
+    names = [next(iter(item), "") if isinstance(item, dict) else item for item in content.get("methods") or ()]
+    return [f"methods.{name}" for name in names]
 
 
 def _child(place: Any, part: str | int) -> Any:

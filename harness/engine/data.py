@@ -8,14 +8,17 @@ from pathlib import Path
 
 from prsbench.datasets.prepare.phantoms import materialise, phantoms_key
 from prsbench.datasets.prs_med import FolderDataset, open_root
-from prsbench.harness.contract.errors import ConfigError, DataError
+from prsbench.harness.contract.errors import ConfigError, DataError, RunFolderError
 from prsbench.harness.engine.config import GridConfig, Phantoms, PrsMedFolder
 from prsbench.harness.engine.keys import FOLDER_DIGITS, key_of
 from prsbench.harness.engine.ledger import RunFolder, read_json, write_json
 
 
 def prepare_roots(grid: GridConfig, run: RunFolder, say: Callable[[str], None]) -> tuple[Path, ...]:
-    """The folder of every data source; synthetic ones are drawn into the run folder, once per content."""
+    """The folder of every data source; synthetic ones are drawn into the run folder, once per content, and last."""
+    for source in grid.data:
+        if isinstance(source, PrsMedFolder):
+            _given_root(source)
     return tuple(_phantom_root(s, run, say) if isinstance(s, Phantoms) else _given_root(s) for s in grid.data)
 
 
@@ -67,7 +70,12 @@ def _phantom_root(source: Phantoms, run: RunFolder, say: Callable[[str], None]) 
     root = run.data / f"phantoms-{phantoms_key(config)[:FOLDER_DIGITS]}"
     if not root.exists():
         say("Drawing the synthetic images ...")
-        materialise(config, root)
+        try:
+            materialise(config, root)
+        except OSError as error:
+            raise RunFolderError(
+                f"{root}: cannot be written ({error.strerror}). Make room, or choose another place with --out."
+            ) from None
     return root
 
 

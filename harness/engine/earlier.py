@@ -31,7 +31,7 @@ class Earlier:
             self._trainings[folder.name[-FOLDER_DIGITS:]] = folder
 
     def why_stale(self, cell: CellNode) -> str | None:
-        """What changed since the nearest finished cell of this method, data set and seed; None if there is none."""
+        """What changed since the nearest sealed cell of this method, data set and seed; None if there is none."""
         own = self._setting.run.cell(cell.folder)
         if own.name in {folder.name for folder in self._cells[_without_key(own.name)]} and cell_folder.is_sealed(own, None):
             return self._why_not_served(own, cell)
@@ -57,9 +57,13 @@ class Earlier:
         weights = digest_of(self._setting.training_folder(cell.training)) if cell.training else None
         if not cell_folder.is_sealed(folder, weights):
             return "its training was done again, with other weights"
-        wanted, known = scores_wanted(folder, self._setting), cell_folder.scored_with(folder)
+        if not cell_folder.is_measured(folder, self._setting.measuring):
+            wanted = cell_folder.measuring_identity(folder, self._setting.measuring)
+            known = cell_folder.measured_with(folder)
+        else:
+            wanted, known = scores_wanted(folder, self._setting), cell_folder.scored_with(folder)
         changed = [name for name, value in wanted.items() if value not in (None, known.get(name))]
-        return f"scores alone: {', '.join(changed)} changed" if known else "scores alone: it was stopped before them"
+        return f"{', '.join(changed)} changed" if known and changed else "it was stopped before that"
 
     def _changes(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
         """What differs between two nodes, by name; a changed training is followed to what changed in it."""

@@ -1,4 +1,4 @@
-"""One cell: predict batch by batch, keep each sample's record, seal. This module decides numbers, so its bytes are in every key.
+"""One cell: predict batch by batch, keep each prediction, seal. This module decides numbers, so its bytes are in every key.
 
 A batch is always the same group of samples, whenever it runs, and is seeded by its first sample: a cell that was killed and
 resumed equals one that was not.
@@ -12,31 +12,29 @@ from math import isfinite
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from prsbench.datasets.prs_med import FolderDataset
 from prsbench.harness.contract.errors import ContractError, MissingPrerequisite, PrsbenchError, RunFolderError
-from prsbench.harness.contract.geometry import centroid, innermost_point, jittered_box, tight_box
-from prsbench.harness.contract.records import Record
+from prsbench.harness.contract.geometry import innermost_point, jittered_box, tight_box
 from prsbench.harness.contract.types import Box, Method, Prediction, PromptSource, Query, ReferenceRow, Sample, check_prediction
 from prsbench.harness.engine import cell_folder
 from prsbench.harness.engine.failures import BadSamples, is_out_of_memory
 from prsbench.harness.engine.grid import CellNode
-from prsbench.harness.engine.journal import RECORDS, append_batch, open_for_resume
+from prsbench.harness.engine.journal import PREDICTIONS, append_batch, open_for_resume
+from prsbench.harness.engine.kept import KeptPrediction
 from prsbench.harness.engine.ledger import PROGRESS, digest_of, node_lock
 from prsbench.harness.engine.loaded import BOXES, method_of
 from prsbench.harness.engine.maps import append_maps, cut_back
 from prsbench.harness.engine.process import Setting, Ticks, free_device_memory
 from prsbench.harness.engine.provenance import provenance_of_process
 from prsbench.harness.engine.seeding import seed_everything, seed_from
-from prsbench.metrics.counts import count
-from prsbench.metrics.map_measures import measure
+from prsbench.metrics.grey import GreyMaps, grey_maps
 
 NO_BOX, NO_POINT = "no box: the truth is empty", "no point: the truth is empty"
 
 
 @dataclass(frozen=True, slots=True)
 class NoPrediction:
-    """Why a sample has none. status as in Record."""
+    """Why a sample has none. status as in KeptPrediction."""
 
     status: str
     reason: str
@@ -68,15 +66,15 @@ def evaluate(cell: CellNode, setting: Setting, dataset: FolderDataset) -> Iterat
         method = method_of(cell, setting)
         cell_folder.begin(folder, cell, method.labels, weights, provenance_of_process(setting))
         samples = dataset.samples(cell.split)
-        records = _resume(cell, setting, dataset)
+        kept = _resume(cell, setting, dataset)
         ticks = Ticks(folder / PROGRESS)
-        for batch_records in _remaining(method, cell, samples, len(records), setting):
-            append_batch(folder / RECORDS, batch_records)
-            records += batch_records
-            ticks(len(records), len(samples), "samples")
-            yield len(batch_records)
-        _refuse_total_failure(cell, setting, records)
-        cell_folder.seal(folder, records, weights)
+        for batch in _remaining(method, cell, samples, len(kept), setting):
+            append_batch(folder / PREDICTIONS, batch)
+            kept += batch
+            ticks(len(kept), len(samples), "samples")
+            yield len(batch)
+        _refuse_total_failure(cell, setting, kept)
+        cell_folder.seal(folder, kept, weights)
 
 
 def query_of(sample: Sample, cell: CellNode) -> Query | NoPrediction:
@@ -101,18 +99,20 @@ def _jittered(box: Box, sample: Sample, cell: CellNode) -> Box:
     return jittered_box(box, sample.truth.mask.shape, cell.config["box_jitter_fraction"], rng)
 
 
-def _resume(cell: CellNode, setting: Setting, dataset: FolderDataset) -> list[Record]:
-    path = setting.run.cell(cell.folder) / RECORDS
-    records = open_for_resume(path, cell.config["batch_size"], cell.n_manifest)
+def _resume(cell: CellNode, setting: Setting, dataset: FolderDataset) -> list[KeptPrediction]:
+    path = setting.run.cell(cell.folder) / PREDICTIONS
+    kept = open_for_resume(path, KeptPrediction, cell.config["batch_size"], cell.n_manifest)
     expected = [row.sample_id for row in dataset.manifest(cell.split)]
-    if [record.sample_id for record in records] != expected[: len(records)]:
+    if [each.sample_id for each in kept] != expected[: len(kept)]:
         raise RunFolderError(f"{path}: its samples are not those of the data set. Delete its folder; the cell is computed again.")
-    cut_back(path.parent, [index for index, record in enumerate(records) if record.status == "ok"])
-    return records
+    cut_back(path.parent, [index for index, each in enumerate(kept) if each.status == "ok"])
+    return kept
 
 
-def _remaining(method: Any, cell: CellNode, samples: Sequence[Sample], done: int, setting: Setting) -> Iterator[list[Record]]:
-    """The records of each batch that is still to do; a sample's map is on the disk before its record is."""
+def _remaining(
+    method: Any, cell: CellNode, samples: Sequence[Sample], done: int, setting: Setting
+) -> Iterator[list[KeptPrediction]]:
+    """Each batch that is still to do; a sample's maps are on the disk before its line is."""
     if done == len(samples):
         return
     size = cell.config["batch_size"]
@@ -127,14 +127,10 @@ def _remaining(method: Any, cell: CellNode, samples: Sequence[Sample], done: int
             outputs = [Output(each, len(batch)) for each in given[start : start + size]]
         else:
             outputs = _predict(method, [query_of(sample, cell) for sample in batch], seed_from(cell.seed, batch[0].sample_id))
-        records, maps = [], {}
-        for index, (sample, output) in enumerate(zip(batch, outputs, strict=True), start):
-            record, probability = _record(sample, output)
-            if probability is not None:
-                maps[index] = probability
-            records.append(record)
+        kept = [_kept(sample, output) for sample, output in zip(batch, outputs, strict=True)]
+        maps = {index: maps for index, (_, maps) in enumerate(kept, start) if maps}
         append_maps(setting.run.cell(cell.folder), maps)
-        yield records
+        yield [line for line, _ in kept]
 
 
 def _predict(method: Method, queries: Sequence[Query | NoPrediction], seed: int) -> list[Output]:
@@ -167,8 +163,8 @@ def _ask(method: Method, queries: Sequence[Query], seed: int) -> list[Prediction
     return predictions
 
 
-def _record(sample: Sample, given: Output) -> tuple[Record, NDArray[np.float32] | None]:
-    """The record, and the map if there is one to keep."""
+def _kept(sample: Sample, given: Output) -> tuple[KeptPrediction, GreyMaps | None]:
+    """What is kept of an output: its line, and the maps if it has one that can be measured."""
     output = given.content
     if not isinstance(output, Prediction | NoPrediction):
         output = NoPrediction("failed", f"expected a Prediction, got {type(output).__name__}. Correct the method's adapter.")
@@ -179,39 +175,18 @@ def _record(sample: Sample, given: Output) -> tuple[Record, NDArray[np.float32] 
                 raise ContractError(f"Sample '{sample.sample_id}': seconds must be finite, got {output.seconds}.")
         except Exception as error:  # whatever was returned in place of an array
             output = NoPrediction("failed", _reason(error))
-    query, truth = sample.query, sample.truth
-    is_ok = isinstance(output, Prediction)
-    record = Record(
-        sample_id=sample.sample_id,
-        group=sample.group,
-        modality=query.modality,
-        data_kind=sample.data_kind,
-        status="ok" if is_ok else output.status,
-        error="" if is_ok else output.reason,
-        question=query.question,
-        reference_answer=truth.answer,
-        answer=output.answer if is_ok else "",
-        height=query.image.shape[0],
-        width=query.image.shape[1],
-        position=truth.position,
-        near_centre=truth.near_centre,
-        position_of_centroid=truth.position_of_centroid,
-        truth_centroid=centroid(truth.mask),
-        predicted_centroid=centroid(output.probability >= 0.5) if is_ok else None,
-        counts=count(output.probability, truth.mask) if is_ok else None,
-        seconds=float(output.seconds) if is_ok else 0.0,
-        batch_size=given.batch_size,
-        measures=measure(output.probability, truth.mask, truth.spacing_mm) if is_ok else None,
-    )
-    return record, output.probability if is_ok else None
+    if isinstance(output, NoPrediction):
+        return KeptPrediction(sample.sample_id, output.status, output.reason, "", 0.0, given.batch_size), None
+    line = KeptPrediction(sample.sample_id, "ok", "", output.answer, float(output.seconds), given.batch_size)
+    return line, grey_maps(output.probability)
 
 
 def _reason(error: Exception) -> str:
     return str(error) if isinstance(error, PrsbenchError) else f"{type(error).__name__}: {error}"
 
 
-def _refuse_total_failure(cell: CellNode, setting: Setting, records: Sequence[Record]) -> None:
-    failed = [record for record in records if record.status == "failed"]
-    if failed and not any(record.status == "ok" for record in records):
+def _refuse_total_failure(cell: CellNode, setting: Setting, kept: Sequence[KeptPrediction]) -> None:
+    failed = [each for each in kept if each.status == "failed"]
+    if failed and not any(each.status == "ok" for each in kept):
         cell_folder.discard(setting.run.cell(cell.folder))
         raise BadSamples(f"every sample failed, the first with: {failed[0].error}")

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from prsbench.harness.engine.cell_folder import is_sealed
 from prsbench.harness.engine.earlier import Earlier
-from prsbench.harness.engine.grid import CellNode, TrainingNode, trainings_for
-from prsbench.harness.engine.ledger import digest_of
+from prsbench.harness.engine.grid import CellNode, TrainingNode
 from prsbench.harness.engine.progress import clock
-from prsbench.harness.engine.results import Run, state_of
+from prsbench.harness.engine.results import Left, Run, left_to_do, state_of
+from prsbench.harness.engine.schedule import trainings_to_do
 
 
 @dataclass(frozen=True)
@@ -61,16 +60,21 @@ def planned_lines(run: Run, workers: int) -> Iterator[str]:
     earlier, states, pending = Earlier(run.plan, run.setting), Counter[str](), []
     for cell in run.plan.cells:
         state = state_of(cell, run.setting)
+        left = left_to_do(cell, run.setting)
         why = earlier.why_stale(cell) if state == "new" else None
-        states["stale" if why else state] += 1
+        if why:
+            state = "stale" if left is Left.PREDICT else left
+        states[state] += 1
         if state != "cached":
-            pending.append(cell)
-        yield f"{'stale' if why else state:8} {cell.folder}" + (f": {why}" if why else "")
-    wanted = {key for cell in pending for key in (cell.training, run.plan.text_models) if key}
-    trainings = trainings_for(run.plan, wanted, lambda node: digest_of(run.setting.training_folder(node.key)) is not None)
-    unsealed = [cell for cell in pending if not is_sealed(run.setting.run.cell(cell.folder), None)]  # the others are scored alone
+            pending.append((cell, left))
+        yield f"{state:10} {cell.folder}" + (f": {why}" if why else "")
+    to_predict = [cell for cell, left in pending if left is Left.PREDICT]
+    trainings = trainings_to_do(run.plan, to_predict, bool(pending), run.setting)
     yield ", ".join(f"{n} {state}" for state, n in sorted(states.items())) or "no cells"
-    yield forecast(unsealed, trainings, earlier).text(workers)
+    if n_kept := len(pending) - len(to_predict):
+        yield f"{n_kept} cells to re-measure or re-score from their kept predictions: their methods do not run."
+    if not n_kept or to_predict or trainings:
+        yield forecast(to_predict, trainings, earlier).text(workers)
 
 
 class _Rates:

@@ -16,18 +16,24 @@ from prsbench.harness.engine.data import manifest_hash
 from prsbench.harness.engine.keys import FOLDER_DIGITS, checkpoint_hash, code_hashes, key_of, packaged_hash
 
 PROTOCOL = "prsbench-1"  # published 256 thresholds and 0.5; empty truths excluded and counted
+_CONTRACT = tuple(  # all of it but `records`, which says what is measured and not what is predicted
+    f"prsbench.harness.contract.{name}" for name in ("catalog", "config", "errors", "geometry", "position", "types")
+)
 _SHARED_CODE = (
-    "prsbench.harness.contract",
+    *_CONTRACT,
     "prsbench.harness.engine.seeding",
     "prsbench.datasets.official_table",
     "prsbench.datasets.pictures",
     "prsbench.datasets.prs_med",
 )
 _TRAINING_CODE = (*_SHARED_CODE, "prsbench.harness.engine.training")
-_MAP_CODE = tuple(
-    f"prsbench.metrics.{name}" for name in ("counts", "map_measures", "structure", "weighted_f", "boundary", "lesions")
+_KEEPING_CODE = ("prsbench.harness.engine.kept", "prsbench.harness.engine.maps", "prsbench.metrics.grey")
+_CELL_CODE = (*_SHARED_CODE, "prsbench.harness.engine.evaluation", "prsbench.harness.engine.loaded", *_KEEPING_CODE)
+_MEASURING_CODE = (  # not in a cell's key: when it changes, records are made again from the kept predictions
+    "prsbench.harness.contract.records",
+    "prsbench.harness.engine.measuring",
+    *(f"prsbench.metrics.{name}" for name in ("counts", "map_measures", "structure", "weighted_f", "boundary", "lesions")),
 )
-_CELL_CODE = (*_SHARED_CODE, "prsbench.harness.engine.evaluation", "prsbench.harness.engine.loaded", *_MAP_CODE)
 _SCORING_CODE = ("prsbench.harness.contract", "prsbench.metrics")
 
 
@@ -97,12 +103,16 @@ class CellNode:
 
 @dataclass(frozen=True)
 class Plan:
-    """The graph of a grid. text_models is the training that judges the text of every cell; scoring hashes the metrics."""
+    """The graph of a grid. text_models is the training that judges the text of every cell.
+
+    measuring and scoring hash the code that makes records of predictions, and scores of records.
+    """
 
     protocol: str
     trainings: Mapping[str, TrainingNode]  # by key; a training stands after those it needs
     cells: tuple[CellNode, ...]
     text_models: str
+    measuring: str
     scoring: str
 
     def to_json(self) -> dict[str, Any]:
@@ -137,7 +147,25 @@ def make_plan(grid: GridConfig, datasets: Sequence[FolderDataset], registry: Reg
                 facts = {"manifest": manifest, **origin}
                 cells.append(_cell(row, entry, config, facts, seed, dataset, grid.split, n, training))
     wanted.refuse_idle_filters()
-    return Plan(PROTOCOL, trainings.nodes, tuple(cells), text_models, key_of(code_hashes(_SCORING_CODE)))
+    measuring, scoring = (key_of(code_hashes(code)) for code in (_MEASURING_CODE, _SCORING_CODE))
+    return Plan(PROTOCOL, trainings.nodes, tuple(cells), text_models, measuring, scoring)
+
+
+def check_choices(grid: GridConfig, registry: Registry) -> None:
+    """Refuse unknown methods and keys, parts they cannot have and filters of no row, before any data is drawn or opened.
+
+    Raises:
+        ConfigError: all that is wrong, at once.
+    """
+    for _, _, config in _resolve_choices(grid, registry):
+        for need in config.needs().values():
+            _part(need, registry.parts)
+    _refuse_idle(each for each in (*grid.include, *grid.exclude) if not _meets_a_row(each, grid))
+
+
+def _meets_a_row(each: CellFilter, grid: GridConfig) -> bool:
+    anywhere = each.model_copy(update={"dataset": "*"})
+    return any(anywhere.matches(choice.row, "", seed) for choice in grid.rows for seed in grid.seeds)
 
 
 def resolved(grid: GridConfig, registry: Registry) -> dict[str, Any]:
@@ -175,9 +203,12 @@ class _Wanted:
         return (not self._include or not met.isdisjoint(self._include)) and met.isdisjoint(self._exclude)
 
     def refuse_idle_filters(self) -> None:
-        idle = [f"({each})" for each in (*self._include, *self._exclude) if each not in self._met]
-        if idle:
-            raise ConfigError(f"include/exclude: no cell of this grid fits {', '.join(idle)}. Correct the names, or take it out.")
+        _refuse_idle(each for each in (*self._include, *self._exclude) if each not in self._met)
+
+
+def _refuse_idle(filters: Iterable[CellFilter]) -> None:
+    if idle := ", ".join(f"({each})" for each in filters):
+        raise ConfigError(f"include/exclude: no cell of this grid fits {idle}. Correct the names, or take it out.")
 
 
 class _Trainings:
@@ -212,9 +243,13 @@ class _Trainings:
         return key
 
     def add_part(self, need: Need, seed: int) -> str:
-        entry = self._parts[need.trainable]
-        config = validated(resolve(entry.config), {**entry.defaults, **need.config}, lambda path: f"part '{entry.name}': ")
+        entry, config = _part(need, self._parts)
         return self.add(entry, config, seed, need.split)
+
+
+def _part(need: Need, parts: Catalog) -> tuple[Entry, PartConfig]:
+    entry = parts[need.trainable]
+    return entry, validated(resolve(entry.config), {**entry.defaults, **need.config}, lambda path: f"part '{entry.name}': ")
 
 
 def _resolve_choices(grid: GridConfig, registry: Registry) -> list[tuple[str, Entry, PartConfig]]:

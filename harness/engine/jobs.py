@@ -17,6 +17,7 @@ from prsbench.harness.engine.failures import Failure, NodeTimeout, class_of, tim
 from prsbench.harness.engine.grid import CellNode, TrainingNode
 from prsbench.harness.engine.ledger import LOG
 from prsbench.harness.engine.loaded import hold_only, let_go
+from prsbench.harness.engine.measuring import measure_cell
 from prsbench.harness.engine.process import Setting, prepare_process, resolve_device
 from prsbench.harness.engine.scoring import score_cell
 from prsbench.harness.engine.training import train
@@ -88,6 +89,7 @@ def perform(job: Job, setting: Setting) -> dict[str, Outcome]:
 
     def evaluate_and_score(cell: CellNode) -> Iterator[int]:
         yield from evaluate(cell, setting, by_name[cell.dataset])
+        yield from measure_cell(cell, setting, by_name[cell.dataset])
         score_cell(cell, setting)
 
     if job.training:

@@ -1,4 +1,4 @@
-"""records.jsonl: one checksummed line a sample, a whole batch in one durable write.
+"""predictions.jsonl and records.jsonl: one checksummed line a sample, a whole batch in one durable write.
 
 A kill or a power cut can hurt only the batch written last: it is cut back and computed again. A bad line before it is
 damage that no crash explains, and an error.
@@ -11,87 +11,97 @@ import os
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from prsbench.harness.contract.errors import RunFolderError
-from prsbench.harness.contract.records import SCHEMA, Record
+from prsbench.harness.contract.records import Record
 from prsbench.harness.engine.durable import append_durably
+from prsbench.harness.engine.kept import KeptPrediction
 from prsbench.harness.engine.keys import canonical_json
 
-RECORDS = "records.jsonl"
+PREDICTIONS, RECORDS = "predictions.jsonl", "records.jsonl"
+Line = TypeVar("Line", KeptPrediction, Record)
 
 
-def read_records(path: Path, batch_size: int, total: int) -> list[Record]:
-    """The records of all whole batches in the file; an unfinished or torn last batch is left out.
+def read_lines(path: Path, kind: type[Line], batch_size: int, total: int) -> list[Line]:
+    """The lines of all whole batches in the file; an unfinished or torn last batch is left out.
 
     Args:
-        path: the file; none means no records.
+        path: the file; none means no lines.
+        kind: what a line holds.
         batch_size: samples a write. The last write of a finished file may be shorter.
         total: samples of the whole cell.
 
     Raises:
         RunFolderError: a line before the last batch is damaged, or the file holds more than the cell has.
     """
-    records, _ = _scan(path, batch_size, total)
-    return records
+    lines, _ = _scan(path, kind, batch_size, total)
+    return lines
 
 
-def open_for_resume(path: Path, batch_size: int, total: int) -> list[Record]:
-    """The same, and the file is cut back to exactly these records."""
-    records, size = _scan(path, batch_size, total)
+def open_for_resume(path: Path, kind: type[Line], batch_size: int, total: int) -> list[Line]:
+    """The same, and the file is cut back to exactly these lines."""
+    found, size = _scan(path, kind, batch_size, total)
     if path.exists() and path.stat().st_size != size:
         with path.open("r+b") as stream:
             stream.truncate(size)
             os.fsync(stream.fileno())
-    return records
+    return found
 
 
-def append_batch(path: Path, records: Sequence[Record]) -> None:
-    """Append the records of one batch: one write, flushed to the disk before this returns."""
-    append_durably(path, b"".join(map(_encode, records)))
+def append_batch(path: Path, batch: Sequence[Line]) -> None:
+    """Append the lines of one batch: one write, flushed to the disk before this returns."""
+    append_durably(path, b"".join(map(_encode, batch)))
 
 
 def damaged_line(path: Path) -> int | None:
     """The number, from 1, of the first line that is not what was written; None if every line is."""
     lines = path.read_bytes().splitlines(keepends=True)
-    return next((number for number, line in enumerate(lines, 1) if decode(line, f"{path} line {number}") is None), None)
+    return next((number for number, line in enumerate(lines, 1) if _content(line) is None), None)
 
 
-def _scan(path: Path, batch_size: int, total: int) -> tuple[list[Record], int]:
+def _scan(path: Path, kind: type[Line], batch_size: int, total: int) -> tuple[list[Line], int]:
     """The whole batches and the bytes they take."""
     data = path.read_bytes() if path.exists() else b""
     lines = data.splitlines(keepends=True)
     if len(lines) > total:
         raise RunFolderError(f"{path}: {len(lines)} lines for {total} samples. Delete its folder; the cell is computed again.")
     last_batch = max(len(lines) - 1, 0) // batch_size * batch_size
-    records = []
+    found: list[Line] = []
     for number, line in enumerate(lines):
         where = f"{path} line {number + 1}"
-        record = decode(line, where)
-        if record is None and number < last_batch:
+        item = decode(line, kind, where)
+        if item is None and number < last_batch:
             raise RunFolderError(f"{where} is damaged. Delete its folder; the cell is computed again.")
-        if record is None:
+        if item is None:
             break
-        records.append(record)
-    whole = len(records) if len(records) == total else len(records) // batch_size * batch_size
-    return records[:whole], sum(map(len, lines[:whole]))
+        found.append(item)
+    whole = len(found) if len(found) == total else len(found) // batch_size * batch_size
+    return found[:whole], sum(map(len, lines[:whole]))
 
 
-def _encode(record: Record) -> bytes:
-    content = canonical_json({"schema": SCHEMA, **record.to_json()}).encode()
+def _encode(item: KeptPrediction | Record) -> bytes:
+    content = canonical_json({"schema": item.schema, **item.to_json()}).encode()
     return b'{"crc32":"%08x","record":%s}\n' % (zlib.crc32(content), content)
 
 
-def decode(line: bytes, where: str) -> Record | None:
-    """The record of a line, or None if the line is not exactly what was written."""
+def _content(line: bytes) -> bytes | None:
+    """The JSON in a line, or None if the line is not exactly what was written."""
     head, tail = len(b'{"crc32":"00000000","record":'), len(b"}\n")
     content = line[head:-tail]
-    if line != b'{"crc32":"%08x","record":%s}\n' % (zlib.crc32(content), content):
+    return content if line == b'{"crc32":"%08x","record":%s}\n' % (zlib.crc32(content), content) else None
+
+
+def decode(line: bytes, kind: type[Line], where: str) -> Line | None:
+    """What a line holds, or None if the line is not exactly what was written."""
+    content = _content(line)
+    if content is None:
         return None
     fields = json.loads(content)
     schema = fields.pop("schema")
-    if schema != SCHEMA:
+    if schema != kind.schema:
         raise RunFolderError(
-            f"{where}: written with record schema {schema}, this version reads {SCHEMA}. "
+            f"{where}: written with record schema {schema}, this version reads {kind.schema}. "
             "Read it with the version that wrote it, or delete its folder; the cell is computed again."
         )
-    return Record.from_json(fields)
+    return kind.from_json(fields)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import platform
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -127,7 +128,7 @@ class RunFolder:
                     "Wait for it, or choose another place with --out."
                 ) from None
             stream.truncate(0)
-            stream.write(str(os.getpid()))
+            stream.write(f"{os.getpid()} on {platform.node()}")
             stream.flush()
             yield
 

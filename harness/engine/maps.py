@@ -1,7 +1,7 @@
-"""maps.bin: the probability maps of a cell, one checked frame behind another, so that a cell is a few files and not thousands.
+"""maps.bin: the maps of a cell, one checked frame behind another, so that a cell is a few files and not thousands.
 
-A map is kept as 16-bit grey. Whether a pixel is >= 0.5 survives exactly (65535 is odd); the stretched 8-bit map may differ by a
-level, which is why the counts that are scored are made of the float map and kept in the record.
+A frame holds the two 8-bit maps that a prediction is measured on, as PNG. The float map is not kept: everything is measured on
+these two, fresh or later, and they take less room than 16 bits of it (a lossless float map would take ten times as much).
 """
 
 from __future__ import annotations
@@ -10,62 +10,70 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from prsbench.harness.contract.errors import RunFolderError
 from prsbench.harness.engine.durable import append_durably
+from prsbench.metrics.grey import GreyMap, GreyMaps
 
 MAPS = "maps.bin"
-LEVELS = 65535  # 16-bit grey
 CURE = "Delete its folder; the cell is computed again."
-_FRAME = struct.Struct("<4sIII")  # magic, number of the sample in its cell, bytes of the PNG that follows, their crc32
-_MAGIC = b"map1"
+# magic, number of the sample in its cell, bytes of the raw map's PNG, of the stretched one's (0: the same), crc32 of both
+_FRAME = struct.Struct("<4sIIII")
+_MAGIC = b"map2"
 
 
-def append_maps(folder: Path, maps: Mapping[int, NDArray[np.float32]]) -> None:
+def append_maps(folder: Path, maps: Mapping[int, GreyMaps]) -> None:
     """Add the maps of one batch, by number of the sample: one write, on the disk before this returns."""
     if maps:
-        append_durably(folder / MAPS, b"".join(_frame(index, probability) for index, probability in maps.items()))
+        append_durably(folder / MAPS, b"".join(_frame(index, each) for index, each in maps.items()))
+
+
+def each_map(folder: Path) -> Iterator[tuple[int, GreyMaps]]:
+    """(number of the sample, its maps) of every sample that has some, in order.
+
+    Raises:
+        RunFolderError: the bytes of a map are not the ones that were written.
+    """
+    path = folder / MAPS
+    if path.exists():
+        with path.open("rb") as stream:
+            for frame in _frames(path):
+                yield frame.number, _read(stream, frame, path)
 
 
 def read_map(folder: Path, index: int) -> NDArray[np.float32] | None:
-    """The map of the index-th sample, (H, W) float32 in [0, 1], or None if it has none.
+    """The index-th sample's probability, (H, W) float32 in [0, 1], to 8 bits (which side of 0.5 it is on, exactly), or None.
 
     Raises:
         RunFolderError: its bytes are not the ones that were written.
     """
     path = folder / MAPS
-    if not path.exists():
+    frame = next((frame for frame in _frames(path) if frame.number == index), None) if path.exists() else None
+    if frame is None:
         return None
     with path.open("rb") as stream:
-        for number, offset, size, crc in _frames(path):
-            if number != index:
-                continue
-            stream.seek(offset)
-            data = stream.read(size)
-            if zlib.crc32(data) != crc:
-                raise RunFolderError(f"{path}: the map of sample {index} is damaged. {CURE}")
-            with Image.open(BytesIO(data)) as image:
-                return (np.asarray(image, dtype=np.float64) / LEVELS).astype(np.float32)
-    return None
+        return (_read(stream, frame, path).raw / 255).astype(np.float32)
 
 
 def cut_back(folder: Path, expected: Sequence[int]) -> None:
-    """Leave exactly the maps of these samples, the ones with a record; what a kill left behind them is cut off.
+    """Leave exactly the maps of these samples, the ones with a prediction; what a kill left behind them is cut off.
 
     Raises:
-        RunFolderError: one of them is not there, though maps are on the disk before their records.
+        RunFolderError: one of them is not there, though maps are on the disk before their predictions.
     """
     path, kept, end = folder / MAPS, [], 0
-    for number, offset, size, _ in _frames(path) if path.exists() else ():
+    for frame in _frames(path) if path.exists() else ():
         if len(kept) == len(expected):
             break
-        kept.append(number)
-        end = offset + size
+        kept.append(frame.number)
+        end = frame.end
     if kept != list(expected):
         raise RunFolderError(f"{path}: expected the maps of {len(expected)} samples, got {len(kept)}. {CURE}")
     if path.exists() and path.stat().st_size != end:
@@ -74,24 +82,55 @@ def cut_back(folder: Path, expected: Sequence[int]) -> None:
             os.fsync(stream.fileno())
 
 
-def _frame(index: int, probability: NDArray[np.float32]) -> bytes:
-    levels = np.rint(probability.astype(np.float64) * LEVELS).astype(np.uint16)
-    out = BytesIO()
-    Image.fromarray(levels).save(out, format="PNG", compress_level=3)
-    data = out.getvalue()
-    return _FRAME.pack(_MAGIC, index, len(data), zlib.crc32(data)) + data
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A whole frame in the file; offset is that of its first PNG."""
+
+    offset: int
+    number: int
+    raw_bytes: int
+    stretched_bytes: int
+    crc: int
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.raw_bytes + self.stretched_bytes
 
 
-def _frames(path: Path) -> Iterator[tuple[int, int, int, int]]:
-    """(number, offset of the PNG, its bytes, its crc32) of each whole frame up to the first that is torn."""
-    end = path.stat().st_size
+def _frames(path: Path) -> Iterator[_Found]:
+    """Each whole frame up to the first that is torn."""
+    size = path.stat().st_size
     with path.open("rb") as stream:
-        offset = 0
         while len(head := stream.read(_FRAME.size)) == _FRAME.size:
-            magic, number, size, crc = _FRAME.unpack(head)
-            offset += _FRAME.size
-            if magic != _MAGIC or offset + size > end:
+            magic, *facts = _FRAME.unpack(head)
+            found = _Found(stream.tell(), *facts)
+            if magic != _MAGIC or found.end > size:
                 return
-            yield number, offset, size, crc
-            offset += size
-            stream.seek(offset)
+            yield found
+            stream.seek(found.end)
+
+
+def _frame(index: int, maps: GreyMaps) -> bytes:
+    raw = _png(maps.raw)
+    stretched = b"" if np.array_equal(maps.raw, maps.stretched) else _png(maps.stretched)
+    return _FRAME.pack(_MAGIC, index, len(raw), len(stretched), zlib.crc32(raw + stretched)) + raw + stretched
+
+
+def _read(stream: BinaryIO, frame: _Found, path: Path) -> GreyMaps:
+    stream.seek(frame.offset)
+    data = stream.read(frame.end - frame.offset)
+    if zlib.crc32(data) != frame.crc:
+        raise RunFolderError(f"{path}: the map of sample {frame.number} is damaged. {CURE}")
+    raw, stretched = data[: frame.raw_bytes], data[frame.raw_bytes :]
+    return GreyMaps(_grey(raw), _grey(stretched or raw))
+
+
+def _png(grey: GreyMap) -> bytes:
+    out = BytesIO()
+    Image.fromarray(grey).save(out, format="PNG", compress_level=3)
+    return out.getvalue()
+
+
+def _grey(png: bytes) -> GreyMap:
+    with Image.open(BytesIO(png)) as image:
+        return np.asarray(image)

@@ -22,7 +22,7 @@ from prsbench.harness.engine.ledger import SEAL, RunFolder
 LEASE = "driver.json"
 BEATS_S = 20.0  # between two signs of life of a driver; another one waits for three of them to be missing
 _NODES = ("cells", "trainings")
-_LATE = (SEAL, "scored.json")  # what declares other files finished goes last
+_LATE = (SEAL, "measured.json", "scored.json")  # what declares other files finished goes last
 
 
 def is_url(place: str) -> bool:
@@ -58,6 +58,8 @@ class Mirror:
         if folder.is_file():
             self._send(folder)
             return
+        for name in reversed(_LATE):  # so that no instant shows new files under what declared the old ones finished
+            self._take_back_if_changed(folder / name)
         files = sorted(path for path in folder.rglob("*") if path.is_file() and not _is_passing(path.relative_to(folder)))
         for path in sorted(files, key=lambda path: _LATE.index(path.name) + 1 if path.name in _LATE else 0):
             self._send(path)
@@ -130,7 +132,15 @@ class Mirror:
             path.write_bytes(self._remote.cat_file(name))
 
     def _send(self, path: Path) -> None:
-        self._write(f"{self._root}/{path.relative_to(self._local).as_posix()}", path.read_bytes())
+        self._write(self._there(path), path.read_bytes())
+
+    def _take_back_if_changed(self, path: Path) -> None:
+        there = self._there(path)
+        if path.exists() and self._remote.exists(there) and self._remote.cat_file(there) != path.read_bytes():
+            self._remote.rm_file(there)
+
+    def _there(self, path: Path) -> str:
+        return f"{self._root}/{path.relative_to(self._local).as_posix()}"
 
     def _write(self, name: str, data: bytes) -> None:
         self._remote.makedirs(name.rpartition("/")[0], exist_ok=True)

@@ -17,7 +17,7 @@ class Setting:
     """What every job of a run shares; small, and the same for every worker.
 
     trainings maps a key to its folder's name. text_models is the key of the training that judges text, loader the
-    "module:function" that loads it, scoring the hash of the metrics' code.
+    "module:function" that loads it, measuring and scoring the hashes of the code that makes records and scores.
     """
 
     folder: Path
@@ -25,6 +25,7 @@ class Setting:
     trainings: Mapping[str, str]
     text_models: str
     loader: str
+    measuring: str
     scoring: str
     device: str
     threads: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from prsbench.harness.contract.errors import DataError, RunFolderError
@@ -19,7 +20,16 @@ from prsbench.harness.engine.process import Setting
 from prsbench.harness.engine.provenance import now
 from prsbench.harness.engine.scoring import scoring_identity
 
-SCHEMA = 2  # of run.json; raised when a reader of the earlier one would misread it
+SCHEMA = 3  # of run.json; raised when a reader of the earlier one would misread it
+
+
+class Left(StrEnum):
+    """What a cell still needs. Only the first step runs its method."""
+
+    PREDICT = "predict"
+    MEASURE = "re-measure"
+    SCORE = "re-score"
+    NOTHING = "nothing"
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,7 @@ def setting_of(path: Path, plan: Plan, facts: dict) -> Setting:
         trainings={key: node.folder for key, node in plan.trainings.items()},
         text_models=plan.text_models,
         loader=facts["loader"],
+        measuring=plan.measuring,
         scoring=plan.scoring,
         device=facts["device"],
         threads=facts["threads"],
@@ -74,10 +85,20 @@ def setting_of(path: Path, plan: Plan, facts: dict) -> Setting:
 def state_of(cell: CellNode, setting: Setting) -> str:
     """ "cached" (complete and scored), "failed" or "skipped" (the last attempt ended so), or "new"."""
     folder = setting.run.cell(cell.folder)
-    if cell_folder.is_sealed(folder, _weights(cell, setting)) and cell_folder.is_scored(folder, scores_wanted(folder, setting)):
-        return "failed" if cell_folder.damaged_files(folder) else "cached"
+    if left_to_do(cell, setting) is Left.NOTHING:
+        return "failed" if _damage(folder) else "cached"
     failure = last_failure(folder)
     return failure["kind"] if failure else "new"
+
+
+def left_to_do(cell: CellNode, setting: Setting) -> Left:
+    """The first step that a cell still needs; later ones follow it."""
+    folder = setting.run.cell(cell.folder)
+    if not cell_folder.is_sealed(folder, _weights(cell, setting)):
+        return Left.PREDICT
+    if not cell_folder.is_measured(folder, setting.measuring):
+        return Left.MEASURE
+    return Left.NOTHING if cell_folder.is_scored(folder, scores_wanted(folder, setting)) else Left.SCORE
 
 
 def reason_of(cell: CellNode, state: str, setting: Setting) -> str:
@@ -85,31 +106,40 @@ def reason_of(cell: CellNode, state: str, setting: Setting) -> str:
     folder = setting.run.cell(cell.folder)
     if state in ("cached", "new"):
         return "" if state == "cached" else "not run yet"
-    if cell_folder.is_sealed(folder, None) and (damage := cell_folder.damaged_files(folder)):
-        return damage[0]
+    if cell_folder.is_sealed(folder, None) and (damage := _damage(folder)):
+        return damage
     return last_failure(folder)["error"]
 
 
+def _damage(folder: Path, is_thorough: bool = False) -> str:
+    """What to say of the first file of a sealed cell that is not as it was finished, those that cannot be made again first."""
+    first = next(iter(cell_folder.damaged_files(folder, is_thorough)), "")
+    return first or cell_folder.damaged_records(folder, is_thorough)
+
+
 def scores_wanted(folder: Path, setting: Setting) -> dict[str, str | None]:
-    """What the scores of a sealed cell have to be made of."""
+    """What the scores of a measured cell have to be made of."""
     return {**scoring_identity(setting), "records": cell_folder.records_hash(folder)}
 
 
 def put_aside(run: Run, partial_too: bool = False) -> list[str]:
     """Move sealed cells whose files changed to aside/, so that they are computed again and nothing is lost; says each.
 
-    partial_too: those with failed samples as well.
+    Where only the records changed they alone go there: they are made again from the predictions.
+    partial_too: cells with failed samples as well.
     """
     said = []
     for cell in run.plan.cells:
         folder = run.setting.run.cell(cell.folder)
         if not cell_folder.is_sealed(folder, None):
             continue
-        damage = cell_folder.damaged_files(folder, is_thorough=True)
-        n_failed = cell_folder.statuses(folder).get("failed", 0)
-        if damage or partial_too and n_failed:
-            why = damage[0] if damage else f"{n_failed} of {cell.n_manifest} samples failed"
-            place = cell_folder.put_aside(folder, run.setting.folder / "aside")
+        damage, n_failed = _damage(folder, is_thorough=True), cell_folder.statuses(folder).get("failed", 0)
+        is_partial = partial_too and n_failed
+        if damage or is_partial:
+            why = damage or f"{n_failed} of {cell.n_manifest} samples failed"
+            records_alone = not is_partial and not cell_folder.damaged_files(folder, is_thorough=True)
+            put = cell_folder.put_records_aside if records_alone else cell_folder.put_aside
+            place = put(folder, run.setting.folder / "aside")
             record_attempt(folder, {**asdict(failed(Failure.DAMAGED if damage else Failure.BAD_SAMPLES, why)), "time": now()})
             said.append(f"{cell.folder}: {why.removesuffix('.')}. Kept as {place}.")
     return said

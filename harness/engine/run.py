@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -12,13 +13,13 @@ from prsbench.harness.engine.config import Execution, GridConfig, base_name
 from prsbench.harness.engine.data import check_all, open_all, prepare_roots
 from prsbench.harness.engine.executor import Executor, make_executor
 from prsbench.harness.engine.failures import Failure
-from prsbench.harness.engine.grid import Registry, make_plan
+from prsbench.harness.engine.grid import CellNode, Registry, check_choices, make_plan
 from prsbench.harness.engine.jobs import Job, Outcome
 from prsbench.harness.engine.ledger import RunFolder, record_attempt, write_json
 from prsbench.harness.engine.process import prepare_process
 from prsbench.harness.engine.progress import Progress
 from prsbench.harness.engine.provenance import now, provenance_of_run
-from prsbench.harness.engine.results import SCHEMA, Run, setting_of, state_of
+from prsbench.harness.engine.results import SCHEMA, Left, Run, left_to_do, setting_of, state_of
 from prsbench.harness.engine.schedule import jobs_to_do, ready
 
 Say = Callable[[str], None]
@@ -30,6 +31,7 @@ def plan_run(grid: GridConfig, registry: Registry, folder: RunFolder, say: Say) 
     Raises:
         PrsbenchError: whatever is wrong with grid or data, before any work.
     """
+    check_choices(grid, registry)
     roots = prepare_roots(grid, folder, say)
     datasets = open_all(roots)
     check_all(datasets, grid.split, folder)
@@ -78,7 +80,7 @@ def run_grid(
         chosen = [cell for cell in run.plan.cells if not only or {cell.method, base_name(cell.method)} & set(only)]
         before = [(cell, state_of(cell, run.setting)) for cell in chosen]
         pending = [cell for cell, state in before if state != "cached" and (not states or state in states)]
-        say(f"{len(chosen)} cells, {sum(state == 'cached' for _, state in before)} of them finished before.")
+        say(_found_line(before, pending, run))
         try:
             _work(jobs_to_do(run.plan, pending, run.setting), run, folder, grid.execution, say, executor, address)
         except BaseException:  # Ctrl-C, a full disk: the folder says that nobody works in it
@@ -86,6 +88,13 @@ def run_grid(
             raise
         done = all(state_of(cell, run.setting) == "cached" for cell in chosen)
         return _describe(run, grid, folder, "complete" if done else "incomplete")
+
+
+def _found_line(before: Sequence[tuple[CellNode, str]], pending: Sequence[CellNode], run: Run) -> str:
+    left = Counter(left_to_do(cell, run.setting) for cell in pending)
+    kept = [f"{left[step]} to {step}" for step in (Left.MEASURE, Left.SCORE) if left[step]]
+    from_kept = f", {' and '.join(kept)} from their kept predictions" if kept else ""
+    return f"{len(before)} cells, {sum(state == 'cached' for _, state in before)} of them finished before{from_kept}."
 
 
 def _work(jobs: list[Job], run: Run, folder: RunFolder, execution: Execution, say: Say, kind: str, address: str | None) -> None:

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from prsbench.harness.engine.grid import CellNode, Plan, trainings_for, units
+from prsbench.harness.engine.grid import CellNode, Plan, TrainingNode, trainings_for, units
 from prsbench.harness.engine.jobs import Job
 from prsbench.harness.engine.ledger import digest_of
 from prsbench.harness.engine.process import Setting
+from prsbench.harness.engine.results import Left, left_to_do
 
 _BEFORE_EVALUATIONS = 1e9  # trainings go first: everything else waits for them
 
 
 def jobs_to_do(plan: Plan, pending: Sequence[CellNode], setting: Setting) -> list[Job]:
     """The unsealed trainings that pending cells depend on, and the cells, each with what it has to wait for."""
-    wanted = {key for cell in pending for key in (cell.training, plan.text_models) if key}
-    trainings = trainings_for(plan, wanted, lambda node: digest_of(setting.training_folder(node.key)) is not None)
+    to_predict = [cell for cell in pending if left_to_do(cell, setting) is Left.PREDICT]
+    trainings = trainings_to_do(plan, to_predict, bool(pending), setting)
     unsealed = {node.key for node in trainings}
     jobs = []
     for cells in units(pending):
@@ -30,6 +31,12 @@ def jobs_to_do(plan: Plan, pending: Sequence[CellNode], setting: Setting) -> lis
     for job in jobs:
         together[_model(job)] += job.cost
     return sorted(jobs, key=lambda job: (-together[_model(job)], str(_model(job)), -job.cost))
+
+
+def trainings_to_do(plan: Plan, to_predict: Iterable[CellNode], is_scoring: bool, setting: Setting) -> list[TrainingNode]:
+    """The unsealed trainings behind cells whose predictions are not kept, and behind the judges of text if anything is scored."""
+    wanted = {cell.training for cell in to_predict if cell.training} | ({plan.text_models} if is_scoring else set())
+    return trainings_for(plan, wanted, lambda node: digest_of(setting.training_folder(node.key)) is not None)
 
 
 def _model(job: Job) -> object:

@@ -1,4 +1,4 @@
-"""Scores of a sealed cell, from its records alone. Changed metrics or text models redo this and nothing else."""
+"""Scores of a measured cell, from its records alone. Changed metrics or text models redo this and nothing else."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def scoring_identity(setting: Setting) -> dict[str, str | None]:
 
 
 def score_cell(cell: CellNode, setting: Setting) -> None:
-    """Write the scores of a sealed cell, unless they are there already."""
+    """Write the scores of a measured cell, unless they are there already."""
     folder = setting.run.cell(cell.folder)
     records, digest = cell_folder.sealed_records(folder)
     identity = {**scoring_identity(setting), "records": digest}

@@ -47,7 +47,7 @@ class StoredRecords(Sequence[Record]):
 
     def _decode(self, number: int, line: bytes) -> Record:
         where = f"{self._path} line {number + 1}"
-        record = decode(line, where)
+        record = decode(line, Record, where)
         if record is None:
             raise RunFolderError(f"{where} is damaged. Delete its folder; the cell is computed again.")
         return record

@@ -60,8 +60,12 @@ def _cell_problems(cell: CellNode, run: Run) -> Iterator[str]:
     if not cell_folder.is_sealed(folder, None):
         return
     damage = cell_folder.damaged_files(folder, is_thorough=True)
+    damage += [each for each in [cell_folder.damaged_records(folder, is_thorough=True)] if each]
     yield from damage
     if damage:
+        return
+    if not cell_folder.is_measured(folder, setting.measuring):
+        yield f"{folder}: its records were not made of these predictions by this code. Run again; it is measured again."
         return
     if not cell_folder.is_sealed(folder, digest_of(setting.training_folder(cell.training)) if cell.training else None):
         yield f"{folder}: made with other weights than its training now has. Run again; it is computed again."

@@ -12,6 +12,7 @@ from prsbench.methods.checkpoints import Matched, fill
 from prsbench.methods.lisa.config import OFFICIAL_FOLDERS, WIDTHS, LISAConfig
 from prsbench.methods.lisa.network import LISA
 from prsbench.methods.sam_networks import VIT, SamNetwork, build_vit_sam
+from prsbench.methods.tensor_files import read_tensors
 from torch import Tensor
 from transformers import AutoTokenizer, CLIPVisionModel, LlamaConfig, PreTrainedTokenizerBase
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
@@ -86,12 +87,7 @@ def read_folder(folder: Path) -> dict[str, Tensor]:
         )
     state: dict[str, Tensor] = {}
     for file in files:
-        if file.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            state |= load_file(file)
-        else:
-            state |= torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+        state |= read_tensors(file, mmap=True)
     return {key: tensor for key, tensor in state.items() if not key.endswith("rotary_emb.inv_freq")}
 
 

@@ -66,6 +66,40 @@ def test_unknown_methods_are_refused_before_anything_is_trained(tmp_path, data_r
     assert not (tmp_path / "run" / "trainings").exists()
 
 
+@pytest.mark.parametrize("command", ["run", "plan"])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("methods=[orcale]", "No method is called 'orcale'. Did you mean 'oracle'?"),
+        ("methods=[{unet: {epohcs: 1}}]", "method 'unet': unknown key 'epohcs'. Did you mean 'epochs'?"),
+        ("methods=[{unet: {epochs: many}}]", "method 'unet': epochs: Input should be a valid integer"),
+        ("methods.lite_medsam_oracel_box.batch_size=3", "Did you mean 'methods.lite_medsam_oracle_box'?"),
+        ("name=!!python/object/apply:os.getcwd []", "the value is not plain YAML"),
+        ("data.0.modalities=[skin_rgbb]", "grid 'smoke' line 5: data.0.phantoms.modalities: Value error, No modality is called"),
+        ("exclude=[{method: orcale}]", "no cell of this grid fits (method='orcale'"),
+        ("execution.resources={orcale: {cpus: 1}}", "No method or part is called 'orcale'"),
+        ("data=[{source: phantoms}, {source: prs_med, root: nowhere}]", "nowhere: no such folder"),
+        ("data=[{source: phantoms}, {source: prs_med}]", "Set it with --data DIR"),
+    ],
+)
+def test_a_mistake_in_a_grid_is_said_before_a_picture_is_drawn(command, change, said, tmp_path, monkeypatch, capsys):
+    from prsbench.harness import cli
+
+    monkeypatch.chdir(tmp_path)
+    assert cli.main([command, "smoke", "--set", change]) == 2
+    told = capsys.readouterr()
+    assert said in told.err and "Drawing" not in told.out
+    assert not list(tmp_path.rglob("*.png"))
+
+
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_a_place_where_nothing_can_be_written_is_one_sentence(command, capsys):
+    from prsbench.harness import cli
+
+    assert cli.main([command, "smoke", "--out", "/proc/prsbench"]) == 2
+    assert "choose another place with --out" in capsys.readouterr().err.lower()
+
+
 def test_a_run_writes_its_tables_and_its_exit_code_says_whether_all_is_complete(
     tmp_path, data_root, stand_ins, monkeypatch, capsys
 ):

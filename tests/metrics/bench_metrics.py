@@ -27,7 +27,8 @@ from prsbench.harness.contract.records import Counts, Record
 from prsbench.harness.contract.types import MODALITIES, DataKind
 from prsbench.harness.engine.streams import Scores, write_scores
 from prsbench.metrics.alignment import e_measure_curve
-from prsbench.metrics.counts import count, histograms, stretched_grey_map
+from prsbench.metrics.counts import count, histograms
+from prsbench.metrics.grey import stretched_grey_map
 from prsbench.metrics.map_measures import measure
 from prsbench.metrics.placed_texts import Gathering
 from prsbench.metrics.pranet import THRESHOLDS, curves, mean_absolute_error, sensitivity_curve, specificity_curve, sweep

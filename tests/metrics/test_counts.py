@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from prsbench.harness.contract.errors import ContractError
-from prsbench.metrics.counts import count, grey_map, histograms, stretched_grey_map
+from prsbench.metrics.counts import count, histograms
+from prsbench.metrics.grey import grey_map, stretched_grey_map
 from scipy.special import expit
 
 PARITY = Path(os.environ.get("PRSBENCH_SHARED", Path(__file__).parents[3] / "shared")) / "parity"

@@ -44,7 +44,8 @@ def fill(run, finished):
     for cell in run.plan.cells:
         folder = run.setting.run.cell(cell.folder)
         folder.mkdir(parents=True, exist_ok=True)
-        for name in ("records.jsonl", "maps.bin", "scores.json", "attempts.json", "cell.json"):
+        kept = ("predictions.jsonl", "maps.bin", "records.jsonl", "measured.json", "scores.json")
+        for name in (*kept, "attempts.json", "cell.json"):
             if not (folder / name).exists():
                 os.link(finished / name, folder / name)
         seal = json.loads((finished / "sealed.json").read_text())

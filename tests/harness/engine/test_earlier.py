@@ -92,5 +92,5 @@ def test_changed_metrics_and_a_repeated_training_are_told_apart(planned, stand_i
     seal.write_text(json.dumps({**json.loads(seal.read_text()), "digest": "retrained"}))
     monkeypatch.setattr("prsbench.harness.engine.run.make_plan", lambda *a: replace(run.plan, scoring="changed"))
     lines = planned()
-    assert of(lines, "bright").endswith(": scores alone: scoring changed")
+    assert of(lines, "bright").startswith("re-score ") and of(lines, "bright").endswith(": scoring changed")
     assert of(lines, "trained").endswith(": its training was done again, with other weights")

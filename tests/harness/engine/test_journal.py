@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from prsbench.harness.contract.errors import RunFolderError
 from prsbench.harness.contract.records import Record
 from prsbench.harness.contract.types import DataKind, Point
-from prsbench.harness.engine.journal import append_batch, open_for_resume, read_records
+from prsbench.harness.engine.journal import append_batch, open_for_resume, read_lines
 from prsbench.harness.engine.streams import StoredRecords
 from prsbench.metrics.counts import count
 
@@ -74,11 +74,11 @@ def test_a_line_that_changes_after_the_file_was_checked_is_an_error_when_it_is_r
 
 def test_records_come_back_as_they_were(path):
     write(path, RECORDS)
-    assert plain(read_records(path, BATCH, TOTAL)) == plain(RECORDS)
+    assert plain(read_lines(path, Record, BATCH, TOTAL)) == plain(RECORDS)
 
 
 def test_no_file_is_no_records(tmp_path):
-    assert open_for_resume(tmp_path / "records.jsonl", BATCH, TOTAL) == []
+    assert open_for_resume(tmp_path / "records.jsonl", Record, BATCH, TOTAL) == []
 
 
 @given(written=st.integers(1, TOTAL), data=st.data())
@@ -87,7 +87,7 @@ def test_a_file_cut_anywhere_in_its_last_batch_resumes_at_a_batch_and_ends_the_s
     last_batch = (written - 1) // BATCH * BATCH
     start, end = (len(write(path, RECORDS[:n])) for n in (last_batch, written))
     path.write_bytes(whole[: data.draw(st.integers(start, end))])
-    resumed = open_for_resume(path, BATCH, TOTAL)
+    resumed = open_for_resume(path, Record, BATCH, TOTAL)
     assert plain(resumed) == plain(RECORDS[: len(resumed)]) and (len(resumed) % BATCH == 0 or len(resumed) == TOTAL)
     assert len(resumed) >= last_batch
     for first in range(len(resumed), TOTAL, BATCH):
@@ -103,7 +103,8 @@ def test_a_changed_byte_is_never_read_as_a_record(path, data):
     path.write_bytes(whole)
     last_batch = len(b"".join(bytes(whole).splitlines(keepends=True)[:6]))
     try:
-        assert plain(read_records(path, BATCH, TOTAL)) == plain(RECORDS[:6]), "only the last batch may be dropped in silence"
+        found = read_lines(path, Record, BATCH, TOTAL)
+        assert plain(found) == plain(RECORDS[:6]), "only the last batch may be dropped in silence"
         assert position >= last_batch - 1
     except RunFolderError as error:
         assert "Delete its folder" in str(error)
@@ -113,10 +114,10 @@ def test_a_damaged_line_before_the_last_batch_is_an_error_that_names_its_line(pa
     lines = write(path, RECORDS).splitlines(keepends=True)
     path.write_bytes(b"".join([lines[0], lines[1].replace(b"top", b"pot"), *lines[2:]]))
     with pytest.raises(RunFolderError, match="line 2 is damaged"):
-        open_for_resume(path, BATCH, TOTAL)
+        open_for_resume(path, Record, BATCH, TOTAL)
 
 
 def test_more_lines_than_samples_are_an_error(path):
     write(path, RECORDS)
     with pytest.raises(RunFolderError, match="8 lines for 4 samples"):
-        read_records(path, BATCH, 4)
+        read_lines(path, Record, BATCH, 4)

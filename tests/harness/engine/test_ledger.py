@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,7 @@ def test_the_driver_lock_ends_with_its_holder(tmp_path):
     with folder.driver_lock(), pytest.raises(RunFolderError, match=f"process {os.getpid()}"), folder.driver_lock():
         pass
     with folder.driver_lock():
-        assert (tmp_path / "run" / ".driver.lock").read_text() == str(os.getpid())
+        assert (tmp_path / "run" / ".driver.lock").read_text() == f"{os.getpid()} on {platform.node()}"
 
 
 def test_a_run_folder_that_cannot_be_made_says_where_else_to_go(tmp_path):

@@ -6,7 +6,7 @@ import shutil
 import fsspec
 import pytest
 from prsbench.harness.contract.errors import ConfigError, RunFolderError
-from prsbench.harness.engine import mirror
+from prsbench.harness.engine import grid, mirror
 from prsbench.harness.engine.mirror import LEASE, MirroredRunFolder
 from prsbench.harness.engine.results import open_run
 from prsbench.harness.engine.run import run_grid
@@ -95,3 +95,28 @@ def test_a_driver_that_was_taken_over_stops_and_writes_nothing_more(go, stand_in
 def test_a_url_of_no_known_filesystem_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="nosuch://x"):
         MirroredRunFolder("nosuch://x", tmp_path)
+
+
+def test_a_machine_lost_while_it_sends_what_was_measured_again_leaves_no_new_records_under_an_old_word(
+    go, stand_ins, memory, monkeypatch, tmp_path
+):
+    first = stand_ins.numbers(go(methods=["bright"]))
+    made, write = grid.code_hashes, mirror.Mirror._write
+    changed = "prsbench.metrics.counts"
+    monkeypatch.setattr(grid, "code_hashes", lambda names: {n: h + "'" * (n == changed) for n, h in made(names).items()})
+    monkeypatch.setattr(stand_ins.Bright, "predict", lambda self, queries: pytest.fail("predicted again"))
+
+    def lost(self, name, data):
+        write(self, name, data)
+        if name.endswith("records.jsonl"):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(mirror.Mirror, "_write", lost)
+        with pytest.raises(KeyboardInterrupt):
+            go(methods=["bright"])
+    cells = {name.rpartition("/")[0] for name in memory.find(URL) if name.endswith("records.jsonl")}
+    states = {tuple(memory.exists(f"{cell}/{name}") for name in ("sealed.json", "measured.json")) for cell in cells}
+    assert states == {(True, False), (True, True)}, "the one that was being sent, and the one that was not yet"
+    shutil.rmtree(tmp_path / "here")
+    assert stand_ins.numbers(go("there", methods=["bright"])) == first

@@ -165,7 +165,7 @@ def test_damaged_records_of_a_sealed_cell_are_a_failed_row_that_names_the_file(s
     path.write_bytes(path.read_bytes().replace(b"left", b"lift", 1))
     damaged = results(open_run(tmp_path / "run"))
     assert [cell.status for cell in damaged] == ["failed", "complete", "complete", "complete"]
-    assert str(path) in damaged[0].error and "Delete its folder" in damaged[0].error
+    assert str(path) in damaged[0].error and "Run `prsbench retry`" in damaged[0].error
     assert go(stand_ins, data_root, tmp_path / "run", ["bright", "echo"]).status == "incomplete", "it is not computed over"
 
 
@@ -175,7 +175,7 @@ def test_what_a_method_prints_goes_to_its_own_log(stand_ins, data_root, tmp_path
     assert "predicting brain_mri/test0#0" in log.read_text() and capsys.readouterr().out == ""
 
 
-def test_maps_keep_the_probability_to_16_bits(stand_ins, data_root, tmp_path):
+def test_maps_keep_which_side_of_a_half_each_pixel_is_on(stand_ins, data_root, tmp_path):
     import numpy as np
     from prsbench.harness.engine.maps import read_map
     from prsbench.harness.engine.results import sample_of

@@ -35,6 +35,7 @@ def test_a_checkpoint_that_runs_code_is_refused_and_its_code_does_not_run(tmp_pa
     import os
 
     import torch
+    from prsbench.harness.contract.errors import PrsbenchError
     from prsbench.methods.vision_backbone import build_backbone
 
     class Malicious:
@@ -42,7 +43,7 @@ def test_a_checkpoint_that_runs_code_is_refused_and_its_code_does_not_run(tmp_pa
             return os.mkdir, (str(tmp_path / "it ran"),)
 
     torch.save({"weight": Malicious()}, tmp_path / "weights.pth")
-    with pytest.raises(Exception, match="weights_only|Unsupported"):
+    with pytest.raises(PrsbenchError, match="holds pickled objects"):
         build_backbone("convnext_atto", (1, 2, 3), str(tmp_path / "weights.pth"))
     assert not (tmp_path / "it ran").exists()
 

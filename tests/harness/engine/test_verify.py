@@ -54,14 +54,15 @@ def test_an_untouched_run_copied_elsewhere_has_no_problem(run):
 @pytest.mark.parametrize(
     ("harm", "said"),
     [
-        (lambda run: flip(cell(run) / "records.jsonl", 300), "records.jsonl line 1 is not what was sealed"),
+        (lambda run: flip(cell(run) / "records.jsonl", 300), "records.jsonl line 1 is not what was measured"),
+        (lambda run: flip(cell(run) / "predictions.jsonl", 100), "predictions.jsonl line 1 is not what was sealed"),
         (lambda run: flip(cell(run) / "maps.bin"), "maps.bin is not what was sealed"),
         (lambda run: (cell(run) / "maps.bin").unlink(), "maps.bin is not what was sealed"),
         (lambda run: flip(training(run) / "weights" / "level.json", 3), "level.json"),
         (lambda run: (training(run) / "weights" / "more.bin").write_bytes(b"1"), "more.bin"),
         (lambda run: flip(run.setting.roots[0] / "skin_rgbimage" / "test_masks" / "test1.png"), "Data set 'skin_rgbimage'"),
     ],
-    ids=["a record", "a map", "no maps", "a weight", "a file beside the weights", "a mask"],
+    ids=["a record", "an answer", "a map", "no maps", "a weight", "a file beside the weights", "a mask"],
 )
 def test_a_changed_byte_is_found_and_named(run, harm, said):
     harm(run)
@@ -101,9 +102,9 @@ def test_a_clock_that_jumps_makes_nothing_stale_and_moves_no_number(run, stand_i
 
 
 def test_a_damaged_cell_is_put_aside_and_computed_again(run, stand_ins):
-    flip(cell(run) / "records.jsonl", 300)
+    flip(cell(run) / "predictions.jsonl", 100)
     (said,) = put_aside(run)
-    assert "records.jsonl line 1" in said and (run.setting.folder / "aside" / f"{cell(run).name}-1").is_dir()
+    assert "predictions.jsonl line 1" in said and (run.setting.folder / "aside" / f"{cell(run).name}-1").is_dir()
     assert "failed (damaged, 1 attempt)" in " ".join(next(iter(status_lines(run))).split()).replace(cell(run).name + " ", "")
     grid = stand_ins.make_grid(run.setting.roots[0], ["bright", "trained"])
     again = run_grid(grid, stand_ins.REGISTRY, RunFolder(run.setting.folder), str, "serial", states={"failed"})
@@ -150,6 +151,6 @@ def test_retry_and_verify_of_the_command_line_end_in_a_whole_run(run, stand_ins,
 
 def test_a_run_folder_of_another_version_is_refused_with_its_schema(run):
     description = run.setting.run.description
-    description.write_text(description.read_text().replace('"schema": 2', '"schema": 1'))
-    with pytest.raises(Exception, match="run.json has schema 1, this version reads 2"):
+    description.write_text(description.read_text().replace('"schema": 3', '"schema": 2'))
+    with pytest.raises(Exception, match="run.json has schema 2, this version reads 3"):
         open_run(run.setting.folder)

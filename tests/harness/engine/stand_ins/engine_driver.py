@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from prsbench.harness.engine.journal import RECORDS
+from prsbench.harness.engine.journal import PREDICTIONS
 
 BATCH = 2  # of the stand-ins
 PLACE = Path(__file__).parent
@@ -57,7 +57,7 @@ class Driver:
     def recorded(self):
         """Lines of work whose batches are whole on the disk, as they stand in the log. A kill may leave one line of a batch."""
         done = set()
-        for path in self.folder.glob(f"cells/*/{RECORDS}"):
+        for path in self.folder.glob(f"cells/*/{PREDICTIONS}"):
             lines = path.read_bytes().split(b"\n")[:-1]
             for line in lines[: len(lines) // BATCH * BATCH]:
                 done.add(f"{path.parent.name.partition('--')[0]} {json.loads(line)['record']['sample_id']}")
