@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from prsbench.harness.contract.errors import DataError, RunFolderError
-from prsbench.harness.contract.records import CellResult
+from prsbench.harness.contract.records import CellResult, Details
+from prsbench.harness.contract.summary import Samples, Summary, samples_from, summarise_cell, summary_from
 from prsbench.harness.contract.types import DataKind, Sample
 from prsbench.harness.engine import cell_folder
 from prsbench.harness.engine.config import GridConfig
@@ -118,14 +120,13 @@ def put_aside(run: Run, partial_too: bool = False) -> list[str]:
 def result_of(cell: CellNode, plan: Plan, setting: Setting) -> CellResult:
     """What the report gets of one cell; a cell that is not complete is a row with its reason."""
     folder = setting.run.cell(cell.folder)
-    state, records, scores = state_of(cell, setting), [], []
-    error = reason_of(cell, state, setting)
+    state = state_of(cell, setting)
+    error, found = reason_of(cell, state, setting), {}
     if state == "cached":
         try:
-            records, _ = cell_folder.sealed_records(folder)
-            scores = cell_folder.read_scores(folder)
+            found = {"summary": _summary(folder), "samples": partial(_samples, folder), "read": partial(_details, folder)}
         except RunFolderError as damage:  # bytes that changed while size and time did not
-            state, error, records = "failed", str(damage), []
+            state, error = "failed", str(damage)
     return CellResult(
         method=cell.method,
         dataset=cell.dataset,
@@ -137,10 +138,23 @@ def result_of(cell: CellNode, plan: Plan, setting: Setting) -> CellResult:
         error=error,
         n_manifest=cell.n_manifest,
         labels=cell_folder.labels_of(folder),
-        records=tuple(records),
-        scores=tuple(scores),
         judge_notes=cell_folder.judge_notes(folder) if state == "cached" else (),
+        **found,
     )
+
+
+def _summary(folder: Path) -> Summary:
+    data = cell_folder.read_summary(folder)
+    return summarise_cell(*_details(folder))[0] if data is None else summary_from(data)
+
+
+def _samples(folder: Path) -> Samples:
+    data = cell_folder.read_summary(folder)
+    return summarise_cell(*_details(folder))[1] if data is None else samples_from(data)
+
+
+def _details(folder: Path) -> Details:
+    return cell_folder.sealed_records(folder)[0], cell_folder.read_scores(folder)
 
 
 def results(run: Run) -> list[CellResult]:

@@ -88,16 +88,17 @@ def subgroup(rows: Sequence[Row], name: str) -> Table:
     title, groups, membership = subgroups.KINDS[name]
     members = membership(rows)
     metrics = ("dice@0.5", "prscore", "position_accuracy")
-    parts = {group: [subgroups.part(row, members, group) for row in rows] for group in groups} | {"mean": rows}
-    columns = {
-        Column(group, METRICS[metric].title): [summarise(row, metric) for row in those]
-        for group, those in parts.items()
-        for metric in metrics
-    }
+    parts = subgroups.Parts(members)
+    scores: dict[tuple[str, str], list[Score]] = {(group, metric): [] for group in (*groups, "mean") for metric in metrics}
+    for row in rows:  # a row's parts are let go of before the next's are made
+        for group, those in (*parts.of(row, groups).items(), ("mean", row)):
+            for metric in metrics:
+                scores[group, metric].append(summarise(those, metric))
+    columns = {Column(group, METRICS[metric].title): found for (group, metric), found in scores.items()}
     found = list(members.values())
     sizes = f"Samples: {', '.join(f'{group} {found.count(group)}' for group in groups)}. {footnotes.SUBGROUPS}"
     caption = f"{title}: Dice, PRScore and position accuracy; means over the modalities that have such samples."
-    return _table(name, title, caption, rows, columns, metrics * len(parts), (sizes, *footnotes.PRSCORE))
+    return _table(name, title, caption, rows, columns, metrics * (len(groups) + 1), (sizes, *footnotes.PRSCORE))
 
 
 def main(rows: Sequence[Row]) -> Table:
