@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from prsbench.harness.engine.data import open_all
 from prsbench.harness.engine.failures import Failure
 from prsbench.harness.engine.grid import CellNode, Plan
 from prsbench.harness.engine.jobs import failed
-from prsbench.harness.engine.ledger import RunFolder, digest_of, last_failure, read_json, record_attempt
+from prsbench.harness.engine.ledger import RunFolder, digest_of, last_failure, read_json, reading_once, record_attempt
 from prsbench.harness.engine.process import Setting
 from prsbench.harness.engine.provenance import now
 from prsbench.harness.engine.scoring import scoring_identity
@@ -159,7 +160,14 @@ def _details(folder: Path) -> Details:
 
 def results(run: Run) -> list[CellResult]:
     """Every cell of the plan, in the order of the grid."""
-    return [result_of(cell, run.plan, run.setting) for cell in run.plan.cells]
+    with reading_once():
+        return [result_of(cell, run.plan, run.setting) for cell in run.plan.cells]
+
+
+def states_of(cells: Iterable[CellNode], setting: Setting) -> list[str]:
+    """The state of each."""
+    with reading_once():
+        return [state_of(cell, setting) for cell in cells]
 
 
 def sample_of(run: Run, dataset: str, sample_id: str) -> tuple[int, Sample] | None:

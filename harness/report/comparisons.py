@@ -15,7 +15,7 @@ from prsbench.harness.report.table import LABELS, Column, Table, labels_of, mark
 from prsbench.metrics.catalog import METRICS
 
 METRICS_COMPARED = ("mdice_pranet", "dice@0.5", "prscore", "position_accuracy")
-MOST_PAIRS = 1000  # of rows; more would take hours, and their correction would leave nothing to find
+MOST_PAIRS = 500  # of rows; more would take hours, and their correction would leave nothing to find
 _PAIR = ("metric", "method", "against", "prompt source", "data kind")
 _NUMBERS = ("difference", "95% low", "95% high", "p bootstrap", "p Wilcoxon", "d_z", "rank-biserial", "groups")
 
