@@ -72,14 +72,12 @@ def say_what_breaks(run, folder, n_cells):
     del plan
     print(f"a million cells, from {n_cells} (linear):")
     print(
-        f"  inodes: {files} a cell, {files} million: ext4 has one for 16 KiB, so a disk under {files * 16384 / 1e3:.0f} GB is full"
+        f"  inodes: {files} a cell, {files} million: ext4 has one for 16 KiB, so a disk under {files * 16384 / 1e3:.0f} GB fails"
     )
-    print(f"  run.json: {described:.1f} MiB here, {described * factor / 1024:.1f} GiB, written whole twice a run")
-    print(
-        f"  plan in memory: {held[0]:.0f} MiB here, {held[0] * factor / 1024:.1f} GiB in the driver: breaks first on a small machine"
-    )
+    print(f"  run.json: {described:.1f} MiB here, {described * factor / 1024:.1f} GiB, written twice a run")
+    print(f"  plan in memory: {held[0]:.0f} MiB here, {held[0] * factor / 1024:.1f} GiB in the driver: mostly the first to break")
     print(f"  listing cells/: {n_listed} names in {listing:.3f} s here, {listing * factor:.0f} s")
-    print("  journals: one a cell, none of the run; Ray: as many tasks at once as there are workers; neither grows")
+    print("  journals are of one cell, and Ray is given as many tasks as there are workers: neither grows")
 
 
 @contextmanager
