@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import isfinite
+from sys import intern
 
 import pandas as pd
 from prsbench.harness.contract.records import CellResult
@@ -246,12 +247,13 @@ def main_long(rows: Sequence[Row]) -> Table:
     counted = ["mean", "n_manifest", "n_scored", "n_failed", "n_empty", "n_undefined"]
     lines = []
     for row in rows:
+        labels = labels_of(row)  # once: it goes through all cells of the row
         for cell in row.cells:
+            place, remark = [cell.dataset, cell.modality, str(cell.seed)], [cell.status, footnotes.first_line(cell.error)]
             for metric in METRICS:
                 mean, counts = mean_with_counts(cell, metric)
-                numbers = [f"{mean:.4f}" if isfinite(mean) else "NaN", *(str(getattr(counts, name)) for name in counted[1:])]
-                place = [cell.dataset, cell.modality, str(cell.seed), metric]
-                lines.append([*labels_of(row), *place, *numbers, cell.status, footnotes.first_line(cell.error)])
+                numbers = (intern(str(getattr(counts, name))) for name in counted[1:])  # the same few, in very many lines
+                lines.append((*labels, *place, metric, f"{mean:.4f}" if isfinite(mean) else "NaN", *numbers, *remark))
     frame = pd.DataFrame(lines, columns=[*head, *counted, "status", "error"], dtype=str)
     caption = "One line per method, data set, seed and metric."
     return Table("main_long", "All means", caption, frame, tuple(head), tuple(Column("", name) for name in counted), is_long=True)
