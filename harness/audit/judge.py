@@ -26,7 +26,7 @@ def audit_judge(run: Run, model: LanguageModel) -> list[JudgedRow]:
     cells = [cell for cell in results(run) if cell.status == "complete"]
     rows = []
     for method, kind in dict.fromkeys((cell.method, str(cell.data_kind)) for cell in cells):
-        records = [r for c in cells if (c.method, str(c.data_kind)) == (method, kind) for r in c.records]
+        records = [r for c in cells if (c.method, str(c.data_kind)) == (method, kind) for r in c.read()[0]]
         judged, parsed = verdicts(records, model), [parser_verdict(record) for record in records]
         read = [verdict for verdict in judged if verdict is not None]
         known = [verdict for verdict in parsed if verdict is not None]

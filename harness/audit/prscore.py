@@ -13,7 +13,7 @@ from typing import get_args
 import numpy as np
 from prsbench.harness.contract.catalog import resolve
 from prsbench.harness.contract.errors import RunFolderError
-from prsbench.harness.contract.records import CellResult
+from prsbench.harness.contract.records import CellResult, Record
 from prsbench.harness.engine.ledger import digest_of
 from prsbench.harness.engine.process import resolve_device
 from prsbench.harness.engine.results import Run, results
@@ -116,13 +116,14 @@ def _audit_row(
 ) -> AuditedRow:
     by_cell, columns, n_unplaced = [], [], 0
     for cell in cells:
-        texts = _texts(cell, evaluation)
+        records, scores = cell.read()
+        texts = _texts(records, evaluation)
         judges: dict[str, Locate] = {EVALUATION: evaluation.locate, RULE: locate_by_rule}
         if (trained_with := own[cell.seed]) is not None:
             judges[OWN] = trained_with.locate
         by_cell.append(_means(texts, judges))
         n_unplaced += int(np.isnan(locate_by_rule([texts.sentences.texts[i] for i in texts.reference])).any(axis=1).sum())
-        columns.append(_per_sample(cell))
+        columns.append(_per_sample(records, scores))
     score, dice, position = np.concatenate(columns, axis=1)
     keys = dict.fromkeys(variant for means in by_cell for variant in means)
     means = {variant: _mean([cell_means.get(variant, nan) for cell_means in by_cell]) for variant in keys}
@@ -131,9 +132,9 @@ def _audit_row(
     return AuditedRow(method, kind, means, *correlations, n=score.size, n_unplaced=n_unplaced, chance=chance)
 
 
-def _texts(cell: CellResult, models: TextModels) -> PlacedTexts:
+def _texts(records: Sequence[Record], models: TextModels) -> PlacedTexts:
     gathering = Gathering()
-    for record in cell.records:
+    for record in records:
         if record.status == "ok":
             gathering.add(record)
     return gathering.finish(models)
@@ -148,11 +149,11 @@ def _means(texts: PlacedTexts, judges: Mapping[str, Locate]) -> dict[Variant, fl
     }
 
 
-def _per_sample(cell: CellResult) -> np.ndarray:
+def _per_sample(records: Sequence[Record], scores: Sequence[Mapping[str, float]]) -> np.ndarray:
     """(3, N) PRScore, Dice and position accuracy of the samples that have a PRScore."""
     names = ("prscore", "dice@0.5", "position_accuracy")
-    pairs = zip(cell.records, cell.scores, strict=True)
-    rows = [[scores[name] for name in names] for record, scores in pairs if record.status == "ok" and is_placed(record)]
+    pairs = zip(records, scores, strict=True)
+    rows = [[row[name] for name in names] for record, row in pairs if record.status == "ok" and is_placed(record)]
     return np.array(rows).reshape(-1, 3).T
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from math import nan
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 from prsbench.harness.contract.types import DataKind, Labels, Point
+
+if TYPE_CHECKING:
+    from prsbench.harness.contract.summary import Samples, Summary
 
 Histogram = NDArray[np.int64]  # (256,) pixels per grey level
 
@@ -136,14 +139,27 @@ class Record:
         return cls(**fields)
 
 
+Details = tuple[Sequence[Record], Sequence[Mapping[str, float]]]  # the records of a cell and, in parallel, their scores
+
+
+def _not_there() -> NoReturn:
+    raise LookupError("samples are read of complete cells alone")
+
+
+def _nothing() -> Details:
+    return (), ()
+
+
 @dataclass(frozen=True)
 class CellResult:
     """One method on one data set with one seed, as the report sees it.
 
-    status is "complete", "failed", "skipped" or "missing" (not run yet). records and scores run in parallel: scores[i] holds
-    the per-sample metric values of records[i] (NaN = not defined, left out of means and counted). n_manifest counts the
-    samples the data set lists for this split: n_manifest = scored + failed or missing + excluded, in every table. judge_notes are
-    what a reader must know of the models that judged the text, above all that their weights are RANDOM.
+    status is "complete", "failed", "skipped" or "missing" (not run yet). n_manifest counts the samples the data set lists for
+    this split: n_manifest = scored + failed or missing + excluded, in every table. judge_notes are what a reader must know of the
+    models that judged the text, above all that their weights are RANDOM.
+
+    Of a complete cell only `summary` is held; `samples` and `read` bring the rest from the disk, each time they are called, so
+    that a report of very many cells holds few of them at once. A cell that is not complete has nothing to read.
     """
 
     method: str
@@ -156,6 +172,21 @@ class CellResult:
     error: str
     n_manifest: int
     labels: Labels | None = None  # None if the cell never got as far as loading its method
-    records: tuple[Record, ...] = ()
-    scores: tuple[Mapping[str, float], ...] = field(default=(), repr=False)
     judge_notes: tuple[str, ...] = ()
+    summary: Summary | None = None
+    samples: Callable[[], Samples] = field(default=_not_there, repr=False, compare=False)
+    read: Callable[[], Details] = field(default=_nothing, repr=False, compare=False)
+
+    def without_numbers(self, **changes: Any) -> CellResult:
+        """The cell with changes, and nothing to read."""
+        return replace(self, **{"summary": None, "samples": _not_there, "read": _nothing, **changes})
+
+    @property
+    def records(self) -> Sequence[Record]:
+        """Read now."""
+        return self.read()[0]
+
+    @property
+    def scores(self) -> Sequence[Mapping[str, float]]:
+        """Read now; scores[i] holds the metric values of records[i]. NaN: not defined, left out of means and counted."""
+        return self.read()[1]

@@ -1,7 +1,8 @@
 """The folder of one cell: what it is, its predictions and their seal, what was measured of them, and its scores.
 
 cell.json (identity, labels, provenance); predictions.jsonl, maps.bin and sealed.json; records.jsonl and measured.json (what
-they were measured with and of); scores.json and scored.json (what they were made of); attempts.json, log.txt.
+they were measured with and of); scores.json with summary.bin (what a report reads of records and scores) and scored.json (what
+they were made of); attempts.json, log.txt.
 """
 
 from __future__ import annotations
@@ -9,15 +10,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from hashlib import sha256
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from prsbench.harness.contract.errors import RunFolderError
 from prsbench.harness.contract.records import Record
+from prsbench.harness.contract.summary import summarise_cell, to_bytes
 from prsbench.harness.contract.types import Labels, PromptSource, TextSource, Weights
 from prsbench.harness.engine import streams
-from prsbench.harness.engine.durable import sync_folder
+from prsbench.harness.engine.durable import sync_folder, write_atomically
 from prsbench.harness.engine.grid import CellNode
 from prsbench.harness.engine.journal import PREDICTIONS, RECORDS, damaged_line, read_lines
 from prsbench.harness.engine.kept import KeptPrediction
@@ -28,9 +31,10 @@ from prsbench.metrics.placed_texts import TextModels
 
 CELL = "cell.json"
 MEASURED = "measured.json"
+SUMMARY = "summary.bin"
 SCORES = "scores.json"
 SCORED = "scored.json"
-_MEASURED_FILES = (SCORED, SCORES, MEASURED, RECORDS)  # what no longer holds goes before what it was made of
+_MEASURED_FILES = (SCORED, SCORES, SUMMARY, MEASURED, RECORDS)  # what no longer holds goes before what it was made of
 
 
 def begin(folder: Path, node: CellNode, labels: Labels, weights: str | None, provenance: Mapping[str, Any]) -> None:
@@ -195,13 +199,21 @@ def labels_of(folder: Path) -> Labels | None:
     )
 
 
-def write_scores(folder: Path, identity: Mapping[str, str], judges: TextModels, scores: Sequence[Mapping[str, float]]) -> None:
-    """Keep the scores, then what they depend on."""
+def write_scores(
+    folder: Path,
+    identity: Mapping[str, str],
+    judges: TextModels,
+    records: Sequence[Record],
+    scores: Sequence[Mapping[str, float]],
+) -> None:
+    """Keep the scores and their summary, then what they depend on."""
     (folder / SCORED).unlink(missing_ok=True)  # so that no instant shows new scores under an old identity
     sync_folder(folder)
     streams.write_scores(folder / SCORES, scores)
+    summary = to_bytes(*summarise_cell(records, scores))
+    write_atomically(folder / SUMMARY, summary)
     judged = {"text_models_checksum": judges.checksum, "text_models_notes": list(judges.notes)}
-    write_json(folder / SCORED, {"identity": identity, **judged})
+    write_json(folder / SCORED, {"identity": identity, "summary": sha256(summary).hexdigest(), **judged})
 
 
 def scored_with(folder: Path) -> dict[str, str]:
@@ -219,6 +231,20 @@ def is_scored(folder: Path, identity: Mapping[str, str | None]) -> bool:
 def judge_notes(folder: Path) -> tuple[str, ...]:
     """What a reader must know of the models that judged the text of this cell."""
     return tuple((read_json(folder / SCORED) or {}).get("text_models_notes", ()))
+
+
+def is_summarised(folder: Path) -> bool:
+    """Whether a summary was written with the scores of a cell; runs of earlier versions have none."""
+    return "summary" in (read_json(folder / SCORED) or {})
+
+
+def read_summary(folder: Path) -> bytes | None:
+    """The summary of a scored cell, or None if there is none or its bytes are not those written with the scores."""
+    try:
+        data = (folder / SUMMARY).read_bytes()
+    except FileNotFoundError:
+        return None
+    return data if sha256(data).hexdigest() == (read_json(folder / SCORED) or {}).get("summary") else None
 
 
 def read_scores(folder: Path) -> Sequence[Mapping[str, float]]:

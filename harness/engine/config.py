@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -162,7 +163,7 @@ class GridConfig(_Strict):
             if sweep.method not in [choice.name for choice in self.methods]:
                 raise ValueError(f"sweeps: '{sweep.method}' is not among the methods of this grid; list it there")
         names = [choice.row for choice in self.rows]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        twice = sorted(name for name, n in Counter(names).items() if n > 1)
         if twice:
             raise ValueError(f"sweeps: these rows could not be told apart: {', '.join(twice)}")
         return self
@@ -171,7 +172,7 @@ class GridConfig(_Strict):
     @classmethod
     def _no_repeats(cls, items: tuple[Any, ...]) -> tuple[Any, ...]:
         names = [getattr(item, "name", item) for item in items]
-        twice = sorted({str(name) for name in names if names.count(name) > 1})
+        twice = sorted(str(name) for name, n in Counter(names).items() if n > 1)
         if twice:
             raise ValueError(f"listed twice: {', '.join(twice)}; rows could not be told apart")
         return items

@@ -10,6 +10,7 @@ from statistics import median
 
 from prsbench.harness.engine.earlier import Earlier
 from prsbench.harness.engine.grid import CellNode, TrainingNode
+from prsbench.harness.engine.ledger import reading_once
 from prsbench.harness.engine.progress import clock
 from prsbench.harness.engine.results import Left, Run, left_to_do, state_of
 from prsbench.harness.engine.schedule import trainings_to_do
@@ -57,6 +58,11 @@ def forecast(cells: Iterable[CellNode], trainings: Sequence[TrainingNode], earli
 
 def planned_lines(run: Run, workers: int) -> Iterator[str]:
     """Each cell of a plan with its state, why it is stale, and what is to be done; then the counts and the forecast."""
+    with reading_once():
+        yield from _planned_lines(run, workers)
+
+
+def _planned_lines(run: Run, workers: int) -> Iterator[str]:
     earlier, states, pending = Earlier(run.plan, run.setting), Counter[str](), []
     for cell in run.plan.cells:
         state = state_of(cell, run.setting)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from prsbench.datasets.prs_med import FolderDataset
@@ -116,7 +116,9 @@ class Plan:
     scoring: str
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """The fields as they are; asdict would copy the origin of every cell."""
+        trainings = {key: dict(vars(node)) for key, node in self.trainings.items()}
+        return {**vars(self), "trainings": trainings, "cells": [dict(vars(cell)) for cell in self.cells]}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Plan:

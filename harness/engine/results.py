@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 from prsbench.harness.contract.errors import DataError, RunFolderError
-from prsbench.harness.contract.records import CellResult
+from prsbench.harness.contract.records import CellResult, Details
+from prsbench.harness.contract.summary import Samples, Summary, samples_from, summarise_cell, summary_from
 from prsbench.harness.contract.types import DataKind, Sample
 from prsbench.harness.engine import cell_folder
 from prsbench.harness.engine.config import GridConfig
@@ -15,7 +18,7 @@ from prsbench.harness.engine.data import open_all
 from prsbench.harness.engine.failures import Failure
 from prsbench.harness.engine.grid import CellNode, Plan
 from prsbench.harness.engine.jobs import failed
-from prsbench.harness.engine.ledger import RunFolder, digest_of, last_failure, read_json, record_attempt
+from prsbench.harness.engine.ledger import RunFolder, digest_of, last_failure, read_json, reading_once, record_attempt
 from prsbench.harness.engine.process import Setting
 from prsbench.harness.engine.provenance import now
 from prsbench.harness.engine.scoring import scoring_identity
@@ -148,14 +151,13 @@ def put_aside(run: Run, partial_too: bool = False) -> list[str]:
 def result_of(cell: CellNode, plan: Plan, setting: Setting) -> CellResult:
     """What the report gets of one cell; a cell that is not complete is a row with its reason."""
     folder = setting.run.cell(cell.folder)
-    state, records, scores = state_of(cell, setting), [], []
-    error = reason_of(cell, state, setting)
+    state = state_of(cell, setting)
+    error, found = reason_of(cell, state, setting), {}
     if state == "cached":
         try:
-            records, _ = cell_folder.sealed_records(folder)
-            scores = cell_folder.read_scores(folder)
+            found = {"summary": _summary(folder), "samples": partial(_samples, folder), "read": partial(_details, folder)}
         except RunFolderError as damage:  # bytes that changed while size and time did not
-            state, error, records = "failed", str(damage), []
+            state, error = "failed", str(damage)
     return CellResult(
         method=cell.method,
         dataset=cell.dataset,
@@ -167,15 +169,35 @@ def result_of(cell: CellNode, plan: Plan, setting: Setting) -> CellResult:
         error=error,
         n_manifest=cell.n_manifest,
         labels=cell_folder.labels_of(folder),
-        records=tuple(records),
-        scores=tuple(scores),
         judge_notes=cell_folder.judge_notes(folder) if state == "cached" else (),
+        **found,
     )
+
+
+def _summary(folder: Path) -> Summary:
+    data = cell_folder.read_summary(folder)
+    return summarise_cell(*_details(folder))[0] if data is None else summary_from(data)
+
+
+def _samples(folder: Path) -> Samples:
+    data = cell_folder.read_summary(folder)
+    return summarise_cell(*_details(folder))[1] if data is None else samples_from(data)
+
+
+def _details(folder: Path) -> Details:
+    return cell_folder.sealed_records(folder)[0], cell_folder.read_scores(folder)
 
 
 def results(run: Run) -> list[CellResult]:
     """Every cell of the plan, in the order of the grid."""
-    return [result_of(cell, run.plan, run.setting) for cell in run.plan.cells]
+    with reading_once():
+        return [result_of(cell, run.plan, run.setting) for cell in run.plan.cells]
+
+
+def states_of(cells: Iterable[CellNode], setting: Setting) -> list[str]:
+    """The state of each."""
+    with reading_once():
+        return [state_of(cell, setting) for cell in cells]
 
 
 def sample_of(run: Run, dataset: str, sample_id: str) -> tuple[int, Sample] | None:

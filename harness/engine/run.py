@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
 
 from prsbench.harness.contract.errors import RunFolderError, unknown_name
@@ -19,7 +20,7 @@ from prsbench.harness.engine.ledger import RunFolder, record_attempt, write_json
 from prsbench.harness.engine.process import prepare_process
 from prsbench.harness.engine.progress import Progress
 from prsbench.harness.engine.provenance import now, provenance_of_run
-from prsbench.harness.engine.results import SCHEMA, Left, Run, left_to_do, setting_of, state_of
+from prsbench.harness.engine.results import SCHEMA, Left, Run, left_to_do, setting_of, states_of
 from prsbench.harness.engine.schedule import jobs_to_do, ready
 
 Say = Callable[[str], None]
@@ -78,7 +79,7 @@ def run_grid(
         run = plan_run(grid, registry, folder, say)
         _describe(run, grid, folder, "running")
         chosen = [cell for cell in run.plan.cells if not only or {cell.method, base_name(cell.method)} & set(only)]
-        before = [(cell, state_of(cell, run.setting)) for cell in chosen]
+        before = list(zip(chosen, states_of(chosen, run.setting), strict=True))
         pending = [cell for cell, state in before if state != "cached" and (not states or state in states)]
         say(_found_line(before, pending, run))
         try:
@@ -86,7 +87,7 @@ def run_grid(
         except BaseException:  # Ctrl-C, a full disk: the folder says that nobody works in it
             _describe(run, grid, folder, "interrupted")
             raise
-        done = all(state_of(cell, run.setting) == "cached" for cell in chosen)
+        done = set(states_of(chosen, run.setting)) <= {"cached"}
         return _describe(run, grid, folder, "complete" if done else "incomplete")
 
 
@@ -121,7 +122,7 @@ class _Loop:
         """Work until nothing is left; returns the seconds that nodes took, all workers together."""
         at_work = 0
         while self._waiting or at_work:
-            for job in ready(self._waiting, self._sealed)[: executor.free]:
+            for job in list(islice(ready(self._waiting, self._sealed), executor.free)):
                 self._waiting.remove(job)
                 self._progress.started(job)
                 executor.submit(job)
@@ -190,7 +191,7 @@ def _describe(run: Run, grid: GridConfig, folder: RunFolder, status: str) -> Run
         },
         "plan": run.plan.to_json(),
     }
-    write_json(folder.description, content)
+    write_json(folder.description, content, indent=None)
     folder.run_described()
     return replace(run, status=status)
 

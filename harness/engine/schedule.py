@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from prsbench.harness.engine.grid import CellNode, Plan, TrainingNode, trainings_for, units
 from prsbench.harness.engine.jobs import Job
@@ -23,10 +23,13 @@ def jobs_to_do(plan: Plan, pending: Sequence[CellNode], setting: Setting) -> lis
     for cells in units(pending):
         waits_for = {cells[0].training, plan.text_models} & unsealed
         jobs.append(Job(None, cells, tuple(sorted(waits_for)), cost=float(sum(cell.n_manifest for cell in cells))))
+    blocked = Counter[str]()  # cost of what waits for a training
+    for job in jobs:
+        blocked.update(dict.fromkeys(job.waits_for, job.cost))
     for node in reversed(trainings):  # what waits for a training stands after it, so its cost is known already
-        blocked = sum(job.cost for job in jobs if node.key in job.waits_for)
         waits_for = tuple(sorted(set(node.needs.values()) & unsealed))
-        jobs.append(Job(node, (), waits_for, cost=_BEFORE_EVALUATIONS + blocked))
+        jobs.append(Job(node, (), waits_for, cost=_BEFORE_EVALUATIONS + blocked[node.key]))
+        blocked.update(dict.fromkeys(waits_for, jobs[-1].cost))
     together = Counter[object]()  # cells of one model behind one another, so that a worker loads it once; the longest first
     for job in jobs:
         together[_model(job)] += job.cost
@@ -44,6 +47,6 @@ def _model(job: Job) -> object:
     return job.training.key if job.training else tuple((cell.factory, cell.training, str(cell.config)) for cell in job.cells)
 
 
-def ready(jobs: Iterable[Job], sealed: set[str]) -> list[Job]:
+def ready(jobs: Iterable[Job], sealed: set[str]) -> Iterator[Job]:
     """The jobs that wait for nothing any more, the costliest first."""
-    return [job for job in jobs if sealed.issuperset(job.waits_for)]
+    return (job for job in jobs if sealed.issuperset(job.waits_for))

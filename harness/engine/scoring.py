@@ -29,7 +29,7 @@ def score_cell(cell: CellNode, setting: Setting) -> None:
     records, digest = cell_folder.sealed_records(folder)
     identity = {**scoring_identity(setting), "records": digest}
     if not cell_folder.is_scored(folder, identity):
-        cell_folder.write_scores(folder, identity, _models(setting), scores_of(records, setting))
+        cell_folder.write_scores(folder, identity, _models(setting), records, scores_of(records, setting))
 
 
 def scores_of(records: Sequence[Record], setting: Setting) -> Sequence[Mapping[str, float]]:

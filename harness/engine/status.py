@@ -9,7 +9,7 @@ from pathlib import Path
 from prsbench.harness.contract.errors import unknown_name
 from prsbench.harness.engine.cell_folder import statuses
 from prsbench.harness.engine.grid import CellNode
-from prsbench.harness.engine.ledger import LOG, PROGRESS, attempts_of, digest_of, read_json
+from prsbench.harness.engine.ledger import LOG, PROGRESS, attempts_of, digest_of, read_json, reading_once
 from prsbench.harness.engine.results import Run, reason_of, state_of
 
 LOG_LINES = 40
@@ -17,6 +17,11 @@ LOG_LINES = 40
 
 def status_lines(run: Run) -> Iterator[str]:
     """A line for every node that is not whole, then the counts: n_manifest = n_scored + n_failed + n_excluded + not finished."""
+    with reading_once():
+        yield from _status_lines(run)
+
+
+def _status_lines(run: Run) -> Iterator[str]:
     setting = run.setting
     for node in run.plan.trainings.values():
         folder = setting.run.training(node.folder)

@@ -7,6 +7,8 @@ from math import isnan
 from pathlib import Path
 
 from prsbench.harness.contract.errors import DataError, PrsbenchError
+from prsbench.harness.contract.records import Record
+from prsbench.harness.contract.summary import summarise_cell, to_bytes
 from prsbench.harness.engine import cell_folder
 from prsbench.harness.engine.data import manifest_hash, open_all
 from prsbench.harness.engine.grid import CellNode, TrainingNode
@@ -75,6 +77,13 @@ def _cell_problems(cell: CellNode, run: Run) -> Iterator[str]:
         yield f"{folder}: {cell.n_manifest} samples in the manifest, {len(records)} records, {counted} in the seal."
     if cell_folder.scored_with(folder) and not _are_same(cell_folder.read_scores(folder), scores_of(records, setting)):
         yield f"{folder}: its scores are not what its records give. Delete {cell_folder.SCORED} in it and run again."
+    elif cell_folder.is_summarised(folder) and cell_folder.read_summary(folder) != _summary_of(folder, records):
+        place = folder / cell_folder.SUMMARY
+        yield f"{place} is not what its records and scores give. Delete {cell_folder.SCORED} beside it and run again."
+
+
+def _summary_of(folder: Path, records: Sequence[Record]) -> bytes:
+    return to_bytes(*summarise_cell(records, cell_folder.read_scores(folder)))
 
 
 def _are_same(kept: Sequence[Mapping[str, float]], made: Sequence[Mapping[str, float]]) -> bool:

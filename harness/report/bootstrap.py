@@ -14,6 +14,8 @@ BOOTSTRAP_DRAWS = 10_000
 INTERVAL_PERCENT = (2.5, 97.5)
 _AT_ONCE = 500  # draws held in memory; the numbers are the same whatever it is
 _KEPT_GROUPS = 200  # up to so many groups the draws are kept: 16 MB a data set
+Means = NDArray[np.float64]
+Draws = Means | None  # (draws,) means, or None where nothing can vary
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +38,37 @@ def weighted_mean(strata: Sequence[Stratum]) -> float:
     return fsum(w * s.total.sum() / s.count.sum() for w, s in zip(modality_weights(strata), strata, strict=True))
 
 
-def bootstrap_means(strata: Sequence[Stratum], seed: int, draws: int = BOOTSTRAP_DRAWS) -> NDArray[np.float64] | None:
-    """(draws,) weighted means over redrawn groups; None if a data set has a single group, which cannot vary."""
-    if any(stratum.total.size < 2 for stratum in strata):
-        return None
-    means = np.zeros(draws)
-    for place, (weight, s) in enumerate(zip(modality_weights(strata), strata, strict=True)):
-        drawn = _kept_draws if s.total.size <= _KEPT_GROUPS else _draws
+def bootstrap_means(strata: Sequence[Stratum], seed: int, draws: int = BOOTSTRAP_DRAWS) -> Draws:
+    """(draws,) weighted means over redrawn groups; None without data sets, or if one has a single group, which cannot vary."""
+    return bootstraps([strata], seed, draws)[0]
+
+
+def bootstraps(many: Sequence[Sequence[Stratum]], seed: int, draws: int = BOOTSTRAP_DRAWS) -> list[Draws]:
+    """The same of each; what redraws the same number of groups in the same place shares its draws."""
+    means: list[Draws] = []
+    waiting: dict[tuple[int, int], list[tuple[Means, float, Stratum]]] = {}
+    for strata in many:
+        can_vary = strata and all(stratum.total.size > 1 for stratum in strata)
+        means.append(np.zeros(draws) if can_vary else None)
+        for place, (weight, s) in enumerate(zip(modality_weights(strata), strata, strict=True) if can_vary else ()):
+            waiting.setdefault((place, s.total.size), []).append((means[-1], weight, s))
+    for (place, n_groups), those in sorted(waiting.items(), key=lambda item: item[0]):
+        drawn = _kept_draws if n_groups <= _KEPT_GROUPS else _draws
         start = 0
-        for times_drawn in drawn(s.total.size, seed, place, draws):
-            # einsum and not @, whose last digits depend on the number of threads
-            totals, counts = (np.einsum("dg,g->d", times_drawn, values) for values in (s.total, s.count))
-            means[start : start + len(times_drawn)] += weight * totals / counts
+        for times_drawn in drawn(n_groups, seed, place, draws):
+            _add_draws(times_drawn, those, slice(start, start + len(times_drawn)))
             start += len(times_drawn)
     return means
+
+
+def _add_draws(times_drawn: Means, those: Sequence[tuple[Means, float, Stratum]], where: slice) -> None:
+    """Add what each data set gives in some draws to the means it belongs to."""
+    counted: dict[bytes, Means] = {}  # mostly the same for all: every sample is defined for every method
+    for means, weight, s in those:
+        key = s.count.tobytes()
+        if key not in counted:
+            counted[key] = np.einsum("dg,g->d", times_drawn, s.count)  # and not @, whose last digits depend on the threads
+        means[where] += weight * np.einsum("dg,g->d", times_drawn, s.total) / counted[key]
 
 
 def _draws(n_groups: int, seed: int, place: int, draws: int) -> Iterator[NDArray[np.float64]]:
@@ -64,7 +83,7 @@ def _kept_draws(n_groups: int, seed: int, place: int, draws: int) -> tuple[NDArr
     return tuple(_draws(n_groups, seed, place, draws))
 
 
-def interval(means: NDArray[np.float64] | None) -> tuple[float, float]:
+def interval(means: Draws) -> tuple[float, float]:
     """The 95 % percentile interval of the draws, NaN without any."""
     if means is None:
         return nan, nan
@@ -72,7 +91,7 @@ def interval(means: NDArray[np.float64] | None) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def p_of_zero(means: NDArray[np.float64] | None) -> float:
+def p_of_zero(means: Draws) -> float:
     """Two-sided bootstrap p-value of a difference of 0: twice the smaller share of draws beyond it, itself counted."""
     if means is None:
         return nan

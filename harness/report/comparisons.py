@@ -10,11 +10,12 @@ from prsbench.harness.contract.types import PromptSource
 from prsbench.harness.report import footnotes
 from prsbench.harness.report.rows import Row
 from prsbench.harness.report.significance import holm
-from prsbench.harness.report.statistics import PairedDifference, mean_interval, paired_difference
+from prsbench.harness.report.statistics import PairedDifference, mean_intervals, paired_differences
 from prsbench.harness.report.table import LABELS, Column, Table, labels_of, marked
 from prsbench.metrics.catalog import METRICS
 
 METRICS_COMPARED = ("mdice_pranet", "dice@0.5", "prscore", "position_accuracy")
+MOST_PAIRS = 500  # of rows; more would take hours, and their correction would leave nothing to find
 _PAIR = ("metric", "method", "against", "prompt source", "data kind")
 _NUMBERS = ("difference", "95% low", "95% high", "p bootstrap", "p Wilcoxon", "d_z", "rank-biserial", "groups")
 
@@ -22,8 +23,7 @@ _NUMBERS = ("difference", "95% low", "95% high", "p bootstrap", "p Wilcoxon", "d
 def intervals(rows: Sequence[Row]) -> Table:
     """Means over modalities with their 95 % intervals."""
     lines = []
-    for row in rows:
-        found = [mean_interval(row.cells, metric) for metric in METRICS_COMPARED]
+    for row, found in zip(rows, mean_intervals([row.cells for row in rows], METRICS_COMPARED), strict=True):
         plain = [f"{m.mean:.3f} [{m.low:.3f}, {m.high:.3f}]" if isfinite(m.low) else "-" for m in found]
         texts = [marked(text, metric, row) for text, metric in zip(plain, METRICS_COMPARED, strict=True)]
         reasons = dict.fromkeys(m.reason for m in found if m.reason)
@@ -40,15 +40,20 @@ def comparisons(rows: Sequence[Row]) -> Table | None:
     pairs = [(first, second) for i, first in enumerate(rows) for second in rows[i + 1 :] if _may_be_compared(first, second)]
     if not pairs:
         return None
-    lines = []
-    for metric in METRICS_COMPARED:
-        found = [paired_difference(first.cells, second.cells, metric) for first, second in pairs]
-        corrected = zip(holm([d.p_bootstrap for d in found]), holm([d.p_wilcoxon for d in found]), strict=True)
-        for (first, second), difference, p in zip(pairs, found, corrected, strict=True):
+    is_bounded = len(pairs) > MOST_PAIRS
+    if is_bounded:
+        pairs = _with_the_first(pairs)
+    lines, found = [], paired_differences([(first.cells, second.cells) for first, second in pairs], METRICS_COMPARED)
+    for number, metric in enumerate(METRICS_COMPARED):
+        differences = [each[number] for each in found]
+        corrected = zip(holm([d.p_bootstrap for d in differences]), holm([d.p_wilcoxon for d in differences]), strict=True)
+        for (first, second), difference, p in zip(pairs, differences, corrected, strict=True):
             source = " / ".join(dict.fromkeys([first.label("prompt_source"), second.label("prompt_source")]))
             title = marked(METRICS[metric].title, metric, first, second)
             labels = [title, first.method, second.method, source, labels_of(first)[4]]
             lines.append([*labels, *_numbers(difference, *p), difference.reason or "-"])
+    data = footnotes.of_data([row for pair in pairs for row in pair])
+    bound = (footnotes.BOUNDED_COMPARISONS.format(most=MOST_PAIRS),) if is_bounded else ()
     return Table(
         "comparisons",
         "Comparisons",
@@ -56,8 +61,16 @@ def comparisons(rows: Sequence[Row]) -> Table | None:
         pd.DataFrame(lines, columns=[*_PAIR, *_NUMBERS, "remark"], dtype=str),
         _PAIR,
         tuple(Column("", name) for name in _NUMBERS),
-        footnotes=(*footnotes.of_data([row for pair in pairs for row in pair]), *footnotes.COMPARISONS),
+        footnotes=(*data, *bound, *footnotes.COMPARISONS),
     )
+
+
+def _with_the_first(pairs: Sequence[tuple[Row, Row]]) -> list[tuple[Row, Row]]:
+    """The pairs of each ranking's first row. The grid's order chooses it and not its numbers: the best would win by luck too."""
+    leaders = {}
+    for first, _ in pairs:
+        leaders.setdefault(first.ranked_with, first)
+    return [pair for pair in pairs if pair[0] is leaders[pair[0].ranked_with]]
 
 
 def _may_be_compared(first: Row, second: Row) -> bool:

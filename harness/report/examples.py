@@ -90,9 +90,10 @@ def _canvas(lines: Sequence[_Example], methods: Sequence[str], kind: DataKind) -
 
 def _example(modality: str, choosers: Sequence[Row], shown: Sequence[Row], pictures: PicturesOf) -> _Example | None:
     cells = [cell for row in choosers for cell in row.cells if cell.modality == modality and cell.status == "complete"]
-    cell, record = next(((cell, record) for cell in cells if (record := median_record(cell))), (None, None))
-    if cell is None or record is None:
+    cell, number = next(((cell, number) for cell in cells if (number := median_sample(cell)) is not None), (None, None))
+    if cell is None:
         return None
+    record = cell.records[number]
     found = pictures(record.sample_id, cell.dataset, [row.method for row in shown])
     if found is None:
         return None
@@ -100,14 +101,12 @@ def _example(modality: str, choosers: Sequence[Row], shown: Sequence[Row], pictu
     return _Example(modality, record, found, answers)
 
 
-def median_record(cell: CellResult) -> Record | None:
-    """The record with the (lower) median dice@0.5; ties go to the first sample id; None if nothing was scored."""
-    scored = [
-        (scores.get("dice@0.5", nan), record.sample_id, record)
-        for record, scores in zip(cell.records, cell.scores, strict=True)
-        if record.status == "ok" and isfinite(scores.get("dice@0.5", nan))
-    ]
-    return sorted(scored, key=lambda item: item[:2])[(len(scored) - 1) // 2][2] if scored else None
+def median_sample(cell: CellResult) -> int | None:
+    """The number of the sample with the (lower) median dice@0.5; ties go to the first sample id; None if nothing was scored."""
+    samples = cell.samples()
+    dice = zip(samples.outcomes["dice@0.5"].tolist(), samples.names.ids, strict=True)
+    scored = sorted((value, name, number) for number, (value, name) in enumerate(dice) if isfinite(value))
+    return scored[(len(scored) - 1) // 2][2] if scored else None
 
 
 def _answer(row: Row, place: CellResult, sample_id: str) -> tuple[str, float]:
@@ -115,12 +114,13 @@ def _answer(row: Row, place: CellResult, sample_id: str) -> tuple[str, float]:
     cell = next(cell for cell in row.cells if cell.dataset == place.dataset)
     if cell.status != "complete":
         return f"{cell.status.upper()}: {first_line(cell.error)}", nan
-    for record, scores in zip(cell.records, cell.scores, strict=True):
-        if record.sample_id == sample_id:
-            if record.status != "ok":
-                return f"{record.status.upper()}: {first_line(record.error)}", nan
-            return record.answer.strip() or "(no text)", scores.get("dice@0.5", nan)
-    return "no record", nan
+    number = cell.samples().names.place.get(sample_id)
+    if number is None:
+        return "no record", nan
+    record = cell.records[number]
+    if record.status != "ok":
+        return f"{record.status.upper()}: {first_line(record.error)}", nan
+    return record.answer.strip() or "(no text)", float(cell.samples().outcomes["dice@0.5"][number])
 
 
 def _draw_line(axes: Sequence[Axes], example: _Example, methods: Sequence[str], kind: DataKind) -> None:

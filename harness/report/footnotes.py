@@ -34,6 +34,10 @@ COMPARISONS = (
     "p: two-sided, Holm-corrected over all pairs of one metric; Wilcoxon signed-rank over the groups' mean differences. "
     "d_z: mean over standard deviation of these. Rank-biserial: -1 to 1, the favourable share of ranks minus the unfavourable.",
 )
+BOUNDED_COMPARISONS = (
+    "More than {most} pairs could be compared: only the first row of each ranking, in the grid's order, is held against the "
+    "others. For another pair, make a report of a grid that holds fewer rows."
+)
 LEVELS = (
     "By chance: this row's masks with the answers it gave to other samples (up to 64 each, seeded). Above chance: "
     "(PRScore - chance) / (1 - chance) per data set. Constant: the one reference sentence that scores best for all samples. "
@@ -118,8 +122,8 @@ def _lost_samples(row: Row) -> list[str]:
     for cell in row.cells:
         n_failed = mean_with_counts(cell, "dice@0.5")[1].n_failed
         if cell.status == "complete" and n_failed:
-            errors = sorted(f"{r.sample_id}: {first_line(r.error)}" for r in cell.records if r.status == "failed")
-            example = f", such as {errors[0]}" if errors else ", without a record"
+            error = cell.summary.first_error
+            example = f", such as {error}" if error else ", without a record"
             where = f"{cell.dataset} seed {cell.seed}"
             lines.append(f"{row.method}: {n_failed} of {cell.n_manifest} samples failed ({where}){example}")
     return lines

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import fsum, isfinite, nan
 from statistics import stdev
 
@@ -126,16 +126,7 @@ def _with_missing(group: Sequence[CellResult], cells: Sequence[CellResult]) -> t
     have = {(cell.dataset, cell.seed) for cell in group}
     expected = {cell.dataset: cell for cell in cells if cell.data_kind is first.data_kind and cell.protocol == first.protocol}
     absent = [
-        replace(
-            twin,
-            method=first.method,
-            seed=seed,
-            status="missing",
-            error="not part of this run",
-            labels=None,
-            records=(),
-            scores=(),
-        )
+        twin.without_numbers(method=first.method, seed=seed, status="missing", error="not part of this run", labels=None)
         for dataset, twin in expected.items()
         for seed in {cell.seed for cell in group}
         if (dataset, seed) not in have

@@ -7,12 +7,16 @@ from dataclasses import dataclass, replace
 from math import fsum, isfinite, nan
 
 import numpy as np
-from prsbench.harness.contract.position import NO_MASK
-from prsbench.harness.contract.records import CellResult, Record
-from prsbench.harness.report.bootstrap import Stratum, bootstrap_means, interval, p_of_zero, weighted_mean
+from numpy.typing import NDArray
+from prsbench.harness.contract.records import CellResult
+from prsbench.harness.contract.summary import Names
+from prsbench.harness.report.bootstrap import Draws, Stratum, bootstraps, interval, p_of_zero, weighted_mean
 from prsbench.harness.report.significance import cohens_dz, rank_biserial, wilcoxon_p
 
 _SINGLE_GROUP = "a data set has a single group: no interval"
+_NO_PAIR = "no sample is scored on both sides"
+Flags = NDArray[np.bool_]
+Columns = Sequence[NDArray[np.float64]]  # (N,) each
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,38 +44,14 @@ class Counts:
 def mean_with_counts(cell: CellResult, metric: str) -> tuple[float, Counts]:
     """Mean of one metric over one cell, NaN if nothing was scored, and where every sample of its manifest went.
 
-    A cell that is not complete has no mean whatever it recorded: all of its manifest counts as failed. The sum is
-    exact (fsum), so the order of the records cannot move a digit.
+    A cell that is not complete has no mean whatever it recorded: all of its manifest counts as failed.
     """
-    if cell.status != "complete":
+    if cell.status != "complete" or cell.summary is None:
         return nan, Counts(n_manifest=cell.n_manifest, n_failed=cell.n_manifest)
-    values = [value for value in _values(cell, metric).values() if isfinite(value)]
-    failed = sum(record.status == "failed" for record in cell.records)
-    empty = sum(
-        record.status != "failed" and is_empty(record) and not isfinite(scores.get(metric, nan))
-        for record, scores in zip(cell.records, cell.scores, strict=True)
-    )
-    counts = Counts(
-        n_manifest=cell.n_manifest,
-        n_scored=len(values),
-        n_failed=failed + cell.n_manifest - len(cell.records),
-        n_empty=empty,
-        n_undefined=len(cell.records) - len(values) - failed - empty,
-    )
-    return (fsum(values) / len(values) if values else nan), counts
-
-
-def is_empty(record: Record) -> bool:
-    """Whether the sample has nothing to find, or no place in this row."""
-    return record.status == "excluded" or record.position == (NO_MASK,)
-
-
-def _values(cell: CellResult, metric: str) -> dict[str, float]:
-    """Value by sample id; a failed record is NaN whatever its scores say."""
-    return {
-        record.sample_id: scores.get(metric, nan) if record.status == "ok" else nan
-        for record, scores in zip(cell.records, cell.scores, strict=True)
-    }
+    found = cell.summary
+    mean, n_scored, n_empty, n_undefined = found.tallies[metric]
+    n_failed = found.n_failed + cell.n_manifest - found.n_records
+    return mean, Counts(cell.n_manifest, n_scored, n_failed, n_empty, n_undefined)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,24 +93,44 @@ class MeanInterval:
 
 def mean_interval(cells: Sequence[CellResult], metric: str, seed: int = 0) -> MeanInterval:
     """How sure a row's mean is. Refused, as the mean is, if a cell is not complete."""
+    return mean_intervals([cells], [metric], seed)[0][0]
+
+
+def mean_intervals(rows: Sequence[Sequence[CellResult]], metrics: Sequence[str], seed: int = 0) -> list[list[MeanInterval]]:
+    """The same for each metric of each row; the draws are made once for all of them."""
+    strata = [_strata_of(cells, metrics) for cells in rows]
+    means = iter(bootstraps([found for each in strata for found in each], seed))
+    return [
+        [_mean_interval(cells, metric, found, next(means)) for metric, found in zip(metrics, each, strict=True)]
+        for cells, each in zip(rows, strata, strict=True)
+    ]
+
+
+def _mean_interval(cells: Sequence[CellResult], metric: str, strata: Sequence[Stratum], means: Draws) -> MeanInterval:
     for cell in cells:
         if cell.status != "complete":
             return MeanInterval(reason=f"{cell.status} on {cell.dataset}, seed {cell.seed}")
-    values: dict[str, dict[str, list[float]]] = {}
-    modality = {cell.dataset: cell.modality for cell in cells}
-    for cell in cells:
-        found = _values(cell, metric)
-        for record in cell.records:
-            if isfinite(found[record.sample_id]):
-                values.setdefault(cell.dataset, {}).setdefault(record.group, []).append(found[record.sample_id])
-    strata = [_stratum(modality[dataset], groups) for dataset, groups in sorted(values.items())]
     if not strata:
         return MeanInterval(reason="defined for no sample")
-    low, high = interval(bootstrap_means(strata, seed))
+    low, high = interval(means)
     n_groups = sum(s.total.size for s in strata)
     n_failed = sum(mean_with_counts(cell, metric)[1].n_failed for cell in cells)
     reasons = ["" if isfinite(low) else _SINGLE_GROUP, f"{n_failed} failed" if n_failed else ""]
     return MeanInterval(weighted_mean(strata), low, high, n_groups, "; ".join(filter(None, reasons)))
+
+
+def _strata_of(cells: Sequence[CellResult], metrics: Sequence[str]) -> list[list[Stratum]]:
+    """By metric; none if a cell is not complete."""
+    if any(cell.status != "complete" for cell in cells):
+        return [[] for _ in metrics]
+    gathered = _Gathered(len(metrics))
+    for cell in cells:
+        samples = cell.samples()
+        gathered.add(cell, samples.names, [samples.outcomes[metric] for metric in metrics])
+    return [gathered.strata(number) for number in range(len(metrics))]
+
+
+Pair = tuple[Sequence[CellResult], Sequence[CellResult]]  # two methods' cells over the same data sets and seeds
 
 
 def paired_difference(first: Sequence[CellResult], second: Sequence[CellResult], metric: str, seed: int = 0) -> PairedDifference:
@@ -139,29 +139,67 @@ def paired_difference(first: Sequence[CellResult], second: Sequence[CellResult],
     Refuses, with NaN and the reason, unless both sides hold the same complete cells with the same sample ids. A sample not
     defined on both sides is left out of both means and counted.
     """
+    return paired_differences([(first, second)], [metric], seed)[0][0]
+
+
+def paired_differences(pairs: Sequence[Pair], metrics: Sequence[str], seed: int = 0) -> list[list[PairedDifference]]:
+    """The same for each metric of each pair; the draws are made once for all of them."""
+    compared = [_compare(first, second, metrics) for first, second in pairs]
+    means = bootstraps([each.difference for found in compared for each in found], seed)
+    finished = iter([_finished(each, drawn) for each, drawn in zip((e for f in compared for e in f), means, strict=True)])
+    return [[next(finished) for _ in metrics] for _ in pairs]
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """A paired difference before its draws."""
+
+    reason: str = ""
+    counts: Counts = Counts()
+    first: Sequence[Stratum] = ()
+    second: Sequence[Stratum] = ()
+
+    @property
+    def difference(self) -> list[Stratum]:
+        return [replace(a, total=a.total - b.total) for a, b in zip(self.first, self.second, strict=True)]
+
+
+def _compare(first: Sequence[CellResult], second: Sequence[CellResult], metrics: Sequence[str]) -> list[_Compared]:
     ours, theirs = _by_place(first), _by_place(second)
-    reason = _why_not_comparable(ours, theirs)
-    if reason:
-        return PairedDifference(reason=reason)
-    counts = sum((_pair_counts(ours[place], theirs[place], metric) for place in ours), Counts())
-    first, second = _strata(ours, theirs, metric)
-    if not first:
-        return PairedDifference(counts=counts, reason="no sample is scored on both sides")
-    difference = [replace(a, total=a.total - b.total) for a, b in zip(first, second, strict=True)]
-    means = bootstrap_means(difference, seed)
+    if reason := _why_not_comparable(ours, theirs):
+        return [_Compared(reason) for _ in metrics]
+    counts, gathered = [Counts() for _ in metrics], _Gathered(2 * len(metrics))
+    for place, mine in ours.items():
+        a, b = mine.samples(), theirs[place].samples()
+        order = _order_of(a.names, b.names)
+        is_failed = a.is_failed | b.is_failed[order]
+        columns = []
+        for number, metric in enumerate(metrics):
+            sides = a.outcomes[metric], b.outcomes[metric][order]
+            is_scored = np.isfinite(sides[0]) & np.isfinite(sides[1])
+            counts[number] += _pair_counts(mine, is_scored, is_failed, a.is_empty)
+            columns += [np.where(is_scored, side, nan) for side in sides]
+        gathered.add(mine, a.names, columns)
+    sides = [(gathered.strata(2 * number), gathered.strata(2 * number + 1)) for number in range(len(metrics))]
+    return [_Compared("" if a else _NO_PAIR, n, a, b) for n, (a, b) in zip(counts, sides, strict=True)]
+
+
+def _finished(found: _Compared, means: Draws) -> PairedDifference:
+    if found.reason:
+        return PairedDifference(counts=found.counts, reason=found.reason)
     low, high = interval(means)
-    by_group = np.concatenate([s.total / s.count for s in difference])
+    by_group = np.concatenate([s.total / s.count for s in found.difference])
     return PairedDifference(
-        weighted_mean(first),
-        weighted_mean(second),
-        weighted_mean(first) - weighted_mean(second),
+        weighted_mean(found.first),
+        weighted_mean(found.second),
+        weighted_mean(found.first) - weighted_mean(found.second),
         low,
         high,
         p_of_zero(means),
         wilcoxon_p(by_group),
         cohens_dz(by_group),
         rank_biserial(by_group),
-        counts,
+        found.counts,
         n_groups=by_group.size,
         reason="" if isfinite(low) else _SINGLE_GROUP,
     )
@@ -183,44 +221,58 @@ def _why_not_comparable(ours: Mapping[_Place, CellResult], theirs: Mapping[_Plac
         for cell in (mine, other):
             if cell.status != "complete":
                 return f"{cell.method}: {cell.status} on {where}"
-        if {r.sample_id for r in mine.records} != {r.sample_id for r in other.records} or mine.n_manifest != other.n_manifest:
+        if mine.n_manifest != other.n_manifest or not _are_same(mine.samples().names, other.samples().names):
             return f"the manifests differ on {where}: run both sides on the same samples"
         if (mine.data_kind, mine.protocol) != (other.data_kind, other.protocol):
             return f"data kind or protocol differ on {where}"
     return ""
 
 
-def _pair_counts(mine: CellResult, other: CellResult, metric: str) -> Counts:
+def _are_same(first: Names, second: Names) -> bool:
+    return first is second or first.place.keys() == second.place.keys()
+
+
+def _order_of(first: Names, second: Names) -> NDArray[np.intp] | slice:
+    """What brings the second's values into the order of the first."""
+    return slice(None) if first is second else np.array([second.place[name] for name in first.ids], dtype=np.intp)
+
+
+def _pair_counts(mine: CellResult, is_scored: Flags, is_failed: Flags, is_empty: Flags) -> Counts:
     """A pair failed if either side failed; a pair scored on both sides counts once."""
-    a, b = _values(mine, metric), _values(other, metric)
-    scored = sum(isfinite(a[key]) and isfinite(b[key]) for key in a)
-    failed = {record.sample_id for cell in (mine, other) for record in cell.records if record.status == "failed"}
-    rest = [r for r in mine.records if r.sample_id not in failed and not (isfinite(a[r.sample_id]) and isfinite(b[r.sample_id]))]
-    empty = sum(is_empty(record) for record in rest)
-    missing = mine.n_manifest - len(mine.records)
-    return Counts(mine.n_manifest, scored, len(failed) + missing, empty, len(rest) - empty)
+    n_rest = int((~is_failed & ~is_scored).sum())
+    n_empty = int((~is_failed & ~is_scored & is_empty).sum())
+    n_missing = mine.n_manifest - len(is_scored)
+    return Counts(mine.n_manifest, int(is_scored.sum()), int(is_failed.sum()) + n_missing, n_empty, n_rest - n_empty)
 
 
-def _strata(
-    ours: Mapping[_Place, CellResult], theirs: Mapping[_Place, CellResult], metric: str
-) -> tuple[list[Stratum], list[Stratum]]:
-    """Pairs of all seeds of a data set, by group, first side and second; data sets without a scored pair are left out."""
-    by_dataset: dict[str, dict[str, list[tuple[float, float]]]] = {}
-    modality = {}
-    for place, mine in ours.items():
-        a, b = _values(mine, metric), _values(theirs[place], metric)
-        modality[mine.dataset] = mine.modality
-        for record in mine.records:
-            pair = (a[record.sample_id], b[record.sample_id])
-            if isfinite(pair[0]) and isfinite(pair[1]):
-                by_dataset.setdefault(mine.dataset, {}).setdefault(record.group, []).append(pair)
-    sides = []
-    for side in (0, 1):
-        kept = {name: {g: [pair[side] for pair in pairs] for g, pairs in groups.items()} for name, groups in by_dataset.items()}
-        sides.append([_stratum(modality[name], groups) for name, groups in sorted(kept.items())])
-    return sides[0], sides[1]
+class _Gathered:
+    """Columns of values from many cells, on the way to sums by group."""
+
+    def __init__(self, n_columns: int):
+        self._n = n_columns
+        self._cells: dict[tuple[str, str], list[tuple[Names, Columns]]] = {}
+
+    def add(self, cell: CellResult, names: Names, columns: Columns) -> None:
+        self._cells.setdefault((cell.dataset, cell.modality), []).append((names, columns))
+
+    def strata(self, number: int) -> list[Stratum]:
+        """One column's defined values of all cells of a data set, by group; data sets without any are left out."""
+        made = [_stratum(modality, cells, number) for (_, modality), cells in sorted(self._cells.items())]
+        return [stratum for stratum in made if stratum.total.size]
 
 
-def _stratum(modality: str, groups: Mapping[str, Sequence[float]]) -> Stratum:
-    ordered = [groups[group] for group in sorted(groups)]
-    return Stratum(modality, np.array([fsum(values) for values in ordered]), np.array([float(len(values)) for values in ordered]))
+def _stratum(modality: str, cells: Sequence[tuple[Names, Columns]], number: int) -> Stratum:
+    known = {id(names): names for names, _ in cells}  # mostly one: the seeds of a data set share theirs
+    groups = sorted(set().union(*(names.grouped[0] for names in known.values())))
+    rank = {group: i for i, group in enumerate(groups)}
+    codes_of = {key: np.array([rank[g] for g in names.grouped[0]])[names.grouped[1]] for key, names in known.items()}
+    values = np.concatenate([columns[number] for _, columns in cells])
+    codes = np.concatenate([codes_of[id(names)] for names, _ in cells])
+    is_defined = np.isfinite(values)
+    values, codes = values[is_defined], codes[is_defined]
+    order = np.argsort(codes, kind="stable")
+    counts = np.bincount(codes, minlength=len(groups))
+    ends = np.cumsum(counts)
+    in_order = values[order].tolist()
+    totals = [fsum(in_order[end - n : end]) for end, n in zip(ends.tolist(), counts.tolist(), strict=True) if n]
+    return Stratum(modality, np.array(totals), counts[counts > 0].astype(np.float64))

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 from prsbench.harness.contract.position import ZONES
-from prsbench.harness.contract.records import CellResult, Record
+from prsbench.harness.contract.records import CellResult
+from prsbench.harness.contract.summary import Names
 from prsbench.harness.report.rows import Row
 
 SIZES = ("small", "medium", "large")
@@ -20,9 +22,8 @@ Membership = Mapping[Place, str]  # the subgroup of each sample that has one
 def by_size(rows: Sequence[Row]) -> Membership:
     """Terciles of the true mask's share of the image, within each data set; samples on a bound go to the smaller one."""
     shares: dict[str, dict[str, float]] = {}
-    for cell, record in _records(rows):
-        if record.counts and (area_px := record.counts.tp + record.counts.fn):
-            shares.setdefault(cell.dataset, {})[record.sample_id] = area_px / (record.height * record.width)
+    for dataset, name, fact in _facts(rows, lambda facts: np.isfinite(facts["area_share"])):
+        shares.setdefault(dataset, {})[name] = float(fact["area_share"])
     members = {}
     for dataset, share in shares.items():
         bounds = np.quantile(list(share.values()), [1 / 3, 2 / 3])
@@ -32,20 +33,14 @@ def by_size(rows: Sequence[Row]) -> Membership:
 
 def by_zone(rows: Sequence[Row]) -> Membership:
     """The zone of the true centroid."""
-    return {
-        (cell.dataset, record.sample_id): record.position_of_centroid
-        for cell, record in _records(rows)
-        if record.position_of_centroid in ZONES
-    }
+    found = _facts(rows, lambda facts: facts["zone"] >= 0)
+    return {(dataset, name): ZONES[fact["zone"]] for dataset, name, fact in found}
 
 
 def by_lesion_count(rows: Sequence[Row]) -> Membership:
     """Whether the true mask has one component or several."""
-    return {
-        (cell.dataset, record.sample_id): LESIONS[len(record.measures.lesion_ious) > 1]
-        for cell, record in _records(rows)
-        if record.measures and record.measures.lesion_ious
-    }
+    found = _facts(rows, lambda facts: facts["n_lesions"] > 0)
+    return {(dataset, name): LESIONS[int(fact["n_lesions"]) > 1] for dataset, name, fact in found}
 
 
 KINDS: Mapping[str, tuple[str, Sequence[str], Callable[[Sequence[Row]], Membership]]] = {
@@ -55,19 +50,46 @@ KINDS: Mapping[str, tuple[str, Sequence[str], Callable[[Sequence[Row]], Membersh
 }
 
 
-def part(row: Row, members: Membership, name: str) -> Row:
-    """The row as if its data sets held only the samples of one subgroup; cells without numbers stay as they are."""
-    return replace(row, cells=tuple(_part(cell, members, name) for cell in row.cells))
+class Parts:
+    """Rows as if their data sets held only the samples of one subgroup; cells without numbers stay as they are."""
+
+    def __init__(self, members: Membership):
+        self._members = members
+        self._names: dict[tuple[str, int], tuple[Names, NDArray[np.object_]]] = {}
+
+    def of(self, row: Row, groups: Sequence[str]) -> dict[str, Row]:
+        """The row's part in each subgroup."""
+        cells = [self._parts(cell, groups) for cell in row.cells]
+        return {group: replace(row, cells=tuple(found)) for group, found in zip(groups, zip(*cells, strict=True), strict=True)}
+
+    def _parts(self, cell: CellResult, groups: Sequence[str]) -> list[CellResult]:
+        if cell.status != "complete":
+            return [cell] * len(groups)
+        samples = cell.samples()
+        found = self._groups_of(cell.dataset, samples.names)
+        parts = [samples.part(found == group) for group in groups]
+        return [cell.without_numbers(summary=part, n_manifest=part.n_records) for part in parts]
+
+    def _groups_of(self, dataset: str, names: Names) -> NDArray[np.object_]:
+        """(N,) the subgroup of each sample, or None; once for all cells with the same samples."""
+        key = dataset, id(names)
+        if key not in self._names:
+            groups = np.array([self._members.get((dataset, name)) for name in names.ids], dtype=np.object_)
+            self._names[key] = names, groups  # with the names, so that no others get their id
+        return self._names[key][1]
 
 
-def _part(cell: CellResult, members: Membership, name: str) -> CellResult:
-    if cell.status != "complete":
-        return cell
-    kept = [i for i, record in enumerate(cell.records) if members.get((cell.dataset, record.sample_id)) == name]
-    records, scores = (tuple(values[i] for i in kept) for values in (cell.records, cell.scores))
-    return replace(cell, records=records, scores=scores, n_manifest=len(kept))
+def _facts(rows: Sequence[Row], is_known: Callable[[NDArray[np.void]], NDArray[np.bool_]]) -> Iterator[tuple[str, str, np.void]]:
+    """(data set, sample, facts) wherever they are known.
 
-
-def _records(rows: Sequence[Row]) -> Iterator[tuple[CellResult, Record]]:
-    """Every record with its cell; what is true of a sample may be kept by one method's record and not by another's."""
-    return ((cell, record) for row in rows for cell in row.cells for record in cell.records)
+    What is true of a sample may be kept by one method's record and not by another's, so all cells are gone through; those with
+    the same samples and facts count once.
+    """
+    seen: dict[tuple[str, int, int], object] = {}
+    for cell in (cell for row in rows for cell in row.cells if cell.status == "complete"):
+        samples = cell.samples()
+        key = cell.dataset, id(samples.names), id(samples.facts)
+        if key not in seen:
+            seen[key] = samples  # so that no others get their ids
+            known = np.flatnonzero(is_known(samples.facts))
+            yield from ((cell.dataset, samples.names.ids[i], samples.facts[i]) for i in known)

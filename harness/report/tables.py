@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
+from sys import intern
 
 import pandas as pd
 from prsbench.harness.contract.records import CellResult
@@ -90,16 +91,17 @@ def subgroup(rows: Sequence[Row], name: str) -> Table:
     title, groups, membership = subgroups.KINDS[name]
     members = membership(rows)
     metrics = ("dice@0.5", "prscore", "position_accuracy")
-    parts = {group: [subgroups.part(row, members, group) for row in rows] for group in groups} | {"mean": rows}
-    columns = {
-        Column(group, METRICS[metric].title): [summarise(row, metric) for row in those]
-        for group, those in parts.items()
-        for metric in metrics
-    }
+    parts = subgroups.Parts(members)
+    scores: dict[tuple[str, str], list[Score]] = {(group, metric): [] for group in (*groups, "mean") for metric in metrics}
+    for row in rows:  # a row's parts are let go of before the next's are made
+        for group, those in (*parts.of(row, groups).items(), ("mean", row)):
+            for metric in metrics:
+                scores[group, metric].append(summarise(those, metric))
+    columns = {Column(group, METRICS[metric].title): found for (group, metric), found in scores.items()}
     found = list(members.values())
     sizes = f"Samples: {', '.join(f'{group} {found.count(group)}' for group in groups)}. {footnotes.SUBGROUPS}"
     caption = f"{title}: Dice, PRScore and position accuracy; means over the modalities that have such samples."
-    return _table(name, title, caption, rows, columns, metrics * len(parts), (sizes, *footnotes.PRSCORE))
+    return _table(name, title, caption, rows, columns, metrics * (len(groups) + 1), (sizes, *footnotes.PRSCORE))
 
 
 def main(rows: Sequence[Row]) -> Table:
@@ -253,12 +255,13 @@ def main_long(rows: Sequence[Row]) -> Table:
     counted = ["mean", "n_manifest", "n_scored", "n_failed", "n_empty", "n_undefined"]
     lines, metrics = [], _known(METRICS, rows)
     for row in rows:
+        labels = labels_of(row)  # once: it goes through all cells of the row
         for cell in row.cells:
+            place, remark = [cell.dataset, cell.modality, str(cell.seed)], [cell.status, footnotes.first_line(cell.error)]
             for metric in metrics:
                 mean, counts = mean_with_counts(cell, metric)
-                numbers = [f"{mean:.4f}" if isfinite(mean) else "NaN", *(str(getattr(counts, name)) for name in counted[1:])]
-                place = [cell.dataset, cell.modality, str(cell.seed), metric]
-                lines.append([*labels_of(row), *place, *numbers, cell.status, footnotes.first_line(cell.error)])
+                numbers = (intern(str(getattr(counts, name))) for name in counted[1:])  # the same few, in very many lines
+                lines.append((*labels, *place, metric, f"{mean:.4f}" if isfinite(mean) else "NaN", *numbers, *remark))
     frame = pd.DataFrame(lines, columns=[*head, *counted, "status", "error"], dtype=str)
     caption = "One line per method, data set, seed and metric."
     return Table("main_long", "All means", caption, frame, tuple(head), tuple(Column("", name) for name in counted), is_long=True)

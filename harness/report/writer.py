@@ -66,11 +66,13 @@ def _table_files(tables: Sequence[Table]) -> dict[str, bytes]:
 def summary_text(cells: Sequence[CellResult]) -> str:
     """What is printed when a run ends: the tables for reading, about 150 columns wide, each footnote once."""
     from prsbench.harness.report.formats import to_text
-    from prsbench.harness.report.tables import tables_of
+    from prsbench.harness.report.rows import rows_of
+    from prsbench.harness.report.tables import main, reasoning, t2c_ablation
 
+    rows = rows_of(cells)
     texts, said = [], set()
-    for table in tables_of(cells):
-        if table.name in ("main", "reasoning", "t2c_ablation"):
+    for table in (main(rows), reasoning(rows), t2c_ablation(rows)):
+        if table:
             texts.append(to_text(replace(table, footnotes=tuple(note for note in table.footnotes if note not in said))))
             said.update(table.footnotes)
     return "\n".join(texts)

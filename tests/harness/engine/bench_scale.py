@@ -1,7 +1,8 @@
 """The engine with very many cells: python tests/harness/engine/bench_scale.py [cells] [records].
 
 The cells are not computed: one finished cell's files are linked into the folder of each, under a seal of its own. What is timed
-is what a user waits for: planning a new grid, planning it again when it is finished, and opening the run folder.
+is what a user waits for: planning a new grid, planning it again when it is finished, its status, running it again and its
+report. Peaks are of the whole process so far: run it with 1000 cells and with 10000 to see how flat they are.
 """
 
 import json
@@ -10,6 +11,8 @@ import resource
 import sys
 import tempfile
 import time
+import tracemalloc
+from contextlib import contextmanager
 from pathlib import Path
 
 sys.path[:] = [str(Path(__file__).parent / "stand_ins"), *sys.path[1:]]
@@ -19,9 +22,10 @@ from prsbench.datasets.official_table import MODALITY_OF_FOLDER  # noqa: E402
 from prsbench.harness.engine import cell_folder  # noqa: E402
 from prsbench.harness.engine.forecast import planned_lines  # noqa: E402
 from prsbench.harness.engine.ledger import RunFolder, digest_of, write_json  # noqa: E402
-from prsbench.harness.engine.results import open_run, scores_wanted  # noqa: E402
+from prsbench.harness.engine.results import open_run, results, scores_wanted  # noqa: E402
 from prsbench.harness.engine.run import _describe, plan_run, run_grid  # noqa: E402
 from prsbench.harness.engine.status import status_lines  # noqa: E402
+from prsbench.harness.report.writer import write_report  # noqa: E402
 
 SEEDS = 10
 
@@ -44,14 +48,47 @@ def fill(run, finished):
     for cell in run.plan.cells:
         folder = run.setting.run.cell(cell.folder)
         folder.mkdir(parents=True, exist_ok=True)
-        kept = ("predictions.jsonl", "maps.bin", "records.jsonl", "measured.json", "scores.json")
+        kept = ("predictions.jsonl", "maps.bin", "records.jsonl", "measured.json", "scores.json", "summary.bin")
         for name in (*kept, "attempts.json", "cell.json"):
             if not (folder / name).exists():
                 os.link(finished / name, folder / name)
         seal = json.loads((finished / "sealed.json").read_text())
         write_json(folder / "sealed.json", seal, durable=False)
-        identity = {**scores_wanted(folder, run.setting)}
-        write_json(folder / cell_folder.SCORED, {"identity": identity, "text_models_checksum": ""}, durable=False)
+        scored = json.loads((finished / cell_folder.SCORED).read_text())
+        scored["identity"] = scores_wanted(folder, run.setting)
+        write_json(folder / cell_folder.SCORED, scored, durable=False)
+
+
+def say_what_breaks(run, folder, n_cells):
+    """Each thing that grows with the cells, here and for a million of them."""
+    factor = 1e6 / n_cells
+    some = folder.cell(run.plan.cells[0].folder)
+    files = len(list(some.iterdir())) + 1
+    began = time.perf_counter()
+    n_listed = sum(1 for _ in os.scandir(folder.path / "cells"))
+    listing = time.perf_counter() - began
+    described = folder.description.stat().st_size / 2**20
+    with tracked() as held:
+        plan = open_run(folder.path)
+    del plan
+    print(f"a million cells, from {n_cells} (linear):")
+    print(
+        f"  inodes: {files} a cell, {files} million: ext4 has one for 16 KiB, so a disk under {files * 16384 / 1e3:.0f} GB fails"
+    )
+    print(f"  run.json: {described:.1f} MiB here, {described * factor / 1024:.1f} GiB, written twice a run")
+    print(f"  plan in memory: {held[0]:.0f} MiB here, {held[0] * factor / 1024:.1f} GiB in the driver: mostly the first to break")
+    print(f"  listing cells/: {n_listed} names in {listing:.3f} s here, {listing * factor:.0f} s")
+    print("  journals are of one cell, and Ray is given as many tasks as there are workers: neither grows")
+
+
+@contextmanager
+def tracked():
+    """MiB of Python objects made in the block and still held at its end."""
+    held = [0.0]
+    tracemalloc.start()
+    yield held
+    held[0] = tracemalloc.get_traced_memory()[0] / 2**20
+    tracemalloc.stop()
 
 
 def main(n_cells, n_records):
@@ -80,6 +117,11 @@ def main(n_cells, n_records):
         print(f"  {said[0]}")
         lines = timed("open the run folder and say its status", n_cells, lambda: list(status_lines(open_run(folder.path))))
         print(f"  {lines[-2]}; {lines[-1]}")
+        again = timed("run again, nothing to compute", n_cells, lambda: run_grid(grid, stand_ins.REGISTRY, folder, str, "serial"))
+        assert again.status == "complete"
+        written = timed("report", n_cells, lambda: write_report(results(open_run(folder.path)), folder.path, lambda *_: None))
+        print(f"  {len(written)} files, {sum(path.stat().st_size for path in written) / 2**20:.1f} MiB")
+        say_what_breaks(run, folder, n_cells)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import json
 import signal
-from dataclasses import replace
 
 import pytest
 from engine_driver import Driver, slowly
@@ -22,10 +21,8 @@ def undisturbed(data_root, tmp_path_factory):
 
 
 def tables_of_run(folder):
-    """The bytes of every table, without what a sample took: time is no result."""
-    cells = results(open_run(folder))
-    still = [replace(cell, records=tuple(replace(record, seconds=0.0) for record in cell.records)) for cell in cells]
-    return {table.name: to_csv(table) for table in tables_of(still)}
+    """The bytes of every table."""
+    return {table.name: to_csv(table) for table in tables_of(results(open_run(folder)))}
 
 
 @pytest.mark.parametrize(

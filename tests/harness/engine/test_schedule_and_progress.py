@@ -25,7 +25,7 @@ def test_trainings_come_before_evaluations_and_the_one_that_blocks_most_first(wo
     _, _, jobs = work
     assert [bool(job.training) for job in jobs] == [True, True, True, False, False, False, False]
     assert [job.title for job in ready(jobs, set())] == ["train part s0", "train part on val s0"], "the first blocks a training"
-    assert len(ready(jobs, {key for job in jobs for key in job.keys})) == len(jobs)
+    assert list(ready(jobs, {key for job in jobs for key in job.keys})) == jobs
 
 
 def test_a_run_says_what_is_done_what_it_works_on_and_how_long_it_may_take(work, monkeypatch):

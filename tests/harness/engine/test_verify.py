@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from math import nan
+from pathlib import Path
 
 import pytest
 from prsbench.harness import cli
@@ -13,6 +14,8 @@ from prsbench.harness.engine.results import open_run, put_aside, results
 from prsbench.harness.engine.run import run_grid
 from prsbench.harness.engine.status import log_text, status_lines
 from prsbench.harness.engine.verify import verify_run
+from prsbench.harness.report.formats import to_csv
+from prsbench.harness.report.tables import tables_of
 
 
 @pytest.fixture(scope="module")
@@ -79,14 +82,27 @@ def test_a_changed_score_is_found_though_no_hash_holds_it(run):
     assert "its scores are not what its records give" in problem
 
 
-def test_bytes_that_change_without_a_trace_in_size_or_time_are_found_when_they_are_read(run):
+def test_bytes_that_change_without_a_trace_in_size_or_time_reach_no_table_and_verify_names_them(run):
+    expected = {table.name: to_csv(table) for table in tables_of(results(run))}
     path = cell(run) / "records.jsonl"
     times = path.stat().st_atime_ns, path.stat().st_mtime_ns
     flip(path, 300)
     os.utime(path, ns=times)
-    damaged, *others = results(run)
+    assert {table.name: to_csv(table) for table in tables_of(results(run))} == expected  # of the summary, which is whole
+    assert "records.jsonl line 1" in next(verify_run(run))
+    flip(cell(run) / cell_folder.SUMMARY)
+    damaged, *others = results(run)  # now the records have to be read
     assert damaged.status == "failed" and "records.jsonl line 1" in damaged.error
     assert {other.status for other in others} == {"complete"}
+
+
+@pytest.mark.parametrize("harm", [flip, lambda path: flip(path, 10), Path.unlink], ids=["its numbers", "its head", "gone"])
+def test_a_summary_that_is_not_the_one_written_is_made_again_from_the_records_and_verify_names_it(run, harm):
+    expected = {table.name: to_csv(table) for table in tables_of(results(run))}
+    harm(cell(run) / cell_folder.SUMMARY)
+    assert {table.name: to_csv(table) for table in tables_of(results(run))} == expected
+    (problem,) = verify_run(run)
+    assert "summary.bin is not what its records and scores give" in problem
 
 
 @pytest.mark.parametrize("year", [1980, 2100])

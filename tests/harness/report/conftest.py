@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from math import nan
 
 import numpy as np
 import pytest
 from prsbench.harness.contract.records import CellResult, Record
+from prsbench.harness.contract.summary import summarise_cell
 from prsbench.harness.contract.types import MODALITIES, DataKind, Labels, PromptSource, TextSource, Weights
 from prsbench.harness.report.pictures import Pictures
 from prsbench.metrics.catalog import METRICS
@@ -63,7 +65,7 @@ def make_cell(
             )
         )
         scores.append(dict.fromkeys(METRICS, nan if i in failed or i in empty else value))
-    return CellResult(
+    result = CellResult(
         method=method,
         dataset=dataset or modality,
         modality=modality,
@@ -74,9 +76,14 @@ def make_cell(
         error=error,
         n_manifest=len(values) if n_manifest is None else n_manifest,
         labels=LABELS.get(method),
-        records=tuple(records),
-        scores=tuple(scores),
     )
+    return with_records(result, records, scores)
+
+
+def with_records(cell: CellResult, records: Sequence[Record], scores: Sequence[Mapping[str, float]]) -> CellResult:
+    """The cell with these records and scores."""
+    summary, samples = summarise_cell(records, scores)
+    return replace(cell, summary=summary, samples=lambda: samples, read=lambda: (tuple(records), tuple(scores)))
 
 
 def make_grid(**options: object) -> list[CellResult]:
@@ -100,6 +107,11 @@ def draw(sample_id: str, dataset: str, methods: tuple[str, ...]) -> Pictures:
 @pytest.fixture(scope="session")
 def cell() -> Callable[..., CellResult]:
     return make_cell
+
+
+@pytest.fixture(scope="session")
+def refilled() -> Callable[..., CellResult]:
+    return with_records
 
 
 @pytest.fixture(scope="session")

@@ -48,3 +48,14 @@ def test_an_incomplete_row_has_no_interval_but_a_reason(cell):
 def test_an_interval_without_lost_samples_says_how_many_were_lost(cell):
     frame = intervals(rows_of([cell(values=(0.2, 0.4, 0.6, 9.0), failed=(3,))])).frame
     assert frame["mDice"][0].startswith("0.400 [") and frame["remark"][0] == "1 failed"
+
+
+def test_of_very_many_rows_only_the_first_of_each_ranking_is_held_against_the_others_and_the_table_says_so(cell, monkeypatch):
+    rows = rows_of([cell(name, (0.1, 0.2)) for name in ("cg_reasoner", "cg_reasoner_without_t2c", "whole_image")])
+    every = comparisons(rows)
+    monkeypatch.setattr("prsbench.harness.report.comparisons.MOST_PAIRS", 2)
+    bounded = comparisons(rows)
+    pairs = [set(zip(table.frame["method"], table.frame["against"], strict=True)) for table in (every, bounded)]
+    assert pairs[0] - pairs[1] == {("cg_reasoner_without_t2c", "whole_image")}
+    assert not any("More than 2 pairs" in note for note in every.footnotes)
+    assert any("More than 2 pairs" in note for note in bounded.footnotes)

@@ -24,9 +24,9 @@ def test_a_cell_that_is_not_complete_has_no_mean_even_if_it_has_scores(cell):
     assert counts == Counts(n_manifest=2, n_failed=2)
 
 
-def test_a_failed_record_with_a_score_is_not_averaged(cell):
+def test_a_failed_record_with_a_score_is_not_averaged(cell, refilled):
     broken = cell(values=(0.2, 0.4), failed=(1,))
-    broken = replace(broken, scores=(broken.scores[0], dict.fromkeys(broken.scores[0], 0.0)))
+    broken = refilled(broken, broken.records, (broken.scores[0], dict.fromkeys(broken.scores[0], 0.0)))
     assert mean_with_counts(broken, "prscore")[0] == pytest.approx(0.2)
 
 
@@ -36,9 +36,9 @@ def test_the_order_of_the_records_moves_no_digit(cell):
     assert len({mean_with_counts(cell(values=tuple(order)), "prscore")[0] for order in orders}) == 1
 
 
-def test_an_excluded_record_counts_as_empty(cell):
+def test_an_excluded_record_counts_as_empty(cell, refilled):
     whole = cell(values=(0.2, nan))
-    excluded = replace(whole, records=(whole.records[0], replace(whole.records[1], status="excluded")))
+    excluded = refilled(whole, (whole.records[0], replace(whole.records[1], status="excluded")), whole.scores)
     assert mean_with_counts(excluded, "prscore")[1] == Counts(n_manifest=2, n_scored=1, n_empty=1)
 
 

@@ -1,0 +1,163 @@
+"""What a report needs of a cell in place of its records: a tally of every metric, and a few numbers a sample."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from math import fsum, isfinite, nan
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from prsbench.harness.contract.position import NO_MASK, ZONES
+from prsbench.harness.contract.records import Record
+
+KEPT_METRICS = ("mdice_pranet", "dice@0.5", "prscore", "position_accuracy")  # by sample: for intervals, pairs and subgroups
+STATUSES = ("ok", "failed", "excluded")
+_OK, _FAILED, _EXCLUDED = range(3)
+_FACTS = np.dtype([("no_mask", "?"), ("zone", "i1"), ("n_lesions", "<i4"), ("area_share", "<f8")])
+_OUTCOMES = np.dtype([("status", "u1"), *((metric, "<f8") for metric in KEPT_METRICS)])
+
+
+class Tally(NamedTuple):
+    """Mean of one metric over a cell (NaN: nothing scored), and where its records went beside those that failed."""
+
+    mean: float
+    n_scored: int
+    n_empty: int
+    n_undefined: int
+
+
+@dataclass(frozen=True, eq=False)
+class Names:
+    """Sample ids and groups, in the order of the records; one object for all cells with the same samples."""
+
+    ids: tuple[str, ...]
+    groups: tuple[str, ...]
+
+    @cached_property
+    def place(self) -> Mapping[str, int]:
+        """Sample id to its number."""
+        return {name: number for number, name in enumerate(self.ids)}
+
+    @cached_property
+    def grouped(self) -> tuple[list[str], NDArray[np.intp]]:
+        """The groups by name, and for each sample the number of its group among them."""
+        distinct = sorted(set(self.groups))
+        rank = {group: number for number, group in enumerate(distinct)}
+        return distinct, np.array([rank[group] for group in self.groups], dtype=np.intp)
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """The samples of a cell as columns of N values.
+
+    facts: of the truth, as far as a record keeps them: no_mask, zone (number in ZONES; -1: none), n_lesions, and area_share of
+    the image (NaN: unknown or no lesion). outcomes: status (number in STATUSES) and KEPT_METRICS, NaN unless defined and "ok".
+    """
+
+    names: Names
+    facts: NDArray[np.void]
+    outcomes: NDArray[np.void]
+
+    @property
+    def is_failed(self) -> NDArray[np.bool_]:
+        return self.outcomes["status"] == _FAILED
+
+    @property
+    def is_empty(self) -> NDArray[np.bool_]:
+        """Whether the sample has nothing to find, or no place in this row."""
+        return (self.outcomes["status"] == _EXCLUDED) | self.facts["no_mask"]
+
+    def tally(self, values: NDArray[np.float64]) -> Tally:
+        """values: (N,) of one metric. The sum is exact (fsum), so the order of the records cannot move a digit."""
+        is_ok = self.outcomes["status"] == _OK
+        is_scored = np.isfinite(values) & is_ok
+        scored = values[is_scored].tolist()
+        n_empty = int((self.is_empty & ~self.is_failed & ~is_scored).sum())
+        n_undefined = len(values) - len(scored) - int(self.is_failed.sum()) - n_empty
+        return Tally(fsum(scored) / len(scored) if scored else nan, len(scored), n_empty, n_undefined)
+
+    def part(self, kept: NDArray[np.bool_]) -> Summary:
+        """The summary of some of the samples, of KEPT_METRICS alone."""
+        some = Samples(self.names, self.facts[kept], self.outcomes[kept])  # whose names nobody asks for
+        tallies = {metric: some.tally(some.outcomes[metric]) for metric in KEPT_METRICS}
+        return Summary(len(some.outcomes), int(some.is_failed.sum()), tallies)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A cell in a few numbers; first_error is of a failed sample, "" if none failed."""
+
+    n_records: int
+    n_failed: int
+    tallies: Mapping[str, Tally]
+    first_error: str = ""
+
+
+def summarise_cell(records: Sequence[Record], scores: Sequence[Mapping[str, float]]) -> tuple[Summary, Samples]:
+    """Of records and the scores that run in parallel with them."""
+    names = Names(tuple(record.sample_id for record in records), tuple(record.group for record in records))
+    facts = np.array([_facts_of(record) for record in records], dtype=_FACTS)
+    columns = {name: _column(name, records, scores) for name in dict.fromkeys((*KEPT_METRICS, *_metrics_in(scores)))}
+    outcomes = np.zeros(len(records), dtype=_OUTCOMES)
+    outcomes["status"] = [STATUSES.index(record.status) for record in records]
+    for metric in KEPT_METRICS:
+        outcomes[metric] = columns[metric]
+    samples = Samples(names, facts, outcomes)
+    errors = (f"{r.sample_id}: {r.error.strip().partition(chr(10))[0]}" for r in records if r.status == "failed")
+    tallies = {name: samples.tally(column) for name, column in columns.items()}
+    return Summary(len(records), int(samples.is_failed.sum()), tallies, min(errors, default="")), samples
+
+
+def to_bytes(summary: Summary, samples: Samples) -> bytes:
+    """Both as one file: a line of JSON, the names as JSON, then the columns, little-endian."""
+    names = json.dumps([samples.names.ids, samples.names.groups], ensure_ascii=False).encode()
+    tallies = {name: [mean if isfinite(mean) else None, *counts] for name, (mean, *counts) in summary.tallies.items()}
+    head = {"n": summary.n_records, "n_failed": summary.n_failed, "first_error": summary.first_error, "names": len(names)}
+    columns = samples.facts.tobytes() + samples.outcomes.tobytes()
+    return json.dumps({**head, "tallies": tallies}, ensure_ascii=False).encode() + b"\n" + names + columns
+
+
+def summary_from(data: bytes) -> Summary:
+    """The summary in such a file; what it was made of is checked by its reader."""
+    head = json.loads(data[: data.index(b"\n")])
+    tallies = {name: Tally(nan if mean is None else mean, *counts) for name, (mean, *counts) in head["tallies"].items()}
+    return Summary(head["n"], head["n_failed"], tallies, head["first_error"])
+
+
+def samples_from(data: bytes) -> Samples:
+    """The samples in such a file."""
+    end = data.index(b"\n") + 1
+    head = json.loads(data[:end])
+    names, facts = end + head["names"], end + head["names"] + head["n"] * _FACTS.itemsize
+    return Samples(_names(data[end:names]), _facts(data[names:facts]), np.frombuffer(data[facts:], _OUTCOMES))
+
+
+@lru_cache(maxsize=256)  # the cells of a data set have the same samples: one object for all of them
+def _names(data: bytes) -> Names:
+    return Names(*map(tuple, json.loads(data)))
+
+
+@lru_cache(maxsize=256)
+def _facts(data: bytes) -> NDArray[np.void]:
+    return np.frombuffer(data, _FACTS)
+
+
+def _facts_of(record: Record) -> tuple[bool, int, int, float]:
+    area_px = record.counts.tp + record.counts.fn if record.counts else 0
+    zone = ZONES.index(record.position_of_centroid) if record.position_of_centroid in ZONES else -1
+    n_lesions = len(record.measures.lesion_ious) if record.measures else 0
+    return record.position == (NO_MASK,), zone, n_lesions, area_px / (record.height * record.width) if area_px else nan
+
+
+def _metrics_in(scores: Iterable[Mapping[str, float]]) -> Iterable[str]:
+    return next(iter(scores), {})
+
+
+def _column(name: str, records: Sequence[Record], scores: Sequence[Mapping[str, float]]) -> NDArray[np.float64]:
+    """(N,); a failed record is NaN whatever its scores say."""
+    pairs = zip(records, scores, strict=True)
+    return np.array([row.get(name, nan) if record.status == "ok" else nan for record, row in pairs], dtype=np.float64)
