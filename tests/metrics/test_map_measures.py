@@ -3,7 +3,7 @@ from math import isnan
 import numpy as np
 import pytest
 from prsbench.harness.contract.records import MapMeasures
-from prsbench.metrics.counts import grey_map, stretched_grey_map
+from prsbench.metrics.grey import grey_map, stretched_grey_map
 from prsbench.metrics.map_measures import measure
 from prsbench.metrics.weighted_f import weighted_f
 
