@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import time
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from prsbench.methods.text2centroid import CentroidHead, Text2Centroid
 from prsbench.methods.training_images import resize_to_levels
 from safetensors.torch import load_file, save_file
 
-WEIGHTS, NOTES, HISTORY = "cg_reasoner.safetensors", "notes.json", "losses.csv"
+WEIGHTS, NOTES = "cg_reasoner.safetensors", "notes.json"
 TIED = "llm.language.base_model.model.lm_head.weight"  # the same tensor as the token embedding: stored once
 
 
@@ -30,7 +29,6 @@ class CGReasonerMethod:
     def __init__(self, config: CGReasonerConfig):
         self.config = config
         self._notes: tuple[str, ...] = ()
-        self._history: list[dict[str, float]] = []
 
     @property
     def labels(self) -> Labels:
@@ -51,7 +49,7 @@ class CGReasonerMethod:
         if self.config.llava is not None:
             said += f"; language model {Path(self.config.llava).name}, {self.config.llava_dtype}"
         self._base, self._device, self._notes = base, context.device, (said, *notes)
-        self._history = run_training(self._model, self.config, train, context)
+        self._loop = run_training(self._model, self.config, train, val, context)
 
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
         start = time.perf_counter()
@@ -70,10 +68,7 @@ class CGReasonerMethod:
         if isinstance(self._base, LanguageBase):
             self._base.save_shape(folder)
         (folder / NOTES).write_text(json.dumps(self._notes))
-        with (folder / HISTORY).open("w", newline="") as stream:
-            writer = csv.DictWriter(stream, fieldnames=list(self._history[0]))
-            writer.writeheader()
-            writer.writerows(self._history)
+        self._loop.write_losses(folder)
 
     def load(self, folder: Path, device: str) -> None:
         """Every tensor of the file must find its place and the other way round; a partial load is an error."""

@@ -1,0 +1,117 @@
+"""One training on several workers through Ray Train: gloo between CPUs, NCCL between GPUs.
+
+Every worker makes the same choices for the whole step and takes its own images of it; losses are weighted by what each holds
+(`training_loop`), so the sum of the workers' gradients is that of one worker with all the images. Nothing is averaged twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def workers() -> int:
+    """How many processes train together; 1 outside `train_on_workers`."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """Which of them this is, from 0."""
+    return dist.get_rank() if workers() > 1 else 0
+
+
+def share(numbers: Sequence[int]) -> slice:
+    """The places of `numbers` that are this worker's: neighbours, as equal in number as can be."""
+    bounds = [len(numbers) * k // workers() for k in (rank(), rank() + 1)]
+    return slice(*bounds)
+
+
+def summed(values: Mapping[str, float]) -> dict[str, float]:
+    """Each value summed over the workers, all of which name the same ones."""
+    if workers() == 1:
+        return dict(values)
+    total = torch.tensor(list(values.values()), dtype=torch.float64, device=_device())
+    dist.all_reduce(total)
+    return dict(zip(values, total.tolist(), strict=True))
+
+
+def sum_gradients(parameters: Sequence[Tensor]) -> None:
+    """Sum gradients over the workers, in one message. A parameter that has none on any worker keeps none."""
+    if workers() == 1:
+        return
+    has = torch.tensor([float(p.grad is not None) for p in parameters], device=_device())
+    dist.all_reduce(has)
+    used = [p for p, n in zip(parameters, has.tolist(), strict=True) if n]
+    for p in used:
+        p.grad = torch.zeros_like(p) if p.grad is None else p.grad
+    vector = torch.cat([p.grad.flatten() for p in used])
+    dist.all_reduce(vector)
+    for p, grad in zip(used, vector.split([p.numel() for p in used]), strict=True):
+        p.grad.copy_(grad.view_as(p))
+
+
+def synchronised(network: nn.Module) -> nn.Module:
+    """The network, its batch norms over the images of all workers; names and parameters stay. Alone, it is left as it is."""
+    if workers() == 1:
+        return network
+    if dist.get_backend() == "nccl":
+        from timm.layers import convert_sync_batchnorm
+
+        return convert_sync_batchnorm(network)  # torch's own would lose timm's activations
+    for parent in list(network.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, nn.BatchNorm2d):
+                setattr(parent, name, _BatchNormOverWorkers(child))
+    return network
+
+
+class _BatchNormOverWorkers(nn.Module):
+    """Batch norm for gloo, which torch's SyncBatchNorm does not support; takes over a BatchNorm2d, timm's activation included."""
+
+    def __init__(self, norm: nn.BatchNorm2d):
+        super().__init__()
+        self.weight, self.bias, self.eps, self.momentum = norm.weight, norm.bias, norm.eps, norm.momentum
+        for name, buffer in norm.named_buffers(recurse=False):
+            self.register_buffer(name, buffer)
+        self.drop, self.act = getattr(norm, "drop", nn.Identity()), getattr(norm, "act", nn.Identity())
+        self.train(norm.training)
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        if not self.training:
+            x = F.batch_norm(x_BCHW, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+            return self.act(self.drop(x))
+        own = x_BCHW.new_tensor([x_BCHW.numel() / x_BCHW.shape[1]])
+        sums = _SumOverWorkers.apply(torch.cat([x_BCHW.sum((0, 2, 3)), own]))
+        mean, n = sums[:-1] / sums[-1], sums[-1]
+        centred = x_BCHW - mean[:, None, None]
+        variance = _SumOverWorkers.apply(centred.square().sum((0, 2, 3))) / n
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * n / (n - 1), self.momentum)
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        return self.act(self.drop(centred * scale[:, None, None] + self.bias[:, None, None]))
+
+
+class _SumOverWorkers(torch.autograd.Function):
+    """Sum over the workers; the gradient of the sum of their losses is the sum of their gradients."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        total = x.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> Tensor:
+        total = grad.clone()
+        dist.all_reduce(total)
+        return total
+
+
+def _device() -> str:
+    return "cuda" if dist.get_backend() == "nccl" else "cpu"
