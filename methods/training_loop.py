@@ -119,15 +119,6 @@ class Loop:
             restore_tensors(self.network, self._best)
         self.network.eval()
 
-    def write_losses(self, folder: Path) -> None:
-        """losses.csv, and validation.csv if there was one."""
-        for name, rows in ((LOSSES, self.history), (VALIDATION, self.validated)):
-            if rows:
-                with (folder / name).open("w", newline="") as stream:
-                    writer = csv.DictWriter(stream, fieldnames=list(rows[0]))
-                    writer.writeheader()
-                    writer.writerows(rows)
-
     def _descend(self, step: Step, weigh: Callable[[Mapping[str, Tensor]], Tensor]) -> dict[str, float]:
         totals: Counter[str] = Counter()
         for part in step.parts:
@@ -219,3 +210,22 @@ class Loop:
         self.step, self._order, self._best = facts["step"], facts["order"], kinds["best"]
         self.history, self.validated = facts["history"], facts["validated"]
         print(f"Training goes on from step {self.step} of {self.steps}.")
+
+
+def write_losses(folder: Path, history: Sequence[Mapping[str, float]], validated: Sequence[Mapping[str, float]] = ()) -> None:
+    """losses.csv, a row a step; validation.csv, a row an epoch, if there was any."""
+    for name, rows in ((LOSSES, history), (VALIDATION, validated)):
+        if rows:
+            with (folder / name).open("w", newline="") as stream:
+                writer = csv.DictWriter(stream, fieldnames=list(rows[0]))
+                writer.writeheader()
+                writer.writerows(rows)
+
+
+def read_losses(folder: Path) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
+    """What `write_losses` wrote: history and validated."""
+    found = []
+    for name in (LOSSES, VALIDATION):
+        lines = (folder / name).read_text().splitlines() if (folder / name).exists() else []
+        found.append([{key: float(value) for key, value in row.items()} for row in csv.DictReader(lines)])
+    return found[0], found[1]

@@ -17,6 +17,7 @@ from prsbench.methods.language_base import LanguageBase
 from prsbench.methods.llava import LlavaBase
 from prsbench.methods.text2centroid import CentroidHead, Text2Centroid
 from prsbench.methods.training_images import resize_to_levels
+from prsbench.methods.training_loop import write_losses
 from safetensors.torch import load_file, save_file
 
 WEIGHTS, NOTES = "cg_reasoner.safetensors", "notes.json"
@@ -49,7 +50,8 @@ class CGReasonerMethod:
         if self.config.llava is not None:
             said += f"; language model {Path(self.config.llava).name}, {self.config.llava_dtype}"
         self._base, self._device, self._notes = base, context.device, (said, *notes)
-        self._loop = run_training(self._model, self.config, train, val, context)
+        loop = run_training(self._model, self.config, train, val, context)
+        self._history, self._validated = loop.history, loop.validated
 
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
         start = time.perf_counter()
@@ -68,7 +70,7 @@ class CGReasonerMethod:
         if isinstance(self._base, LanguageBase):
             self._base.save_shape(folder)
         (folder / NOTES).write_text(json.dumps(self._notes))
-        self._loop.write_losses(folder)
+        write_losses(folder, self._history, self._validated)
 
     def load(self, folder: Path, device: str) -> None:
         """Every tensor of the file must find its place and the other way round; a partial load is an error."""

@@ -63,18 +63,17 @@ def train(
     loop = Loop(model, optimizer, schedule, steps, context, config.gradient_clip, config.amp)
 
     def part(shown: Sequence[Shown]) -> Part:
-        batch = _collate(shown, context.device, with_reference=model.bridge is not None)
+        batch = _batch(shown, context.device, with_reference=model.bridge is not None)
         return Part(lambda: model.losses(batch), _counts(batch, model))
 
     def draw_step() -> Step:
         chosen = [images[i] for i in loop.numbers(len(images), size)]
         mine = _draw(chosen, config, loop.chance)[data_parallel.share(chosen)]
-        parts = [part(mine[start : start + config.batch_size]) for start in range(0, len(mine), config.batch_size)]
-        return Step(parts, [one.training.image_id for one in chosen])
+        return Step([part(some) for some in _cut(mine, config.batch_size)], [one.training.image_id for one in chosen])
 
     def validation_parts() -> Iterator[Part]:
         shown = _draw(unseen, config.model_copy(update=AS_IT_IS), np.random.default_rng(0))
-        return (part(shown[start : start + config.batch_size]) for start in range(0, len(shown), config.batch_size))
+        yield from map(part, _cut(shown, config.batch_size))
 
     unseen = prepare(val, config.image_size_px, config.language.drawing_side) if len(val) else []
     validation = Validation(validation_parts, per_epoch, config.keep) if unseen else None
@@ -96,6 +95,10 @@ def _optimizer(model: CGReasoner, config: CGReasonerConfig, steps: int):
     )
     floor = config.final_learning_rate / config.learning_rate
     return optimizer, cosine(optimizer, steps, config.warmup_steps, floor)
+
+
+def _cut(shown: Sequence[Shown], size: int) -> list[Sequence[Shown]]:
+    return [shown[start : start + size] for start in range(0, len(shown), size)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,7 @@ def _draw(chosen: Sequence[PreparedImage], config: CGReasonerConfig, chance: np.
     return shown
 
 
-def _collate(shown: Sequence[Shown], device: str, with_reference: bool) -> Batch:
+def _batch(shown: Sequence[Shown], device: str, with_reference: bool) -> Batch:
     chosen = [one.prepared for one in shown]
     image = torch.stack([i.training.image_3SS for i in chosen]).to(device).float() / 255
     mask = torch.stack([i.training.mask_1SS for i in chosen]).to(device).float()

@@ -14,6 +14,7 @@ from prsbench.methods.prs_med.config import PRSMedConfig
 from prsbench.methods.prs_med.model import build
 from prsbench.methods.prs_med.training import embed, train
 from prsbench.methods.training_images import resize_to_levels, training_images
+from prsbench.methods.training_loop import write_losses
 from safetensors.torch import load_model, save_model
 
 WEIGHTS = "prs_med.safetensors"
@@ -37,7 +38,7 @@ class PRSMedMethod:
         self._base.load(context.needs["language_base"], context.device)
         self._model = build(self.config, self._base)
         images = training_images(train_samples, self.config.image_size_px)
-        self._loop = train(self._model, self._encoder, self.config, images, context)
+        self._history = train(self._model, self._encoder, self.config, images, context).history
 
     @torch.no_grad()
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
@@ -53,7 +54,7 @@ class PRSMedMethod:
     def save(self, folder: Path) -> None:
         save_model(self._model, str(folder / WEIGHTS))  # the language model's head is its embedding: written once
         self._base.save_shape(folder)
-        self._loop.write_losses(folder)
+        write_losses(folder, self._history)
 
     def load(self, folder: Path, device: str) -> None:
         """Every tensor of the file must find its place and the other way round; a partial load is an error."""
