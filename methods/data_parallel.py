@@ -1,17 +1,63 @@
 """One training on several workers through Ray Train: gloo between CPUs, NCCL between GPUs.
 
 Every worker makes the same choices for the whole step and takes its own images of it; losses are weighted by what each holds
-(`training_loop`), so the sum of the workers' gradients is that of one worker with all the images. Nothing is averaged twice.
+(`training_loop`), so the sum of the workers' gradients is that of one worker with all the images.
+
+Inside a grid the training's own task must have reserved the cores, for example `execution.resources.cg_reasoner: {cpus: 2}`: the
+workers ask Ray for no core again, or two such trainings would wait for each other for ever. GPUs the workers ask for, one each,
+so there the task must reserve none: `{cpus: 2, gpus: 0}`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from tempfile import TemporaryDirectory
 
 import torch
 import torch.distributed as dist
+from prsbench.harness.contract.errors import MissingPrerequisite, PrsbenchError
+from prsbench.harness.contract.types import FitContext
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+
+def train_on_workers(train: Callable[[], None], count: int, context: FitContext) -> None:
+    """Call `train` in `count` processes that know each other; whatever it learns it has to write to a folder all of them see.
+
+    Raises:
+        PrsbenchError: as `train` raised it on a worker.
+        MissingPrerequisite: Ray Train is not installed.
+    """
+    try:
+        import ray
+        from ray.train import RunConfig, ScalingConfig
+        from ray.train.torch import TorchTrainer
+    except ImportError as error:
+        raise MissingPrerequisite(f"data_parallel_workers: {count} needs Ray Train. pip install 'ray[train]'.") from error
+    is_ours = not ray.is_initialized()
+    if is_ours:
+        ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="error")
+    on_gpu = context.device.startswith("cuda")
+    # A byte of memory in place of a core: Ray takes no empty reservation.
+    each = {"GPU": 1} if on_gpu else {"CPU": 0, "memory": 1}
+    threads = torch.get_num_threads()
+
+    def work() -> None:
+        torch.set_num_threads(threads)
+        train()
+
+    with TemporaryDirectory(prefix="ray-", dir=context.scratch) as storage:
+        scaling = ScalingConfig(num_workers=count, use_gpu=on_gpu, resources_per_worker=each)
+        try:
+            TorchTrainer(work, scaling_config=scaling, run_config=RunConfig(storage_path=storage)).fit()
+        except ray.train.TrainingFailedError as error:
+            for failure in getattr(error, "worker_failures", {}).values():
+                if isinstance(failure, PrsbenchError):
+                    raise failure from None
+            raise
+        finally:
+            if is_ours:
+                ray.shutdown()
 
 
 def workers() -> int:

@@ -6,10 +6,12 @@ import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 from prsbench.harness.contract.types import FitContext, Labels, Prediction, Query, Sample, TextSource, Weights
+from prsbench.methods import data_parallel
 from prsbench.methods.cg_reasoner.config import CGReasonerConfig
 from prsbench.methods.cg_reasoner.model import build
 from prsbench.methods.cg_reasoner.training import train as run_training
@@ -17,7 +19,7 @@ from prsbench.methods.language_base import LanguageBase
 from prsbench.methods.llava import LlavaBase
 from prsbench.methods.text2centroid import CentroidHead, Text2Centroid
 from prsbench.methods.training_images import resize_to_levels
-from prsbench.methods.training_loop import write_losses
+from prsbench.methods.training_loop import read_losses, write_losses
 from safetensors.torch import load_file, save_file
 
 WEIGHTS, NOTES = "cg_reasoner.safetensors", "notes.json"
@@ -36,6 +38,9 @@ class CGReasonerMethod:
         return Labels(self.config.prompt_source, Weights.TRAINED_HERE, TextSource.GENERATED, self._notes)
 
     def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
+        if self.config.data_parallel_workers > 1:
+            self._fit_on_workers(train, val, context)
+            return
         torch.manual_seed(context.seed)
         base = self._read_llava(context.device)
         if base is None:
@@ -52,6 +57,20 @@ class CGReasonerMethod:
         self._base, self._device, self._notes = base, context.device, (said, *notes)
         loop = run_training(self._model, self.config, train, val, context)
         self._history, self._validated = loop.history, loop.validated
+
+    def _fit_on_workers(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
+        """Fit on several workers; the first one's weights are saved and read back here."""
+        alone = CGReasonerMethod(self.config.model_copy(update={"data_parallel_workers": 1}))
+        with TemporaryDirectory(dir=context.scratch) as folder:
+
+            def fit_and_save() -> None:
+                alone.fit(train, val, context)
+                if data_parallel.rank() == 0:
+                    alone.save(Path(folder))
+
+            data_parallel.train_on_workers(fit_and_save, self.config.data_parallel_workers, context)
+            self.load(Path(folder), context.device)
+            self._history, self._validated = read_losses(Path(folder))
 
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
         start = time.perf_counter()
