@@ -14,6 +14,7 @@ from prsbench.harness.engine.data import open_all
 from prsbench.harness.engine.failures import Failure
 from prsbench.harness.engine.grid import CellNode, Plan
 from prsbench.harness.engine.jobs import failed
+from prsbench.harness.engine.keys import FOLDER_DIGITS
 from prsbench.harness.engine.ledger import RunFolder, digest_of, last_failure, read_json, record_attempt
 from prsbench.harness.engine.process import Setting
 from prsbench.harness.engine.provenance import now
@@ -146,6 +147,12 @@ def result_of(cell: CellNode, plan: Plan, setting: Setting) -> CellResult:
 def results(run: Run) -> list[CellResult]:
     """Every cell of the plan, in the order of the grid."""
     return [result_of(cell, run.plan, run.setting) for cell in run.plan.cells]
+
+
+def trainings_of(run: Run) -> dict[str, Path]:
+    """The weights of every finished training, by the name of its folder but for the key."""
+    finished = [node for node in run.plan.trainings.values() if digest_of(run.setting.training_folder(node.key))]
+    return {node.folder.removesuffix(f"-{node.key[:FOLDER_DIGITS]}"): run.setting.weights_folder(node.key) for node in finished}
 
 
 def sample_of(run: Run, dataset: str, sample_id: str) -> tuple[int, Sample] | None:
