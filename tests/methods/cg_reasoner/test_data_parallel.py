@@ -12,10 +12,11 @@ from prsbench.methods.text2centroid import Text2Centroid
 LANGUAGE = LanguageBaseConfig(
     drawing_side=4, vocabulary=300, width=32, layers=2, heads=2, feed_forward=64, steps=5, batch_size=8
 )  # fmt: skip
-# No dropout: two workers draw other masks than one. 11 images: the last step gives its workers unequal shares.
+# No dropout: two workers draw other masks than one. The paper's rates: AdamW takes a gradient of 0 for +1 or -1 by its last bit.
+# 11 images: the last step gives its workers unequal shares.
 CONFIG = CGReasonerConfig(
     image_size_px=64, feature_channels=32, language=LANGUAGE, text2centroid=Text2CentroidConfig(steps=5), epochs=2, batch_size=3,
-    lora_dropout=0.0, warmup_steps=1,
+    lora_dropout=0.0, warmup_steps=1, learning_rate=1e-4, lora_learning_rate=1e-4, backbone_learning_rate=1e-4,
 )  # fmt: skip
 
 
