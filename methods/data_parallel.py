@@ -70,10 +70,10 @@ def rank() -> int:
     return dist.get_rank() if workers() > 1 else 0
 
 
-def share(numbers: Sequence[int]) -> slice:
-    """The places of `numbers` that are this worker's: neighbours, as equal in number as can be."""
-    bounds = [len(numbers) * k // workers() for k in (rank(), rank() + 1)]
-    return slice(*bounds)
+def share(numbers: Sequence[object]) -> slice:
+    """The places of `numbers` that are this worker's: neighbours, of each worker as many."""
+    each = len(numbers) // workers()
+    return slice(rank() * each, (rank() + 1) * each)
 
 
 def summed(values: Mapping[str, float]) -> dict[str, float]:

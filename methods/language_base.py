@@ -42,7 +42,10 @@ class LanguageBase:
         Rows are mirrored along either axis: upside down no image is ever shown, but a drawing is only a layout.
         """
         torch.manual_seed(context.seed)
-        rows = [(draw(s.truth.mask, self.config.drawing_side), s.query.question, s.truth.answer) for s in train]
+        rows, ids = [], []
+        for sample in train:  # once: an image is decoded at every look
+            rows.append((draw(sample.truth.mask, self.config.drawing_side), sample.query.question, sample.truth.answer))
+            ids.append(sample.sample_id)
         texts = sorted({text for _, *pair in rows for text in pair})
         self.tokenizer = _train_tokenizer(texts, self.config.vocabulary)
         self.model = _build(self.config, self.tokenizer).to(context.device).train()
@@ -56,8 +59,8 @@ class LanguageBase:
         def draw_step() -> Step:
             numbers = loop.chance.integers(len(rows), size=self.config.batch_size)
             chosen = self._varied([rows[i] for i in numbers], loop.chance)
-            ids = [train[int(i)].sample_id for i in numbers]
-            return Step([Part(lambda: {"text": self._text_loss(chosen, characters)}, {})], ids)
+            part = Part(lambda: {"text": self._text_loss(chosen, characters)}, {})
+            return Step([part], [ids[i] for i in numbers])
 
         loop.run(draw_step, lambda terms: terms["text"])
         self.character_NKD = characters.detach()

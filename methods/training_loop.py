@@ -17,7 +17,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from prsbench.harness.contract.errors import PrsbenchError
+from prsbench.harness.contract.errors import DataError, PrsbenchError
 from prsbench.harness.contract.types import FitContext
 from prsbench.methods import data_parallel
 from prsbench.methods.training_state import (
@@ -63,6 +63,18 @@ class Validation:
     keep: Literal["best", "last"]
 
 
+def steps_an_epoch(count: int, size: int) -> int:
+    """How many steps `count` images make, `size` of them a step over all workers.
+
+    Raises:
+        DataError: there are fewer images than workers.
+    """
+    workers = data_parallel.workers()
+    if count < workers:
+        raise DataError(f"{count} training images cannot be shared by {workers} workers. Set data_parallel_workers to less.")
+    return math.ceil((count - count % workers) / size)
+
+
 class Loop:
     """Trains a network in place. `history` and `validated` are the loss terms of every step and of every validation."""
 
@@ -88,10 +100,13 @@ class Loop:
         self._saved = time.monotonic()
 
     def numbers(self, count: int, size: int) -> list[int]:
-        """Which of `count` images this step takes: every one once an epoch, in a new order."""
-        start = self.step % math.ceil(count / size) * size
+        """Which of `count` images this step takes: every one once an epoch, in a new order.
+
+        What the number of workers does not divide sits the epoch out, so that all workers have equal shares of every step.
+        """
+        start = self.step % steps_an_epoch(count, size) * size
         if start == 0:
-            self._order = self.chance.permutation(count).tolist()
+            self._order = self.chance.permutation(count).tolist()[: count - count % data_parallel.workers()]
         return self._order[start : start + size]
 
     def run(

@@ -14,7 +14,6 @@ from prsbench.harness.engine.data import open_all
 from prsbench.harness.engine.failures import Failure
 from prsbench.harness.engine.grid import CellNode, Plan
 from prsbench.harness.engine.jobs import failed
-from prsbench.harness.engine.keys import FOLDER_DIGITS
 from prsbench.harness.engine.ledger import RunFolder, digest_of, last_failure, read_json, record_attempt
 from prsbench.harness.engine.process import Setting
 from prsbench.harness.engine.provenance import now
@@ -150,9 +149,9 @@ def results(run: Run) -> list[CellResult]:
 
 
 def trainings_of(run: Run) -> dict[str, Path]:
-    """The weights of every finished training, by the name of its folder but for the key."""
-    finished = [node for node in run.plan.trainings.values() if digest_of(run.setting.training_folder(node.key))]
-    return {node.folder.removesuffix(f"-{node.key[:FOLDER_DIGITS]}"): run.setting.weights_folder(node.key) for node in finished}
+    """The weights of every finished training, by its folder's name."""
+    nodes = run.plan.trainings.values()
+    return {n.folder: run.setting.weights_folder(n.key) for n in nodes if digest_of(run.setting.training_folder(n.key))}
 
 
 def sample_of(run: Run, dataset: str, sample_id: str) -> tuple[int, Sample] | None:

@@ -26,10 +26,10 @@ def loss_curves(trainings: Mapping[str, Path], kind: DataKind) -> Figure | None:
         return None
     rows = -(-len(with_losses) // _COLUMNS)
     canvas = Canvas(figsize=(13, 3.6 * rows), layout="constrained")
-    panels = canvas.subplots(rows, _COLUMNS, squeeze=False).flat
+    panels = list(canvas.subplots(rows, _COLUMNS, squeeze=False).flat)
     for axes, (title, folder) in zip(panels, with_losses.items(), strict=False):
         _panel(axes, title, folder)
-    for axes in list(panels)[len(with_losses) :]:
+    for axes in panels[len(with_losses) :]:
         axes.set_axis_off()
     mark_data_kind(canvas, kind)
     caption = f"Loss of every step (lines) and on the val split after every epoch (points). {data_line(kind)}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from prsbench.harness.contract.errors import DataError
 from prsbench.harness.contract.geometry import centroid
 from prsbench.harness.contract.types import FitContext, Sample
 from prsbench.methods import data_parallel
@@ -16,7 +17,7 @@ from prsbench.methods.cg_reasoner.model import Batch, CGReasoner, weighted_sum
 from prsbench.methods.language_base import answer_ids, draw
 from prsbench.methods.sentence_encoder import sentence_encoder
 from prsbench.methods.training_images import TrainingImage, cosine, image_id, training_images
-from prsbench.methods.training_loop import Loop, Part, Step, Validation
+from prsbench.methods.training_loop import Loop, Part, Step, Validation, steps_an_epoch
 from prsbench.methods.wording import drop_words, mirror_words
 from torch import Tensor
 
@@ -56,7 +57,7 @@ def train(
     """Train in place; returns the loop with its losses. A non-finite loss stops and names the samples."""
     images = prepare(samples, config.image_size_px, config.language.drawing_side)
     size = config.batch_size * config.accumulate * data_parallel.workers()
-    per_epoch = math.ceil(len(images) / size)
+    per_epoch = steps_an_epoch(len(images), size)
     steps = config.epochs * per_epoch
     model.to(context.device)
     optimizer, schedule = _optimizer(model, config, steps)
@@ -75,6 +76,8 @@ def train(
         shown = _draw(unseen, config.model_copy(update=AS_IT_IS), np.random.default_rng(0))
         yield from map(part, _cut(shown, config.batch_size))
 
+    if config.keep == "best" and not len(val):
+        raise DataError("keep: best needs a val split, and no data set has one. Set keep: last.")
     unseen = prepare(val, config.image_size_px, config.language.drawing_side) if len(val) else []
     validation = Validation(validation_parts, per_epoch, config.keep) if unseen else None
     loop.run(draw_step, lambda terms: weighted_sum(terms, config), validation)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -14,7 +13,7 @@ from prsbench.methods.lite_medsam_features import LiteMedSAMEncoder
 from prsbench.methods.prs_med.config import PRSMedConfig
 from prsbench.methods.prs_med.model import CLASS_IDS, Batch, PRSMed
 from prsbench.methods.training_images import TrainingImage, cosine
-from prsbench.methods.training_loop import Loop, Part, Step
+from prsbench.methods.training_loop import Loop, Part, Step, steps_an_epoch
 from prsbench.methods.wording import mirror_words
 from torch import Tensor
 from torch.nn import functional as F
@@ -32,7 +31,7 @@ def train(
     unknown = {one.modality for one in images} - set(CLASS_IDS)
     if unknown:
         raise DataError(f"PRS-Med has no class for modality {', '.join(sorted(unknown))}. Known: {', '.join(CLASS_IDS)}.")
-    per_epoch = math.ceil(len(images) / config.batch_size)
+    per_epoch = steps_an_epoch(len(images), config.batch_size)
     steps = config.epochs * per_epoch
     features = _embed_all(encoder, config, images, context)
     model.to(context.device)

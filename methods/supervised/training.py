@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,7 +13,7 @@ from prsbench.harness.contract.types import FitContext, Sample
 from prsbench.methods.supervised.config import SupervisedConfig
 from prsbench.methods.supervised.networks import deep_supervision_weights, z_score
 from prsbench.methods.training_images import cosine, training_images
-from prsbench.methods.training_loop import Loop, Part, Step
+from prsbench.methods.training_loop import Loop, Part, Step, steps_an_epoch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -24,7 +23,7 @@ _dice = DiceLoss(sigmoid=True, smooth_nr=1.0, smooth_dr=1.0)  # smooth 1: an emp
 def train(network: nn.Module, config: SupervisedConfig, samples: Sequence[Sample], context: FitContext) -> Loop:
     """Train in place; returns the loop with its losses. A loss that is not finite stops and names the images."""
     images = training_images(samples, config.image_size_px)
-    steps = config.epochs * math.ceil(len(images) / config.batch_size)
+    steps = config.epochs * steps_an_epoch(len(images), config.batch_size)
     network.to(context.device)
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, eps=config.adam_eps
