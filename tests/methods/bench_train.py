@@ -50,9 +50,7 @@ def main() -> None:
     print(f"  the pass the public schedule adds takes {public - ours:.2f} s; for 1.7 x it would have to take {0.7 * ours:.2f} s")
     model.train()
     kept = [kept_for_backward(model, batch, loss) / 2**20 for loss in (our_loss, public_loss)]
-    print(
-        f"kept of a step for its gradient: ours {kept[0]:.0f} MiB, public {kept[1]:.0f} MiB, {kept[0] / kept[1]:.2f} x (target 0.7)"
-    )
+    print(f"kept for the gradient: ours {kept[0]:.0f} MiB, public {kept[1]:.0f} MiB, {kept[0] / kept[1]:.2f} x (target 0.7)")
     share_of_matmul()
 
 
