@@ -8,7 +8,7 @@ export TOKENIZERS_PARALLELISM := false
 export OMP_WAIT_POLICY := PASSIVE
 export MPLBACKEND := Agg
 
-.PHONY: help install run test test-slow test-kills bench-engine bench-metrics lint dev
+.PHONY: help install run test test-slow test-kills bench-engine bench-metrics bench-train lint dev
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -37,6 +37,9 @@ bench-engine: install  ## how the engine holds up with 10,000 cells of 1,000 rec
 
 bench-metrics: install  ## how fast the metrics are, beside a plain loop and PySODMetrics; about ten minutes
 	OMP_NUM_THREADS=1 $(BIN)/python tests/metrics/bench_metrics.py
+
+bench-train: install  ## CG-Reasoner's step and answer beside the public code's schedule; some minutes
+	OMP_NUM_THREADS=1 $(BIN)/python tests/methods/bench_train.py
 
 lint: install  ## ruff
 	$(BIN)/ruff check .

@@ -215,7 +215,7 @@ def _retry(options: argparse.Namespace) -> int:
 
 def _work(grid: GridConfig, folder: RunFolder, options: argparse.Namespace, **which: Collection[str]) -> int:
     """Run, write the report, say the tables."""
-    from prsbench.harness.engine.results import results
+    from prsbench.harness.engine.results import results, trainings_of
     from prsbench.harness.engine.run import run_grid
     from prsbench.harness.report.writer import summary_text, write_report
 
@@ -223,7 +223,7 @@ def _work(grid: GridConfig, folder: RunFolder, options: argparse.Namespace, **wh
     say = partial(print, file=sys.stdout, flush=True)
     run = run_grid(grid, _registry(), folder, say, options.executor, address=options.address, **which)
     cells = results(run)
-    write_report(cells, folder.path, partial(_pictures, run))
+    write_report(cells, folder.path, partial(_pictures, run), trainings_of(run))
     folder.report_written()
     print(f"\n{summary_text(cells)}\nTables, figures and report.html are in {folder.path}")
     is_whole = run.status == "complete" and all(cell.status != "failed" for cell in cells)
@@ -280,11 +280,11 @@ def _show_schema(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from prsbench.harness.engine.results import open_run, results
+    from prsbench.harness.engine.results import open_run, results, trainings_of
     from prsbench.harness.report.writer import write_report
 
     run = open_run(options.run)
-    for path in write_report(results(run), options.run, partial(_pictures, run)):
+    for path in write_report(results(run), options.run, partial(_pictures, run), trainings_of(run)):
         print(path)
     return OK
 

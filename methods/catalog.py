@@ -69,14 +69,16 @@ def _sam(name: str, title: str, variant: str, sources: Iterable[PromptSource] = 
     ]
 
 
+_LOOP = ("prsbench.methods.training_loop", "prsbench.methods.training_state", "prsbench.methods.data_parallel")
 _TEXT2CENTROID = (
     "prsbench.methods.text2centroid",
     "prsbench.methods.sentence_cache",
     "prsbench.methods.sentence_encoder",
     "prsbench.methods.packaged_weights",
     "prsbench.methods.parts",
+    *_LOOP,
 )
-_LANGUAGE_BASE = ("prsbench.methods.language_base", "prsbench.methods.wording", "prsbench.methods.parts")
+_LANGUAGE_BASE = ("prsbench.methods.language_base", "prsbench.methods.wording", "prsbench.methods.parts", *_LOOP)
 
 
 def _cg_reasoner(name: str, summary: str, **defaults: str) -> Entry:
@@ -112,7 +114,7 @@ def _supervised(name: str, summary: str, **defaults: int | float) -> Entry:
         summary=f"{summary}, trained here on all data sets together; no text",
         factory="prsbench.methods.supervised.adapter:SupervisedMethod",
         config="prsbench.methods.supervised.config:SupervisedConfig",
-        sources=("prsbench.methods.supervised", "prsbench.methods.training_images", "prsbench.methods.answers"),
+        sources=("prsbench.methods.supervised", "prsbench.methods.training_images", "prsbench.methods.answers", *_LOOP),
         defaults={"network": name, **defaults},
     )
 

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from prsbench.harness.contract.types import FitContext, Sample
 from prsbench.methods.parts import LanguageBaseConfig
+from prsbench.methods.training_loop import Loop, Part, Step
 from prsbench.methods.wording import Axis, drop_words, mirror_words
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -41,29 +42,33 @@ class LanguageBase:
         Rows are mirrored along either axis: upside down no image is ever shown, but a drawing is only a layout.
         """
         torch.manual_seed(context.seed)
-        rows = [(draw(s.truth.mask, self.config.drawing_side), s.query.question, s.truth.answer) for s in train]
+        rows, ids = [], []
+        for sample in train:  # once: an image is decoded at every look
+            rows.append((draw(sample.truth.mask, self.config.drawing_side), sample.query.question, sample.truth.answer))
+            ids.append(sample.sample_id)
         texts = sorted({text for _, *pair in rows for text in pair})
         self.tokenizer = _train_tokenizer(texts, self.config.vocabulary)
         self.model = _build(self.config, self.tokenizer).to(context.device).train()
-        character_NKD = nn.Parameter(torch.randn(self.character_NKD.shape, device=context.device) * 0.02)
-        parameters = [*self.model.parameters(), character_NKD]
+        characters = nn.Parameter(torch.randn(self.character_NKD.shape, device=context.device) * 0.02)
+        trained = nn.ModuleList([self.model, nn.ParameterList([characters])])
         rate, steps = self.config.learning_rate, self.config.steps
-        optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.1)
+        optimizer = torch.optim.AdamW(trained.parameters(), lr=rate, weight_decay=0.1)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps)
-        chance = np.random.default_rng(context.seed)
-        for step in range(steps):
-            chosen = [rows[i] for i in chance.integers(len(rows), size=self.config.batch_size)]
-            for axis in ("left-right", "top-bottom"):
-                chosen = [_mirrored(row, axis) if chance.random() < 0.5 else row for row in chosen]
-            chosen = [(levels, drop_words(question, self.config.word_dropout, chance), a) for levels, question, a in chosen]
-            loss = self._text_loss(chosen, character_NKD)
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-            optimizer.step()
-            schedule.step()
-            context.progress(step + 1, steps, f"text CE {loss.item():.3f}")
-        self.character_NKD = character_NKD.detach()
+        loop = Loop(trained, optimizer, schedule, steps, context, gradient_clip=1.0)
+
+        def draw_step() -> Step:
+            numbers = loop.chance.integers(len(rows), size=self.config.batch_size)
+            chosen = self._varied([rows[i] for i in numbers], loop.chance)
+            part = Part(lambda: {"text": self._text_loss(chosen, characters)}, {})
+            return Step([part], [ids[i] for i in numbers])
+
+        loop.run(draw_step, lambda terms: terms["text"])
+        self.character_NKD = characters.detach()
+
+    def _varied(self, rows: Sequence[Row], chance: np.random.Generator) -> list[Row]:
+        for axis in ("left-right", "top-bottom"):
+            rows = [_mirrored(row, axis) if chance.random() < 0.5 else row for row in rows]
+        return [(levels, drop_words(question, self.config.word_dropout, chance), a) for levels, question, a in rows]
 
     def _text_loss(self, rows: Sequence[Row], character_NKD: Tensor) -> Tensor:
         embed, device = self.model.get_input_embeddings(), character_NKD.device

@@ -21,6 +21,7 @@ from prsbench.harness.contract.geometry import centroid
 from prsbench.harness.contract.types import FitContext, Sample
 from prsbench.methods.parts import Text2CentroidConfig
 from prsbench.methods.sentence_encoder import WIDTH, sentence_encoder
+from prsbench.methods.training_loop import Loop, Part, Step
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -56,16 +57,12 @@ class Text2Centroid:
         answers, target_N2 = _pairs(train)
         embedding_NE = sentence_encoder(context.device).encode(answers).to(context.device)
         target_N2 = target_N2.to(context.device)
-        self.head.to(context.device).train()
+        self.head.to(context.device)
         optimizer = torch.optim.AdamW(self.head.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.config.steps)
-        for step in range(self.config.steps):
-            loss = F.smooth_l1_loss(self.head(embedding_NE), target_N2)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-            context.progress(step + 1, self.config.steps, f"smooth L1 {loss.item():.4f}")
+        whole = Part(lambda: {"smooth L1": F.smooth_l1_loss(self.head(embedding_NE), target_N2)}, {})
+        loop = Loop(self.head, optimizer, schedule, self.config.steps, context)
+        loop.run(lambda: Step([whole], ["all answers"]), lambda terms: terms["smooth L1"])
 
     def save(self, folder: Path) -> None:
         save_file({k: v.cpu() for k, v in self.head.state_dict().items()}, folder / "head.safetensors")

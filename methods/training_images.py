@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,13 +62,6 @@ def training_images(samples: Sequence[Sample], side_px: int) -> list[TrainingIma
     return [TrainingImage(key, *parts, tuple(pairs[key])) for key, parts in pictures.items()]
 
 
-def batches(count: int, epochs: int, size: int, chance: np.random.Generator) -> Iterator[np.ndarray]:
-    """Indices of each step's images: every image once an epoch, in a new order."""
-    for _ in range(epochs):
-        order = chance.permutation(count)
-        yield from (order[start : start + size] for start in range(0, count, size))
-
-
 def cosine(optimizer: torch.optim.Optimizer, steps: int, warmup_steps: int, floor: float) -> torch.optim.lr_scheduler.LRScheduler:
     """A linear warm-up, then half a cosine down to `floor` (a share of the rate)."""
 
@@ -79,18 +72,3 @@ def cosine(optimizer: torch.optim.Optimizer, steps: int, warmup_steps: int, floo
         return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
     return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-
-
-def descend(
-    loss: Tensor,
-    parameters: Iterable[Tensor],
-    optimizer: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LRScheduler,
-    gradient_clip: float,
-) -> None:
-    """One step down the gradient of `loss`, its norm over `parameters` clipped."""
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(parameters, gradient_clip)
-    optimizer.step()
-    schedule.step()

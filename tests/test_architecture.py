@@ -23,7 +23,7 @@ CATALOGS = ("prsbench.methods.catalog", "prsbench.datasets.catalog", "prsbench.m
 AT_HOME = {  # heavy library -> where alone it may be imported
     "torch": ("prsbench.methods", "prsbench.harness.engine.process"),
     "transformers": ("prsbench.methods",),
-    "ray": ("prsbench.harness.engine.executor",),
+    "ray": ("prsbench.harness.engine.executor", "prsbench.methods.data_parallel"),
     "pandas": ("prsbench.harness.report",),
     "matplotlib": ("prsbench.harness.report",),
 }

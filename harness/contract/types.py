@@ -167,12 +167,15 @@ class FitContext:
 
     needs maps a need's role (as the config's `needs()` names it) to the sealed folder of that earlier training.
     progress(done, total, message) may be called at any rate; it costs nothing when nobody looks.
+    scratch is a folder that outlives a kill: what lies there was left by the same training (code, config, data, seed), cut short.
+    It is taken away when the training is sealed. None: nothing is to be kept.
     """
 
     seed: int
     device: str
     needs: Mapping[str, Path] = field(default_factory=dict)
     progress: Callable[[int, int, str], None] = lambda done, total, message: None
+    scratch: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

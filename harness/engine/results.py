@@ -200,6 +200,12 @@ def states_of(cells: Iterable[CellNode], setting: Setting) -> list[str]:
         return [state_of(cell, setting) for cell in cells]
 
 
+def trainings_of(run: Run) -> dict[str, Path]:
+    """The weights of every finished training, by its folder's name."""
+    nodes = run.plan.trainings.values()
+    return {n.folder: run.setting.weights_folder(n.key) for n in nodes if digest_of(run.setting.training_folder(n.key))}
+
+
 def sample_of(run: Run, dataset: str, sample_id: str) -> tuple[int, Sample] | None:
     """A sample by its id, with its number among the records of its cells; None if the data is no longer there."""
     try:

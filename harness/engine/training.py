@@ -19,23 +19,29 @@ from prsbench.harness.engine.process import Setting, Ticks
 from prsbench.harness.engine.provenance import provenance_of_process
 from prsbench.harness.engine.seeding import seed_everything
 
+SCRATCH = "scratch"  # in the training's own folder, whose name is its key: nothing of another code, config or data lies there
+
 
 def train(node: TrainingNode, setting: Setting, datasets: Sequence[FolderDataset]) -> None:
     """Fit, save and seal; a folder sealed meanwhile is left as it is. The fit gets no sample of another split."""
     folder = setting.run.training(node.folder)
     with node_lock(folder):
+        scratch = folder / SCRATCH
         if digest_of(folder) is not None:
+            shutil.rmtree(scratch, ignore_errors=True)
             return
+        scratch.mkdir(exist_ok=True)
         partial = folder / f"{WEIGHTS}.partial"
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
         method = resolve(node.factory)(resolve(node.config_type).model_validate(node.config))
         ticks = Ticks(folder / PROGRESS)
-        context = FitContext(seed=node.seed, device=setting.device, needs=_needs(node, setting), progress=ticks)
+        context = FitContext(node.seed, setting.device, _needs(node, setting), ticks, scratch)
         seed_everything(node.seed)
         method.fit(_samples(datasets, node.split), _samples(datasets, "val") if node.split == "train" else (), context)
         method.save(partial)
         seal_folder(partial, folder / WEIGHTS, {"node": asdict(node), "provenance": provenance_of_process(setting)})
+        shutil.rmtree(scratch)
 
 
 def _needs(node: TrainingNode, setting: Setting) -> dict[str, Path]:

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
 
 from prsbench.harness.contract.records import CellResult
+from prsbench.harness.contract.types import DataKind
 from prsbench.harness.report.bars import bars
+from prsbench.harness.report.curves import loss_curves
 from prsbench.harness.report.drawing import Figure
 from prsbench.harness.report.examples import examples
 from prsbench.harness.report.pictures import PicturesOf
 from prsbench.harness.report.rows import rows_of
 
 
-def figures_of(cells: Sequence[CellResult], pictures: PicturesOf) -> list[Figure]:
-    """Qualitative examples (where pictures are at hand) and the bar chart, named after their data kind."""
+def figures_of(
+    cells: Sequence[CellResult], pictures: PicturesOf, trainings: Mapping[str, Path] = MappingProxyType({})
+) -> list[Figure]:
+    """Examples (where pictures are at hand) and the bar chart of each data kind; the losses of all data sets' trainings."""
     rows = rows_of(cells)
     figures = []
     for kind in dict.fromkeys(row.data_kind for row in rows):
         of_kind = [row for row in rows if row.data_kind is kind]
         figures += [examples(of_kind, kind, pictures), bars(of_kind, kind)]
+    if rows:
+        kinds = [row.data_kind for row in rows]
+        kind = next((kind for kind in kinds if kind is not DataKind.REAL), DataKind.REAL)  # trained on all together
+        figures.append(loss_curves(trainings, kind))
     return [figure for figure in figures if figure]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from prsbench.harness.contract.records import CellResult
@@ -15,11 +16,14 @@ if TYPE_CHECKING:
     from prsbench.harness.report.tables import Table
 
 
-def write_report(cells: Sequence[CellResult], folder: Path, pictures: PicturesOf) -> list[Path]:
+def write_report(
+    cells: Sequence[CellResult], folder: Path, pictures: PicturesOf, trainings: Mapping[str, Path] = MappingProxyType({})
+) -> list[Path]:
     """Write tables/*.csv|md|tex, figures/*.png and report.html under `folder`; the same cells give the same bytes.
 
     Files of an earlier report under tables/ and figures/ that no longer apply are removed. The order of `cells` decides
     the order of methods. `pictures` supplies the images of the qualitative figure; None for a sample leaves it out.
+    `trainings` are the folders in which finished trainings may have left their losses, by title.
 
     Returns:
         The files written, tables first, report.html last.
@@ -28,7 +32,7 @@ def write_report(cells: Sequence[CellResult], folder: Path, pictures: PicturesOf
     from prsbench.harness.report.html import page
     from prsbench.harness.report.tables import tables_of
 
-    tables, figures = tables_of(cells), figures_of(cells, pictures)
+    tables, figures = tables_of(cells), figures_of(cells, pictures, trainings)
     files = _table_files(tables)
     files |= {f"figures/{figure.name}.png": figure.png for figure in figures}
     files["report.html"] = page(cells, tables, figures).encode()

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 from prsbench.harness.contract.types import FitContext, Labels, Prediction, Query, Sample, TextSource, Weights
+from prsbench.methods import data_parallel
 from prsbench.methods.cg_reasoner.config import CGReasonerConfig
 from prsbench.methods.cg_reasoner.model import build
 from prsbench.methods.cg_reasoner.training import train as run_training
@@ -18,9 +19,10 @@ from prsbench.methods.language_base import LanguageBase
 from prsbench.methods.llava import LlavaBase
 from prsbench.methods.text2centroid import CentroidHead, Text2Centroid
 from prsbench.methods.training_images import resize_to_levels
+from prsbench.methods.training_loop import read_losses, write_losses
 from safetensors.torch import load_file, save_file
 
-WEIGHTS, NOTES, HISTORY = "cg_reasoner.safetensors", "notes.json", "losses.csv"
+WEIGHTS, NOTES = "cg_reasoner.safetensors", "notes.json"
 TIED = "llm.language.base_model.model.lm_head.weight"  # the same tensor as the token embedding: stored once
 
 
@@ -30,13 +32,15 @@ class CGReasonerMethod:
     def __init__(self, config: CGReasonerConfig):
         self.config = config
         self._notes: tuple[str, ...] = ()
-        self._history: list[dict[str, float]] = []
 
     @property
     def labels(self) -> Labels:
         return Labels(self.config.prompt_source, Weights.TRAINED_HERE, TextSource.GENERATED, self._notes)
 
     def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
+        if self.config.data_parallel_workers > 1:
+            self._fit_on_workers(train, val, context)
+            return
         torch.manual_seed(context.seed)
         base = self._read_llava(context.device)
         if base is None:
@@ -51,7 +55,22 @@ class CGReasonerMethod:
         if self.config.llava is not None:
             said += f"; language model {Path(self.config.llava).name}, {self.config.llava_dtype}"
         self._base, self._device, self._notes = base, context.device, (said, *notes)
-        self._history = run_training(self._model, self.config, train, context)
+        loop = run_training(self._model, self.config, train, val, context)
+        self._history, self._validated = loop.history, loop.validated
+
+    def _fit_on_workers(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
+        """Fit on several workers; the first one's weights are saved and read back here."""
+        alone = CGReasonerMethod(self.config.model_copy(update={"data_parallel_workers": 1}))
+        with TemporaryDirectory(dir=context.scratch) as folder:
+
+            def fit_and_save() -> None:
+                alone.fit(train, val, context)
+                if data_parallel.rank() == 0:
+                    alone.save(Path(folder))
+
+            data_parallel.train_on_workers(fit_and_save, self.config.data_parallel_workers, context)
+            self.load(Path(folder), context.device)
+            self._history, self._validated = read_losses(Path(folder))
 
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
         start = time.perf_counter()
@@ -70,10 +89,7 @@ class CGReasonerMethod:
         if isinstance(self._base, LanguageBase):
             self._base.save_shape(folder)
         (folder / NOTES).write_text(json.dumps(self._notes))
-        with (folder / HISTORY).open("w", newline="") as stream:
-            writer = csv.DictWriter(stream, fieldnames=list(self._history[0]))
-            writer.writeheader()
-            writer.writerows(self._history)
+        write_losses(folder, self._history, self._validated)
 
     def load(self, folder: Path, device: str) -> None:
         """Every tensor of the file must find its place and the other way round; a partial load is an error."""

@@ -42,6 +42,7 @@ class CGReasonerConfig(MethodConfig):
 
     epochs: int = 5  # paper 20; ours at the embedded size
     batch_size: int = 8  # paper 4 per GPU, 2 GPUs
+    accumulate: int = 1  # ours: batches a step adds up before it descends
     questions_per_image: int = 3  # ours: question-answer pairs read per image and step; image features are computed once
     learning_rate: float = 2e-3  # paper 1e-4 at 1024 px with a 7B model; ours for the parts trained from scratch
     lora_learning_rate: float = 1e-3  # ours: at 5e-3 the base unlearns part of its reading
@@ -55,6 +56,8 @@ class CGReasonerConfig(MethodConfig):
     intensity_jitter: float = 0.2  # ours: brightness, contrast, gamma
     word_dropout: float = 0.4  # ours: of the words of every second question, so that test wording does not surprise it
     amp: bool = True  # bf16 autocast, on CUDA only
+    keep: Literal["best", "last"] = "last"  # open; "best": the epoch whose loss on the val split was lowest
+    data_parallel_workers: int = 1  # paper 2 GPUs; see `methods/data_parallel.py` for what the grid must reserve
 
     def checkpoints(self) -> Mapping[str, Path]:
         given = {"backbone_weights": self.backbone_weights, "llava": self.llava}

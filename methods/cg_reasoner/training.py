@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from prsbench.harness.contract.errors import PrsbenchError
+from prsbench.harness.contract.errors import DataError
 from prsbench.harness.contract.geometry import centroid
 from prsbench.harness.contract.types import FitContext, Sample
+from prsbench.methods import data_parallel
 from prsbench.methods.cg_reasoner.config import CGReasonerConfig
 from prsbench.methods.cg_reasoner.model import Batch, CGReasoner, weighted_sum
-from prsbench.methods.language_base import draw
+from prsbench.methods.language_base import answer_ids, draw
 from prsbench.methods.sentence_encoder import sentence_encoder
-from prsbench.methods.training_images import TrainingImage, batches, cosine, descend, image_id, training_images
+from prsbench.methods.training_images import TrainingImage, cosine, image_id, training_images
+from prsbench.methods.training_loop import Loop, Part, Step, Validation, steps_an_epoch
 from prsbench.methods.wording import drop_words, mirror_words
 from torch import Tensor
+
+# Validation asks one whole question of each image as it is: cheap, and the same every epoch.
+AS_IT_IS: Mapping[str, object] = {"horizontal_flip": 0.0, "intensity_jitter": 0.0, "word_dropout": 0.0, "questions_per_image": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,33 +51,37 @@ def prepare(samples: Sequence[Sample], side_px: int, drawing_side: int) -> list[
     return prepared
 
 
-def train(model: CGReasoner, config: CGReasonerConfig, samples: Sequence[Sample], context: FitContext) -> list[dict[str, float]]:
-    """Train in place; returns the loss terms of every step. A non-finite loss stops and names the samples."""
+def train(
+    model: CGReasoner, config: CGReasonerConfig, samples: Sequence[Sample], val: Sequence[Sample], context: FitContext
+) -> Loop:
+    """Train in place; returns the loop with its losses. A non-finite loss stops and names the samples."""
     images = prepare(samples, config.image_size_px, config.language.drawing_side)
-    chance = np.random.default_rng(context.seed)
-    steps = config.epochs * math.ceil(len(images) / config.batch_size)
+    size = config.batch_size * config.accumulate * data_parallel.workers()
+    per_epoch = steps_an_epoch(len(images), size)
+    steps = config.epochs * per_epoch
+    model.to(context.device)
     optimizer, schedule = _optimizer(model, config, steps)
-    model.to(context.device).train()
-    amp = config.amp and context.device.startswith("cuda")
-    history = []
-    for step, numbers in enumerate(batches(len(images), config.epochs, config.batch_size, chance)):
-        chosen = [images[i] for i in numbers]
-        batch = _collate(chosen, config, chance, context.device, with_reference=model.bridge is not None)
-        with torch.autocast("cuda", dtype=torch.bfloat16, enabled=amp):
-            terms = model.losses(batch)
-        loss = weighted_sum(terms, config)
-        if not torch.isfinite(loss):
-            values = {name: term.item() for name, term in terms.items()}
-            raise PrsbenchError(
-                f"Step {step}: the loss is not finite ({values}) on samples {[i.training.image_id for i in chosen]}. "
-                "Lower the learning rate or look at those images."
-            )
-        trainable = (p for p in model.parameters() if p.requires_grad)
-        descend(loss, trainable, optimizer, schedule, config.gradient_clip)
-        history.append({"step": step, "loss": loss.item(), **{name: term.item() for name, term in terms.items()}})
-        context.progress(step + 1, steps, f"loss {loss.item():.3f}")
-    model.eval()
-    return history
+    loop = Loop(model, optimizer, schedule, steps, context, config.gradient_clip, config.amp)
+
+    def part(shown: Sequence[Shown]) -> Part:
+        batch = _batch(shown, context.device, with_reference=model.bridge is not None)
+        return Part(lambda: model.losses(batch), _counts(batch, model))
+
+    def draw_step() -> Step:
+        chosen = [images[i] for i in loop.numbers(len(images), size)]
+        mine = _draw(chosen, config, loop.chance)[data_parallel.share(chosen)]
+        return Step([part(some) for some in _cut(mine, config.batch_size)], [one.training.image_id for one in chosen])
+
+    def validation_parts() -> Iterator[Part]:
+        shown = _draw(unseen, config.model_copy(update=AS_IT_IS), np.random.default_rng(0))
+        yield from map(part, _cut(shown, config.batch_size))
+
+    if config.keep == "best" and not len(val):
+        raise DataError("keep: best needs a val split, and no data set has one. Set keep: last.")
+    unseen = prepare(val, config.image_size_px, config.language.drawing_side) if len(val) else []
+    validation = Validation(validation_parts, per_epoch, config.keep) if unseen else None
+    loop.run(draw_step, lambda terms: weighted_sum(terms, config), validation)
+    return loop
 
 
 def _optimizer(model: CGReasoner, config: CGReasonerConfig, steps: int):
@@ -91,32 +100,65 @@ def _optimizer(model: CGReasoner, config: CGReasonerConfig, steps: int):
     return optimizer, cosine(optimizer, steps, config.warmup_steps, floor)
 
 
-def _collate(
-    chosen: Sequence[PreparedImage], config: CGReasonerConfig, chance: np.random.Generator, device: str, with_reference: bool
-) -> Batch:
+def _cut(shown: Sequence[Shown], size: int) -> list[Sequence[Shown]]:
+    return [shown[start : start + size] for start in range(0, len(shown), size)]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How one image is shown in a step: whether flipped, its light (gamma, contrast, brightness), its questions and answers."""
+
+    prepared: PreparedImage
+    flip: bool
+    light_3: np.ndarray
+    rows: Sequence[tuple[str, str]]
+
+
+def _draw(chosen: Sequence[PreparedImage], config: CGReasonerConfig, chance: np.random.Generator) -> list[Shown]:
+    """All choices of a step, whoever will make tensors of them."""
+    flips = chance.random(len(chosen)) < config.horizontal_flip
+    light_3B = chance.uniform(-config.intensity_jitter, config.intensity_jitter, (3, len(chosen)))
+    shown = []
+    for k, prepared in enumerate(chosen):
+        rows = []
+        for pair in chance.permutation(len(prepared.training.pairs))[: config.questions_per_image]:
+            question, answer = (mirror_words(words) if flips[k] else words for words in prepared.training.pairs[pair])
+            rows.append((drop_words(question, config.word_dropout, chance), answer))
+        shown.append(Shown(prepared, bool(flips[k]), light_3B[:, k], rows))
+    return shown
+
+
+def _batch(shown: Sequence[Shown], device: str, with_reference: bool) -> Batch:
+    chosen = [one.prepared for one in shown]
     image = torch.stack([i.training.image_3SS for i in chosen]).to(device).float() / 255
     mask = torch.stack([i.training.mask_1SS for i in chosen]).to(device).float()
     place = torch.tensor([i.centroid for i in chosen], device=device)
     drawing = torch.stack([i.drawing_NN for i in chosen]).to(device)
-    flips = chance.random(len(chosen)) < config.horizontal_flip
-    for k in np.flatnonzero(flips):
+    for k in (k for k, one in enumerate(shown) if one.flip):
         image[k], mask[k], drawing[k] = image[k].flip(-1), mask[k].flip(-1), drawing[k].flip(-1)
         place[k, 0] = -place[k, 0]
-    image = _jitter(image, config.intensity_jitter, chance)
-    first, more = [], []  # the first row of every image, then the others
-    for k, prepared in enumerate(chosen):
-        for nth, pair in enumerate(chance.permutation(len(prepared.training.pairs))[: config.questions_per_image]):
-            question, answer = (mirror_words(words) if flips[k] else words for words in prepared.training.pairs[pair])
-            (more if nth else first).append((k, drop_words(question, config.word_dropout, chance), answer))
-    row_image, questions, answers = zip(*first, *more, strict=True)
+    image = _lit(image, np.stack([one.light_3 for one in shown], axis=1))
+    rows = [(nth, k, *row) for k, one in enumerate(shown) for nth, row in enumerate(one.rows)]
+    rows.sort(key=lambda row: row[0] > 0)  # the first row of every image, then the others
+    _, row_image, questions, answers = zip(*rows, strict=True)
     reference = sentence_encoder(device).encode(answers).to(device) if with_reference else None
     return Batch(image, mask, drawing, place, torch.tensor(row_image, device=device), reference, questions, answers)
 
 
-def _jitter(image_B3SS: Tensor, reach: float, chance: np.random.Generator) -> Tensor:
-    """Per-image gamma, contrast and brightness, each by up to `reach`."""
-    gamma, contrast, brightness = torch.from_numpy(chance.uniform(-reach, reach, (3, len(image_B3SS), 1, 1, 1))).to(
-        image_B3SS.device, image_B3SS.dtype
-    )
+def _counts(batch: Batch, model: CGReasoner) -> dict[str, int]:
+    """Of how many things each term of `CGReasoner.losses` is the mean."""
+    images, rows = len(batch.image_B3SS), len(batch.answers)
+    return {
+        "segmentation": images,
+        "text": sum(len(answer_ids(model.llm.tokenizer, answer)) for answer in batch.answers),
+        "alignment": images,
+        "spatial": int(batch.centroid_B2[batch.row_image_R].isfinite().all(1).sum()),
+        "distillation": rows,
+    }
+
+
+def _lit(image_B3SS: Tensor, light_3B: np.ndarray) -> Tensor:
+    """Gamma, contrast and brightness of each image changed by `light_3B`."""
+    gamma, contrast, brightness = torch.from_numpy(light_3B[..., None, None, None]).to(image_B3SS.device, image_B3SS.dtype)
     mean = image_B3SS.mean((1, 2, 3), keepdim=True)
     return (((image_B3SS.clamp(min=1e-6) ** (1 + gamma)) - mean) * (1 + contrast) + mean + brightness / 2).clamp(0, 1)

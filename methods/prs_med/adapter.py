@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,9 +14,10 @@ from prsbench.methods.prs_med.config import PRSMedConfig
 from prsbench.methods.prs_med.model import build
 from prsbench.methods.prs_med.training import embed, train
 from prsbench.methods.training_images import resize_to_levels, training_images
+from prsbench.methods.training_loop import write_losses
 from safetensors.torch import load_model, save_model
 
-WEIGHTS, HISTORY = "prs_med.safetensors", "losses.csv"
+WEIGHTS = "prs_med.safetensors"
 NOTE = "embedded size: LiteMedSAM's frozen encoder for TinySAM's, a small language model for LLaVA-Med"
 
 
@@ -38,7 +38,7 @@ class PRSMedMethod:
         self._base.load(context.needs["language_base"], context.device)
         self._model = build(self.config, self._base)
         images = training_images(train_samples, self.config.image_size_px)
-        self._history = train(self._model, self._encoder, self.config, images, context)
+        self._history = train(self._model, self._encoder, self.config, images, context).history
 
     @torch.no_grad()
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
@@ -54,10 +54,7 @@ class PRSMedMethod:
     def save(self, folder: Path) -> None:
         save_model(self._model, str(folder / WEIGHTS))  # the language model's head is its embedding: written once
         self._base.save_shape(folder)
-        with (folder / HISTORY).open("w", newline="") as stream:
-            writer = csv.DictWriter(stream, fieldnames=list(self._history[0]))
-            writer.writeheader()
-            writer.writerows(self._history)
+        write_losses(folder, self._history)
 
     def load(self, folder: Path, device: str) -> None:
         """Every tensor of the file must find its place and the other way round; a partial load is an error."""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from prsbench.harness.contract.errors import DataError, PrsbenchError
+from prsbench.harness.contract.errors import DataError
 from prsbench.harness.contract.types import FitContext
 from prsbench.methods.language_base import draw
 from prsbench.methods.lite_medsam_features import LiteMedSAMEncoder
 from prsbench.methods.prs_med.config import PRSMedConfig
 from prsbench.methods.prs_med.model import CLASS_IDS, Batch, PRSMed
-from prsbench.methods.training_images import TrainingImage, batches, cosine, descend
+from prsbench.methods.training_images import TrainingImage, cosine
+from prsbench.methods.training_loop import Loop, Part, Step, steps_an_epoch
 from prsbench.methods.wording import mirror_words
 from torch import Tensor
 from torch.nn import functional as F
@@ -26,36 +26,29 @@ def embed(encoder: LiteMedSAMEncoder, image_B3SS: Tensor, feature_side: int) -> 
 
 def train(
     model: PRSMed, encoder: LiteMedSAMEncoder, config: PRSMedConfig, images: Sequence[TrainingImage], context: FitContext
-) -> list[dict[str, float]]:
-    """Train in place; returns the loss terms of every step. A loss that is not finite stops and names the images."""
+) -> Loop:
+    """Train in place; returns the loop with its losses. A loss that is not finite stops and names the images."""
     unknown = {one.modality for one in images} - set(CLASS_IDS)
     if unknown:
         raise DataError(f"PRS-Med has no class for modality {', '.join(sorted(unknown))}. Known: {', '.join(CLASS_IDS)}.")
-    chance = np.random.default_rng(context.seed)
-    per_epoch = math.ceil(len(images) / config.batch_size)
+    per_epoch = steps_an_epoch(len(images), config.batch_size)
     steps = config.epochs * per_epoch
     features = _embed_all(encoder, config, images, context)
+    model.to(context.device)
     optimizer = _optimizer(model, config)
     schedule = cosine(optimizer, steps, config.warmup_steps, config.final_learning_rate / config.learning_rate)
-    model.to(context.device).train()
-    history = []
-    for step, numbers in enumerate(batches(len(images), config.epochs, config.batch_size, chance)):
-        terms = model.losses(collate(images, features, numbers, config, chance, context.device))
-        loss = weighted_sum(terms, config, epoch=step // per_epoch)
-        if not torch.isfinite(loss):
-            raise PrsbenchError(
-                f"Step {step}: the loss is not finite on images {[images[i].image_id for i in numbers]}. "
-                "Lower the learning rate or look at those images."
-            )
-        trainable = (p for p in model.parameters() if p.requires_grad)
-        descend(loss, trainable, optimizer, schedule, config.gradient_clip)
-        history.append({"step": step, "loss": loss.item(), **{name: term.item() for name, term in terms.items()}})
-        context.progress(step + 1, steps, f"loss {loss.item():.3f}")
-    model.eval()
-    return history
+    loop = Loop(model, optimizer, schedule, steps, context, config.gradient_clip)
+
+    def draw_step() -> Step:
+        numbers = loop.numbers(len(images), config.batch_size)
+        batch = collate(images, features, numbers, config, loop.chance, context.device)
+        return Step([Part(lambda: model.losses(batch), {})], [images[i].image_id for i in numbers])
+
+    loop.run(draw_step, lambda terms: weighted_sum(terms, config, epoch=loop.step // per_epoch))
+    return loop
 
 
-def weighted_sum(terms: dict[str, Tensor], config: PRSMedConfig, epoch: int) -> Tensor:
+def weighted_sum(terms: Mapping[str, Tensor], config: PRSMedConfig, epoch: int) -> Tensor:
     """structure loss + CE of the text + 0.5 * CE of the modality (first 5 epochs), plus our alignment."""
     weight = {
         "segmentation": 1.0,
@@ -69,7 +62,7 @@ def weighted_sum(terms: dict[str, Tensor], config: PRSMedConfig, epoch: int) -> 
 def collate(
     images: Sequence[TrainingImage],
     features_2NCHW: Tensor,
-    numbers: np.ndarray,
+    numbers: Sequence[int],
     config: PRSMedConfig,
     chance: np.random.Generator,
     device: str,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,9 +13,10 @@ from prsbench.methods.supervised.config import SupervisedConfig
 from prsbench.methods.supervised.networks import build_network, z_score
 from prsbench.methods.supervised.training import train
 from prsbench.methods.training_images import resize_to_levels
+from prsbench.methods.training_loop import write_losses
 from safetensors.torch import load_model, save_model
 
-WEIGHTS, HISTORY = "network.safetensors", "losses.csv"
+WEIGHTS = "network.safetensors"
 
 
 class SupervisedMethod:
@@ -33,7 +33,7 @@ class SupervisedMethod:
     def fit(self, train_samples: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
         torch.manual_seed(context.seed)
         self._network, self._device = build_network(self.config), context.device
-        self._history = train(self._network, self.config, train_samples, context)
+        self._history = train(self._network, self.config, train_samples, context).history
 
     @torch.inference_mode()
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
@@ -54,8 +54,7 @@ class SupervisedMethod:
 
     def save(self, folder: Path) -> None:
         save_model(self._network, str(folder / WEIGHTS))  # DynUNet names each tensor twice; it is written once
-        with (folder / HISTORY).open("w", newline="") as stream:
-            csv.writer(stream).writerows([("step", "loss"), *enumerate(self._history)])
+        write_losses(folder, self._history)
 
     def load(self, folder: Path, device: str) -> None:
         """Every tensor of the file must find its place and the other way round."""

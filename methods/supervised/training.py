@@ -4,53 +4,49 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from monai.losses import DiceLoss
-from prsbench.harness.contract.errors import PrsbenchError
 from prsbench.harness.contract.types import FitContext, Sample
 from prsbench.methods.supervised.config import SupervisedConfig
 from prsbench.methods.supervised.networks import deep_supervision_weights, z_score
-from prsbench.methods.training_images import batches, cosine, descend, training_images
+from prsbench.methods.training_images import cosine, training_images
+from prsbench.methods.training_loop import Loop, Part, Step, steps_an_epoch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 _dice = DiceLoss(sigmoid=True, smooth_nr=1.0, smooth_dr=1.0)  # smooth 1: an empty truth with an empty prediction costs 0
 
 
-def train(network: nn.Module, config: SupervisedConfig, samples: Sequence[Sample], context: FitContext) -> list[float]:
-    """Train in place; returns the loss of every step. A loss that is not finite stops and names the images."""
+def train(network: nn.Module, config: SupervisedConfig, samples: Sequence[Sample], context: FitContext) -> Loop:
+    """Train in place; returns the loop with its losses. A loss that is not finite stops and names the images."""
     images = training_images(samples, config.image_size_px)
-    chance = np.random.default_rng(context.seed)
-    steps = config.epochs * math.ceil(len(images) / config.batch_size)
-    network.to(context.device).train()
+    steps = config.epochs * steps_an_epoch(len(images), config.batch_size)
+    network.to(context.device)
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, eps=config.adam_eps
     )
     schedule = cosine(optimizer, steps, config.warmup_steps, config.final_learning_rate / config.learning_rate)
-    amp = config.amp and context.device.startswith("cuda")
-    history = []
-    for step, numbers in enumerate(batches(len(images), config.epochs, config.batch_size, chance)):
-        chosen = [images[i] for i in numbers]
+    loop = Loop(network, optimizer, schedule, steps, context, config.gradient_clip, config.amp)
+
+    def draw_step() -> Step:
+        chosen = [images[i] for i in loop.numbers(len(images), config.batch_size)]
         image = torch.stack([one.image_3SS for one in chosen]).to(context.device)
         mask = torch.stack([one.mask_1SS for one in chosen]).to(context.device)
-        image, mask = augmented(image, mask, config, chance)
-        with torch.autocast("cuda", dtype=torch.bfloat16, enabled=amp):
-            logits = network(z_score(image))
-        loss = segmentation_loss(logits.float(), mask)
-        if not torch.isfinite(loss):
-            raise PrsbenchError(
-                f"Step {step}: the loss is not finite on images {[one.image_id for one in chosen]}. "
-                "Lower the learning rate or look at those images."
-            )
-        descend(loss, network.parameters(), optimizer, schedule, config.gradient_clip)
-        history.append(loss.item())
-        context.progress(step + 1, steps, f"loss {loss.item():.3f}")
-    network.eval()
-    return history
+        image, mask = augmented(image, mask, config, loop.chance)
+        part = Part(lambda: {"loss": _loss(network, image, mask)}, {})
+        return Step([part], [one.image_id for one in chosen])
+
+    loop.run(draw_step, lambda terms: terms["loss"])
+    return loop
+
+
+def _loss(network: nn.Module, image_B3SS: Tensor, mask_B1SS: Tensor) -> Tensor:
+    logits = network(z_score(image_B3SS))
+    with torch.autocast(image_B3SS.device.type, enabled=False):
+        return segmentation_loss(logits.float(), mask_B1SS)
 
 
 def segmentation_loss(logits: Tensor, mask_B1SS: Tensor) -> Tensor:

@@ -1,8 +1,7 @@
-import numpy as np
 import pytest
 import torch
 from prsbench.harness.contract.errors import DataError
-from prsbench.methods.training_images import batches, cosine, training_images
+from prsbench.methods.training_images import cosine, training_images
 
 
 def test_an_image_asked_about_twice_is_prepared_once_with_both_pairs(discs):
@@ -17,13 +16,6 @@ def test_an_image_asked_about_twice_is_prepared_once_with_both_pairs(discs):
 def test_no_sample_is_an_error():
     with pytest.raises(DataError, match="training split is empty"):
         training_images([], 32)
-
-
-def test_every_image_comes_once_an_epoch_in_another_order():
-    steps = list(batches(10, 2, 4, np.random.default_rng(0)))
-    assert [len(step) for step in steps] == [4, 4, 2] * 2
-    first, second = np.concatenate(steps[:3]), np.concatenate(steps[3:])
-    assert sorted(first) == sorted(second) == list(range(10)) and not np.array_equal(first, second)
 
 
 def test_the_rate_rises_to_its_full_value_and_falls_to_its_floor():

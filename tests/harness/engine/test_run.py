@@ -185,3 +185,23 @@ def test_maps_keep_which_side_of_a_half_each_pixel_is_on(stand_ins, data_root, t
     cell = next(cell for cell in run.plan.cells if cell.dataset == "skin_rgbimage")
     assert index == 3
     assert np.array_equal(read_map(run.setting.run.cell(cell.folder), index) >= 0.5, sample.truth.mask)
+
+
+def test_a_training_finds_what_it_left_when_it_was_cut_short_and_leaves_nothing_when_it_is_done(
+    stand_ins, data_root, tmp_path, monkeypatch
+):
+    found, fit = [], stand_ins.Trained.fit
+
+    def fits_at_the_second_attempt(self, train, val, context):
+        found.append(sorted(path.name for path in context.scratch.iterdir()))
+        (context.scratch / "state").touch()
+        if len(found) % 2:
+            raise RuntimeError("cut short")
+        fit(self, train, val, context)
+
+    monkeypatch.setattr(stand_ins.Trained, "fit", fits_at_the_second_attempt)
+    for secret in ("one", "another"):
+        for _ in range(2):
+            run = go(stand_ins, data_root, tmp_path / "run", [{"trained": {"secret": secret}}])
+    assert found == [[], ["state"], [], ["state"]], "nothing of another config"
+    assert run.status == "complete" and not list((tmp_path / "run" / "trainings").glob("*/scratch"))

@@ -58,3 +58,17 @@ def test_a_method_without_a_map_and_an_empty_prediction_can_be_drawn(cell, pictu
 
     cells = [cell(), cell("lite_medsam_oracle_box", status="failed", error="boom")]
     assert len(figures_of(cells, without_maps)) == 2
+
+
+def test_losses_are_drawn_for_every_training_that_left_them_and_alone_for_those(cell, tmp_path):
+    for number in range(4):
+        folder = tmp_path / f"training-{number}"
+        folder.mkdir()
+        (folder / "losses.csv").write_text("step,loss,text\n0,3.0,2.0\n1,2.0,1.0\n2,nan,0.0\n")
+    (folder / "validation.csv").write_text("step,loss,text\n2,2.5,1.5\n")
+    (tmp_path / "none").mkdir()
+    trainings = {folder.name: folder for folder in sorted(tmp_path.iterdir())}
+    *_, losses = figures_of([cell()], lambda *_: None, trainings)
+    assert losses.name == "losses_synthetic" and losses.png.startswith(b"\x89PNG") and "SYNTHETIC" in losses.caption.upper()
+    (*_, fewer) = figures_of([cell()], lambda *_: None, {"none": tmp_path / "none"})
+    assert fewer.name == "scores_synthetic"

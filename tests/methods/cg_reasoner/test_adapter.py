@@ -101,7 +101,7 @@ def test_a_batch_of_one_and_a_batch_of_many_agree(method, samples):
 def batch_of(samples, flip: float = 0.0):
     config = CONFIG.model_copy(update={"horizontal_flip": flip})
     images = training.prepare(samples, config.image_size_px, LANGUAGE.drawing_side)
-    return training._collate(images, config, np.random.default_rng(0), "cpu", with_reference=True)
+    return training._batch(training._draw(images, config, np.random.default_rng(0)), "cpu", with_reference=True)
 
 
 def test_the_mask_never_hears_the_reference_answer(method, samples):

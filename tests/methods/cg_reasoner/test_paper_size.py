@@ -156,7 +156,8 @@ def test_the_spatial_loss_reaches_lora_and_bridge_and_no_frozen_weight(folder, s
     base = LlavaBase.read(folder, "bfloat16", "cpu")
     model = build(REDUCED, base, CentroidHead((8,)))[0].train()
     images = training.prepare(samples[:3], REDUCED.image_size_px, REDUCED.language.drawing_side)
-    batch = training._collate(images, REDUCED, np.random.default_rng(0), "cpu", with_reference=False)
+    shown = training._draw(images, REDUCED, np.random.default_rng(0))
+    batch = training._batch(shown, "cpu", with_reference=False)
     batch = dataclasses.replace(batch, reference_RE=torch.nn.functional.normalize(torch.ones(len(batch.answers), 384), dim=1))
     model.losses(batch)["spatial"].backward()
     moved = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}

@@ -1,0 +1,163 @@
+"""One training on several workers through Ray Train: gloo between CPUs, NCCL between GPUs.
+
+Every worker makes the same choices for the whole step and takes its own images of it; losses are weighted by what each holds
+(`training_loop`), so the sum of the workers' gradients is that of one worker with all the images.
+
+Inside a grid the training's own task must have reserved the cores, for example `execution.resources.cg_reasoner: {cpus: 2}`: the
+workers ask Ray for no core again, or two such trainings would wait for each other for ever. GPUs the workers ask for, one each,
+so there the task must reserve none: `{cpus: 2, gpus: 0}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from tempfile import TemporaryDirectory
+
+import torch
+import torch.distributed as dist
+from prsbench.harness.contract.errors import MissingPrerequisite, PrsbenchError
+from prsbench.harness.contract.types import FitContext
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def train_on_workers(train: Callable[[], None], count: int, context: FitContext) -> None:
+    """Call `train` in `count` processes that know each other; whatever it learns it has to write to a folder all of them see.
+
+    Raises:
+        PrsbenchError: as `train` raised it on a worker.
+        MissingPrerequisite: Ray Train is not installed.
+    """
+    try:
+        import ray
+        from ray.train import RunConfig, ScalingConfig
+        from ray.train.torch import TorchTrainer
+    except ImportError as error:
+        raise MissingPrerequisite(f"data_parallel_workers: {count} needs Ray Train. pip install 'ray[train]'.") from error
+    is_ours = not ray.is_initialized()
+    if is_ours:
+        ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="error")
+    on_gpu = context.device.startswith("cuda")
+    # A byte of memory in place of a core: Ray takes no empty reservation.
+    each = {"GPU": 1} if on_gpu else {"CPU": 0, "memory": 1}
+    threads = torch.get_num_threads()
+
+    def work() -> None:
+        torch.set_num_threads(threads)
+        train()
+
+    with TemporaryDirectory(prefix="ray-", dir=context.scratch) as storage:
+        scaling = ScalingConfig(num_workers=count, use_gpu=on_gpu, resources_per_worker=each)
+        try:
+            TorchTrainer(work, scaling_config=scaling, run_config=RunConfig(storage_path=storage)).fit()
+        except ray.train.TrainingFailedError as error:
+            for failure in getattr(error, "worker_failures", {}).values():
+                if isinstance(failure, PrsbenchError):
+                    raise failure from None
+            raise
+        finally:
+            if is_ours:
+                ray.shutdown()
+
+
+def workers() -> int:
+    """How many processes train together; 1 outside `train_on_workers`."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """Which of them this is, from 0."""
+    return dist.get_rank() if workers() > 1 else 0
+
+
+def share(numbers: Sequence[object]) -> slice:
+    """The places of `numbers` that are this worker's: neighbours, of each worker as many."""
+    each = len(numbers) // workers()
+    return slice(rank() * each, (rank() + 1) * each)
+
+
+def summed(values: Mapping[str, float]) -> dict[str, float]:
+    """Each value summed over the workers, all of which name the same ones."""
+    if workers() == 1:
+        return dict(values)
+    total = torch.tensor(list(values.values()), dtype=torch.float64, device=_device())
+    dist.all_reduce(total)
+    return dict(zip(values, total.tolist(), strict=True))
+
+
+def sum_gradients(parameters: Sequence[Tensor]) -> None:
+    """Sum gradients over the workers, in one message. A parameter that has none on any worker keeps none."""
+    if workers() == 1:
+        return
+    has = torch.tensor([float(p.grad is not None) for p in parameters], device=_device())
+    dist.all_reduce(has)
+    used = [p for p, n in zip(parameters, has.tolist(), strict=True) if n]
+    for p in used:
+        p.grad = torch.zeros_like(p) if p.grad is None else p.grad
+    vector = torch.cat([p.grad.flatten() for p in used])
+    dist.all_reduce(vector)
+    for p, grad in zip(used, vector.split([p.numel() for p in used]), strict=True):
+        p.grad.copy_(grad.view_as(p))
+
+
+def synchronised(network: nn.Module) -> nn.Module:
+    """The network, its batch norms over the images of all workers; names and parameters stay. Alone, it is left as it is."""
+    if workers() == 1:
+        return network
+    if dist.get_backend() == "nccl":
+        from timm.layers import convert_sync_batchnorm
+
+        return convert_sync_batchnorm(network)  # torch's own would lose timm's activations
+    for parent in list(network.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, nn.BatchNorm2d):
+                setattr(parent, name, _BatchNormOverWorkers(child))
+    return network
+
+
+class _BatchNormOverWorkers(nn.Module):
+    """Batch norm for gloo, which torch's SyncBatchNorm does not support; takes over a BatchNorm2d, timm's activation included."""
+
+    def __init__(self, norm: nn.BatchNorm2d):
+        super().__init__()
+        self.weight, self.bias, self.eps, self.momentum = norm.weight, norm.bias, norm.eps, norm.momentum
+        for name, buffer in norm.named_buffers(recurse=False):
+            self.register_buffer(name, buffer)
+        self.drop, self.act = getattr(norm, "drop", nn.Identity()), getattr(norm, "act", nn.Identity())
+        self.train(norm.training)
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        if not self.training:
+            x = F.batch_norm(x_BCHW, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+            return self.act(self.drop(x))
+        own = x_BCHW.new_tensor([x_BCHW.numel() / x_BCHW.shape[1]])
+        sums = _SumOverWorkers.apply(torch.cat([x_BCHW.sum((0, 2, 3)), own]))
+        mean, n = sums[:-1] / sums[-1], sums[-1]
+        centred = x_BCHW - mean[:, None, None]
+        variance = _SumOverWorkers.apply(centred.square().sum((0, 2, 3))) / n
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * n / (n - 1), self.momentum)
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        return self.act(self.drop(centred * scale[:, None, None] + self.bias[:, None, None]))
+
+
+class _SumOverWorkers(torch.autograd.Function):
+    """Sum over the workers; the gradient of the sum of their losses is the sum of their gradients."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        total = x.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> Tensor:
+        total = grad.clone()
+        dist.all_reduce(total)
+        return total
+
+
+def _device() -> str:
+    return "cuda" if dist.get_backend() == "nccl" else "cpu"

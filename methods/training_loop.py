@@ -1,0 +1,246 @@
+"""The loop all trainings here share: steps down the gradient, validation, and a state that outlives a kill.
+
+A step may be cut into parts (gradient accumulation) and spread over workers (`data_parallel`). Each term of the loss is a mean,
+over images, rows or tokens; weighted by how many of those a part holds, the parts add up to the mean over the whole step.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from prsbench.harness.contract.errors import DataError, PrsbenchError
+from prsbench.harness.contract.types import FitContext
+from prsbench.methods import data_parallel
+from prsbench.methods.training_state import (
+    changing_tensors,
+    optimizer_tensors,
+    read_state,
+    restore_optimizer,
+    restore_tensors,
+    write_state,
+)
+from torch import Tensor, nn
+
+STATE, LOSSES, VALIDATION = "training.state", "losses.csv", "validation.csv"
+SAVE_EVERY_S = 30.0  # a state of the embedded size is written in less than half a second
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one forward pass takes of a step.
+
+    terms runs the pass: unweighted loss terms by name. counts: of how many things each term is the mean; needed where a step has
+    several parts or workers, and in validation.
+    """
+
+    terms: Callable[[], Mapping[str, Tensor]]
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One optimizer step: this worker's parts, and the ids of all samples in it, to name if the loss is not finite."""
+
+    parts: Sequence[Part]
+    ids: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """After every `every` steps the mean loss over `parts()` is noted; keep "best" ends with the weights whose was lowest."""
+
+    parts: Callable[[], Iterable[Part]]
+    every: int
+    keep: Literal["best", "last"]
+
+
+def steps_an_epoch(count: int, size: int) -> int:
+    """How many steps `count` images make, `size` of them a step over all workers.
+
+    Raises:
+        DataError: there are fewer images than workers.
+    """
+    workers = data_parallel.workers()
+    if count < workers:
+        raise DataError(f"{count} training images cannot be shared by {workers} workers. Set data_parallel_workers to less.")
+    return math.ceil((count - count % workers) / size)
+
+
+class Loop:
+    """Trains a network in place. `history` and `validated` are the loss terms of every step and of every validation."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        schedule: torch.optim.lr_scheduler.LRScheduler,
+        steps: int,
+        context: FitContext,
+        gradient_clip: float | None = None,
+        amp: bool = False,
+    ):
+        self.network = data_parallel.synchronised(network)
+        self.optimizer, self.schedule, self.steps, self.context = optimizer, schedule, steps, context
+        self.chance = np.random.default_rng(context.seed)  # the only source of a step's choices
+        self.step = 0
+        self.history: list[dict[str, float]] = []
+        self.validated: list[dict[str, float]] = []
+        self._clip, self._amp = gradient_clip, amp and context.device.startswith("cuda")
+        self._order: list[int] = []
+        self._best: dict[str, Tensor] = {}
+        self._saved = time.monotonic()
+
+    def numbers(self, count: int, size: int) -> list[int]:
+        """Which of `count` images this step takes: every one once an epoch, in a new order.
+
+        What the number of workers does not divide sits the epoch out, so that all workers have equal shares of every step.
+        """
+        start = self.step % steps_an_epoch(count, size) * size
+        if start == 0:
+            self._order = self.chance.permutation(count).tolist()[: count - count % data_parallel.workers()]
+        return self._order[start : start + size]
+
+    def run(
+        self,
+        draw: Callable[[], Step],
+        weigh: Callable[[Mapping[str, Tensor]], Tensor],
+        validation: Validation | None = None,
+    ) -> None:
+        """All steps, from the beginning or from where an earlier process was killed. Leaves the network in eval mode.
+
+        Raises:
+            PrsbenchError: a loss is not finite; names the samples.
+        """
+        self.network.train()
+        self._resume()
+        while self.step < self.steps:
+            row = self._descend(draw(), weigh)
+            self.history.append({"step": self.step, **row})
+            self.step += 1
+            self.context.progress(self.step, self.steps, f"loss {row['loss']:.3f}")
+            if validation and self.step % validation.every == 0:
+                self._validate(validation, weigh)
+            self._save_if_due()
+        if self._best:
+            restore_tensors(self.network, self._best)
+        self.network.eval()
+
+    def _descend(self, step: Step, weigh: Callable[[Mapping[str, Tensor]], Tensor]) -> dict[str, float]:
+        totals: Counter[str] = Counter()
+        for part in step.parts:
+            totals.update(part.counts)
+        totals = data_parallel.summed(totals)
+        is_whole = len(step.parts) == 1 and data_parallel.workers() == 1
+        self.optimizer.zero_grad(set_to_none=True)
+        row: Counter[str] = Counter()
+        for part in step.parts:
+            with torch.autocast("cuda", dtype=torch.bfloat16, enabled=self._amp):
+                terms = part.terms()
+            if not is_whole:
+                terms = {name: term * (part.counts[name] / max(1, totals[name])) for name, term in terms.items()}
+            loss = weigh(terms)
+            values = {"loss": loss.item(), **{name: term.item() for name, term in terms.items()}}
+            if not math.isfinite(values["loss"]):
+                raise PrsbenchError(
+                    f"Step {self.step}: the loss is not finite ({values}) on samples {list(step.ids)}. "
+                    "Lower the learning rate or look at those images."
+                )
+            loss.backward()
+            row.update(values)
+        parameters = [p for p in self.network.parameters() if p.requires_grad]
+        data_parallel.sum_gradients(parameters)
+        if self._clip is not None:
+            torch.nn.utils.clip_grad_norm_(parameters, self._clip)
+        self.optimizer.step()
+        self.schedule.step()
+        return data_parallel.summed(row)
+
+    @torch.no_grad()
+    def _validate(self, validation: Validation, weigh: Callable[[Mapping[str, Tensor]], Tensor]) -> None:
+        self.network.eval()
+        sums: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
+        for part in validation.parts():
+            with torch.autocast("cuda", dtype=torch.bfloat16, enabled=self._amp):
+                terms = part.terms()
+            sums.update({name: term.item() * part.counts[name] for name, term in terms.items()})
+            counts.update(part.counts)
+        self.network.train()
+        means = {name: total / max(1, counts[name]) for name, total in sums.items()}
+        loss = weigh({name: torch.tensor(mean) for name, mean in means.items()}).item()
+        is_best = all(loss < row["loss"] for row in self.validated)
+        self.validated.append({"step": self.step, "loss": loss, **means})
+        if validation.keep == "best" and is_best:
+            self._best = {name: tensor.clone() for name, tensor in changing_tensors(self.network).items()}
+
+    @property
+    def _state(self) -> Path | None:
+        return self.context.scratch / STATE if self.context.scratch else None
+
+    def _save_if_due(self) -> None:
+        if self._state is None or data_parallel.rank() or time.monotonic() - self._saved < SAVE_EVERY_S:
+            return
+        kinds = {"network": changing_tensors(self.network), "optimizer": optimizer_tensors(self.optimizer), "best": self._best}
+        tensors = {f"{kind}/{name}": tensor for kind, named in kinds.items() for name, tensor in named.items()}
+        tensors["random/cpu"] = torch.get_rng_state()
+        if torch.cuda.is_available():
+            tensors["random/cuda"] = torch.cuda.get_rng_state()
+        facts = {
+            "step": self.step,
+            "groups": self.optimizer.state_dict()["param_groups"],
+            "schedule": self.schedule.state_dict(),
+            "chance": self.chance.bit_generator.state,
+            "order": self._order,
+            "history": self.history,
+            "validated": self.validated,
+        }
+        write_state(self._state, tensors, facts)
+        self._saved = time.monotonic()
+
+    def _resume(self) -> None:
+        found = read_state(self._state) if self._state else None
+        if found is None:
+            return
+        tensors, facts = found
+        kinds: dict[str, dict[str, Tensor]] = {"network": {}, "optimizer": {}, "best": {}, "random": {}}
+        for key, tensor in tensors.items():
+            kind, _, name = key.partition("/")
+            kinds[kind][name] = tensor
+        restore_tensors(self.network, kinds["network"])
+        restore_optimizer(self.optimizer, kinds["optimizer"], facts["groups"])
+        self.schedule.load_state_dict(facts["schedule"])
+        torch.set_rng_state(kinds["random"]["cpu"])
+        if torch.cuda.is_available() and "cuda" in kinds["random"]:
+            torch.cuda.set_rng_state(kinds["random"]["cuda"])
+        self.chance.bit_generator.state = facts["chance"]
+        self.step, self._order, self._best = facts["step"], facts["order"], kinds["best"]
+        self.history, self.validated = facts["history"], facts["validated"]
+        print(f"Training goes on from step {self.step} of {self.steps}.")
+
+
+def write_losses(folder: Path, history: Sequence[Mapping[str, float]], validated: Sequence[Mapping[str, float]] = ()) -> None:
+    """losses.csv, a row a step; validation.csv, a row an epoch, if there was any."""
+    for name, rows in ((LOSSES, history), (VALIDATION, validated)):
+        if rows:
+            with (folder / name).open("w", newline="") as stream:
+                writer = csv.DictWriter(stream, fieldnames=list(rows[0]))
+                writer.writeheader()
+                writer.writerows(rows)
+
+
+def read_losses(folder: Path) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
+    """What `write_losses` wrote: history and validated."""
+    found = []
+    for name in (LOSSES, VALIDATION):
+        lines = (folder / name).read_text().splitlines() if (folder / name).exists() else []
+        found.append([{key: float(value) for key, value in row.items()} for row in csv.DictReader(lines)])
+    return found[0], found[1]

@@ -1,0 +1,177 @@
+"""CG-Reasoner's step and answer beside the schedule of the public code, on the same network and batch. `make bench-train`.
+
+The public schedule, as its code runs it: the language model goes over each row twice a step, once for the loss with logits at
+every token and once for the states that prompt the mask; padding enters the prompt; the mask is shrunk to the features' size.
+At test it generates, then reads question and answer again in full. Times are CPU seconds, the best of several runs in turn;
+ratios are what counts. The language model outweighs the rest here, as it does at the paper's size.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from prsbench.harness.contract.types import FitContext, Sample
+from prsbench.methods.cg_reasoner import training
+from prsbench.methods.cg_reasoner.config import CGReasonerConfig
+from prsbench.methods.cg_reasoner.losses import segmentation_loss
+from prsbench.methods.cg_reasoner.model import Batch, CGReasoner, build, weighted_sum
+from prsbench.methods.language_base import LanguageBase, answer_ids, pad_right
+from prsbench.methods.parts import LanguageBaseConfig
+from prsbench.methods.vision_backbone import build_backbone
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+LANGUAGE = LanguageBaseConfig(width=512, layers=8, heads=8, feed_forward=1408, steps=1, batch_size=2)
+CONFIG = CGReasonerConfig(language=LANGUAGE, bridge="none", lora_dropout=0.0)
+IMAGES, QUESTIONS, RUNS, ANSWER_TOKENS = 8, CONFIG.questions_per_image, 3, 16
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    model, together, (batch, *_) = network_and_batches()
+    steps = (our_loss, together), (our_loss, batch), (public_loss, batch)
+    ours, ours_one, public = in_turn(*(partial(step, model, rows, loss) for loss, rows in steps))
+    print(f"{QUESTIONS * IMAGES} rows about {IMAGES} images: ours {ours:.2f} s in one step, public {QUESTIONS * public:.2f} s in "
+          f"{QUESTIONS}, {QUESTIONS * public / ours:.2f} x (target 2.0)")  # fmt: skip
+    print(f"{IMAGES} rows about {IMAGES} images: ours {ours_one:.2f} s, public {public:.2f} s, {public / ours_one:.2f} x")
+    print(f"  a second pass costs what the first does: below 2, as {2 * ours_one - public:.2f} s of ours are no such pass")
+    model.eval()
+    ours, public = in_turn(*(partial(answer, model, batch) for answer in (our_answer, public_answer)))
+    print(f"answer of {IMAGES} rows: ours {ours:.2f} s, public {public:.2f} s, {public / ours:.2f} x (target 1.7)")
+    print(f"  the pass the public schedule adds takes {public - ours:.2f} s; for 1.7 x it would have to take {0.7 * ours:.2f} s")
+    model.train()
+    kept = [kept_for_backward(model, batch, loss) / 2**20 for loss in (our_loss, public_loss)]
+    print(f"kept for the gradient: ours {kept[0]:.0f} MiB, public {kept[1]:.0f} MiB, {kept[0] / kept[1]:.2f} x (target 0.7)")
+    share_of_matmul()
+
+
+def network_and_batches() -> tuple[CGReasoner, Batch, list[Batch]]:
+    """The network, a batch of all questions about each image, and batches of one each. Noise will do: only sizes matter."""
+    sys.path.insert(0, str(Path(__file__).parent))
+    from conftest import disc_sample
+
+    discs: list[Sample] = [disc_sample(n) for n in range(IMAGES)]
+    asked = [(disc, f"{disc.sample_id}{k}") for disc in discs for k in range(QUESTIONS)]
+    samples = [replace(disc, query=replace(disc.query, sample_id=name)) for disc, name in asked]
+    torch.manual_seed(0)
+    base = LanguageBase(LANGUAGE)
+    with tempfile.TemporaryDirectory() as folder:
+        base.fit(samples, (), FitContext(0, "cpu"))
+        base.save(Path(folder))
+        base.load(Path(folder), "cpu")
+    model, _ = build(CONFIG, base, None)
+    images = training.prepare(samples, CONFIG.image_size_px, LANGUAGE.drawing_side)
+    shown = training._draw(images, CONFIG, np.random.default_rng(0))
+    apart = [[replace(one, rows=one.rows[k : k + 1]) for one in shown] for k in range(QUESTIONS)]
+    together, *batches = (training._batch(some, "cpu", with_reference=False) for some in (shown, *apart))
+    return model.train(), together, batches
+
+
+def our_loss(model: CGReasoner, batch: Batch) -> Tensor:
+    return weighted_sum(model.losses(batch), CONFIG)
+
+
+def public_loss(model: CGReasoner, batch: Batch) -> Tensor:
+    features = model.encoder(batch.image_B3SS)
+    read, ids_BT, is_answer_BT = _reader(model, features, batch.questions, batch.answers)
+    logits = model.llm._head(read()[:, :-1])
+    labels = ids_BT[:, 1:].masked_fill(~is_answer_BT[:, 1:], -100)
+    text = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100)
+    return text + segmentation_loss(_public_mask(model, features, read(), batch), batch.mask_B1SS)
+
+
+@torch.no_grad()
+def our_answer(model: CGReasoner, batch: Batch) -> None:
+    model.answer(batch.image_B3SS, batch.questions, ANSWER_TOKENS)
+
+
+@torch.no_grad()
+def public_answer(model: CGReasoner, batch: Batch) -> None:
+    features = model.encoder(batch.image_B3SS)
+    answers = model.llm.generate(features, batch.questions, ANSWER_TOKENS).answers
+    read, _, _ = _reader(model, features, batch.questions, answers)
+    _public_mask(model, features, read(), batch)
+
+
+def _reader(model: CGReasoner, features: Tensor, questions, answers) -> tuple[Callable[[], Tensor], Tensor, Tensor]:
+    """A full pass over image, question and answer, to be made as often as asked; the ids, and which are the answer's."""
+    llm = model.llm
+    pairs = [(llm._question_ids(q), answer_ids(llm.tokenizer, a)) for q, a in zip(questions, answers, strict=True)]
+    ids_BT, is_text_BT = pad_right([q + a for q, a in pairs], llm.tokenizer.pad_token_id)
+    asked = torch.tensor([[len(q)] for q, _ in pairs])
+
+    def read() -> Tensor:
+        image_BND = llm._see(features).token_BND
+        embedded = torch.cat([image_BND, llm._embed(ids_BT)], dim=1)
+        attention = torch.cat([is_text_BT.new_ones(image_BND.shape[:2]), is_text_BT], dim=1)
+        return llm._decoder(inputs_embeds=embedded, attention_mask=attention.long()).last_hidden_state[:, image_BND.shape[1] :]
+
+    return read, ids_BT, is_text_BT & (torch.arange(ids_BT.shape[1]) >= asked)
+
+
+def _public_mask(model: CGReasoner, features: Tensor, states: Tensor, batch: Batch) -> Tensor:
+    small = F.interpolate(model.decoder(features, states), size=features.shape[-2:], mode="bilinear", align_corners=False)
+    return F.interpolate(small, size=batch.image_B3SS.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def step(model: CGReasoner, batch: Batch, loss: Callable[[CGReasoner, Batch], Tensor]) -> None:
+    model.zero_grad(set_to_none=True)
+    loss(model, batch).backward()
+
+
+def kept_for_backward(model: CGReasoner, batch: Batch, loss: Callable[[CGReasoner, Batch], Tensor]) -> int:
+    """Bytes of activations alive when the backward pass begins: what decides a step's peak, as weights are the same for all."""
+    weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    kept: dict[int, int] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        alive = loss(model, batch)
+    assert alive.requires_grad  # held until here, so that no address was used twice
+    return sum(size for place, size in kept.items() if place not in weights)
+
+
+def share_of_matmul(images: int = 4, side_px: int = 224, size: int = 1024) -> None:
+    """ConvNeXt-Tiny forward and backward against one large matrix product, both with one thread."""
+    backbone = build_backbone("convnext_tiny", (1, 2, 3), None)[0].train()
+    image, square = torch.rand(images, 3, side_px, side_px), torch.rand(size, size)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:  # its count of a grouped convolution's backward is too high
+        backbone(image)
+    flops = 3 * counter.get_total_flops()
+
+    def forward_and_backward() -> None:
+        backbone.zero_grad(set_to_none=True)
+        torch.stack([stage.mean() for stage in backbone(image)]).sum().backward()
+
+    train_s, matmul_s = in_turn(forward_and_backward, lambda: square @ square)
+    ours, peak = flops / train_s, 2 * size**3 / matmul_s
+    print(f"ConvNeXt-Tiny at {side_px} px: {ours / 1e9:.0f} of {peak / 1e9:.0f} GFLOP/s, {ours / peak:.2f} (target 0.5)")
+
+
+def in_turn(*works: Callable[[], object]) -> list[float]:
+    """The least CPU seconds of each, one after another so that a busy machine is busy for all."""
+    for work in works:
+        work()
+    return [min(times) for times in zip(*([cpu_seconds(work) for work in works] for _ in range(RUNS)), strict=True)]
+
+
+def cpu_seconds(work: Callable[[], object]) -> float:
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+if __name__ == "__main__":
+    main()

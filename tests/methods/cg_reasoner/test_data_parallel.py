@@ -1,0 +1,80 @@
+"""One training on two workers is one worker with the doubled batch."""
+
+import pytest
+import torch
+from prsbench.harness.contract.errors import PrsbenchError
+from prsbench.harness.contract.types import FitContext
+from prsbench.methods.cg_reasoner.adapter import CGReasonerMethod
+from prsbench.methods.cg_reasoner.config import CGReasonerConfig
+from prsbench.methods.language_base import LanguageBase
+from prsbench.methods.parts import LanguageBaseConfig, Text2CentroidConfig
+from prsbench.methods.text2centroid import Text2Centroid
+
+LANGUAGE = LanguageBaseConfig(
+    drawing_side=4, vocabulary=300, width=32, layers=2, heads=2, feed_forward=64, steps=5, batch_size=8
+)  # fmt: skip
+# No dropout: two workers draw other masks than one. The paper's rates: AdamW takes a gradient of 0 for +1 or -1 by its last bit.
+# 10 images: the last step of an epoch is smaller, and one image has no lesion, so that terms are means over unequal numbers.
+CONFIG = CGReasonerConfig(
+    image_size_px=64, feature_channels=32, language=LANGUAGE, text2centroid=Text2CentroidConfig(steps=5), epochs=2, batch_size=3,
+    lora_dropout=0.0, warmup_steps=1, learning_rate=1e-4, lora_learning_rate=1e-4, backbone_learning_rate=1e-4,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def samples():
+    from conftest import disc_sample
+
+    return [disc_sample(n, empty=n == 5) for n in range(10)]
+
+
+@pytest.fixture(scope="module")
+def needs(samples, tmp_path_factory):
+    pytest.importorskip("ray.train", reason="pip install 'ray[train]'", exc_type=ImportError)
+    folders = {}
+    for name, part in {"language_base": LanguageBase(LANGUAGE), "text2centroid": Text2Centroid(CONFIG.text2centroid)}.items():
+        part.fit(samples, [], FitContext(0, "cpu"))
+        folders[name] = tmp_path_factory.mktemp(name)
+        part.save(folders[name])
+    return folders
+
+
+def fitted(samples, needs, scratch=None, **changes) -> CGReasonerMethod:
+    method = CGReasonerMethod(CONFIG.model_copy(update=changes))
+    method.fit(samples, samples[:3], FitContext(0, "cpu", needs, scratch=scratch))
+    return method
+
+
+@pytest.mark.slow
+def test_two_workers_are_one_with_the_doubled_batch(samples, needs, tmp_path):
+    two = fitted(samples, needs, tmp_path, data_parallel_workers=2)
+    one = fitted(samples, needs, batch_size=6)
+    for rows, others in ((two._history, one._history), (two._validated, one._validated)):
+        assert [row.keys() for row in rows] == [row.keys() for row in others]
+        assert rows == [{name: pytest.approx(value, abs=1e-4) for name, value in row.items()} for row in others]
+    theirs, ours = one._model.state_dict(), two._model.state_dict()
+    assert ours.keys() == theirs.keys()
+    for name, tensor in ours.items():
+        relative = 1e-3 if "running_var" in name else 0.0  # a variance of hundreds
+        torch.testing.assert_close(tensor, theirs[name], atol=1e-4, rtol=relative, msg=lambda said, name=name: f"{name}: {said}")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_two_workers_train_inside_a_task_that_holds_all_cores_and_an_error_comes_back_whole(samples, needs, tmp_path):
+    import ray
+
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=128 * 1024**2)
+    try:
+
+        @ray.remote(num_cpus=2, max_retries=0)
+        def task(rate: float) -> str:
+            try:
+                return str(len(fitted(samples, needs, tmp_path, data_parallel_workers=2, learning_rate=rate)._history))
+            except PrsbenchError as error:
+                return str(error)
+
+        assert ray.get(task.remote(1e-3)) == "4"
+        assert "the loss is not finite" in ray.get(task.remote(float("inf")))
+    finally:
+        ray.shutdown()
