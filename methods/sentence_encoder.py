@@ -27,9 +27,12 @@ class SentenceEncoder:
         self.is_random = path is None
         if path is None:
             self._model = _RandomMiniLM().to(device)
+            self._bert, self._ends = self._model.bert, (None, None)
         else:
             self._model = SentenceTransformer(str(path.parent), device=device, local_files_only=True)
-        self._model.eval()
+            self._bert, self._tokenizer = self._model[0].model, self._model[0].tokenizer
+            self._ends = (self._tokenizer.cls_token_id, self._tokenizer.sep_token_id)
+        self._model.eval().requires_grad_(False)
         self.checksum = MINILM.sha256 if path else "random"
         self._known: dict[str, Tensor] = {}
 
@@ -44,6 +47,38 @@ class SentenceEncoder:
             # Inference tensors cannot be trained on: clone.
             self._known.update(zip(new, encoded.float().cpu().clone(), strict=True))
         return torch.stack([self._known[s] for s in sentences]) if sentences else torch.zeros(0, WIDTH)
+
+    def encode_words(self, sentences: Sequence[Tensor]) -> Tensor:
+        """Sentences given as word embeddings, (T, 384) each with T >= 0, to (N, 384) of unit length; differentiable.
+
+        Given a sentence's own `piece_embeddings` this is `encode`.
+        """
+        begin, end = (self._embed([piece] if piece is not None else []) for piece in self._ends)
+        rows = [torch.cat([begin, words_TE, end]) for words_TE in sentences]
+        lengths = torch.tensor([[len(row)] for row in rows], device=begin.device)
+        is_word = torch.arange(int(lengths.max()), device=begin.device)[None] < lengths
+        padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+        states = self._bert(inputs_embeds=padded, attention_mask=is_word.long()).last_hidden_state
+        return torch.nn.functional.normalize((states * is_word[..., None]).sum(1) / lengths, dim=1)
+
+    def piece_embeddings(self, text: str) -> Tensor:
+        """(T, 384) input embeddings of a text's word pieces, T >= 1: a text that spells nothing is one unknown word."""
+        return self._embed(self._piece_ids(text))
+
+    def knows_piece(self, piece: str) -> bool:
+        """Whether the vocabulary holds this very piece, such as `##ing`."""
+        return not self.is_random and piece in self._tokenizer.get_vocab()
+
+    def _embed(self, ids: Sequence[int]) -> Tensor:
+        table_VE = self._bert.get_input_embeddings().weight
+        return table_VE[torch.tensor(ids, dtype=torch.long, device=table_VE.device)]
+
+    def _piece_ids(self, text: str) -> list[int]:
+        if self.is_random:
+            return _hashed(text, self._bert.config.vocab_size)
+        if self.knows_piece(text):  # `##...`, which the tokenizer would take apart
+            return [self._tokenizer.convert_tokens_to_ids(text)]
+        return self._tokenizer.encode(text, add_special_tokens=False) or [self._tokenizer.unk_token_id]
 
 
 def sentence_encoder(device: str = "cpu") -> SentenceEncoder:
@@ -72,6 +107,10 @@ class _RandomMiniLM(torch.nn.Module):
     def encode(self, sentences: list[str], **_: object) -> Tensor:
         pooled = []
         for sentence in sentences:
-            ids = [zlib.crc32(word.encode()) % self.bert.config.vocab_size for word in sentence.lower().split()] or [0]
+            ids = _hashed(sentence, self.bert.config.vocab_size)
             pooled.append(self.bert(torch.tensor([ids], device=self.bert.device)).last_hidden_state.mean(1)[0])
         return torch.nn.functional.normalize(torch.stack(pooled), dim=1)
+
+
+def _hashed(text: str, vocabulary: int) -> list[int]:
+    return [zlib.crc32(word.encode()) % vocabulary for word in text.lower().split()] or [0]
