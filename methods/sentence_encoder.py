@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Sequence
 from functools import cache
@@ -16,9 +17,12 @@ WIDTH = 384
 class SentenceEncoder:
     """Encodes each distinct sentence once per process; the cache belongs to one set of weights.
 
+    unknown is a word it does not know.
     is_random is True if the package with the weights is missing: the architecture is built with random weights, and every
     row that depends on it must say so.
     """
+
+    unknown = "[UNK]"
 
     def __init__(self, device: str = "cpu"):
         from sentence_transformers import SentenceTransformer
@@ -27,11 +31,11 @@ class SentenceEncoder:
         self.is_random = path is None
         if path is None:
             self._model = _RandomMiniLM().to(device)
-            self._bert, self._ends = self._model.bert, (None, None)
+            self._bert, self._ends = self._model.bert, ([], [])
         else:
             self._model = SentenceTransformer(str(path.parent), device=device, local_files_only=True)
             self._bert, self._tokenizer = self._model[0].model, self._model[0].tokenizer
-            self._ends = (self._tokenizer.cls_token_id, self._tokenizer.sep_token_id)
+            self._ends = [self._tokenizer.cls_token_id], [self._tokenizer.sep_token_id]
         self._model.eval().requires_grad_(False)
         self.checksum = MINILM.sha256 if path else "random"
         self._known: dict[str, Tensor] = {}
@@ -51,9 +55,9 @@ class SentenceEncoder:
     def encode_words(self, sentences: Sequence[Tensor]) -> Tensor:
         """Sentences given as word embeddings, (T, 384) each with T >= 0, to (N, 384) of unit length; differentiable.
 
-        Given a sentence's own `piece_embeddings` this is `encode`.
+        Given what `read` gives of a sentence this is `encode`.
         """
-        begin, end = (self._embed([piece] if piece is not None else []) for piece in self._ends)
+        begin, end = (self._embed(ids) for ids in self._ends)
         rows = [torch.cat([begin, words_TE, end]) for words_TE in sentences]
         lengths = torch.tensor([[len(row)] for row in rows], device=begin.device)
         is_word = torch.arange(int(lengths.max()), device=begin.device)[None] < lengths
@@ -61,24 +65,17 @@ class SentenceEncoder:
         states = self._bert(inputs_embeds=padded, attention_mask=is_word.long()).last_hidden_state
         return torch.nn.functional.normalize((states * is_word[..., None]).sum(1) / lengths, dim=1)
 
-    def piece_embeddings(self, text: str) -> Tensor:
-        """(T, 384) input embeddings of a text's word pieces, T >= 1: a text that spells nothing is one unknown word."""
-        return self._embed(self._piece_ids(text))
-
-    def knows_piece(self, piece: str) -> bool:
-        """Whether the vocabulary holds this very piece, such as `##ing`."""
-        return not self.is_random and piece in self._tokenizer.get_vocab()
+    def read(self, text: str) -> tuple[Tensor, list[tuple[int, int]]]:
+        """(T, 384) input embeddings of a text's word pieces, and the letters [start, stop) that each stands for."""
+        if self.is_random:
+            spans = [found.span() for found in re.finditer(r"\S+", text)] or [(0, 0)]
+            return self._embed(_hashed(text, self._bert.config.vocab_size)), spans
+        found = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        return self._embed(found["input_ids"]), found["offset_mapping"]
 
     def _embed(self, ids: Sequence[int]) -> Tensor:
         table_VE = self._bert.get_input_embeddings().weight
         return table_VE[torch.tensor(ids, dtype=torch.long, device=table_VE.device)]
-
-    def _piece_ids(self, text: str) -> list[int]:
-        if self.is_random:
-            return _hashed(text, self._bert.config.vocab_size)
-        if self.knows_piece(text):  # `##...`, which the tokenizer would take apart
-            return [self._tokenizer.convert_tokens_to_ids(text)]
-        return self._tokenizer.encode(text, add_special_tokens=False) or [self._tokenizer.unk_token_id]
 
 
 def sentence_encoder(device: str = "cpu") -> SentenceEncoder:

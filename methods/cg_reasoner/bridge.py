@@ -3,7 +3,7 @@
 Either ends in the frozen T2C head; the third reading, `none`, is no bridge at all.
 """
 
-# R rows, T places of a sentence, A answer tokens of all rows, V vocabulary, D language width, E sentence width
+# R rows, A answer tokens of all rows, T of one row, P its word pieces, V vocabulary, D language width, E sentence width
 
 from __future__ import annotations
 
@@ -43,42 +43,55 @@ class HiddenBridge(nn.Module):
 
 
 class SoftTokenBridge(nn.Module):
-    """The answer's token distributions through Sentence-BERT itself, head. Nothing here is trained.
+    """What the model would say, read by Sentence-BERT itself, head. Nothing here is trained.
 
-    Each place reads the likeliest token's word embedding (what would be said), and the gradient is that of the expected
-    embedding under the distribution (straight-through). The end token's place is no word and is left out.
+    Forward, each answer token is the likeliest one after the reference before it, and Sentence-BERT reads the text they spell.
+    Backward, a word piece passes its gradient to the tokens that spell it, as if it were their expected embedding under the
+    model's distribution (straight-through). The end token spells nothing.
     """
 
     def __init__(self, tokenizer, head: nn.Module):
         super().__init__()
         self.head = head.requires_grad_(False)
         self._tokenizer = tokenizer
-        self._word_VE: Tensor | None = None  # frozen, from packages: neither trained nor saved, and not needed to predict
+        self._vocabulary: Vocabulary | None = None  # frozen, of packages: not saved, and not needed to predict
 
     def forward(self, text: TeacherForced) -> Bridged:
         encoder = sentence_encoder(str(text.logits_AV.device))
-        lengths = text.is_answer_BT.sum(1).tolist()
-        words = [row[:-1] for row in self._words(text.logits_AV.float(), encoder).split(lengths)]
-        embedding_RE = encoder.encode_words(words)
+        if self._vocabulary is None:
+            self._vocabulary = Vocabulary(self._tokenizer, text.logits_AV.shape[1], encoder)
+        rows = text.logits_AV.float().split(text.is_answer_BT.sum(1).tolist())
+        embedding_RE = encoder.encode_words([self._vocabulary.spell(logits_TV[:-1]) for logits_TV in rows])
         return Bridged(embedding_RE, self.head(embedding_RE), is_learned=False)
 
-    def _words(self, logits_AV: Tensor, encoder: SentenceEncoder) -> Tensor:
-        if self._word_VE is None:
-            self._word_VE = word_embeddings(self._tokenizer, logits_AV.shape[1], encoder).to(logits_AV.device)
-        expected_AE = logits_AV.softmax(-1) @ self._word_VE
-        return expected_AE + (self._word_VE[logits_AV.argmax(-1)] - expected_AE).detach()
 
+class Vocabulary:
+    """A language model's tokens as Sentence-BERT meets them: the text of each, and the mean embedding of its word pieces.
 
-def word_embeddings(tokenizer, size: int, encoder: SentenceEncoder) -> Tensor:
-    """What Sentence-BERT would read for each of a language model's tokens: (size, E).
-
-    The mean of the word pieces that spell the token; one that goes on with a word is the piece `##...` where there is one.
-    What spells nothing (special tokens, parts of a character, ids without a token) is its unknown word.
+    Special tokens and ids without a token spell nothing; what has no word piece has the embedding of an unknown word.
     """
-    texts = [""] * size
-    tokens = tokenizer.convert_ids_to_tokens(list(range(min(size, len(tokenizer)))))
-    for i, token in enumerate(tokens):
-        text = "" if i in tokenizer.all_special_ids else tokenizer.decode([i]).strip()
-        begins = token.startswith(WORD_BEGINS) or not text.isalnum()  # word pieces keep punctuation apart from the word before
-        texts[i] = text if begins or not encoder.knows_piece(f"##{text.lower()}") else f"##{text.lower()}"
-    return torch.stack([encoder.piece_embeddings(text).mean(0) for text in texts])
+
+    def __init__(self, tokenizer, size: int, encoder: SentenceEncoder):
+        self._encoder = encoder
+        self._text = [""] * size
+        for i, token in enumerate(tokenizer.convert_ids_to_tokens(list(range(min(size, len(tokenizer)))))):
+            if i not in tokenizer.all_special_ids:
+                begins_word = token.startswith(WORD_BEGINS)
+                self._text[i] = begins_word * " " + tokenizer.decode([i]).strip()
+        unknown_1E, _ = encoder.read(encoder.unknown)
+        pieces = [encoder.read(text)[0] for text in self._text]
+        self._mean_VE = torch.stack([(read_PE if len(read_PE) else unknown_1E).mean(0) for read_PE in pieces])
+
+    def spell(self, logits_TV: Tensor) -> Tensor:
+        """The word embeddings (P, E) of what the likeliest tokens spell, with the gradient of the expected ones."""
+        letters, token_of_letter = "", []
+        for t, token in enumerate(logits_TV.argmax(-1).tolist()):
+            letters += self._text[token]
+            token_of_letter += [t] * len(self._text[token])
+        said_PE, spans = self._encoder.read(letters)
+        share_PT = torch.zeros(len(spans), len(logits_TV))
+        for p, (start, stop) in enumerate(spans):
+            for t in token_of_letter[start:stop]:
+                share_PT[p, t] += 1 / (stop - start)
+        expected_PE = share_PT.to(logits_TV.device) @ (logits_TV.softmax(-1) @ self._mean_VE)
+        return said_PE + expected_PE - expected_PE.detach()
