@@ -70,6 +70,7 @@ def _sam(name: str, title: str, variant: str, sources: Iterable[PromptSource] = 
 
 _TEXT2CENTROID = (
     "prsbench.methods.text2centroid",
+    "prsbench.methods.text2centroid_report",
     "prsbench.methods.sentence_encoder",
     "prsbench.methods.packaged_weights",
     "prsbench.methods.parts",

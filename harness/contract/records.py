@@ -13,6 +13,9 @@ from prsbench.harness.contract.types import DataKind, Labels, Point
 
 SCHEMA = 2  # of Record; raised when a field changes its meaning
 
+VARIANT_MARK = "@"  # between a method and its variant in a row's name
+HELD_OUT = "held_out.csv"  # what a training may leave beside its weights; see HeldOut
+
 Histogram = NDArray[np.int64]  # (256,) pixels per grey level
 
 
@@ -154,3 +157,13 @@ class CellResult:
     records: tuple[Record, ...] = ()
     scores: tuple[Mapping[str, float], ...] = field(default=(), repr=False)
     judge_notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """What a training measured of itself on samples it was not trained on: finished text, two columns of labels, then numbers."""
+
+    training: str
+    seed: int
+    header: tuple[str, ...]
+    lines: tuple[tuple[str, ...], ...]

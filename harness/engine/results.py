@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from prsbench.harness.contract.errors import DataError, RunFolderError
-from prsbench.harness.contract.records import CellResult
+from prsbench.harness.contract.records import HELD_OUT, CellResult, HeldOut
 from prsbench.harness.contract.types import DataKind, Sample
 from prsbench.harness.engine import cell_folder
 from prsbench.harness.engine.config import GridConfig
@@ -146,6 +147,18 @@ def result_of(cell: CellNode, plan: Plan, setting: Setting) -> CellResult:
 def results(run: Run) -> list[CellResult]:
     """Every cell of the plan, in the order of the grid."""
     return [result_of(cell, run.plan, run.setting) for cell in run.plan.cells]
+
+
+def held_out(run: Run) -> list[HeldOut]:
+    """What the run's finished trainings left of themselves, in the order of the plan."""
+    found = []
+    for node in run.plan.trainings.values():
+        path = run.setting.weights_folder(node.key) / HELD_OUT
+        if path.is_file():
+            with path.open(newline="") as stream:
+                header, *lines = map(tuple, csv.reader(stream))
+            found.append(HeldOut(node.name, node.seed, header, tuple(lines)))
+    return [one for one in found if one.lines]
 
 
 def sample_of(run: Run, dataset: str, sample_id: str) -> tuple[int, Sample] | None:

@@ -8,18 +8,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prsbench.harness.contract.records import CellResult
+from prsbench.harness.contract.records import CellResult, HeldOut
 from prsbench.harness.report.pictures import PicturesOf
 
 if TYPE_CHECKING:
     from prsbench.harness.report.tables import Table
 
 
-def write_report(cells: Sequence[CellResult], folder: Path, pictures: PicturesOf) -> list[Path]:
+def write_report(cells: Sequence[CellResult], folder: Path, pictures: PicturesOf, held_out: Sequence[HeldOut] = ()) -> list[Path]:
     """Write tables/*.csv|md|tex, figures/*.png and report.html under `folder`; the same cells give the same bytes.
 
     Files of an earlier report under tables/ and figures/ that no longer apply are removed. The order of `cells` decides
     the order of methods. `pictures` supplies the images of the qualitative figure; None for a sample leaves it out.
+    `held_out` is what the run's trainings measured of themselves.
 
     Returns:
         The files written, tables first, report.html last.
@@ -28,7 +29,7 @@ def write_report(cells: Sequence[CellResult], folder: Path, pictures: PicturesOf
     from prsbench.harness.report.html import page
     from prsbench.harness.report.tables import tables_of
 
-    tables, figures = tables_of(cells), figures_of(cells, pictures)
+    tables, figures = tables_of(cells, held_out), figures_of(cells, pictures)
     files = _table_files(tables)
     files |= {f"figures/{figure.name}.png": figure.png for figure in figures}
     files["report.html"] = page(cells, tables, figures).encode()
@@ -39,13 +40,13 @@ def write_report(cells: Sequence[CellResult], folder: Path, pictures: PicturesOf
     return written
 
 
-def changed_tables(cells: Sequence[CellResult], folder: Path) -> list[str]:
-    """What to say of each file under tables/ that is not, byte for byte, what these cells give; none if no table was written."""
+def changed_tables(cells: Sequence[CellResult], folder: Path, held_out: Sequence[HeldOut] = ()) -> list[str]:
+    """What to say of each file under tables/ that is not, byte for byte, what these give; none if none was written."""
     from prsbench.harness.report.tables import tables_of
 
     if not (folder / "tables").is_dir():
         return []
-    files = {folder / name: content for name, content in _table_files(tables_of(cells)).items()}
+    files = {folder / name: content for name, content in _table_files(tables_of(cells, held_out)).items()}
     found = {path: path.read_bytes() for path in (folder / "tables").iterdir()}
     changed = sorted(path for path in files.keys() | found.keys() if files.get(path) != found.get(path))
     return [f"{path}: not the table that the records give. Write it again with `prsbench report {folder}`." for path in changed]
@@ -70,7 +71,7 @@ def summary_text(cells: Sequence[CellResult]) -> str:
 
     texts, said = [], set()
     for table in tables_of(cells):
-        if table.name in ("main", "reasoning", "t2c_ablation"):
+        if table.name in ("main", "reasoning", "t2c_ablation", "ablations"):
             texts.append(to_text(replace(table, footnotes=tuple(note for note in table.footnotes if note not in said))))
             said.update(table.footnotes)
     return "\n".join(texts)
