@@ -2,7 +2,7 @@
 
 Trained alone on (answer, centroid of the mask it describes), Smooth L1. The same part is trained twice in a grid: on the
 train split for CG-Reasoner's spatial loss, and on the val split, disjoint from it, as the `t2c_eval` that scores PRScore.
-The first leaves its errors on val beside its weights (`text2centroid_report`); those of `t2c_eval`, on test, are in a run's report.
+The first leaves its errors on val beside its weights (`text2centroid_report`); a run's report has those of `t2c_eval` on test.
 """
 
 # N sentences, E sentence width (384)

@@ -17,7 +17,7 @@ from prsbench.metrics.catalog import METRICS
 
 WITH_T2C, WITHOUT_T2C = "cg_reasoner", "cg_reasoner_without_t2c"
 ABLATED = ("prscore", "position_accuracy", "dice@0.5")
-_NUMBERS = ("parent", "variant", "difference", "95% low", "95% high", "sd over seeds", "groups")
+_NUMBERS = ("of parent", "of variant", "difference", "95% low", "95% high", "sd over seeds", "groups")
 
 
 def ablations(rows: Sequence[Row]) -> Table | None:
