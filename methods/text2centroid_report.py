@@ -56,19 +56,17 @@ def error_lines(
     error_N = np.hypot(*(located_N2 - true_N2).T)
     floor_N = np.hypot(*(np.array(mean_point) - true_N2).T)
     is_new_N = np.array([one.answer not in known for one in held_out])
+    kinds = {"all": ["all"] * len(held_out)}
+    kinds |= {kind: [getattr(one, kind) for one in held_out] for kind in ("modality", "position")}
     lines = []
-    for by, names in {
-        "all": ["all"] * len(held_out),
-        "modality": [one.modality for one in held_out],
-        "position": [one.position for one in held_out],
-    }.items():
+    for kind, names in kinds.items():
         for name in sorted(set(names)):
             chosen_N = np.array([other == name for other in names])
             new_N = chosen_N & is_new_N
-            numbers = error_N[chosen_N].mean(), np.median(error_N[chosen_N]), *(error_N[new_N].mean(),) * new_N.any()
-            mean, median, *new = (f"{number:.3f}" for number in numbers)
+            numbers = error_N[chosen_N].mean(), np.median(error_N[chosen_N]), error_N[new_N].sum() / max(new_N.sum(), 1)
+            mean, median, of_new = (f"{number:.3f}" for number in numbers)
             counts = str(chosen_N.sum()), str(new_N.sum())
-            lines.append((by, name, *counts, mean, median, *(new or "-"), f"{floor_N[chosen_N].mean():.3f}"))
+            lines.append((kind, name, *counts, mean, median, of_new if new_N.any() else "-", f"{floor_N[chosen_N].mean():.3f}"))
     return lines
 
 
