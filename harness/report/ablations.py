@@ -17,18 +17,20 @@ from prsbench.metrics.catalog import METRICS
 
 WITH_T2C, WITHOUT_T2C = "cg_reasoner", "cg_reasoner_without_t2c"
 ABLATED = ("prscore", "position_accuracy", "dice@0.5")
-_NUMBERS = ("of parent", "of variant", "difference", "95% low", "95% high", "sd over seeds", "groups")
+_NUMBERS = ("without", "with", "difference", "95% low", "95% high", "sd over seeds", "groups")
 
 
 def ablations(rows: Sequence[Row]) -> Table | None:
-    """Every variant minus its parent, over all modalities; None if no row is a variant of another."""
-    caption = "Each variant minus its parent, the same method without that change: mean paired difference on the same samples."
+    """Every variant minus its parent, the row without the change, over all modalities; None if there is no such pair."""
+    caption = "The parent with one change minus the parent without it: mean paired difference on the same samples."
     return _ablations("ablations", "Ablations", caption, rows, by_modality=False)
 
 
 def ablations_by_modality(rows: Sequence[Row]) -> Table | None:
     """As `ablations`, in each modality."""
-    caption = "Each variant minus its parent in each modality: mean paired difference on the same samples."
+    caption = (
+        "The parent with one change minus the parent without it, in each modality: mean paired difference on the same samples."
+    )
     return _ablations("ablations_by_modality", "Ablations by modality", caption, rows, by_modality=True)
 
 
@@ -44,9 +46,12 @@ def _ablations(name: str, title: str, caption: str, rows: Sequence[Row], by_moda
                 found = paired_difference(sides[0].cells, sides[1].cells, metric)
                 of_variant, of_parent, *numbers, groups, n, remark = _difference_text(found)
                 scope = SHORT_MODALITY.get(modality, modality) if modality else "all"
-                label = [variant.method, marked(METRICS[metric].title, metric, variant, parent), scope, labels_of(variant)[4]]
-                lines.append([*label, of_parent, of_variant, *numbers, _spread(*sides, metric), groups, n, remark])
-    labels = ("variant", "metric", "modality", "data kind")
+                change = variant.method.removeprefix(f"{parent.method}{VARIANT_MARK}")
+                label = [change, parent.method, marked(METRICS[metric].title, metric, variant, parent), scope]
+                lines.append(
+                    [*label, labels_of(variant)[4], of_parent, of_variant, *numbers, _spread(*sides, metric), groups, n, remark]
+                )
+    labels = ("change", "parent", "metric", "modality", "data kind")
     notes = (*footnotes.of_data([row for pair in pairs for row in pair]), *footnotes.ABLATION, *footnotes.VARIANTS)
     frame = pd.DataFrame(lines, columns=[*labels, *_NUMBERS, "n", "remark"], dtype=str)
     return Table(name, title, caption, frame, labels, tuple(Column("", number) for number in _NUMBERS), footnotes=notes)

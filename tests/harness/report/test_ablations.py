@@ -20,7 +20,7 @@ def test_a_variant_is_held_against_the_row_of_its_name_without_the_change(cell):
     parent = three_seeds(cell, "cg_reasoner", [(0.6, 0.8), (0.6, 0.8), (0.6, 0.8)])
     variant = three_seeds(cell, VARIANT, [(0.5, 0.6), (0.6, 0.7), (0.4, 0.8)])
     line = frame_of([*parent, *variant])
-    assert (line["variant"], line["of parent"], line["of variant"]) == (VARIANT, "0.700", "0.600")
+    assert (line["parent"], line["change"], line["without"], line["with"]) == ("cg_reasoner", "bridge=none", "0.700", "0.600")
     assert line["difference"] == "-0.100"
     assert line["sd over seeds"] == "0.050"  # of -0.15, -0.05, -0.10
     assert float(line["95% low"]) <= -0.1 <= float(line["95% high"])
