@@ -6,7 +6,7 @@ import argparse
 import errno
 import signal
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -52,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_run(commands)
     _add_plan(commands)
+    _add_ablate(commands)
     report = _add(commands, "report", _report, "Write tables, figures and report.html of a run folder again; computes nothing.")
     report.add_argument("run", type=Path, metavar="RUN", help="the run folder, such as runs/default")
     status = _add(commands, "status", _status, "Say which cells of a run folder are complete, and why others are not.")
@@ -129,6 +130,15 @@ def _add_plan(commands: argparse._SubParsersAction) -> None:
     plan = _add(commands, "plan", _plan, summary)
     _add_grid(plan)
     plan.add_argument("--workers", type=int, metavar="N", help="jobs side by side (default: one a core)")
+
+
+def _add_ablate(commands: argparse._SubParsersAction) -> None:
+    summary = "Change one thing of a method at a time, on a grid's data with three seeds or more, and say what each change does."
+    ablate = _add(commands, "ablate", _ablate, summary)
+    ablate.add_argument("ablation", metavar="WHAT", help="a packaged ablation: text2centroid")
+    _add_grid(ablate)
+    ablate.add_argument("--plan", action="store_true", help="say what it will take, and stop there")
+    _add_executor(ablate)
 
 
 def _add_prepare(commands: argparse._SubParsersAction) -> None:
@@ -215,7 +225,7 @@ def _retry(options: argparse.Namespace) -> int:
 
 def _work(grid: GridConfig, folder: RunFolder, options: argparse.Namespace, **which: Collection[str]) -> int:
     """Run, write the report, say the tables."""
-    from prsbench.harness.engine.results import results, trainings_of
+    from prsbench.harness.engine.results import held_out, results, trainings_of
     from prsbench.harness.engine.run import run_grid
     from prsbench.harness.report.writer import summary_text, write_report
 
@@ -223,22 +233,42 @@ def _work(grid: GridConfig, folder: RunFolder, options: argparse.Namespace, **wh
     say = partial(print, file=sys.stdout, flush=True)
     run = run_grid(grid, _registry(), folder, say, options.executor, address=options.address, **which)
     cells = results(run)
-    write_report(cells, folder.path, partial(_pictures, run), trainings_of(run))
+    write_report(cells, folder.path, partial(_pictures, run), trainings_of(run), held_out(run))
     folder.report_written()
     print(f"\n{summary_text(cells)}\nTables, figures and report.html are in {folder.path}")
     is_whole = run.status == "complete" and all(cell.status != "failed" for cell in cells)
     return OK if is_whole else SOME_FAILED
 
 
+def _ablate(options: argparse.Namespace) -> int:
+    from prsbench.harness.engine.ablation import ablation_grid, estimate
+    from prsbench.harness.engine.executor import workers_here
+
+    grid, folder = _grid_and_folder(options, partial(ablation_grid, options.ablation))
+    seeds = ", ".join(map(str, grid.seeds))
+    print(f"Rows: {', '.join(choice.row for choice in grid.rows)}\nSeeds: {seeds}\nRun folder: {folder.path}", flush=True)
+    run = _planned(grid, folder, last=2)
+    like = Path("runs") / grid.name.removesuffix(f"-{options.ablation}")
+    if like.is_dir():
+        print(estimate(run, workers_here(grid.execution), like), flush=True)
+    return OK if options.plan else _work(grid, folder, options)
+
+
 def _plan(options: argparse.Namespace) -> int:
+    _planned(*_grid_and_folder(options))
+    return OK
+
+
+def _planned(grid: GridConfig, folder: RunFolder, last: int = 0) -> Run:
+    """Say the plan, or the last lines of it: the counts and the forecast."""
     from prsbench.harness.engine.executor import workers_here
     from prsbench.harness.engine.forecast import planned_lines
     from prsbench.harness.engine.run import plan_run
 
-    grid, folder = _grid_and_folder(options)
-    for line in planned_lines(plan_run(grid, _registry(), folder, print), workers_here(grid.execution)):
-        print(line)
-    return OK
+    run = plan_run(grid, _registry(), folder, print)
+    for line in list(planned_lines(run, workers_here(grid.execution)))[-last:]:
+        print(line, flush=True)
+    return run
 
 
 def _logs(options: argparse.Namespace) -> int:
@@ -250,12 +280,12 @@ def _logs(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from prsbench.harness.engine.results import open_run, results
+    from prsbench.harness.engine.results import held_out, open_run, results
     from prsbench.harness.engine.verify import verify_run
     from prsbench.harness.report.writer import changed_tables
 
     run = open_run(options.run)
-    problems = [*verify_run(run), *changed_tables(results(run), options.run)]
+    problems = [*verify_run(run), *changed_tables(results(run), options.run, held_out(run))]
     print("\n".join(problems) or f"{options.run}: every hash, score and table is what the records give.")
     return SOME_FAILED if problems else OK
 
@@ -280,11 +310,11 @@ def _show_schema(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from prsbench.harness.engine.results import open_run, results, trainings_of
+    from prsbench.harness.engine.results import held_out, open_run, results, trainings_of
     from prsbench.harness.report.writer import write_report
 
     run = open_run(options.run)
-    for path in write_report(results(run), options.run, partial(_pictures, run), trainings_of(run)):
+    for path in write_report(results(run), options.run, partial(_pictures, run), trainings_of(run), held_out(run)):
         print(path)
     return OK
 
@@ -358,13 +388,15 @@ def _registry() -> Registry:
     return Registry(METHODS, PARTS, "prsbench.methods.text2centroid:load_text_models", "text2centroid")
 
 
-def _grid_and_folder(options: argparse.Namespace) -> tuple[GridConfig, RunFolder]:
+def _grid_and_folder(
+    options: argparse.Namespace, change: Callable[[GridConfig], GridConfig] = lambda grid: grid
+) -> tuple[GridConfig, RunFolder]:
     from prsbench.harness.engine.config import load_grid
     from prsbench.harness.engine.keys import FOLDER_DIGITS, key_of
     from prsbench.harness.engine.ledger import RunFolder
     from prsbench.harness.engine.mirror import MirroredRunFolder, is_url
 
-    grid = load_grid(options.grid, [*options.changes, *_execution_changes(options)], options.data)
+    grid = change(load_grid(options.grid, [*options.changes, *_execution_changes(options)], options.data))
     if options.out and is_url(options.out):
         return grid, MirroredRunFolder(options.out, Path("runs") / ".mirrored" / key_of({"url": options.out})[:FOLDER_DIGITS])
     return grid, RunFolder(Path(options.out) if options.out else Path("runs") / grid.name)

@@ -72,6 +72,7 @@ def _sam(name: str, title: str, variant: str, sources: Iterable[PromptSource] = 
 _LOOP = ("prsbench.methods.training_loop", "prsbench.methods.training_state", "prsbench.methods.data_parallel")
 _TEXT2CENTROID = (
     "prsbench.methods.text2centroid",
+    "prsbench.methods.text2centroid_report",
     "prsbench.methods.sentence_cache",
     "prsbench.methods.sentence_encoder",
     "prsbench.methods.packaged_weights",

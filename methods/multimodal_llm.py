@@ -4,7 +4,7 @@ One pass per step serves the text loss, the mask's prompt embeddings and the Tex
 states of image and question cannot see the answer that follows them. Shared by every method of this kind.
 """
 
-# B batch, N image tokens, T text tokens, D language width, V vocabulary
+# B batch, N image tokens, T text tokens, A answer tokens of all rows, D language width, V vocabulary
 
 from __future__ import annotations
 
@@ -93,11 +93,13 @@ class TeacherForced:
     """One training pass.
 
     text_loss: scalar mean cross-entropy over answer tokens (end token included).
+    logits_AV: what was predicted for each of these A tokens, row by row.
     image: what the projector made of the images.
     states_BTD: last hidden states of the text tokens; is_question_BT and is_answer_BT tell them apart, padding is in neither.
     """
 
     text_loss: Tensor
+    logits_AV: Tensor
     image: ImageTokens
     states_BTD: Tensor
     is_question_BT: Tensor
@@ -151,7 +153,7 @@ class AdaptedLLM(nn.Module):
         predicts = is_answer_BT[:, 1:]
         logits = self._head(states_BTD[:, :-1][predicts])
         loss = F.cross_entropy(logits.float(), ids_BT[:, 1:][predicts])
-        return TeacherForced(loss, image, states_BTD.float(), is_question_BT, is_answer_BT)
+        return TeacherForced(loss, logits, image, states_BTD.float(), is_question_BT, is_answer_BT)
 
     @torch.no_grad()
     def generate(self, seen_BCHW: Tensor, questions: Sequence[str], answer_tokens: int) -> Generated:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -19,9 +20,12 @@ _MOST_KNOWN = 20_000  # sentences a process remembers where others are kept on t
 class SentenceEncoder:
     """Encodes each distinct sentence once: it is remembered in the process, and on a CPU by `SentenceCache` beyond it.
 
+    unknown is a word it does not know.
     is_random is True if the package with the weights is missing: the architecture is built with random weights, and every
     row that depends on it must say so.
     """
+
+    unknown = "[UNK]"
 
     def __init__(self, device: str = "cpu"):
         from sentence_transformers import SentenceTransformer
@@ -30,9 +34,12 @@ class SentenceEncoder:
         self.is_random = path is None
         if path is None:
             self._model = _RandomMiniLM().to(device)
+            self._bert, self._ends = self._model.bert, ([], [])
         else:
             self._model = SentenceTransformer(str(path.parent), device=device, local_files_only=True)
-        self._model.eval()
+            self._bert, self._tokenizer = self._model[0].model, self._model[0].tokenizer
+            self._ends = [self._tokenizer.cls_token_id], [self._tokenizer.sep_token_id]
+        self._model.eval().requires_grad_(False)
         self.checksum = MINILM.sha256 if path else "random"
         self._known: dict[str, Tensor] = {}
         self._kept = SentenceCache(self.checksum, WIDTH) if path and device == "cpu" else None
@@ -74,6 +81,31 @@ class SentenceEncoder:
         )
         return zip(group, encoded.float().cpu().clone(), strict=True)  # inference tensors cannot be trained on: clone
 
+    def encode_words(self, sentences: Sequence[Tensor]) -> Tensor:
+        """Sentences given as word embeddings, (T, 384) each with T >= 0, to (N, 384) of unit length; differentiable.
+
+        Given what `read` gives of a sentence this is `encode`.
+        """
+        begin, end = (self._embed(ids) for ids in self._ends)
+        rows = [torch.cat([begin, words_TE, end]) for words_TE in sentences]
+        lengths = torch.tensor([[len(row)] for row in rows], device=begin.device)
+        is_word = torch.arange(int(lengths.max()), device=begin.device)[None] < lengths
+        padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+        states = self._bert(inputs_embeds=padded, attention_mask=is_word.long()).last_hidden_state
+        return torch.nn.functional.normalize((states * is_word[..., None]).sum(1) / lengths, dim=1)
+
+    def read(self, text: str) -> tuple[Tensor, list[tuple[int, int]]]:
+        """(T, 384) input embeddings of a text's word pieces, and the letters [start, stop) that each stands for."""
+        if self.is_random:
+            spans = [found.span() for found in re.finditer(r"\S+", text)] or [(0, 0)]
+            return self._embed(_hashed(text, self._bert.config.vocab_size)), spans
+        found = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        return self._embed(found["input_ids"]), found["offset_mapping"]
+
+    def _embed(self, ids: Sequence[int]) -> Tensor:
+        table_VE = self._bert.get_input_embeddings().weight
+        return table_VE[torch.tensor(ids, dtype=torch.long, device=table_VE.device)]
+
 
 def sentence_encoder(device: str = "cpu") -> SentenceEncoder:
     """The one encoder of this process on this device."""
@@ -101,6 +133,10 @@ class _RandomMiniLM(torch.nn.Module):
     def encode(self, sentences: list[str], **_: object) -> Tensor:
         pooled = []
         for sentence in sentences:
-            ids = [zlib.crc32(word.encode()) % self.bert.config.vocab_size for word in sentence.lower().split()] or [0]
+            ids = _hashed(sentence, self.bert.config.vocab_size)
             pooled.append(self.bert(torch.tensor([ids], device=self.bert.device)).last_hidden_state.mean(1)[0])
         return torch.nn.functional.normalize(torch.stack(pooled), dim=1)
+
+
+def _hashed(text: str, vocabulary: int) -> list[int]:
+    return [zlib.crc32(word.encode()) % vocabulary for word in text.lower().split()] or [0]

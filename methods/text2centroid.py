@@ -2,6 +2,7 @@
 
 Trained alone on (answer, centroid of the mask it describes), Smooth L1. The same part is trained twice in a grid: on the
 train split for CG-Reasoner's spatial loss, and on the val split, disjoint from it, as the `t2c_eval` that scores PRScore.
+The first leaves its errors on val beside its weights (`text2centroid_report`); a run's report has those of `t2c_eval` on test.
 """
 
 # N sentences, E sentence width (384)
@@ -17,10 +18,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from prsbench.harness.contract.errors import DataError
-from prsbench.harness.contract.geometry import centroid
 from prsbench.harness.contract.types import FitContext, Sample
 from prsbench.methods.parts import Text2CentroidConfig
 from prsbench.methods.sentence_encoder import WIDTH, sentence_encoder
+from prsbench.methods.text2centroid_report import Line, error_lines, placed, write_report
 from prsbench.methods.training_loop import Loop, Part, Step
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -49,25 +50,33 @@ class Text2Centroid:
         self.config = config
         self.head = CentroidHead(config.hidden)
         self.checksum = ""
+        self._errors: list[Line] = []
 
     def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
-        """Full-batch AdamW on every (answer, true centroid) pair of `train`; samples with an empty mask say nothing."""
+        """Full-batch AdamW on every (answer, true centroid) pair of `train`; its errors are then measured on `val`."""
         torch.manual_seed(context.seed)
         self.head = CentroidHead(self.config.hidden)
-        answers, target_N2 = _pairs(train)
+        pairs = placed(train)
+        if not pairs:
+            raise DataError("Text2Centroid: no sample with a non-empty mask to train on. Check the split and the masks.")
+        answers = [pair.answer for pair in pairs]
         embedding_NE = sentence_encoder(context.device).encode(answers).to(context.device)
-        target_N2 = target_N2.to(context.device)
+        target_N2 = torch.tensor([pair.point for pair in pairs], dtype=torch.float32, device=context.device)
         self.head.to(context.device)
         optimizer = torch.optim.AdamW(self.head.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.config.steps)
         whole = Part(lambda: {"smooth L1": F.smooth_l1_loss(self.head(embedding_NE), target_N2)}, {})
         loop = Loop(self.head, optimizer, schedule, self.config.steps, context)
         loop.run(lambda: Step([whole], ["all answers"]), lambda terms: terms["smooth L1"])
+        held_out = placed(val)
+        located_N2 = self.locate([one.answer for one in held_out])
+        self._errors = error_lines(held_out, located_N2, set(answers), tuple(target_N2.mean(0).tolist()))
 
     def save(self, folder: Path) -> None:
         save_file({k: v.cpu() for k, v in self.head.state_dict().items()}, folder / "head.safetensors")
         encoder = sentence_encoder().checksum
         (folder / "part.json").write_text(json.dumps({"sentence_encoder": encoder, "hidden": list(self.config.hidden)}))
+        write_report(self._errors, folder)
 
     def load(self, folder: Path, device: str) -> None:
         saved = json.loads((folder / "part.json").read_text())
@@ -107,18 +116,6 @@ def load_text_models(folder: Path, device: str) -> Text2Centroid:
     part = Text2Centroid(Text2CentroidConfig(hidden=tuple(hidden)))
     part.load(folder, device)
     return part
-
-
-def _pairs(samples: Sequence[Sample]) -> tuple[list[str], Tensor]:
-    answers, points = [], []
-    for sample in samples:
-        point = centroid(sample.truth.mask)
-        if point is not None:
-            answers.append(sample.truth.answer)
-            points.append((point.x, point.y))
-    if not answers:
-        raise DataError("Text2Centroid: no sample with a non-empty mask to train on. Check the split and the masks.")
-    return answers, torch.tensor(points, dtype=torch.float32)
 
 
 def _device(module: nn.Module) -> str:

@@ -14,6 +14,9 @@ from prsbench.harness.contract.types import DataKind, Labels, Point
 if TYPE_CHECKING:
     from prsbench.harness.contract.summary import Samples, Summary
 
+VARIANT_MARK = "@"  # between a method and its variant in a row's name
+HELD_OUT = "held_out.csv"  # what a training may leave beside its weights; see HeldOut
+
 Histogram = NDArray[np.int64]  # (256,) pixels per grey level
 
 
@@ -190,3 +193,13 @@ class CellResult:
     def scores(self) -> Sequence[Mapping[str, float]]:
         """Read now; scores[i] holds the metric values of records[i]. NaN: not defined, left out of means and counted."""
         return self.read()[1]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """What a training measured of itself on samples it was not trained on: finished text, two columns of labels, then numbers."""
+
+    training: str
+    seed: int
+    header: tuple[str, ...]
+    lines: tuple[tuple[str, ...], ...]

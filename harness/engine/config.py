@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 import yaml
 from prsbench.datasets.prepare.phantoms import PhantomsConfig
 from prsbench.harness.contract.errors import ConfigError, unknown_name
+from prsbench.harness.contract.records import VARIANT_MARK
 from prsbench.harness.engine.grid_files import GRIDS, packaged_grids
 from prsbench.harness.engine.marked_yaml import line_of, read_mapping
 from pydantic import (
@@ -30,7 +31,6 @@ from pydantic import (
     model_validator,
 )
 
-VARIANT_MARK = "@"  # between a method and its variant in a row's name
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -88,6 +88,17 @@ class Sweep(_Strict):
         ]
 
 
+class Ablation(_Strict):
+    """A method of the grid, its plain row kept as the parent, and a row for each value: that one changed, the rest as there."""
+
+    method: str
+    change: Mapping[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(min_length=1)
+
+    def variants(self, choice: MethodChoice) -> list[MethodChoice]:
+        alone = [Sweep(method=self.method, over={key: values}) for key, values in self.change.items()]
+        return [variant for sweep in alone for variant in sweep.variants(choice)]
+
+
 class CellFilter(_Strict):
     """Cells by row, data set and seed; names may hold * and ?. What is not said does not count."""
 
@@ -96,8 +107,10 @@ class CellFilter(_Strict):
     seed: int | None = None
 
     def matches(self, row: str, dataset: str, seed: int) -> bool:
-        is_method = fnmatchcase(row, self.method) or base_name(row) == self.method
-        return is_method and fnmatchcase(dataset, self.dataset) and self.seed in (None, seed)
+        return self.speaks_of(row) and fnmatchcase(dataset, self.dataset) and self.seed in (None, seed)
+
+    def speaks_of(self, row: str) -> bool:
+        return fnmatchcase(row, self.method) or base_name(row) == self.method
 
 
 class Resources(_Strict):
@@ -129,6 +142,7 @@ class GridConfig(_Strict):
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     split: Literal["test", "val"] = "test"
     sweeps: tuple[Sweep, ...] = ()
+    ablations: tuple[Ablation, ...] = ()
     include: tuple[CellFilter, ...] = ()  # none: every cell
     exclude: tuple[CellFilter, ...] = ()
     execution: Execution = Execution()
@@ -137,11 +151,12 @@ class GridConfig(_Strict):
 
     @property
     def rows(self) -> tuple[MethodChoice, ...]:
-        """The methods with their sweeps laid out; a row each."""
+        """The methods with their sweeps and ablations laid out; a row each."""
         rows: list[MethodChoice] = []
         for choice in self.methods:
             variants = [variant for sweep in self.sweeps if sweep.method == choice.name for variant in sweep.variants(choice)]
             rows += variants or [choice]
+            rows += [variant for each in self.ablations if each.method == choice.name for variant in each.variants(choice)]
         return tuple(rows)
 
     def place_of(self, method: str, key: str = "") -> str:
@@ -159,9 +174,13 @@ class GridConfig(_Strict):
 
     @model_validator(mode="after")
     def _sweeps_fit(self) -> GridConfig:
-        for sweep in self.sweeps:
-            if sweep.method not in [choice.name for choice in self.methods]:
-                raise ValueError(f"sweeps: '{sweep.method}' is not among the methods of this grid; list it there")
+        swept = {sweep.method for sweep in self.sweeps}
+        for kind, items in (("sweeps", self.sweeps), ("ablations", self.ablations)):
+            for item in items:
+                if item.method not in [choice.name for choice in self.methods]:
+                    raise ValueError(f"{kind}: '{item.method}' is not among the methods of this grid; list it there")
+                if kind == "ablations" and item.method in swept:
+                    raise ValueError(f"ablations: '{item.method}' is swept too, so no plain row is left to hold variants against")
         names = [choice.row for choice in self.rows]
         twice = sorted(name for name, n in Counter(names).items() if n > 1)
         if twice:

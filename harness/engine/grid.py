@@ -173,7 +173,7 @@ def _meets_a_row(each: CellFilter, grid: GridConfig) -> bool:
 def resolved(grid: GridConfig, registry: Registry) -> dict[str, Any]:
     """The grid with every row's config whole, sweeps laid out."""
     rows = [{row: config.model_dump(mode="json")} for row, _, config in _resolve_choices(grid, registry)]
-    return {**grid.model_dump(mode="json", exclude={"methods", "sweeps"}), "methods": rows}
+    return {**grid.model_dump(mode="json", exclude={"methods", "sweeps", "ablations"}), "methods": rows}
 
 
 def grid_schema(registry: Registry) -> dict[str, Any]:

@@ -1,12 +1,22 @@
-"""The grids that come with the package. Imports nothing, so that listing them is quick."""
+"""The grids and ablations that come with the package. Imports nothing, so that listing them is quick."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 GRIDS = Path(__file__).parents[1] / "grids"
+ABLATIONS = GRIDS / "ablations"
 
 
 def packaged_grids() -> dict[str, str]:
     """Name to the first line of the comment that opens the file."""
-    return {path.stem: path.read_text().partition("\n")[0].removeprefix("#").strip() for path in sorted(GRIDS.glob("*.yaml"))}
+    return _titles(GRIDS)
+
+
+def packaged_ablations() -> dict[str, str]:
+    """As `packaged_grids`: which values of which method are changed one at a time."""
+    return _titles(ABLATIONS)
+
+
+def _titles(folder: Path) -> dict[str, str]:
+    return {path.stem: path.read_text().partition("\n")[0].removeprefix("#").strip() for path in sorted(folder.glob("*.yaml"))}

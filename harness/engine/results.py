@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -9,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from prsbench.harness.contract.errors import DataError, RunFolderError
-from prsbench.harness.contract.records import CellResult, Details
+from prsbench.harness.contract.records import HELD_OUT, CellResult, Details, HeldOut
 from prsbench.harness.contract.summary import Samples, Summary, samples_from, summarise_cell, summary_from
 from prsbench.harness.contract.types import DataKind, Sample
 from prsbench.harness.engine import cell_folder
@@ -204,6 +205,18 @@ def trainings_of(run: Run) -> dict[str, Path]:
     """The weights of every finished training, by its folder's name."""
     nodes = run.plan.trainings.values()
     return {n.folder: run.setting.weights_folder(n.key) for n in nodes if digest_of(run.setting.training_folder(n.key))}
+
+
+def held_out(run: Run) -> list[HeldOut]:
+    """What the run's finished trainings left of themselves, in the order of the plan."""
+    found = []
+    for node in run.plan.trainings.values():
+        path = run.setting.weights_folder(node.key) / HELD_OUT
+        if path.is_file():
+            with path.open(newline="") as stream:
+                header, *lines = map(tuple, csv.reader(stream))
+            found.append(HeldOut(node.name, node.seed, header, tuple(lines)))
+    return [one for one in found if one.lines]
 
 
 def sample_of(run: Run, dataset: str, sample_id: str) -> tuple[int, Sample] | None:

@@ -71,7 +71,7 @@ def _failures(cells: Sequence[CellResult]) -> list[str]:
 
 
 def _no_ablation(tables: Sequence[Table]) -> list[str]:
-    if any(table.name == "t2c_ablation" for table in tables):
+    if any(table.name in ("t2c_ablation", "ablations") for table in tables):
         return []
     return ["<p>No Text2Centroid ablation: it needs both cg_reasoner and cg_reasoner_without_t2c in the run.</p>"]
 

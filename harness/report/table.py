@@ -12,6 +12,14 @@ from prsbench.harness.report.rows import Row
 from prsbench.metrics.catalog import METRICS
 
 LABELS = ("method", "prompt source", "weights", "text source", "data kind", "protocol")
+SHORT_MODALITY = {
+    "brain_mri": "brain",
+    "breast_us": "breast",
+    "lung_ct": "CT",
+    "lung_xray": "X-ray",
+    "polyp_endoscopy": "polyp",
+    "skin_rgb": "skin",
+}
 
 
 @dataclass(frozen=True)

@@ -7,22 +7,16 @@ from math import isfinite
 from sys import intern
 
 import pandas as pd
-from prsbench.harness.contract.records import CellResult
+from prsbench.harness.contract.records import CellResult, HeldOut
 from prsbench.harness.report import footnotes, subgroups
+from prsbench.harness.report.ablations import ablations, ablations_by_modality, t2c_ablation
 from prsbench.harness.report.comparisons import comparisons, intervals
 from prsbench.harness.report.rows import Row, Score, modalities_of, rows_of, summarise
-from prsbench.harness.report.statistics import PairedDifference, mean_with_counts, paired_difference
-from prsbench.harness.report.table import LABELS, Column, Table, labels_of, marked
+from prsbench.harness.report.statistics import mean_with_counts
+from prsbench.harness.report.table import LABELS, SHORT_MODALITY, Column, Table, labels_of, marked
+from prsbench.harness.report.text2centroid import held_out_tables, judge_errors
 from prsbench.metrics.catalog import METRICS
 
-SHORT_MODALITY = {
-    "brain_mri": "brain",
-    "breast_us": "breast",
-    "lung_ct": "CT",
-    "lung_xray": "X-ray",
-    "polyp_endoscopy": "polyp",
-    "skin_rgb": "skin",
-}
 REASONING = (
     "prscore",
     "prscore_corrected",
@@ -73,17 +67,17 @@ LESIONS = (
     "prediction_empty",
 )
 TEXT = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "s_sem", "position_accuracy", "position_not_understood")
-WITH_T2C, WITHOUT_T2C = "cg_reasoner", "cg_reasoner_without_t2c"
-ABLATED = ("prscore", "position_accuracy", "dice@0.5")
 
 
-def tables_of(cells: Sequence[CellResult]) -> list[Table]:
+def tables_of(cells: Sequence[CellResult], held_out: Sequence[HeldOut] = ()) -> list[Table]:
     """Every table these cells can fill, for reading first, then `main_long`."""
     rows = rows_of(cells)
     tables: list[Table | None] = [main(rows), overlap_at_half(rows), reasoning(rows), reasoning_by_modality(rows)]
     tables += [prscore_levels(rows), text(rows), published_protocol(rows), outlines_and_lesions(rows)]
     tables += [intervals(rows), comparisons(rows), *(subgroup(rows, name) for name in subgroups.KINDS)]
-    return [*(table for table in [*tables, t2c_ablation(rows)] if table), main_long(rows)]
+    tables += [t2c_ablation(rows), ablations(rows), ablations_by_modality(rows)]
+    tables += [*held_out_tables(held_out), judge_errors(rows)]
+    return [*(table for table in tables if table), main_long(rows)]
 
 
 def subgroup(rows: Sequence[Row], name: str) -> Table:
@@ -265,46 +259,3 @@ def main_long(rows: Sequence[Row]) -> Table:
     frame = pd.DataFrame(lines, columns=[*head, *counted, "status", "error"], dtype=str)
     caption = "One line per method, data set, seed and metric."
     return Table("main_long", "All means", caption, frame, tuple(head), tuple(Column("", name) for name in counted), is_long=True)
-
-
-def t2c_ablation(rows: Sequence[Row]) -> Table | None:
-    """CG-Reasoner minus CG-Reasoner without Text2Centroid on the same samples; None unless both were run on one data kind."""
-    pairs = [
-        (ours, theirs)
-        for ours in rows
-        for theirs in rows
-        if (ours.method, theirs.method) == (WITH_T2C, WITHOUT_T2C)
-        and (ours.data_kind, ours.protocol) == (theirs.data_kind, theirs.protocol)
-    ]
-    if not pairs:
-        return None
-    lines = []
-    for ours, theirs in pairs:
-        for metric in ABLATED:
-            for modality in (*modalities_of(ours.cells), None):
-                sides = [[cell for cell in row.cells if modality in (None, cell.modality)] for row in (ours, theirs)]
-                scope = SHORT_MODALITY.get(modality, modality) if modality else "all"
-                label = [marked(METRICS[metric].title, metric, ours, theirs), scope, labels_of(ours)[4]]
-                lines.append([*label, *_difference_text(paired_difference(*sides, metric))])
-    labels = ("metric", "modality", "data kind")
-    numbers = ("with T2C", "without T2C", "difference", "95% low", "95% high", "groups")
-    return Table(
-        "t2c_ablation",
-        "Text2Centroid ablation",
-        f"{WITH_T2C} minus {WITHOUT_T2C}: mean paired difference on the same samples.",
-        pd.DataFrame(lines, columns=[*labels, *numbers, "n", "remark"], dtype=str),
-        labels,
-        tuple(Column("", name) for name in numbers),
-        footnotes=(*footnotes.of_data([row for pair in pairs for row in pair]), *footnotes.ABLATION),
-    )
-
-
-def _difference_text(paired: PairedDifference) -> list[str]:
-    plain, signed = (paired.first, paired.second), (paired.difference, paired.low, paired.high)
-    return [
-        *(f"{value:.3f}" if isfinite(value) else "-" for value in plain),
-        *(f"{value:+.3f}" if isfinite(value) else "-" for value in signed),
-        str(paired.n_groups),
-        str(paired.counts) if paired.counts.n_manifest else "-",
-        paired.reason or "-",
-    ]

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from prsbench.harness.contract.records import CellResult
+from prsbench.harness.contract.records import CellResult, HeldOut
 from prsbench.harness.report.pictures import PicturesOf
 
 if TYPE_CHECKING:
@@ -17,13 +17,18 @@ if TYPE_CHECKING:
 
 
 def write_report(
-    cells: Sequence[CellResult], folder: Path, pictures: PicturesOf, trainings: Mapping[str, Path] = MappingProxyType({})
+    cells: Sequence[CellResult],
+    folder: Path,
+    pictures: PicturesOf,
+    trainings: Mapping[str, Path] = MappingProxyType({}),
+    held_out: Sequence[HeldOut] = (),
 ) -> list[Path]:
     """Write tables/*.csv|md|tex, figures/*.png and report.html under `folder`; the same cells give the same bytes.
 
     Files of an earlier report under tables/ and figures/ that no longer apply are removed. The order of `cells` decides
     the order of methods. `pictures` supplies the images of the qualitative figure; None for a sample leaves it out.
-    `trainings` are the folders in which finished trainings may have left their losses, by title.
+    `trainings` are the folders in which finished trainings may have left their losses, by title; `held_out` is what trainings
+    measured of themselves.
 
     Returns:
         The files written, tables first, report.html last.
@@ -32,7 +37,7 @@ def write_report(
     from prsbench.harness.report.html import page
     from prsbench.harness.report.tables import tables_of
 
-    tables, figures = tables_of(cells), figures_of(cells, pictures, trainings)
+    tables, figures = tables_of(cells, held_out), figures_of(cells, pictures, trainings)
     files = _table_files(tables)
     files |= {f"figures/{figure.name}.png": figure.png for figure in figures}
     files["report.html"] = page(cells, tables, figures).encode()
@@ -43,13 +48,13 @@ def write_report(
     return written
 
 
-def changed_tables(cells: Sequence[CellResult], folder: Path) -> list[str]:
-    """What to say of each file under tables/ that is not, byte for byte, what these cells give; none if no table was written."""
+def changed_tables(cells: Sequence[CellResult], folder: Path, held_out: Sequence[HeldOut] = ()) -> list[str]:
+    """What to say of each file under tables/ that is not, byte for byte, what these give; none if none was written."""
     from prsbench.harness.report.tables import tables_of
 
     if not (folder / "tables").is_dir():
         return []
-    files = {folder / name: content for name, content in _table_files(tables_of(cells)).items()}
+    files = {folder / name: content for name, content in _table_files(tables_of(cells, held_out)).items()}
     found = {path: path.read_bytes() for path in (folder / "tables").iterdir()}
     changed = sorted(path for path in files.keys() | found.keys() if files.get(path) != found.get(path))
     return [f"{path}: not the table that the records give. Write it again with `prsbench report {folder}`." for path in changed]
@@ -69,13 +74,14 @@ def _table_files(tables: Sequence[Table]) -> dict[str, bytes]:
 
 def summary_text(cells: Sequence[CellResult]) -> str:
     """What is printed when a run ends: the tables for reading, about 150 columns wide, each footnote once."""
+    from prsbench.harness.report.ablations import ablations, t2c_ablation
     from prsbench.harness.report.formats import to_text
     from prsbench.harness.report.rows import rows_of
-    from prsbench.harness.report.tables import main, reasoning, t2c_ablation
+    from prsbench.harness.report.tables import main, reasoning
 
     rows = rows_of(cells)
     texts, said = [], set()
-    for table in (main(rows), reasoning(rows), t2c_ablation(rows)):
+    for table in (main(rows), reasoning(rows), t2c_ablation(rows), ablations(rows)):
         if table:
             texts.append(to_text(replace(table, footnotes=tuple(note for note in table.footnotes if note not in said))))
             said.update(table.footnotes)

@@ -33,12 +33,15 @@ class CGReasonerConfig(MethodConfig):
     answer_tokens: int = 40  # generation limit; ours
 
     text2centroid: Text2CentroidConfig = Text2CentroidConfig()
-    bridge: Literal["hidden", "none"] = "hidden"  # how the spatial loss reaches LoRA: open; "none" is w/o T2C
+    bridge: Literal["hidden", "soft_tokens", "none"] = "hidden"  # how the spatial loss reaches LoRA: open; "none" is w/o T2C
+    spatial_target: Literal["true_centroid", "predicted_mask_centroid"] = "true_centroid"  # paper; or its own mask's, detached
+    spatial_reaches: Literal["lora", "image_path"] = "image_path"  # paper: LoRA (and the bridge)
+    mask_condition: Literal["question", "generated"] = "question"  # open: whose states ask for the mask; or its own answer's
 
     text_weight: float = 1.0  # lambda_txt, open
     spatial_weight: float = 0.5  # lambda_sp, open
     alignment_weight: float = 0.5  # each patch read as its drawing character (LLaVA's feature alignment); ours
-    distil_weight: float = 0.5  # bridge towards Sentence-BERT(reference); ours
+    distil_weight: float = 0.5  # hidden bridge towards Sentence-BERT(reference); ours
 
     epochs: int = 5  # paper 20; ours at the embedded size
     batch_size: int = 8  # paper 4 per GPU, 2 GPUs

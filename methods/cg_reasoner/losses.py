@@ -1,13 +1,14 @@
-"""CG-Reasoner's loss: L = Dice + BCE + l_txt * CE + l_sp * L_spatial (+ the bridge's distillation, ours)."""
+"""CG-Reasoner's loss: L = Dice + BCE + l_txt * CE + l_sp * L_spatial (+ the hidden bridge's distillation, ours)."""
 
 # B batch, S image side, E sentence width
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from monai.losses import DiceLoss
-from prsbench.methods.sentence_encoder import WIDTH
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 _dice = DiceLoss(sigmoid=True, smooth_nr=1.0, smooth_dr=1.0)  # smooth 1: an empty truth with an empty prediction costs 0
@@ -18,25 +19,8 @@ def segmentation_loss(logits_B1SS: Tensor, mask_B1SS: Tensor) -> Tensor:
     return _dice(logits_B1SS, mask_B1SS) + F.binary_cross_entropy_with_logits(logits_B1SS, mask_B1SS)
 
 
-class HiddenBridge(nn.Module):
-    """Answer-token states to Sentence-BERT space (the `hidden` reading of how T2C reaches LoRA): masked mean, one linear map.
-
-    The frozen T2C head on top turns the bridged embedding into a point; the spatial loss flows back through both into LoRA.
-    """
-
-    def __init__(self, width: int, head: nn.Module):
-        super().__init__()
-        self.linear = nn.Linear(width, WIDTH)
-        self.head = head.requires_grad_(False)
-
-    def forward(self, answer_BD: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean answer state (B, D) to the unit sentence embedding (B, E) and the point (B, 2)."""
-        embedding_BE = F.normalize(self.linear(answer_BD), dim=1)
-        return embedding_BE, self.head(embedding_BE)
-
-
 def spatial_loss(point_B2: Tensor, target_B2: Tensor) -> Tensor:
-    """Smooth L1 against the true centroid; rows whose target is NaN (empty truth) have no place and no loss."""
+    """Smooth L1 against a centroid; rows whose target is NaN (empty mask) have no place and no loss."""
     defined = target_B2.isfinite().all(1)
     if not defined.any():
         return point_B2.sum() * 0.0
@@ -46,3 +30,21 @@ def spatial_loss(point_B2: Tensor, target_B2: Tensor) -> Tensor:
 def distillation_loss(embedding_BE: Tensor, reference_BE: Tensor) -> Tensor:
     """1 - cosine between the bridged embedding and Sentence-BERT of the reference answer."""
     return (1 - torch.sum(embedding_BE * reference_BE, dim=1)).mean()
+
+
+def mask_centroid(logits_B1SS: Tensor) -> Tensor:
+    """Centroid of each predicted mask (probability >= 0.5), (B, 2) in -1..1 edge to edge; NaN where it is empty. No gradient."""
+    mask_BSS = (logits_B1SS[:, 0].detach() >= 0).float()
+    _, height, width = mask_BSS.shape
+    x_S, y_S = (((torch.arange(n, device=mask_BSS.device) + 0.5) * 2 / n - 1) for n in (width, height))
+    area_B = mask_BSS.sum((1, 2))
+    return torch.stack([mask_BSS.sum(1) @ x_S / area_B, mask_BSS.sum(2) @ y_S / area_B], dim=1)
+
+
+def ending_at(parameters: Sequence[Tensor], loss: Tensor) -> Tensor:
+    """The same loss, whose gradient ends at these parameters: no other tensor it was computed from gets any."""
+    if not loss.requires_grad:
+        return loss
+    gradients = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+    moves = [((p - p.detach()) * g).sum() for p, g in zip(parameters, gradients, strict=True) if g is not None]
+    return loss.detach() + torch.stack(moves).sum()

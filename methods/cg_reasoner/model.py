@@ -8,13 +8,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+from prsbench.methods.cg_reasoner.bridge import HiddenBridge, SoftTokenBridge
 from prsbench.methods.cg_reasoner.config import CGReasonerConfig
-from prsbench.methods.cg_reasoner.decoder import MaskDecoder, masked_mean
+from prsbench.methods.cg_reasoner.decoder import MaskDecoder
 from prsbench.methods.cg_reasoner.encoder import VisualEncoder
-from prsbench.methods.cg_reasoner.losses import HiddenBridge, distillation_loss, segmentation_loss, spatial_loss
+from prsbench.methods.cg_reasoner.losses import (
+    distillation_loss,
+    ending_at,
+    mask_centroid,
+    segmentation_loss,
+    spatial_loss,
+)
 from prsbench.methods.language_base import LanguageBase
 from prsbench.methods.llava import LlavaBase, LlavaLLM
-from prsbench.methods.multimodal_llm import AdaptedLLM, MultimodalLLM, alignment_loss
+from prsbench.methods.multimodal_llm import AdaptedLLM, MultimodalLLM, TeacherForced, alignment_loss
 from prsbench.methods.text2centroid import CentroidHead
 from prsbench.methods.vision_backbone import build_backbone
 from torch import Tensor, nn
@@ -43,37 +50,76 @@ class Batch:
 class CGReasoner(nn.Module):
     """The paper's four parts, given to the constructor so that the whole network can be read here."""
 
-    def __init__(self, encoder: VisualEncoder, llm: AdaptedLLM, decoder: MaskDecoder, bridge: HiddenBridge | None):
+    def __init__(
+        self,
+        encoder: VisualEncoder,
+        llm: AdaptedLLM,
+        decoder: MaskDecoder,
+        bridge: HiddenBridge | SoftTokenBridge | None,
+        config: CGReasonerConfig,
+    ):
         super().__init__()
         self.encoder = encoder
         self.llm = llm
         self.decoder = decoder
         self.bridge = bridge
+        self._config = config
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Unweighted loss terms. The mask is conditioned on question states only: what exists at test time."""
+        """Unweighted loss terms. The mask is conditioned on what exists at test time: never on the reference answer."""
         features_BCHW = self.encoder(batch.image_B3SS)
         seen = batch.image_B3SS if self.llm.reads_pixels else features_BCHW
         text = self.llm.teacher_forced(seen, batch.row_image_R, batch.questions, batch.answers)
         asks = slice(len(features_BCHW))
         size = batch.image_B3SS.shape[-2:]
-        logits = self._mask_logits(features_BCHW, text.states_BTD[asks], text.is_question_BT[asks], size)
+        if self._config.mask_condition == "generated":
+            states, is_prompt = self._own_answer_states(seen, batch.questions[asks])
+        else:
+            states, is_prompt = text.states_BTD[asks], text.is_question_BT[asks]
+        logits = self._mask_logits(features_BCHW, states, is_prompt, size)
         terms = {"segmentation": segmentation_loss(logits.float(), batch.mask_B1SS), "text": text.text_loss}
         if text.image.reading is not None:
             terms["alignment"] = alignment_loss(text.image.reading, batch.drawing_BNN, batch.mask_B1SS)
         if self.bridge is not None:
-            embedding_RE, point_R2 = self.bridge(masked_mean(text.states_BTD, text.is_answer_BT).float())
-            terms["spatial"] = spatial_loss(point_R2, batch.centroid_B2[batch.row_image_R])
-            terms["distillation"] = distillation_loss(embedding_RE, batch.reference_RE)
+            terms |= self._bridge_terms(text, batch, logits)
         return terms
+
+    def _bridge_terms(self, text: TeacherForced, batch: Batch, logits_B1SS: Tensor) -> dict[str, Tensor]:
+        bridged = self.bridge(text)
+        target_B2 = batch.centroid_B2
+        if self._config.spatial_target == "predicted_mask_centroid":  # of images that have a true one
+            target_B2 = mask_centroid(logits_B1SS).masked_fill(target_B2.isnan(), torch.nan)
+        spatial = spatial_loss(bridged.point_R2, target_B2[batch.row_image_R])
+        if self._config.spatial_reaches == "lora":
+            spatial = ending_at([p for name, p in self.named_parameters() if _is_adapter(name) and p.requires_grad], spatial)
+        if not bridged.is_learned:
+            return {"spatial": spatial}
+        return {"spatial": spatial, "distillation": distillation_loss(bridged.embedding_RE, batch.reference_RE)}
 
     @torch.no_grad()
     def answer(self, image_B3SS: Tensor, questions: Sequence[str], answer_tokens: int) -> tuple[Tensor, list[str]]:
-        """Mask logits (B, 1, S, S) and generated answers, from one prefill."""
+        """Mask logits (B, 1, S, S) and generated answers, from one prefill (`generated`: and one reading of that answer)."""
         features_BCHW = self.encoder(image_B3SS)
-        text = self.llm.generate(image_B3SS if self.llm.reads_pixels else features_BCHW, questions, answer_tokens)
-        size = image_B3SS.shape[-2:]
-        return self._mask_logits(features_BCHW, text.states_BTD, text.is_question_BT, size).float(), text.answers
+        seen = image_B3SS if self.llm.reads_pixels else features_BCHW
+        text = self.llm.generate(seen, questions, answer_tokens)
+        states, is_prompt = text.states_BTD, text.is_question_BT
+        if self._config.mask_condition == "generated":
+            states, is_prompt = self._states_of(text.answers, seen, questions)
+        return self._mask_logits(features_BCHW, states, is_prompt, image_B3SS.shape[-2:]).float(), text.answers
+
+    def _own_answer_states(self, seen_BCHW: Tensor, questions: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """The states of what the model itself answers now: greedy, without dropout, as at test time."""
+        was_training = self.llm.training
+        self.llm.eval()
+        answers = self.llm.generate(seen_BCHW.detach(), questions, self._config.answer_tokens).answers
+        self.llm.train(was_training)
+        return self._states_of(answers, seen_BCHW, questions)
+
+    def _states_of(self, answers: Sequence[str], seen_BCHW: Tensor, questions: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """States behind image and question, and which of them are the answer's (its end token at least)."""
+        each = torch.arange(len(questions), device=seen_BCHW.device)
+        read = self.llm.teacher_forced(seen_BCHW, each, questions, answers)
+        return read.states_BTD, read.is_answer_BT
 
     def _mask_logits(self, features_BCHW: Tensor, states_BTD: Tensor, is_question_BT: Tensor, size: Sequence[int]) -> Tensor:
         logits = self.decoder(features_BCHW, states_BTD, is_question_BT)
@@ -91,8 +137,17 @@ def build(config: CGReasonerConfig, base: LanguageBase | LlavaBase, head: Centro
     else:
         llm = MultimodalLLM(base, channels, *lora)
     decoder = MaskDecoder(llm.width, channels)
-    bridge = HiddenBridge(llm.width, head) if head is not None else None
-    return CGReasoner(encoder, llm, decoder, bridge), said
+    return CGReasoner(encoder, llm, decoder, _bridge(config, llm, head), config), said
+
+
+def _bridge(config: CGReasonerConfig, llm: AdaptedLLM, head: CentroidHead | None) -> HiddenBridge | SoftTokenBridge | None:
+    if head is None:
+        return None
+    return SoftTokenBridge(llm.tokenizer, head) if config.bridge == "soft_tokens" else HiddenBridge(llm.width, head)
+
+
+def _is_adapter(name: str) -> bool:
+    return "lora_" in name or name.startswith("bridge.")
 
 
 def weighted_sum(terms: Mapping[str, Tensor], config: CGReasonerConfig) -> Tensor:

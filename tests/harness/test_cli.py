@@ -28,7 +28,7 @@ def test_listing_loads_no_torch_ray_or_pandas(what, tmp_path):
 def test_every_command_explains_itself(tmp_path):
     from prsbench.harness.cli import main
 
-    for command in ("run", "plan", "report", "status", "logs", "retry", "verify", "audit", "config", "prepare", "list"):
+    for command in ("run", "plan", "ablate", "report", "status", "logs", "retry", "verify", "audit", "config", "prepare", "list"):
         with pytest.raises(SystemExit) as ended:
             main([command, "--help"])
         assert ended.value.code == 0
@@ -42,6 +42,7 @@ def test_every_command_explains_itself(tmp_path):
         (["run", "real"], "Set it with --data DIR"),
         (["run", "real", "--data", "nowhere"], "nowhere: no such folder"),
         (["run", "smoke", "--workers", "0"], "--workers: expected 1 or more, got 0"),
+        (["ablate", "text2centriod", "smoke"], "Did you mean 'text2centroid'?"),
         (["report", "nowhere"], "no run.json here"),
         (["status", "nowhere"], "no run.json here"),
         (["audit", "prscore", "nowhere"], "no run.json here"),
@@ -159,3 +160,29 @@ def test_a_full_disk_is_one_sentence_and_says_that_the_run_goes_on(tmp_path, dat
     assert cli.main([*arguments, "--set", "methods=[absent]"]) == 2
     assert "No space left on device. Make room" in capsys.readouterr().err
     assert '"status": "interrupted"' in (tmp_path / "run" / "run.json").read_text()
+
+
+def test_an_ablation_says_what_it_will_take_runs_as_a_grid_and_goes_on_where_it_stopped(
+    tmp_path, data_root, stand_ins, monkeypatch, capsys
+):
+    from prsbench.harness import cli
+    from prsbench.harness.engine import ablation
+
+    (tmp_path / "ablations").mkdir()
+    (tmp_path / "ablations" / "words.yaml").write_text("# Words\nmethod: bright\nchange: {secret: [a, b]}\n")
+    monkeypatch.setattr(ablation, "ABLATIONS", tmp_path / "ablations")
+    monkeypatch.setattr(ablation, "packaged_ablations", lambda: {"words": "Words"})
+    monkeypatch.setattr(cli, "_registry", lambda: stand_ins.REGISTRY)
+    monkeypatch.setattr("prsbench.harness.report.figures.figures_of", lambda *arguments: [])
+    command = ["ablate", "words", "real", "--data", str(data_root), "--out", str(tmp_path / "run"), "--set", "methods=[bright]"]
+    assert cli.main([*command, "--plan"]) == 0
+    said = capsys.readouterr().out
+    assert "Rows: bright, bright@secret=a, bright@secret=b" in said and "Seeds: 0, 1, 2" in said and "nodes to compute" in said
+    assert not (tmp_path / "run" / "cells").exists()
+    assert cli.main([*command, "--executor", "serial"]) == 0
+    assert "ABLATIONS" in capsys.readouterr().out
+    for kind in ("csv", "md", "tex"):
+        assert "secret=b" in (tmp_path / "run" / "tables" / f"ablations.{kind}").read_text()
+    assert "minus the parent without it" in (tmp_path / "run" / "report.html").read_text()
+    assert cli.main([*command, "--executor", "serial"]) == 0
+    assert "18 cells, 18 of them finished before." in capsys.readouterr().out

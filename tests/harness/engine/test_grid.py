@@ -30,6 +30,7 @@ def test_one_training_serves_all_data_sets_of_a_seed(planned):
         assert [cell.seed for cell in plan.cells if cell.training == node.key] == [node.seed] * 2
         assert plan.trainings[node.needs["part"]].split == "train"
     assert plan.trainings[plan.text_models].split == "val", "text is judged by a part that saw neither train nor test"
+    assert set(plan.trainings[plan.text_models].origin["manifests"]) == {"val"}
 
 
 def test_a_training_stands_after_what_it_needs(planned):

@@ -5,50 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from cg_tiny import CONFIG, batch_of, fitted
 from prsbench.harness.contract.errors import PrsbenchError
-from prsbench.harness.contract.types import FitContext, Weights, check_prediction
+from prsbench.harness.contract.types import Weights, check_prediction
 from prsbench.methods.cg_reasoner import training
 from prsbench.methods.cg_reasoner.adapter import CGReasonerMethod
-from prsbench.methods.cg_reasoner.config import CGReasonerConfig
-from prsbench.methods.cg_reasoner.losses import spatial_loss
-from prsbench.methods.language_base import LanguageBase, draw
-from prsbench.methods.parts import LanguageBaseConfig, Text2CentroidConfig
-from prsbench.methods.text2centroid import Text2Centroid
-
-LANGUAGE = LanguageBaseConfig(
-    drawing_side=4, vocabulary=300, width=32, layers=2, heads=2, feed_forward=64, steps=30, batch_size=8
-)  # fmt: skip
-CONFIG = CGReasonerConfig(
-    image_size_px=64, feature_channels=32, language=LANGUAGE, text2centroid=Text2CentroidConfig(steps=20), epochs=2, batch_size=4,
-    answer_tokens=12,
-)  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def samples():
-    from importlib.util import module_from_spec, spec_from_file_location
-    from pathlib import Path
-
-    spec = spec_from_file_location("discs", Path(__file__).parents[1] / "conftest.py")
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return [module.disc_sample(i, empty=i == 5) for i in range(12)]
-
-
-@pytest.fixture(scope="module")
-def needs(samples, tmp_path_factory):
-    folders = {}
-    for name, part in {"language_base": LanguageBase(LANGUAGE), "text2centroid": Text2Centroid(CONFIG.text2centroid)}.items():
-        part.fit(samples, [], FitContext(0, "cpu"))
-        folders[name] = tmp_path_factory.mktemp(name)
-        part.save(folders[name])
-    return folders
-
-
-def fitted(samples, needs, **changes) -> CGReasonerMethod:
-    method = CGReasonerMethod(CONFIG.model_copy(update=changes))
-    method.fit(samples, [], FitContext(0, "cpu", needs))
-    return method
+from prsbench.methods.language_base import draw
 
 
 @pytest.fixture(scope="module")
@@ -98,12 +60,6 @@ def test_a_batch_of_one_and_a_batch_of_many_agree(method, samples):
         assert np.abs(alone.probability - row.probability).max() < 1e-4
 
 
-def batch_of(samples, flip: float = 0.0):
-    config = CONFIG.model_copy(update={"horizontal_flip": flip})
-    images = training.prepare(samples, config.image_size_px, LANGUAGE.drawing_side)
-    return training._batch(training._draw(images, config, np.random.default_rng(0)), "cpu", with_reference=True)
-
-
 def test_the_mask_never_hears_the_reference_answer(method, samples):
     batch = batch_of(samples[:4])
     model = method._model
@@ -114,29 +70,10 @@ def test_the_mask_never_hears_the_reference_answer(method, samples):
     assert not torch.allclose(first["text"], second["text"])
 
 
-def test_the_spatial_loss_changes_lora_bridge_and_image_path_but_never_base_or_head(samples, needs):
-    model = fitted(samples, needs, epochs=1)._model.train()
-    model.zero_grad()
-    model.losses(batch_of(samples[:4]))["spatial"].backward()
-    moved = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
-    assert any("lora_B" in name for name in moved) and any(name.startswith("bridge.linear") for name in moved)
-    assert not any(name.startswith(("bridge.head", "decoder")) for name in moved)
-    assert all("lora_" in name for name in moved if name.startswith("llm.language"))
-
-
 def test_without_text2centroid_there_is_no_bridge_and_no_spatial_loss(samples, needs):
     method = fitted(samples, {"language_base": needs["language_base"]}, bridge="none", epochs=1)
     assert method._model.bridge is None and "spatial" not in method._history[0]
     assert set(CONFIG.model_copy(update={"bridge": "none"}).needs()) == {"language_base"}
-
-
-def test_a_place_that_is_not_defined_has_no_spatial_loss():
-    points = torch.tensor([[0.5, 0.0], [0.0, 0.0]], requires_grad=True)
-    nowhere = torch.full((1, 2), float("nan"))
-    assert spatial_loss(points, torch.cat([torch.zeros(1, 2), nowhere])).item() == pytest.approx(0.5 * 0.25 / 2)
-    alone = spatial_loss(points[:1], nowhere)
-    assert alone.item() == 0.0
-    alone.backward()
 
 
 def test_a_flipped_image_flips_mask_drawing_centroid_and_words(samples):

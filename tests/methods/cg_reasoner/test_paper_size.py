@@ -151,17 +151,19 @@ def test_the_reduced_size_comes_back_from_a_file_without_the_frozen_weights(fitt
         CGReasonerMethod(fitted.config).load(tmp_path, "cpu")
 
 
-def test_the_spatial_loss_reaches_lora_and_bridge_and_no_frozen_weight(folder, samples):
+@pytest.mark.parametrize(("bridge", "condition"), [("hidden", "question"), ("soft_tokens", "generated")])
+def test_the_spatial_loss_changes_lora_and_bridge_and_nothing_else(folder, samples, bridge, condition):
     torch.manual_seed(0)
     base = LlavaBase.read(folder, "bfloat16", "cpu")
-    model = build(REDUCED, base, CentroidHead((8,)))[0].train()
+    config = REDUCED.model_copy(update={"bridge": bridge, "mask_condition": condition})
+    model = build(config, base, CentroidHead((8,)))[0].train()
     images = training.prepare(samples[:3], REDUCED.image_size_px, REDUCED.language.drawing_side)
     shown = training._draw(images, REDUCED, np.random.default_rng(0))
     batch = training._batch(shown, "cpu", with_reference=False)
     batch = dataclasses.replace(batch, reference_RE=torch.nn.functional.normalize(torch.ones(len(batch.answers), 384), dim=1))
     model.losses(batch)["spatial"].backward()
     moved = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
-    assert any("lora_B" in name for name in moved) and "bridge.linear.weight" in moved
+    assert any("lora_B" in name for name in moved) and ("bridge.linear.weight" in moved) == (bridge == "hidden")
     assert all("lora_" in name or name.startswith("bridge.linear") for name in moved)
 
 

@@ -1,0 +1,48 @@
+"""An ablation: a grid's data and one of its methods, beside variants of it that differ in one value each. It is a grid again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from prsbench.harness.contract.errors import unknown_name
+from prsbench.harness.engine.config import Ablation, GridConfig, base_name, validated
+from prsbench.harness.engine.earlier import Earlier
+from prsbench.harness.engine.forecast import forecast
+from prsbench.harness.engine.grid_files import ABLATIONS, packaged_ablations
+from prsbench.harness.engine.marked_yaml import read_mapping
+from prsbench.harness.engine.results import Run
+
+SEEDS = (0, 1, 2)  # a difference between two single trainings says nothing of the next pair
+
+
+def ablation_grid(name: str, grid: GridConfig) -> GridConfig:
+    """The grid with the method alone, as configured there, its variants, and three seeds unless it has as many.
+
+    Raises:
+        ConfigError: there is no such ablation.
+    """
+    if name not in packaged_ablations():
+        raise unknown_name("ablation", name, packaged_ablations())
+    path = ABLATIONS / f"{name}.yaml"
+    place = f"ablation '{name}': "
+    ablation = validated(Ablation, read_mapping(path.read_text(), str(path)), lambda _: place)
+    own = [choice.overrides for choice in grid.methods if choice.name == ablation.method]
+    content = {
+        **grid.model_dump(mode="json"),
+        "name": f"{grid.name}-{name}",
+        "seeds": grid.seeds if len(grid.seeds) >= len(SEEDS) else SEEDS,
+        "methods": [{ablation.method: dict(own[0]) if own else {}}],
+        "sweeps": [],
+        "ablations": [ablation.model_dump(mode="json")],
+    }
+    for kind in ("include", "exclude"):  # filters that speak of other methods would be idle here
+        content[kind] = [f for f, each in zip(content[kind], getattr(grid, kind), strict=True) if each.speaks_of(ablation.method)]
+    return validated(GridConfig, content, lambda _: place)
+
+
+def estimate(run: Run, workers: int, like: Path) -> str:
+    """What the run would take from scratch if every variant cost what its parent took in another run folder."""
+    earlier = Earlier(run.plan, replace(run.setting, folder=like.resolve()))
+    cells = [replace(cell, method=base_name(cell.method)) for cell in run.plan.cells]
+    return f"By the times of {like}, from scratch: {forecast(cells, list(run.plan.trainings.values()), earlier).text(workers)}"

@@ -1,0 +1,74 @@
+"""How far Text2Centroid points from the truth: the one that methods are trained with, and the one that judges their text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import fsum, hypot, isfinite
+
+from prsbench.harness.contract.records import CellResult, HeldOut, Record
+from prsbench.harness.report import footnotes
+from prsbench.harness.report.rows import Row, modalities_of
+from prsbench.harness.report.table import Table, marked, text_table
+
+_NUMBERS = ("n", "error", "error of mean point")
+
+
+def held_out_tables(found: Sequence[HeldOut]) -> list[Table]:
+    """What each kind of training measured of itself, a table each, seed by seed."""
+    tables = []
+    for name, header in dict.fromkeys((one.training, one.header) for one in found):
+        lines = [(str(one.seed), *line) for one in found if (one.training, one.header) == (name, header) for line in one.lines]
+        caption = "Distance of the points to the true centroids on the val split, on which it was not trained."
+        labels, numbers = ("seed", *header[:2]), header[2:]
+        title = f"Held-out errors of {name}"
+        tables.append(text_table(f"held_out_{name}", title, caption, labels, numbers, lines, footnotes.HELD_OUT))
+    return tables
+
+
+def judge_errors(rows: Sequence[Row]) -> Table | None:
+    """Errors of the Text2Centroid that judges (trained on val) on the test split's reference sentences; None if none is scored.
+
+    It is one for all rows, so a sample counts once.
+    """
+    known = list(_references(rows))
+    if not known:
+        return None
+    mean = [fsum(axis) / len(known) for axis in zip(*((r.truth_centroid.x, r.truth_centroid.y) for r, _ in known), strict=True)]
+    groups = {("all", "all"): known}
+    for modality in modalities_of([cell for row in rows for cell in row.cells]):
+        groups["modality", modality] = [pair for pair in known if pair[0].modality == modality]
+    for position in sorted({" and ".join(record.position) for record, _ in known}):
+        groups["position", position] = [pair for pair in known if " and ".join(pair[0].position) == position]
+    lines = [(*place, *_numbers(pairs, mean)) for place, pairs in groups.items() if pairs]
+    caption = (
+        "The Text2Centroid that judges every text was trained on the val split alone: distance of the points it gives the test "
+        "split's reference sentences to the true centroids."
+    )
+    first = marked("error", "label_noise", *rows)
+    return text_table(
+        "text2centroid_judge",
+        "Text2Centroid that judges",
+        caption,
+        ("by", "group"),
+        (_NUMBERS[0], first, _NUMBERS[2]),
+        lines,
+        (*footnotes.of_data(rows), *footnotes.HELD_OUT),
+    )
+
+
+def _references(rows: Sequence[Row]) -> Iterator[tuple[Record, float]]:
+    """Each sample with a place once, with the judge's distance."""
+    cells: dict[str, CellResult] = {}
+    for row in rows:
+        for cell in row.cells:
+            if cell.status == "complete":
+                cells.setdefault(cell.dataset, cell)
+    for cell in cells.values():
+        for record, scores in zip(cell.records, cell.scores, strict=True):
+            if record.truth_centroid and isfinite(distance := scores.get("label_noise", float("nan"))):
+                yield record, distance
+
+
+def _numbers(pairs: Sequence[tuple[Record, float]], mean: Sequence[float]) -> tuple[str, str, str]:
+    floor = fsum(hypot(r.truth_centroid.x - mean[0], r.truth_centroid.y - mean[1]) for r, _ in pairs) / len(pairs)
+    return str(len(pairs)), f"{fsum(distance for _, distance in pairs) / len(pairs):.3f}", f"{floor:.3f}"

@@ -1,0 +1,89 @@
+"""An ablation is a grid: its rows, its seeds, and what it keeps of the grid it was asked for."""
+
+import pytest
+from prsbench.harness.contract.catalog import resolve
+from prsbench.harness.contract.errors import ConfigError
+from prsbench.harness.engine.ablation import ablation_grid, estimate
+from prsbench.harness.engine.config import load_grid
+from prsbench.harness.engine.grid import resolved
+
+
+def grid_of(*changes):
+    return load_grid("smoke", ["methods=[cg_reasoner, oracle]", "methods.cg_reasoner.epochs=3", *changes])
+
+
+def registry():
+    from prsbench.harness.cli import _registry
+
+    return _registry()
+
+
+def test_each_row_but_the_parent_differs_from_it_in_one_value_which_is_not_its_own():
+    grid = ablation_grid("text2centroid", grid_of())
+    parent, *variants = resolved(grid, registry())["methods"]
+    (plain,) = parent.values()
+    assert list(parent) == ["cg_reasoner"] and plain["epochs"] == 3
+    assert len(variants) == 8
+    for variant in variants:
+        ((row, config),) = variant.items()
+        changed = {key for key in config if config[key] != plain[key]}
+        assert len(changed) == 1 and row == f"cg_reasoner@{changed.copy().pop()}={config[changed.pop()]}"
+
+
+def test_it_studies_every_bridge_both_targets_both_reaches_and_both_conditions():
+    rows = {choice.row for choice in ablation_grid("text2centroid", grid_of()).rows}
+    config = resolve(registry().methods["cg_reasoner"].config)
+    for key in ("bridge", "spatial_target", "spatial_reaches", "mask_condition"):
+        field = config.model_fields[key]
+        others = set(field.annotation.__args__) - {field.default}
+        assert {f"cg_reasoner@{key}={value}" for value in others} <= rows
+
+
+@pytest.mark.parametrize(("given", "seeds"), [("[0]", (0, 1, 2)), ("[4, 5]", (0, 1, 2)), ("[3, 4, 5, 6]", (3, 4, 5, 6))])
+def test_there_are_never_fewer_than_three_seeds(given, seeds):
+    assert ablation_grid("text2centroid", grid_of(f"seeds={given}")).seeds == seeds
+
+
+def test_data_execution_and_fitting_filters_stay_and_the_name_is_its_own():
+    asked = grid_of("execution={workers: 2}", "exclude=[{method: oracle}, {dataset: skin*}]")
+    grid = ablation_grid("text2centroid", asked)
+    assert (grid.data, grid.execution, grid.name) == (asked.data, asked.execution, "smoke-text2centroid")
+    assert [str(each.dataset) for each in grid.exclude] == ["skin*"]
+
+
+def test_a_grid_without_the_method_takes_its_defaults():
+    grid = ablation_grid("text2centroid", load_grid("smoke"))
+    assert [dict(choice.overrides) for choice in grid.methods] == [{}]
+
+
+def test_an_unknown_ablation_is_named_with_the_nearest():
+    with pytest.raises(ConfigError, match="Did you mean 'text2centroid'"):
+        ablation_grid("text2centriod", grid_of())
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (["ablations=[{method: unet, change: {epochs: [1]}}]"], "'unet' is not among the methods"),
+        (["ablations=[{method: oracle, change: {}}]"], "ablations.0.change"),
+        (["sweeps=[{method: oracle, over: {a: [1]}}]", "ablations=[{method: oracle, change: {b: [1]}}]"], "no plain row is left"),
+        (["ablations=[{method: oracle, change: {a: [1, 1]}}]"], "could not be told apart"),
+    ],
+)
+def test_an_ablation_that_cannot_be_read_is_refused(changes, said):
+    with pytest.raises(ConfigError, match=said):
+        load_grid("smoke", changes)
+
+
+def test_its_estimate_takes_the_parents_time_for_every_variant(stand_ins, data_root, tmp_path):
+    from prsbench.harness.engine.config import changed
+    from prsbench.harness.engine.ledger import RunFolder
+    from prsbench.harness.engine.run import plan_run, run_grid
+
+    grid = stand_ins.make_grid(data_root, ["trained"], (0,))
+    run_grid(grid, stand_ins.REGISTRY, RunFolder(tmp_path / "base"), lambda line: None, "serial")
+    wider = changed(grid, ["ablations=[{method: trained, change: {secret: [a, b]}}]", "seeds=[0, 1]"])
+    run = plan_run(wider, stand_ins.REGISTRY, RunFolder(tmp_path / "ablation"), lambda line: None)
+    said = estimate(run, 2, tmp_path / "base")
+    n = len(run.plan.cells) + len(run.plan.trainings)
+    assert f"{n} nodes to compute: about" in said and "unknown" not in said

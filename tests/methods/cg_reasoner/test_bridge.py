@@ -1,0 +1,178 @@
+"""How Text2Centroid reaches the language model: what each bridge reads, and what the spatial loss may change."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from cg_tiny import CONFIG, batch_of, fitted
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from prsbench.harness.contract.geometry import centroid
+from prsbench.methods.cg_reasoner.bridge import Vocabulary
+from prsbench.methods.cg_reasoner.losses import ending_at, mask_centroid, spatial_loss
+from prsbench.methods.cg_reasoner.model import build
+from prsbench.methods.language_base import LanguageBase, answer_ids
+from prsbench.methods.sentence_encoder import sentence_encoder
+from prsbench.methods.text2centroid import Text2Centroid
+
+BRIDGES = pytest.mark.parametrize("bridge", ["hidden", "soft_tokens"])
+
+
+@pytest.fixture(scope="module")
+def parts(needs):
+    base, text2centroid = LanguageBase(CONFIG.language), Text2Centroid(CONFIG.text2centroid)
+    base.load(needs["language_base"], "cpu")
+    text2centroid.load(needs["text2centroid"], "cpu")
+    return base, text2centroid.head
+
+
+@pytest.fixture
+def model_of(parts):
+    def make(**changes):
+        """A network as it stands after some steps: LoRA's second factors begin at 0 and would stop every gradient."""
+        torch.manual_seed(0)
+        model, _ = build(CONFIG.model_copy(update=changes), *copy.deepcopy(parts))
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                if "lora_B" in name:
+                    parameter.normal_(std=0.2)
+        return model.train()
+
+    return make
+
+
+def moved_by(loss, model):
+    """Parameters that one plain step down this loss alone would change."""
+    model.zero_grad()
+    loss.backward()
+    return {name for name, p in model.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
+
+
+def is_adapter(name):
+    return "lora_" in name or name.startswith("bridge.linear")
+
+
+@BRIDGES
+def test_the_spatial_loss_changes_lora_and_bridge_and_nothing_else(model_of, samples, bridge):
+    model = model_of(bridge=bridge, spatial_reaches="lora")
+    moved = moved_by(model.losses(batch_of(samples[:4]))["spatial"], model)
+    trained = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert moved == {name for name in trained if is_adapter(name)}
+    assert any("lora_" in name for name in moved) and (bridge != "hidden" or "bridge.linear.weight" in moved)
+
+
+@BRIDGES
+def test_by_default_it_also_reaches_the_image_path_but_never_base_head_or_decoder(model_of, samples, bridge):
+    model = model_of(bridge=bridge)
+    moved = moved_by(model.losses(batch_of(samples[:4]))["spatial"], model)
+    others = {name.split(".")[0] if not name.startswith("llm.") else name.split(".")[1] for name in moved if not is_adapter(name)}
+    assert others == {"encoder", "projector"}
+
+
+def test_an_end_put_to_a_gradient_changes_neither_the_loss_nor_what_may_still_move(model_of, samples):
+    model, batch = model_of(), batch_of(samples[:4])
+    adapters = [p for name, p in model.named_parameters() if is_adapter(name) and p.requires_grad]
+    torch.manual_seed(1)
+    whole = model.losses(batch)["spatial"]
+    ended = ending_at(adapters, whole)
+    assert ended.item() == whole.item()
+    gradients = torch.autograd.grad(whole, adapters, retain_graph=True)
+    for one, other in zip(torch.autograd.grad(3 * ended, adapters), gradients, strict=True):
+        torch.testing.assert_close(one, 3 * other)
+
+
+def test_soft_tokens_read_what_the_likeliest_tokens_spell(parts, samples):
+    encoder, tokenizer = sentence_encoder(), parts[0].tokenizer
+    answers = [*dict.fromkeys(s.truth.answer for s in samples), "It is unhighlighted, at 3 o'clock."]
+    vocabulary = Vocabulary(tokenizer, len(tokenizer), encoder)
+    ids = [torch.tensor(answer_ids(tokenizer, answer)[:-1]) for answer in answers]
+    certain = [torch.nn.functional.one_hot(row, len(tokenizer)) * 9.0 for row in ids]
+    read = encoder.encode_words([vocabulary.spell(logits) for logits in certain])
+    torch.testing.assert_close(read, encoder.encode(answers), atol=1e-5, rtol=0)
+
+
+def test_soft_tokens_pass_back_the_gradient_of_the_expected_embedding(parts):
+    tokenizer = parts[0].tokenizer
+    vocabulary = Vocabulary(tokenizer, len(tokenizer), sentence_encoder())
+    whole_word = tokenizer.convert_tokens_to_ids("Ġlesion")
+    logits = torch.randn(1, len(tokenizer), generator=torch.Generator().manual_seed(0))
+    logits[0, whole_word] = 6.0
+    logits.requires_grad_()
+    onto = torch.randn(384, generator=torch.Generator().manual_seed(1))
+    spelled = vocabulary.spell(logits)
+    torch.testing.assert_close(spelled, sentence_encoder().read("lesion")[0])
+    (straight,) = torch.autograd.grad(spelled.mean(0) @ onto, logits)  # of all its pieces
+    (expected,) = torch.autograd.grad((logits.softmax(-1) @ vocabulary._mean_VE).sum(0) @ onto, logits)
+    torch.testing.assert_close(straight, expected)
+    assert straight.abs().sum() > 0
+
+
+def test_tokens_that_spell_nothing_make_an_empty_sentence_and_no_nan(parts):
+    tokenizer = parts[0].tokenizer
+    vocabulary = Vocabulary(tokenizer, len(tokenizer) + 5, sentence_encoder())  # an output layer may be larger than its tokenizer
+    assert vocabulary._mean_VE.isfinite().all()
+    ended = torch.nn.functional.one_hot(torch.tensor([tokenizer.eos_token_id] * 3), len(tokenizer) + 5) * 9.0
+    for logits in (ended, ended[:0]):
+        read = sentence_encoder().encode_words([vocabulary.spell(logits)])
+        torch.testing.assert_close(read, sentence_encoder().encode([""]), atol=1e-5, rtol=0)
+
+
+def test_a_random_sentence_encoder_serves_soft_tokens_too(monkeypatch):
+    from prsbench.methods.sentence_encoder import SentenceEncoder
+
+    monkeypatch.setattr("prsbench.methods.sentence_encoder.locate", lambda file: None)
+    encoder = SentenceEncoder()
+    texts = ["The lesion is at the top left.", "", "here"]
+    read = encoder.encode_words([encoder.read(text)[0] for text in texts])
+    torch.testing.assert_close(read, encoder.encode(texts), atol=1e-5, rtol=0)
+
+
+def test_soft_tokens_train_save_and_load_without_a_bridge_of_their_own(samples, needs, tmp_path):
+    method = fitted(samples, needs, bridge="soft_tokens", epochs=1)
+    assert {"spatial", "text"} < set(method._history[0]) and "distillation" not in method._history[0]
+    method.save(tmp_path)
+    again = type(method)(method.config)
+    again.load(tmp_path, "cpu")
+    first, second = method.predict([samples[0].query])[0], again.predict([samples[0].query])[0]
+    assert first.answer == second.answer and np.array_equal(first.probability, second.probability)
+
+
+def test_a_place_that_is_not_defined_has_no_spatial_loss():
+    points = torch.tensor([[0.5, 0.0], [0.0, 0.0]], requires_grad=True)
+    nowhere = torch.full((1, 2), float("nan"))
+    assert spatial_loss(points, torch.cat([torch.zeros(1, 2), nowhere])).item() == pytest.approx(0.5 * 0.25 / 2)
+    alone = spatial_loss(points[:1], nowhere)
+    assert alone.item() == 0.0
+    alone.backward()
+
+
+@given(arrays(bool, st.tuples(st.integers(1, 9), st.integers(1, 9))))
+def test_the_centroid_of_a_predicted_mask_is_that_of_the_metrics(mask):
+    logits = torch.where(torch.from_numpy(mask), 0.0, -1.0)[None, None].requires_grad_()  # 0 is probability 0.5: foreground
+    found, expected = mask_centroid(logits), centroid(mask)
+    assert not found.requires_grad
+    if expected is None:
+        assert found.isnan().all()
+    else:
+        np.testing.assert_allclose(found[0].numpy(), (expected.x, expected.y), atol=1e-5)
+
+
+def test_its_own_mask_as_target_pulls_the_text_there_and_leaves_the_mask_alone(model_of, samples, monkeypatch):
+    model, batch = model_of(spatial_target="predicted_mask_centroid"), batch_of([samples[0], samples[5]])  # 5 has no lesion
+    assert batch.centroid_B2[1].isnan().all()
+    full = lambda self, features, states, is_prompt, size: torch.ones(len(features), 1, *size)  # noqa: E731
+    monkeypatch.setattr(type(model), "_mask_logits", full)  # a mask of everything: its centroid is (0, 0)
+    seen = []
+    monkeypatch.setattr(
+        "prsbench.methods.cg_reasoner.model.spatial_loss",
+        lambda point, target: seen.append(target) or spatial_loss(point, target),
+    )
+    model.losses(batch)
+    with_lesion = batch.row_image_R == 0
+    torch.testing.assert_close(seen[0][with_lesion], torch.zeros(int(with_lesion.sum()), 2))
+    assert seen[0][~with_lesion].isnan().all()
+    monkeypatch.undo()
+    moved = moved_by(model.losses(batch)["spatial"], model)
+    assert not any(name.startswith("decoder") for name in moved)
