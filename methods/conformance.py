@@ -205,7 +205,7 @@ def loads_what_it_saved(subject: Subject) -> None:
 
 def uses_every_weight_it_was_given(subject: Subject) -> None:
     """A checkpoint is matched tensor by tensor, and with its weights shuffled the output is another."""
-    if subject.method.labels.weights in (Weights.OFFICIAL, Weights.PACKAGED):
+    if subject.method.labels.weights in (Weights.OFFICIAL, Weights.IMPORTED, Weights.PACKAGED):
         matched = getattr(subject.method, "matched", None)
         assert matched, "a method with a checkpoint must say in `matched` (methods/checkpoints.py) how much of it was used"
         assert matched.found == matched.expected, f"matched {matched.found} of {matched.expected} tensors"
