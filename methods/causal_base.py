@@ -25,6 +25,8 @@ class CausalBase:
     """`.tokenizer`, `.model` (a causal language model) and `.character_NKD`, embeddings of side x side places."""
 
     def __init__(self, tokenizer, model: torch.nn.Module, side: int):
+        if tokenizer.pad_token_id is None:
+            tokenizer.pad_token = tokenizer.eos_token  # padding is masked: any id serves
         self.tokenizer = tokenizer
         self.model = model
         self.character_NKD = _words_for_places(tokenizer, model.get_input_embeddings(), side)

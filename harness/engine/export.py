@@ -26,9 +26,7 @@ def export(run: Run, method: str, to: Path, seed: int | None = None) -> Path:
         raise ConfigError(f"{method} has no seed {seed} in this run. Known: {seeds}.")
     loaded = resolve(cell.factory)(resolve(cell.config_type).model_validate(cell.config))
     if cell.training is None or not hasattr(loaded, "export"):
-        raise ConfigError(
-            f"{method} cannot be exported. A method that trains and has `export` can, such as cg_reasoner."
-        )
+        raise ConfigError(f"{method} cannot be exported. A method that trains and has `export` can, such as cg_reasoner.")
     if digest_of(run.setting.training_folder(cell.training)) is None:
         raise RunFolderError(f"{method}, seed {cell.seed}: its training is not finished. Run its grid again; it goes on.")
     if to.exists() and any(to.iterdir()):
