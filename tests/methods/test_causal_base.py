@@ -52,14 +52,13 @@ def test_the_packaged_model_knows_a_capital_and_stops_at_its_end_token(smollm2):
 
 
 @PACKAGED
-def test_english_is_likelier_than_its_words_in_disorder(smollm2):
-    words = "Water boils at one hundred degrees Celsius at sea level .".split()
-    losses = []
-    for text in (" ".join(words), " ".join(words[::-1])):
-        ids = torch.tensor([smollm2.tokenizer.encode(text)])
-        with torch.no_grad():
-            losses.append(smollm2.model(input_ids=ids, labels=ids).loss.item())
-    assert losses[0] < 3.2 and losses[1] > losses[0] + 2
+def test_words_it_was_asked_to_repeat_surprise_it_less_than_half_a_nat_each(smollm2):
+    said = "The lesion is in the lower left part."
+    asked = f"<|im_start|>user\nRepeat: {said}{AFTER_QUESTION}"
+    before, ids = (smollm2.tokenizer.encode(text, add_special_tokens=False) for text in (asked, asked + said))
+    labels = torch.tensor([[-100] * len(before) + ids[len(before) :]])
+    with torch.no_grad():
+        assert smollm2.model(input_ids=torch.tensor([ids]), labels=labels).loss.item() < 0.5
 
 
 def test_without_the_package_the_size_is_a_skip_with_the_cure(monkeypatch):
