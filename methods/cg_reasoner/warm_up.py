@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
 
 import numpy as np
 import torch
@@ -12,7 +11,7 @@ from prsbench.methods.cg_reasoner.config import CGReasonerConfig
 from prsbench.methods.cg_reasoner.model import CGReasoner
 from prsbench.methods.language_base import draw
 from prsbench.methods.multimodal_llm import alignment_loss
-from prsbench.methods.training_images import TrainingImage, batches, cosine, descend, training_images
+from prsbench.methods.training_images import TrainingImage, cosine, training_images
 from torch import Tensor
 
 
@@ -32,11 +31,16 @@ def warm_up(model: CGReasoner, config: CGReasonerConfig, samples: Sequence[Sampl
     groups = [{"params": backbone, "lr": config.backbone_learning_rate}, {"params": new, "lr": config.learning_rate}]
     optimizer = torch.optim.AdamW(groups, weight_decay=config.weight_decay, eps=config.adam_eps)
     schedule = cosine(optimizer, steps, config.warmup_steps, config.final_learning_rate / config.learning_rate)
-    epochs = -(-steps // -(-len(images) // config.batch_size))
-    for step, numbers in enumerate(islice(batches(len(images), epochs, config.batch_size, chance), steps)):
-        image, mask, drawing = _batch([images[i] for i in numbers], config, chance, context.device)
+    size = min(config.batch_size, len(images))
+    for step in range(steps):
+        chosen = [images[i] for i in chance.choice(len(images), size, replace=False)]
+        image, mask, drawing = _batch(chosen, config, chance, context.device)
         loss = alignment_loss(model.llm.projector(model.encoder(image)).reading, drawing, mask)
-        descend(loss, [*backbone, *new], optimizer, schedule, config.gradient_clip)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_([*backbone, *new], config.gradient_clip)
+        optimizer.step()
+        schedule.step()
         context.progress(step + 1, steps, f"projector's warm-up, loss {loss.item():.3f}")
 
 

