@@ -103,6 +103,17 @@ def test_less_than_a_hundredth_of_the_papers_size_is_trained(whole):
     assert 0.006 < trained / count(whole) < 0.01
 
 
+def test_two_gpus_of_ten_gib_hold_it_cut_between_layers(whole):
+    from accelerate import infer_auto_device_map
+
+    layers = ["MistralDecoderLayer", "CLIPEncoderLayer"]
+    cut = infer_auto_device_map(whole, {0: "10GiB", 1: "10GiB", "cpu": "0GiB"}, no_split_module_classes=layers)
+    assert set(cut.values()) == {0, 1}
+    inside = [name for name in cut if ".layers." in name and not name.rpartition(".layers.")[2].isdigit()]
+    assert inside == []
+    assert sum(p.numel() * p.element_size() for p in whole.parameters()) < 16 * 2**30
+
+
 @pytest.fixture(scope="module")
 def folder(tokenizer, tmp_path_factory):
     torch.manual_seed(0)
