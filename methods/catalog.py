@@ -70,6 +70,7 @@ def _sam(name: str, title: str, variant: str, sources: Iterable[PromptSource] = 
 
 _TEXT2CENTROID = (
     "prsbench.methods.text2centroid",
+    "prsbench.methods.checkpoint_folder",
     "prsbench.methods.sentence_encoder",
     "prsbench.methods.packaged_weights",
     "prsbench.methods.parts",
@@ -79,7 +80,7 @@ _LANGUAGE_BASE = ("prsbench.methods.language_base", "prsbench.methods.wording", 
 
 _CG_REASONER_SOURCES = (
     *(f"prsbench.methods.{module}" for module in ("cg_reasoner", "causal_base", "llava", "multimodal_llm", "training_images")),
-    *(f"prsbench.methods.{module}" for module in ("vision_backbone", "checkpoint_folder", "checkpoints")),
+    *(f"prsbench.methods.{module}" for module in ("vision_backbone", "checkpoints")),
     *dict.fromkeys(_LANGUAGE_BASE + _TEXT2CENTROID),
 )
 

@@ -16,6 +16,7 @@ from prsbench.methods.cg_reasoner.config import CGReasonerCheckpointConfig, CGRe
 from prsbench.methods.cg_reasoner.model import CGReasoner, build
 from prsbench.methods.cg_reasoner.training import train as run_training
 from prsbench.methods.cg_reasoner.warm_up import warm_up
+from prsbench.methods.packaged_weights import SMOLLM2
 from prsbench.methods.text2centroid import Text2Centroid
 from prsbench.methods.training_images import resize_to_levels
 
@@ -44,7 +45,8 @@ class CGReasonerMethod:
             head, notes = part.head, part.notes
         self._model, said = build(self.config, base, head)
         if self.config.language_model is not None:
-            said += f"; language model {Path(self.config.language_model).name}, {self.config.language_dtype}"
+            name = SMOLLM2.path if self.config.language_model == "packaged" else Path(self.config.language_model).name
+            said += f"; language model {name}, {self.config.language_dtype}"
         self._base, self._device, self._notes = base, context.device, (said, *notes)
         warm_up(self._model, self.config, train, context)
         self._history = run_training(self._model, self.config, train, context)

@@ -100,7 +100,7 @@ PAPER: Mapping[str, object] = {
     "image_size_px": 1024,
     "backbone": "convnext_tiny",
     "backbone_stages": (1, 2, 3),  # strides 8, 16, 32, as at the embedded size
-    "language_dtype": "bfloat16",
+    "language_dtype": "bfloat16",  # paper
     "lora_dropout": 0.1,
     "epochs": 20,
     "batch_size": 4,  # per GPU

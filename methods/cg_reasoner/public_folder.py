@@ -39,6 +39,7 @@ _LLAVA_NAMES = (
     ("base_model.model.model.layers.", "base_model.model.model.language_model.layers."),
     ("base_model.model.model.vision_tower.vision_tower.", "base_model.model.model.vision_tower."),
 )
+_NOT_PLAIN = ("use_rslora", "use_dora", "rank_pattern", "alpha_pattern", "layers_to_transform", "modules_to_save")
 
 
 def write(folder: Path, model: CGReasoner, config: CGReasonerConfig, base: Base, notes: tuple[str, ...]) -> None:
@@ -98,8 +99,8 @@ def _lora_of(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise PrsbenchError(f"{path}: not there. Name a folder of the public layout: {ENCODER}, {DECODER}, {ADAPTER}/.")
     said = json.loads(path.read_text(encoding="utf-8"))
-    plain = {"peft_type": "LORA", "use_rslora": False, "use_dora": False, "bias": "none"}
-    other = {key: said[key] for key, value in plain.items() if said.get(key, value) != value}
+    plain = {"peft_type": "LORA", "bias": "none", **dict.fromkeys(_NOT_PLAIN)}
+    other = {key: said[key] for key, value in plain.items() if (said.get(key) or value) != value}
     if other or set(said["target_modules"]) != set(LORA_TARGETS):
         found = f"{said['target_modules']} {other or ''}"
         raise PrsbenchError(f"{path}: expected plain LoRA on {', '.join(LORA_TARGETS)}, got {found}.")

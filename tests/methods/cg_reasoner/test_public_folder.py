@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,8 +10,10 @@ import torch
 import yaml
 from prsbench.harness.contract.errors import MissingPrerequisite, PrsbenchError
 from prsbench.harness.contract.types import FitContext, Weights
+from prsbench.methods.catalog import METHODS
 from prsbench.methods.cg_reasoner.adapter import CGReasonerCheckpoint, CGReasonerMethod
 from prsbench.methods.cg_reasoner.config import CGReasonerCheckpointConfig, CGReasonerConfig
+from prsbench.methods.conformance import CHECKS, FAILED, Subject, verdict
 from prsbench.methods.language_base import LanguageBase
 from prsbench.methods.parts import LanguageBaseConfig, Text2CentroidConfig
 from prsbench.methods.text2centroid import Text2Centroid
@@ -128,7 +131,7 @@ def paper(disc, tiny, tmp_path_factory):
         folder
     )
     tiny._model.llm.tokenizer.save_pretrained(folder)
-    given = {"image_size_px": 64, "backbone": "convnext_tiny", "epochs": 1, "answer_tokens": 40, "batch_size": 4}
+    given = {"image_size_px": 64, "backbone": "convnext_atto", "epochs": 1, "answer_tokens": 40, "batch_size": 4}
     method = CGReasonerMethod(
         CGReasonerConfig(size="paper", language_model=str(folder), bridge="none", backbone_weights=None, **given)
     )
@@ -155,14 +158,14 @@ def release(paper, tmp_path):
     return folder
 
 
-def at_64_px(monkeypatch):
+def reduced(monkeypatch):
     from prsbench.methods.cg_reasoner import config
 
-    monkeypatch.setattr(config, "SIZES", {"paper": {**config.PAPER, "image_size_px": 64}})
+    monkeypatch.setattr(config, "SIZES", {"paper": {**config.PAPER, "image_size_px": 64, "backbone": "convnext_atto"}})
 
 
 def test_a_release_without_config_yaml_is_the_papers_size_with_official_weights(paper, release, queries, monkeypatch):
-    at_64_px(monkeypatch)
+    reduced(monkeypatch)
     method, llava = paper
     again = read(release, language_model=str(llava))
     same(method, again, queries)
@@ -170,7 +173,7 @@ def test_a_release_without_config_yaml_is_the_papers_size_with_official_weights(
 
 
 def test_a_release_with_a_tensor_gone_or_code_inside_is_refused(paper, release, monkeypatch, tmp_path):
-    at_64_px(monkeypatch)
+    reduced(monkeypatch)
     monkeypatch.chdir(tmp_path)
     decoder = torch.load(release / "mask_decoder.pth", weights_only=True)
     torch.save({n: t for n, t in decoder.items() if n != "film.mlp.2.bias"}, release / "mask_decoder.pth")
@@ -188,9 +191,10 @@ def test_an_adapter_that_is_not_our_lora_is_refused(release):
     path.write_text(json.dumps({**said, "target_modules": ["q_proj"]}))
     with pytest.raises(PrsbenchError, match=r"expected plain LoRA on q_proj, k_proj, v_proj, o_proj, got \['q_proj'\]"):
         read(release)
-    path.write_text(json.dumps({**said, "use_dora": True}))
-    with pytest.raises(PrsbenchError, match="use_dora"):
-        read(release)
+    for key, value in {"use_dora": True, "alpha_pattern": {"q_proj": 32}, "bias": "all"}.items():
+        path.write_text(json.dumps({**said, key: value}))
+        with pytest.raises(PrsbenchError, match=key):
+            read(release)
 
 
 def test_another_llava_than_that_of_the_training_is_refused(paper, tmp_path, monkeypatch):
@@ -212,6 +216,12 @@ def test_no_folder_is_a_skip_with_the_cure_and_its_bytes_are_part_of_the_identit
         read(tmp_path / "nowhere")
     config = CGReasonerCheckpointConfig(checkpoint=str(tmp_path), language_model="x")
     assert set(config.checkpoints()) == {"checkpoint", "language_model"}
+
+
+def test_the_row_passes_the_suite(exported, tmp_path):
+    entry = METHODS["cg_reasoner_checkpoint"]
+    subject = Subject(replace(entry, defaults={"checkpoint": str(exported)}), tmp_path)
+    assert [finding for finding in (verdict(check, subject) for check in CHECKS) if finding.status == FAILED] == []
 
 
 def test_config_yaml_can_be_read_without_us(exported):
