@@ -7,6 +7,7 @@ What the public layout has no name for stands beside it: `rest.safetensors` (the
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,11 @@ ENCODER, DECODER = "image_encoder.pth", "mask_decoder.pth"
 ADAPTER, TOKENIZER, REST = "lora_adapter", "tokenizer", "rest.safetensors"
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 ROW = "cg_reasoner_checkpoint"
-# LLaVA's original code names its parts otherwise than transformers does.
-_LLAVA_NAMES = (
-    ("base_model.model.model.layers.", "base_model.model.model.language_model.layers."),
-    ("base_model.model.model.vision_tower.vision_tower.", "base_model.model.model.vision_tower."),
+_MODEL = "base_model.model.model."
+_LLAVA_NAMES = (  # LLaVA's original code names its parts otherwise than transformers does, whose versions differ in the tower
+    (f"{_MODEL}layers.", f"{_MODEL}language_model.layers."),
+    (f"{_MODEL}vision_tower.vision_tower.", f"{_MODEL}vision_tower."),
+    (f"{_MODEL}vision_tower.vision_tower.vision_model.", f"{_MODEL}vision_tower."),
 )
 _NOT_PLAIN = ("use_rslora", "use_dora", "rank_pattern", "alpha_pattern", "layers_to_transform", "modules_to_save")
 
@@ -73,13 +75,13 @@ def _state(folder: Path, model: CGReasoner) -> dict[str, Tensor]:
     """Every tensor of the folder under our network's names."""
     encoder, decoder = (read_checkpoint(folder / name, ROW, name) for name in (ENCODER, DECODER))
     known = model.state_dict().keys()
-    lora = {_lora_name(name, known): t for name, t in read_checkpoint(folder / ADAPTER / ADAPTER_WEIGHTS, ROW, ADAPTER).items()}
+    lora = {lora_name(name, known): t for name, t in read_checkpoint(folder / ADAPTER / ADAPTER_WEIGHTS, ROW, ADAPTER).items()}
     rest = load_file(folder / REST) if (folder / REST).is_file() else {}
     return {**{f"encoder.{n}": t for n, t in encoder.items()}, **{f"decoder.{n}": t for n, t in decoder.items()}, **lora, **rest}
 
 
-def _lora_name(name: str, known: Any) -> str:
-    """peft leaves the adapter's name out of its file; LLaVA's original names are tried where transformers' do not fit."""
+def lora_name(name: str, known: Collection[str]) -> str:
+    """Our network's name of an adapter file's tensor: peft leaves out "default", and LLaVA's original names are known too."""
     for ours in (name, *(name.replace(theirs, ours) for theirs, ours in _LLAVA_NAMES if name.startswith(theirs))):
         full = "llm.language." + ours.replace(".lora_A.weight", ".lora_A.default.weight").replace(
             ".lora_B.weight", ".lora_B.default.weight"

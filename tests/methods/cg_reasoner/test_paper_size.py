@@ -5,14 +5,17 @@ import shutil
 import warnings
 
 import numpy as np
+import parity
 import pytest
 import torch
+from parity import Parity
 from prsbench.harness.contract.errors import MissingPrerequisite
 from prsbench.harness.contract.types import FitContext, check_prediction
 from prsbench.methods.cg_reasoner import training
 from prsbench.methods.cg_reasoner.adapter import CGReasonerMethod
 from prsbench.methods.cg_reasoner.config import CGReasonerConfig
 from prsbench.methods.cg_reasoner.model import build
+from prsbench.methods.cg_reasoner.public_folder import lora_name
 from prsbench.methods.language_base import LanguageBase
 from prsbench.methods.llava import LlavaBase, LlavaLLM
 from prsbench.methods.parts import LanguageBaseConfig
@@ -101,6 +104,13 @@ def test_less_than_a_hundredth_of_the_papers_size_is_trained(whole):
     bridge = 4096 * 384 + 384
     assert trained == count(whole.encoder) + count(whole.decoder) + count(whole.llm, lambda name: "lora_" in name) + bridge
     assert 0.006 < trained / count(whole) < 0.01
+
+
+@parity.needs("prs_med_checkpoint")
+def test_every_tensor_of_the_published_adapter_has_its_place(whole):
+    official = Parity("prs_med_checkpoint").json["folder"]["lora_adapter/adapter_model.safetensors"]
+    ours = {name: tuple(t.shape) for name, t in whole.state_dict().items() if "lora_" in name}
+    assert {lora_name(name, ours): tuple(shape) for name, shape in official.items()} == ours
 
 
 def test_two_gpus_of_ten_gib_hold_it_cut_between_layers(whole):

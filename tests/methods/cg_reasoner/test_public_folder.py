@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -147,13 +148,13 @@ def release(paper, tmp_path):
     for name in ("config.yaml", "rest.safetensors"):
         (folder / name).unlink()
     adapter = folder / "lora_adapter" / "adapter_model.safetensors"
+    tower = re.compile(r"model\.vision_tower\.(?:vision_model\.)?encoder")
     state = {
-        name.replace("model.language_model.layers", "model.layers").replace(
-            "vision_tower.vision_model", "vision_tower.vision_tower.vision_model"
-        ): tensor
+        tower.sub("model.vision_tower.vision_tower.vision_model.encoder", name).replace("model.language_model.", "model."): tensor
         for name, tensor in load_file(adapter).items()
     }
     assert "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight" in state
+    assert any("vision_tower.vision_tower.vision_model.encoder.layers.0.self_attn.q_proj.lora_A.weight" in name for name in state)
     save_file(state, adapter)
     return folder
 
