@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 from prsbench.harness.contract.catalog import resolve
@@ -32,6 +34,9 @@ def export(run: Run, method: str, to: Path, seed: int | None = None) -> Path:
     if to.exists() and any(to.iterdir()):
         raise ConfigError(f"{to}: expected an empty folder or none, got files. Choose another with --to.")
     loaded.load(run.setting.weights_folder(cell.training), "cpu")
-    to.mkdir(parents=True, exist_ok=True)
-    loaded.export(to)
+    partial = to.with_name(f".{to.name}.partial")  # half an export could be taken for a release
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    loaded.export(partial)
+    os.replace(partial, to)
     return to

@@ -53,6 +53,16 @@ def test_what_cannot_be_exported_is_one_message(finished, can_export, tmp_path, 
     assert said in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
+def test_an_export_that_breaks_off_leaves_nothing_that_could_be_read(finished, stand_ins, tmp_path, monkeypatch, capsys):
+    def half(self, folder):
+        (folder / "level.txt").write_text("half")
+        raise OSError(28, "no space left")
+
+    monkeypatch.setattr(stand_ins.Trained, "export", half, raising=False)
+    assert cli.main(["export", "trained", str(finished), "--to", str(tmp_path / "out")]) == 2
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_folder_with_files_is_left_alone_and_an_unfinished_training_is_said(finished, can_export, tmp_path, capsys):
     (tmp_path / "mine").write_text("kept")
     assert cli.main(["export", "trained", str(finished), "--to", str(tmp_path)]) == 2
