@@ -34,7 +34,7 @@ def export(run: Run, method: str, to: Path, seed: int | None = None) -> Path:
     if to.exists() and any(to.iterdir()):
         raise ConfigError(f"{to}: expected an empty folder or none, got files. Choose another with --to.")
     loaded.load(run.setting.weights_folder(cell.training), "cpu")
-    partial = to.with_name(f".{to.name}.partial")  # half an export could be taken for a release
+    partial = to.resolve().with_name(f".{to.resolve().name}.partial")  # half an export could be taken for a release
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     loaded.export(partial)
