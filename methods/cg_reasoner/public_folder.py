@@ -49,6 +49,8 @@ def write(folder: Path, model: CGReasoner, config: CGReasonerConfig, base: Base,
     state = trained_state(model)
     torch.save(_part(state, "encoder."), folder / ENCODER)
     torch.save(_part(state, "decoder."), folder / DECODER)
+    adapter = model.llm.language.active_peft_config  # its path is that of this machine
+    adapter.base_model_name_or_path = LANGUAGE_BASE if config.language_model is None else Path(config.language_model).name
     model.llm.language.save_pretrained(folder / ADAPTER, save_embedding_layers=False)
     model.llm.tokenizer.save_pretrained(folder / TOKENIZER)
     save_file({n: t for n, t in state.items() if not n.startswith(("encoder.", "decoder.", "llm.language."))}, folder / REST)

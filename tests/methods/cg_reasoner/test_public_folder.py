@@ -78,6 +78,8 @@ def test_what_is_exported_and_read_again_predicts_the_same_bits(tiny, exported, 
 def test_the_files_are_the_public_releases_and_hold_tensors_alone(exported):
     names = {path.name for path in exported.iterdir()}
     assert names == {"image_encoder.pth", "mask_decoder.pth", "lora_adapter", "tokenizer", "rest.safetensors", "language_base", "config.yaml"}  # fmt: skip # noqa: E501
+    said = json.loads((exported / "lora_adapter" / "adapter_config.json").read_text())
+    assert (said["r"], said["base_model_name_or_path"]) == (16, "language_base")  # no path of the machine that wrote it
     decoder = torch.load(exported / "mask_decoder.pth", weights_only=True)
     assert "prompt_proj.0.weight" in decoder and "final.2.bias" in decoder and "film.mlp.0.weight" in decoder
     assert "backbone.conv_stem.weight" in torch.load(exported / "image_encoder.pth", weights_only=True)
