@@ -68,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_config(commands)
     _add_audit(commands)
     _add_prepare(commands)
+    _add_export(commands)
     examine = _add(commands, "test-method", _test_method, "Examine a method's manners on a few drawn images; no data needed.")
     examine.add_argument("name", metavar="NAME", help="a name of `prsbench list methods`, or file.py:ClassName")
     new = _add(commands, "new-method", _new_method, "Write a working method of one file, to start from.")
@@ -167,6 +168,23 @@ def _add_audit(commands: argparse._SubParsersAction) -> None:
     judge = _add(audits, "judge", _audit_judge, summary)
     judge.add_argument("run", type=Path, metavar="RUN", help="the run folder")
     judge.add_argument("--model", type=Path, required=True, metavar="DIR", help="a causal language model's local folder")
+
+
+def _add_export(commands: argparse._SubParsersAction) -> None:
+    summary = "Write a trained method of a run in its public layout, for `checkpoint` of a row that reads it."
+    export = _add(commands, "export", _export, summary)
+    export.add_argument("method", metavar="METHOD", help="a method of the run, such as cg_reasoner")
+    export.add_argument("run", type=Path, metavar="RUN", help="the run folder, such as runs/default")
+    export.add_argument("--to", type=Path, required=True, metavar="DIR", help="a folder that is empty or not there")
+    export.add_argument("--seed", type=int, metavar="N", help="which training (default: the run's first)")
+
+
+def _export(options: argparse.Namespace) -> int:
+    from prsbench.harness.engine.export import export
+    from prsbench.harness.engine.results import open_run
+
+    print(export(open_run(options.run), options.method, options.to, options.seed))
+    return OK
 
 
 def _audit_judge(options: argparse.Namespace) -> int:

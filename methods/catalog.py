@@ -74,6 +74,7 @@ _TEXT2CENTROID = (
     "prsbench.methods.text2centroid",
     "prsbench.methods.text2centroid_report",
     "prsbench.methods.sentence_cache",
+    "prsbench.methods.checkpoint_folder",
     "prsbench.methods.sentence_encoder",
     "prsbench.methods.packaged_weights",
     "prsbench.methods.parts",
@@ -82,21 +83,20 @@ _TEXT2CENTROID = (
 _LANGUAGE_BASE = ("prsbench.methods.language_base", "prsbench.methods.wording", "prsbench.methods.parts", *_LOOP)
 
 
+_CG_REASONER_SOURCES = (
+    *(f"prsbench.methods.{module}" for module in ("cg_reasoner", "causal_base", "llava", "multimodal_llm", "training_images")),
+    *(f"prsbench.methods.{module}" for module in ("vision_backbone", "checkpoints", "tensor_files")),
+    *dict.fromkeys(_LANGUAGE_BASE + _TEXT2CENTROID),
+)
+
+
 def _cg_reasoner(name: str, summary: str, **defaults: str) -> Entry:
     return Entry(
         name=name,
         summary=summary,
         factory="prsbench.methods.cg_reasoner.adapter:CGReasonerMethod",
         config="prsbench.methods.cg_reasoner.config:CGReasonerConfig",
-        sources=(
-            "prsbench.methods.cg_reasoner",
-            "prsbench.methods.llava",
-            "prsbench.methods.multimodal_llm",
-            "prsbench.methods.tensor_files",
-            "prsbench.methods.training_images",
-            "prsbench.methods.vision_backbone",
-            *dict.fromkeys(_LANGUAGE_BASE + _TEXT2CENTROID),
-        ),
+        sources=_CG_REASONER_SOURCES,
         defaults=defaults,
         packaged=(EFFICIENTNET_LITE0, MINILM),
     )
@@ -161,6 +161,16 @@ METHODS = OpenCatalog(
     [
         _cg_reasoner("cg_reasoner", "CG-Reasoner, embedded size, trained here on all data sets together"),
         _cg_reasoner("cg_reasoner_without_t2c", "CG-Reasoner without Text2Centroid and its spatial loss", bridge="none"),
+        _cg_reasoner("cg_reasoner_small", "CG-Reasoner on SmolLM2-135M-Instruct, trained here", size="small"),
+        Entry(
+            name="cg_reasoner_checkpoint",
+            summary="CG-Reasoner from a folder of the public layout (`prsbench export` writes one), frozen",
+            factory="prsbench.methods.cg_reasoner.adapter:CGReasonerCheckpoint",
+            config="prsbench.methods.cg_reasoner.config:CGReasonerCheckpointConfig",
+            sources=_CG_REASONER_SOURCES,
+            trains=False,
+            packaged=(MINILM,),
+        ),
         Entry(
             name="prs_med",
             summary="PRS-Med, embedded size, trained here on all data sets together",

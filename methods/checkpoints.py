@@ -41,7 +41,15 @@ def read_checkpoint(path: str | Path | None, method: str, name: str) -> dict[str
 
 def fill(network: nn.Module, state: Mapping[str, Tensor], source: str) -> Matched:
     """Load every tensor under its own name, then switch to evaluation; a partial match is an error that lists what is off."""
-    own, given = _weights(network.state_dict()), _weights(state)
+    matched = match(network.state_dict(), state, source)
+    network.load_state_dict(dict(state), strict=False)  # the step counters, where there are any
+    network.requires_grad_(False).eval()  # after loading: TinyViT caches its attention biases when it is switched
+    return matched
+
+
+def match(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], source: str) -> Matched:
+    """Account for every tensor by name and shape; one that is missing, unknown or of another shape is an error."""
+    own, given = _weights(expected), _weights(found)
     missing, unknown = sorted(own.keys() - given.keys()), sorted(given.keys() - own.keys())
     other = sorted(key for key in own.keys() & given.keys() if own[key].shape != given[key].shape)
     if missing or unknown or other:
@@ -50,8 +58,6 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], source: str) -> Matche
             f"unknown ({', '.join(unknown[:3])}), {len(other)} of another shape ({', '.join(other[:3])}). "
             "Is it the checkpoint of another method?"
         )
-    network.load_state_dict(dict(state), strict=False)  # the step counters, where there are any
-    network.requires_grad_(False).eval()  # after loading: TinyViT caches its attention biases when it is switched
     return Matched(len(given), len(own))
 
 

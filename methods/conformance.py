@@ -38,7 +38,7 @@ from pydantic import BaseModel
 
 PASSED, FAILED, SKIPPED, NOT_APPLICABLE, MEASURED = "passed", "FAILED", "skipped", "not applicable", "measured"
 TOLERANCE = 1e-4  # of a probability: batched kernels may sum in another order
-_SHORT = {"epochs": 1, "steps": 3}
+_SHORT = {"epochs": 1, "steps": 3, "projector_warmup_steps": 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +205,7 @@ def loads_what_it_saved(subject: Subject) -> None:
 
 def uses_every_weight_it_was_given(subject: Subject) -> None:
     """A checkpoint is matched tensor by tensor, and with its weights shuffled the output is another."""
-    if subject.method.labels.weights in (Weights.OFFICIAL, Weights.PACKAGED):
+    if subject.method.labels.weights in (Weights.OFFICIAL, Weights.IMPORTED, Weights.PACKAGED):
         matched = getattr(subject.method, "matched", None)
         assert matched, "a method with a checkpoint must say in `matched` (methods/checkpoints.py) how much of it was used"
         assert matched.found == matched.expected, f"matched {matched.found} of {matched.expected} tensors"

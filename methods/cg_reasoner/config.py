@@ -4,29 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from prsbench.harness.contract.config import MethodConfig
 from prsbench.harness.contract.types import Need
+from prsbench.methods.packaged_weights import SMOLLM2, installed
 from prsbench.methods.parts import LanguageBaseConfig, Text2CentroidConfig
+from pydantic import model_validator
 
 
 class CGReasonerConfig(MethodConfig):
-    """The embedded (`tiny`) size by default; `PAPER` holds what the paper's size changes.
+    """The embedded (`tiny`) size by default; `SIZES` holds what the others change, under the keys given.
 
     "paper": stated there; "open": the paper does not say; "ours": our choice.
     """
 
+    size: Literal["tiny", "small", "paper"] = "tiny"  # which language model: `language`, a causal LM, LLaVA-Med
     image_size_px: int = 128  # paper 1024; embedded
     backbone: str = "tf_efficientnet_lite0"  # paper convnext_tiny; embedded stand-in with ImageNet weights
     backbone_weights: str | None = "packaged"  # or a path to a state dict, or null for random
     backbone_stages: tuple[int, int, int] = (2, 3, 4)  # paper "early, mid, final"; which ones is open; strides 8, 16, 32 here
     feature_channels: int = 256  # paper
 
-    language: LanguageBaseConfig = LanguageBaseConfig()  # paper: LLaVA-Med v1.5 (Mistral-7B)
-    llava: str | None = None  # a folder with the paper's LLaVA-Med v1.5 in transformers' Llava form, in place of `language`
-    llava_dtype: Literal["bfloat16", "float32"] = "bfloat16"  # paper; of the frozen weights alone, what is trained is float32
-    gradient_checkpointing: bool = True  # ours, with `llava` alone: activations are computed again in the backward pass
+    language: LanguageBaseConfig = LanguageBaseConfig()  # tiny; its drawings' side is that of every embedded size
+    language_model: str | None = None  # small: "packaged" SmolLM2 or a causal LM's folder; paper: LLaVA-Med v1.5's (Mistral-7B)
+    language_dtype: Literal["bfloat16", "float32"] = "float32"  # of frozen weights alone, what is trained is float32
+    gradient_checkpointing: bool = True  # ours, at the paper's size alone: activations are computed again in the backward pass
+    projector_warmup_steps: int = 0  # small: the projector alone learns which place shows how much, before LoRA is trained
     lora_rank: int = 16  # paper
     lora_alpha: int = 16  # paper
     lora_dropout: float = 0.05  # saved adapter 0.05, paper text 0.1
@@ -63,23 +67,46 @@ class CGReasonerConfig(MethodConfig):
     data_parallel_workers: int = 1  # paper 2 GPUs; see `methods/data_parallel.py` for what the grid must reserve
 
     def checkpoints(self) -> Mapping[str, Path]:
-        given = {"backbone_weights": self.backbone_weights, "llava": self.llava}
-        return {name: Path(path) for name, path in given.items() if path not in (None, "packaged")}
+        given = {"backbone_weights": self.backbone_weights, "language_model": self.language_model}
+        files = {name: Path(path) for name, path in given.items() if path not in (None, "packaged")}
+        if self.language_model == "packaged":
+            files["language_model"] = installed(SMOLLM2) or Path(SMOLLM2.path)
+        return files
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lay_under(cls, given: Any) -> Any:
+        return {**SIZES.get(given.get("size"), {}), **given} if isinstance(given, Mapping) else given
+
+    @model_validator(mode="after")
+    def _language_model_fits(self) -> CGReasonerConfig:
+        if self.size == "tiny" and self.language_model is not None:
+            raise ValueError("language_model: the tiny size trains its own. Set `size: small` or `size: paper`, or leave it out")
+        return self
 
     def needs(self) -> Mapping[str, Need]:
         needs = {}
-        if self.llava is None:
+        if self.size == "tiny":
             needs["language_base"] = Need("language_base", self.language.model_dump())
         if self.bridge != "none":
             needs["text2centroid"] = Need("text2centroid", self.text2centroid.model_dump())
         return needs
 
 
-# The paper's size, but for the two paths only a user can give: `llava` and `backbone_weights`. What is open keeps its default.
+# What is open keeps its default.
+SMALL: Mapping[str, object] = {
+    "language_model": "packaged",
+    "language": {"drawing_side": 4},  # ours: fewer image tokens
+    "questions_per_image": 1,  # ours: the language model's pass is most of a step
+    "projector_warmup_steps": 200,  # ours
+    "epochs": 4,  # ours
+}
+# But for the two paths only a user can give: `language_model` and `backbone_weights`.
 PAPER: Mapping[str, object] = {
     "image_size_px": 1024,
     "backbone": "convnext_tiny",
     "backbone_stages": (1, 2, 3),  # strides 8, 16, 32, as at the embedded size
+    "language_dtype": "bfloat16",  # paper
     "lora_dropout": 0.1,
     "epochs": 20,
     "batch_size": 4,  # per GPU
@@ -87,3 +114,16 @@ PAPER: Mapping[str, object] = {
     "lora_learning_rate": 1e-4,
     "backbone_learning_rate": 1e-4,
 }
+SIZES: Mapping[str, Mapping[str, object]] = {"small": SMALL, "paper": PAPER}
+
+
+class CGReasonerCheckpointConfig(MethodConfig):
+    """A trained CG-Reasoner from its folder (`methods/cg_reasoner/public_folder.py`)."""
+
+    checkpoint: str | None = None  # the folder; None: the row is skipped with the cure
+    language_model: str | None = None  # where the folder's config.yaml is silent or names a place of another machine
+    amp: bool = True  # bf16 autocast, on CUDA only
+
+    def checkpoints(self) -> Mapping[str, Path]:
+        given = {"checkpoint": self.checkpoint, "language_model": self.language_model}
+        return {name: Path(path) for name, path in given.items() if path is not None}

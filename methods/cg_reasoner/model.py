@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+from prsbench.methods.causal_base import CausalBase, CausalLLM
 from prsbench.methods.cg_reasoner.bridge import HiddenBridge, SoftTokenBridge
 from prsbench.methods.cg_reasoner.config import CGReasonerConfig
 from prsbench.methods.cg_reasoner.decoder import MaskDecoder
@@ -126,7 +127,10 @@ class CGReasoner(nn.Module):
         return F.interpolate(logits, size=tuple(size), mode="bilinear", align_corners=False)
 
 
-def build(config: CGReasonerConfig, base: LanguageBase | LlavaBase, head: CentroidHead | None) -> tuple[CGReasoner, str]:
+Base = LanguageBase | CausalBase | LlavaBase  # the frozen language model of the tiny, the small and the paper's size
+
+
+def build(config: CGReasonerConfig, base: Base, head: CentroidHead | None) -> tuple[CGReasoner, str]:
     """The network at a config's size, and the sentence that says where its backbone's weights come from."""
     backbone, _, said = build_backbone(config.backbone, config.backbone_stages, config.backbone_weights)
     channels = config.feature_channels
@@ -135,7 +139,7 @@ def build(config: CGReasonerConfig, base: LanguageBase | LlavaBase, head: Centro
     if isinstance(base, LlavaBase):
         llm: AdaptedLLM = LlavaLLM(base, *lora, config.gradient_checkpointing)
     else:
-        llm = MultimodalLLM(base, channels, *lora)
+        llm = (CausalLLM if isinstance(base, CausalBase) else MultimodalLLM)(base, channels, *lora)
     decoder = MaskDecoder(llm.width, channels)
     return CGReasoner(encoder, llm, decoder, _bridge(config, llm, head), config), said
 

@@ -28,7 +28,22 @@ def test_listing_loads_no_torch_ray_or_pandas(what, tmp_path):
 def test_every_command_explains_itself(tmp_path):
     from prsbench.harness.cli import main
 
-    for command in ("run", "plan", "ablate", "report", "status", "logs", "retry", "verify", "audit", "config", "prepare", "list"):
+    commands = (
+        "run",
+        "plan",
+        "ablate",
+        "report",
+        "status",
+        "logs",
+        "retry",
+        "verify",
+        "audit",
+        "config",
+        "prepare",
+        "export",
+        "list",
+    )
+    for command in commands:
         with pytest.raises(SystemExit) as ended:
             main([command, "--help"])
         assert ended.value.code == 0
@@ -46,6 +61,7 @@ def test_every_command_explains_itself(tmp_path):
         (["report", "nowhere"], "no run.json here"),
         (["status", "nowhere"], "no run.json here"),
         (["audit", "prscore", "nowhere"], "no run.json here"),
+        (["export", "cg_reasoner", "nowhere", "--to", "out"], "no run.json here"),
         (["audit", "leaks", "oracle", "--run", "nowhere"], "no run.json here"),
         (["prepare", "bussi", "--from", ".", "--to", "out"], "Did you mean 'busi'?"),
     ],

@@ -30,3 +30,9 @@ def disc_sample(number: int, split: str = "train", empty: bool = False) -> Sampl
 def discs():
     """discs(n, start=0, empty=()) -> n samples."""
     return lambda n, start=0, empty=(): [disc_sample(i, empty=i in empty) for i in range(start, start + n)]
+
+
+@pytest.fixture(scope="session")
+def disc():
+    """`disc_sample` itself, for fixtures of a wider scope."""
+    return disc_sample

@@ -8,7 +8,7 @@ from prsbench.methods.skeleton import write_skeleton
 
 # Of several rows made by the same code, one is examined by `make test` and the others by `make test-slow`; PRS-Med is examined
 # at a smaller size in its own folder.
-SECOND = ("cg_reasoner", "lite_medsam_jittered_box", "lite_medsam_automatic", "prs_med")
+SECOND = ("cg_reasoner", "cg_reasoner_small", "lite_medsam_jittered_box", "lite_medsam_automatic", "prs_med")
 NAMES = [pytest.param(name, marks=pytest.mark.slow if name in SECOND else ()) for name in METHODS]
 
 

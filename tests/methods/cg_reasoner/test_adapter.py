@@ -5,11 +5,14 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+import yaml
 from cg_tiny import CONFIG, batch_of, fitted
 from prsbench.harness.contract.errors import PrsbenchError
 from prsbench.harness.contract.types import Weights, check_prediction
+from prsbench.methods import checkpoint_folder
 from prsbench.methods.cg_reasoner import training
 from prsbench.methods.cg_reasoner.adapter import CGReasonerMethod
+from prsbench.methods.cg_reasoner.config import CGReasonerConfig
 from prsbench.methods.language_base import draw
 
 
@@ -32,6 +35,38 @@ def test_a_saved_method_comes_back_with_the_same_answers_and_masks(method, sampl
     for first, second in zip(method.predict(queries), again.predict(queries), strict=True):
         assert first.answer == second.answer and np.array_equal(first.probability, second.probability)
     assert again.labels == method.labels and again.labels.weights == Weights.TRAINED_HERE
+    assert again.matched.found == again.matched.expected > 100
+
+
+def rewrite(folder, **changes):
+    """config.yaml with these facts changed, its hashes those of the files as they are."""
+    said = yaml.safe_load((folder / "config.yaml").read_text())
+    checkpoint_folder.describe(folder, said.pop("method"), {**said, **changes})
+
+
+def test_config_yaml_says_what_the_checkpoint_is(method, tmp_path):
+    method.save(tmp_path)
+    said = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    assert (said["schema"], said["method"], said["size"]) == (1, "cg_reasoner", "tiny")
+    assert CGReasonerConfig.model_validate(said["config"]) == CONFIG and said["sources"] == list(method.labels.notes)
+    files = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()} - {"config.yaml"}
+    assert files == set(said["sha256"]) and not [name for name in files if name.endswith((".pt", ".pth", ".bin"))]
+
+
+@pytest.mark.parametrize("key, value", [("schema", 0), ("method", "lisa")])
+def test_a_checkpoint_of_another_schema_or_method_is_refused(method, tmp_path, key, value):
+    method.save(tmp_path)
+    said = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({**said, key: value}))
+    with pytest.raises(PrsbenchError, match="expected schema 1 of 'cg_reasoner'"):
+        CGReasonerMethod(CONFIG).load(tmp_path, "cpu")
+
+
+def test_another_language_model_than_that_of_the_training_is_refused(method, tmp_path):
+    method.save(tmp_path)
+    rewrite(tmp_path, language_model="0" * 64)
+    with pytest.raises(PrsbenchError, match="trained on a language model of fingerprint 000000000000"):
+        CGReasonerMethod(CONFIG).load(tmp_path, "cpu")
 
 
 def test_a_file_that_lacks_a_tensor_is_refused(method, tmp_path):
@@ -39,9 +74,12 @@ def test_a_file_that_lacks_a_tensor_is_refused(method, tmp_path):
 
     method.save(tmp_path)
     state = load_file(tmp_path / "cg_reasoner.safetensors")
-    state.pop("decoder.final.2.bias")
+    state["decoder.final.9.bias"] = state.pop("decoder.final.2.bias")
     save_file(state, tmp_path / "cg_reasoner.safetensors")
-    with pytest.raises(RuntimeError, match="decoder.final.2.bias"):
+    with pytest.raises(PrsbenchError, match=r"1 files missing or changed \(cg_reasoner.safetensors\)"):
+        CGReasonerMethod(CONFIG).load(tmp_path, "cpu")
+    rewrite(tmp_path)
+    with pytest.raises(PrsbenchError, match=r"1 tensors missing \(decoder.final.2.bias\), 1 unknown \(decoder.final.9.bias\)"):
         CGReasonerMethod(CONFIG).load(tmp_path, "cpu")
 
 

@@ -1,0 +1,42 @@
+"""A trained method of a run, written where others can use it, in its own public layout."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from prsbench.harness.contract.catalog import resolve
+from prsbench.harness.contract.errors import ConfigError, RunFolderError, unknown_name
+from prsbench.harness.engine.ledger import digest_of
+from prsbench.harness.engine.results import Run
+
+
+def export(run: Run, method: str, to: Path, seed: int | None = None) -> Path:
+    """Load the method's training and let it write into `to`; of several seeds the run's first, unless one is given.
+
+    Raises:
+        ConfigError: the run has no such method or seed, it trains nothing, it has no `export`, or `to` is not empty.
+        RunFolderError: its training is not finished.
+    """
+    cells = [cell for cell in run.plan.cells if cell.method == method]
+    if not cells:
+        raise unknown_name("method of this run", method, {cell.method for cell in run.plan.cells})
+    cell = next((cell for cell in cells if seed in (None, cell.seed)), None)
+    if cell is None:
+        seeds = ", ".join(sorted({str(cell.seed) for cell in cells}))
+        raise ConfigError(f"{method} has no seed {seed} in this run. Known: {seeds}.")
+    loaded = resolve(cell.factory)(resolve(cell.config_type).model_validate(cell.config))
+    if cell.training is None or not hasattr(loaded, "export"):
+        raise ConfigError(f"{method} cannot be exported. A method that trains and has `export` can, such as cg_reasoner.")
+    if digest_of(run.setting.training_folder(cell.training)) is None:
+        raise RunFolderError(f"{method}, seed {cell.seed}: its training is not finished. Run its grid again; it goes on.")
+    if to.exists() and any(to.iterdir()):
+        raise ConfigError(f"{to}: expected an empty folder or none, got files. Choose another with --to.")
+    loaded.load(run.setting.weights_folder(cell.training), "cpu")
+    partial = to.resolve().with_name(f".{to.resolve().name}.partial")  # half an export could be taken for a release
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    loaded.export(partial)
+    os.replace(partial, to)
+    return to

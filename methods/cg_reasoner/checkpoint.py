@@ -1,0 +1,110 @@
+"""CG-Reasoner on disk: what was trained here, in our own layout; the frozen language model stays where it lies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from prsbench.harness.contract.errors import MissingPrerequisite, PrsbenchError
+from prsbench.methods.causal_base import CausalBase
+from prsbench.methods.cg_reasoner.config import CGReasonerConfig
+from prsbench.methods.cg_reasoner.model import Base, CGReasoner, build
+from prsbench.methods.checkpoint_folder import describe, described, fingerprint
+from prsbench.methods.checkpoints import Matched, match
+from prsbench.methods.language_base import LanguageBase
+from prsbench.methods.llava import LlavaBase
+from prsbench.methods.text2centroid import CentroidHead
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+METHOD = "cg_reasoner"
+WEIGHTS, LANGUAGE_BASE = "cg_reasoner.safetensors", "language_base"
+
+
+def read_base(config: CGReasonerConfig, own: Path, device: str) -> Base:
+    """The frozen language model of a size; `own` is the tiny one's folder, the others lie where `language_model` says.
+
+    Raises:
+        MissingPrerequisite: it is not there.
+    """
+    if config.size == "tiny":
+        base = LanguageBase(config.language)
+        base.load(own, device)
+        return base
+    if config.language_model is None:
+        wanted = {"paper": "LLaVA-Med v1.5's folder, in transformers' Llava form", "small": "'packaged' or a folder"}[config.size]
+        raise MissingPrerequisite(
+            f"The {config.size} size has no language model. Set methods.cg_reasoner.language_model to {wanted}."
+        )
+    if config.size == "paper":
+        return LlavaBase.read(Path(config.language_model), config.language_dtype, device)
+    return CausalBase.read(config.language_model, config.language.drawing_side, config.language_dtype, device)
+
+
+def write(folder: Path, model: CGReasoner, config: CGReasonerConfig, base: Base, notes: Sequence[str]) -> None:
+    """`config.yaml`, safetensors of what is trained, and the tiny size's language base."""
+    save_file(trained_state(model), folder / WEIGHTS)
+    write_base(folder, base)
+    describe(folder, METHOD, facts(model, config, notes))
+
+
+def write_base(folder: Path, base: Base) -> None:
+    """The tiny size's alone: the others have a home of their own."""
+    if isinstance(base, LanguageBase):
+        (folder / LANGUAGE_BASE).mkdir(exist_ok=True)
+        base.save(folder / LANGUAGE_BASE)
+
+
+def facts(model: CGReasoner, config: CGReasonerConfig, notes: Sequence[str]) -> dict[str, Any]:
+    """What config.yaml says beside the files' hashes."""
+    frozen = fingerprint(frozen_state(model))
+    return {"size": config.size, "sources": list(notes), "language_model": frozen, "config": config.model_dump(mode="json")}
+
+
+def read(folder: Path, config: CGReasonerConfig, device: str) -> tuple[CGReasoner, Base, Matched, tuple[str, ...]]:
+    """The model, its base, how many of its trained tensors were found, the notes of its training; a partial load is an error."""
+    said = described(folder, METHOD)
+    base = read_base(config, folder / LANGUAGE_BASE, device)
+    model = assemble(config, base, said["language_model"], str(folder))
+    matched = place(model, load_file(folder / WEIGHTS), str(folder))
+    model.to(device).eval()
+    return model, base, matched, tuple(said["sources"])
+
+
+def assemble(config: CGReasonerConfig, base: Base, trained_on: str | None, source: str) -> CGReasoner:
+    """Weights still to come, but for the frozen language model's, which must be that of the fingerprint if there is one."""
+    head = CentroidHead(config.text2centroid.hidden) if config.bridge != "none" else None
+    # The weights are all in the file: no need to read the packaged backbone only to overwrite it.
+    model, _ = build(config.model_copy(update={"backbone_weights": None}), base, head)
+    if trained_on is not None and (here := fingerprint(frozen_state(model))) != trained_on:
+        raise PrsbenchError(
+            f"{source}: trained on a language model of fingerprint {trained_on[:12]}, got one of {here[:12]}. "
+            "Set `language_model` to the one it was trained on."
+        )
+    return model
+
+
+def place(model: CGReasoner, state: Mapping[str, Tensor], source: str) -> Matched:
+    """Every tensor that is not the frozen language model's, each in its place."""
+    matched = match(_trained(model), state, source)
+    model.load_state_dict(dict(state), strict=False)  # the frozen ones are there; BatchNorm's counters, where given
+    return matched
+
+
+def trained_state(model: CGReasoner) -> dict[str, Tensor]:
+    """Contiguous on the CPU."""
+    return {name: tensor.contiguous().cpu() for name, tensor in _trained(model).items()}
+
+
+def frozen_state(model: CGReasoner) -> dict[str, Tensor]:
+    """The language model's own tensors, by the names they have without LoRA."""
+    return {n.replace(".base_layer", ""): t for n, t in model.state_dict().items() if _is_frozen(n)}
+
+
+def _trained(model: CGReasoner) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in model.state_dict().items() if not _is_frozen(name)}
+
+
+def _is_frozen(name: str) -> bool:
+    return name.startswith("llm.language.") and "lora_" not in name

