@@ -96,10 +96,21 @@ def _cg_reasoner(name: str, summary: str, **defaults: str) -> Entry:
     )
 
 
-_PRS_MED_SOURCES = (
-    *(f"prsbench.methods.{module}" for module in ("prs_med", "lite_medsam_features", "multimodal_llm", "training_images")),
+_LITE_MEDSAM_FEATURES = (
+    "prsbench.methods.lite_medsam_features",
+    "prsbench.methods.training_images",
     *(source for source in _SAM_SOURCES if not source.endswith(("sam_family", "automatic_box", "answers", "exposure"))),
-    *_LANGUAGE_BASE,
+)
+_PRS_MED_SOURCES = ("prsbench.methods.prs_med", "prsbench.methods.multimodal_llm", *_LITE_MEDSAM_FEATURES, *_LANGUAGE_BASE)
+
+
+_MEDSEG_R_SOURCES = (
+    "prsbench.methods.medseg_r",
+    "prsbench.methods.answers",
+    "prsbench.methods.mask_loss",
+    "prsbench.methods.sentence_encoder",
+    "prsbench.methods.wording",
+    *_LITE_MEDSAM_FEATURES,
 )
 
 
@@ -109,7 +120,7 @@ def _supervised(name: str, summary: str, **defaults: int | float) -> Entry:
         summary=f"{summary}, trained here on all data sets together; no text",
         factory="prsbench.methods.supervised.adapter:SupervisedMethod",
         config="prsbench.methods.supervised.config:SupervisedConfig",
-        sources=("prsbench.methods.supervised", "prsbench.methods.training_images", "prsbench.methods.answers"),
+        sources=tuple(f"prsbench.methods.{module}" for module in ("supervised", "training_images", "mask_loss", "answers")),
         defaults={"network": name, **defaults},
     )
 
@@ -161,6 +172,14 @@ METHODS = OpenCatalog(
             config="prsbench.methods.prs_med.config:PRSMedConfig",
             sources=_PRS_MED_SOURCES,
             packaged=(LITE_MEDSAM,),
+        ),
+        Entry(
+            name="medseg_r",
+            summary="MedSeg-R-style, embedded size, trained here on all data sets together; its report is the question",
+            factory="prsbench.methods.medseg_r.adapter:MedSegRMethod",
+            config="prsbench.methods.medseg_r.config:MedSegRConfig",
+            sources=_MEDSEG_R_SOURCES,
+            packaged=(LITE_MEDSAM, MINILM),
         ),
         _lisa("7b", "LISA-7B (Vicuna, CLIP, SAM ViT-H)"),
         _lisa("13b", "LISA-13B (Llama 2, CLIP, SAM ViT-H)"),

@@ -26,19 +26,23 @@ class SentenceEncoder:
         path = locate(MINILM)
         self.is_random = path is None
         if path is None:
-            self._model = _RandomMiniLM().to(device)
+            self.network = _RandomMiniLM().to(device)
         else:
-            self._model = SentenceTransformer(str(path.parent), device=device, local_files_only=True)
-        self._model.eval()
+            self.network = SentenceTransformer(str(path.parent), device=device, local_files_only=True)
+        self.network.eval()
         self.checksum = MINILM.sha256 if path else "random"
         self._known: dict[str, Tensor] = {}
+
+    def forget(self) -> None:
+        """Encode every sentence anew from here on."""
+        self._known.clear()
 
     def encode(self, sentences: Sequence[str]) -> Tensor:
         """(N, 384) float32 on the CPU, unit length, detached. The empty list gives (0, 384)."""
         new = sorted(set(sentences) - self._known.keys())
         if new:
             # One at a time: neighbours in a batch move the last digits, and then a number would depend on the order of cells.
-            encoded = self._model.encode(
+            encoded = self.network.encode(
                 new, batch_size=1, convert_to_tensor=True, normalize_embeddings=True, show_progress_bar=False
             )
             # Inference tensors cannot be trained on: clone.

@@ -62,6 +62,14 @@ def training_images(samples: Sequence[Sample], side_px: int) -> list[TrainingIma
     return [TrainingImage(key, *parts, tuple(pairs[key])) for key, parts in pictures.items()]
 
 
+def jittered(image_B3SS: Tensor, reach: float, chance: np.random.Generator) -> Tensor:
+    """Float images in [0, 1], each with its gamma, contrast and brightness moved by up to `reach`."""
+    moved = torch.from_numpy(chance.uniform(-reach, reach, (3, len(image_B3SS), 1, 1, 1)))
+    gamma, contrast, brightness = moved.to(image_B3SS)
+    mean = image_B3SS.mean((1, 2, 3), keepdim=True)
+    return ((image_B3SS.clamp(min=1e-6) ** (1 + gamma) - mean) * (1 + contrast) + mean + brightness / 2).clamp(0, 1)
+
+
 def batches(count: int, epochs: int, size: int, chance: np.random.Generator) -> Iterator[np.ndarray]:
     """Indices of each step's images: every image once an epoch, in a new order."""
     for _ in range(epochs):

