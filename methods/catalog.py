@@ -125,6 +125,12 @@ def _supervised(name: str, summary: str, **defaults: int | float) -> Entry:
     )
 
 
+_DINO_SOURCES = ("prsbench.methods.grounding_dino", "prsbench.methods.targets", *_SAM_SOURCES)
+_BIOMEDPARSE_SOURCES = tuple(
+    f"prsbench.methods.{module}" for module in ("biomedparse", "targets", "answers", "checkpoints", "exposure")
+)
+
+
 def _lisa(size: str, title: str) -> Entry:
     return Entry(
         name=f"lisa_{size}",
@@ -139,9 +145,12 @@ def _lisa(size: str, title: str) -> Entry:
     )
 
 
+_CG_REASONER = _cg_reasoner("cg_reasoner", "CG-Reasoner, embedded size, trained here on all data sets together")
+
 PARTS = Catalog(
     "part",
     [
+        _CG_REASONER,  # for rows that read its answers
         Entry(
             name="language_base",
             summary="Small Llama trained on training questions, answers and drawings; the embedded stand-in for an LLM",
@@ -163,7 +172,7 @@ PARTS = Catalog(
 METHODS = OpenCatalog(
     "method",
     [
-        _cg_reasoner("cg_reasoner", "CG-Reasoner, embedded size, trained here on all data sets together"),
+        _CG_REASONER,
         _cg_reasoner("cg_reasoner_without_t2c", "CG-Reasoner without Text2Centroid and its spatial loss", bridge="none"),
         Entry(
             name="prs_med",
@@ -183,10 +192,35 @@ METHODS = OpenCatalog(
         ),
         _lisa("7b", "LISA-7B (Vicuna, CLIP, SAM ViT-H)"),
         _lisa("13b", "LISA-13B (Llama 2, CLIP, SAM ViT-H)"),
+        Entry(
+            name="grounding_dino_sam_med2d",
+            summary="Grounding-DINO finds the question's target, SAM-Med2D outlines it; both frozen",
+            factory="prsbench.methods.grounding_dino.adapter:GroundedSamMethod",
+            config="prsbench.methods.grounding_dino.config:GroundingDinoConfig",
+            sources=_DINO_SOURCES,
+            trains=False,
+        ),
+        Entry(
+            name="biomedparse",
+            summary="BiomedParse, frozen, from the user's own export; prompted with the question's target",
+            factory="prsbench.methods.biomedparse.adapter:BiomedParseMethod",
+            config="prsbench.methods.biomedparse.config:BiomedParseConfig",
+            sources=_BIOMEDPARSE_SOURCES,
+            trains=False,
+        ),
         _supervised("unet", "U-Net (MONAI)", base_features=32),
         _supervised("nnunet", "U-Net planned as nnU-Net does, with deep supervision (MONAI's DynUNet)"),
         _supervised("swin_unet", "Swin-UNETR (MONAI)", base_features=12, learning_rate=1e-3),
         *_sam("lite_medsam", "LiteMedSAM", "lite_medsam", _WITHOUT_POINT),
+        Entry(
+            name="lite_medsam_text_box",
+            summary="LiteMedSAM, frozen; prompt: a box around the place that CG-Reasoner's answer names",
+            factory="prsbench.methods.text_box.adapter:TextBoxMethod",
+            config="prsbench.methods.text_box.config:TextBoxConfig",
+            sources=tuple(dict.fromkeys(("prsbench.methods.text_box", *_SAM_SOURCES, *_CG_REASONER.sources))),
+            defaults={"variant": "lite_medsam"},
+            packaged=(LITE_MEDSAM, *_CG_REASONER.packaged),
+        ),
         *_sam("sam", "SAM (ViT-B unless `variant` says otherwise)", "sam_vit_b"),
         *_sam("medsam", "MedSAM", "medsam", _WITHOUT_POINT),
         *_sam("sam_med2d", "SAM-Med2D", "sam_med2d"),

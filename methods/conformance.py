@@ -114,12 +114,16 @@ class Subject:
 
     @cached_property
     def _needs(self) -> dict[str, Path]:
+        return self._needs_of(self.config, "need")
+
+    def _needs_of(self, config: Any, name: str) -> dict[str, Path]:
         folders = {}
-        for role, need in self.config.needs().items():
-            part = PARTS[need.trainable]
-            trainable = resolve(part.factory)(resolve(part.config).model_validate({**part.defaults, **need.config}))
-            trainable.fit(training_samples(need.split), (), FitContext(0, "cpu"))
-            folders[role] = self.saved(f"need-{role}")
+        for role, need in config.needs().items():
+            part, folders[role] = PARTS[need.trainable], self.saved(f"{name}-{role}")
+            own = resolve(part.config).model_validate({**part.defaults, **need.config})
+            trainable = resolve(part.factory)(own)
+            earlier = self._needs_of(own, f"{name}-{role}")
+            trainable.fit(training_samples(need.split), (), FitContext(0, "cpu", earlier))
             trainable.save(folders[role])
         return folders
 

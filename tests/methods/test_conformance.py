@@ -8,7 +8,7 @@ from prsbench.methods.skeleton import write_skeleton
 
 # Of several rows made by the same code, one is examined by `make test` and the others by `make test-slow`; PRS-Med and MedSeg-R
 # are examined at a smaller size in their own folders.
-SECOND = ("cg_reasoner", "lite_medsam_jittered_box", "lite_medsam_automatic", "prs_med", "medseg_r")
+SECOND = ("cg_reasoner", "lite_medsam_jittered_box", "lite_medsam_automatic", "prs_med", "medseg_r", "lite_medsam_text_box")
 NAMES = [pytest.param(name, marks=pytest.mark.slow if name in SECOND else ()) for name in METHODS]
 
 
