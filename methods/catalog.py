@@ -101,7 +101,11 @@ _LITE_MEDSAM_FEATURES = (
     "prsbench.methods.training_images",
     *(source for source in _SAM_SOURCES if not source.endswith(("sam_family", "automatic_box", "answers", "exposure"))),
 )
-_PRS_MED_SOURCES = ("prsbench.methods.prs_med", "prsbench.methods.multimodal_llm", *_LITE_MEDSAM_FEATURES, *_LANGUAGE_BASE)
+_PRS_MED_SOURCES = (
+    *(f"prsbench.methods.{module}" for module in ("prs_med", "multimodal_llm", "llava", "vision_backbone")),
+    *_LITE_MEDSAM_FEATURES,
+    *_LANGUAGE_BASE,
+)
 
 
 _MEDSEG_R_SOURCES = (
@@ -181,6 +185,14 @@ METHODS = OpenCatalog(
             config="prsbench.methods.prs_med.config:PRSMedConfig",
             sources=_PRS_MED_SOURCES,
             packaged=(LITE_MEDSAM,),
+        ),
+        Entry(
+            name="prs_med_official",
+            summary="PRS-Med's published weights on LLaVA-Med v1.5, frozen",
+            factory="prsbench.methods.prs_med.official:PRSMedOfficialMethod",
+            config="prsbench.methods.prs_med.config:PRSMedOfficialConfig",
+            sources=_PRS_MED_SOURCES,
+            trains=False,
         ),
         Entry(
             name="medseg_r",

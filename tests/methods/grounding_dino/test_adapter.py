@@ -47,7 +47,7 @@ def detector(tmp_path_factory):
     words.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
     marks = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
     PreTrainedTokenizerFast(tokenizer_object=words, **marks).save_pretrained(folder)
-    GroundingDinoImageProcessorPil(size={"shortest_edge": 160, "longest_edge": 480}).save_pretrained(folder)
+    GroundingDinoImageProcessorPil(size={"shortest_edge": 96, "longest_edge": 288}).save_pretrained(folder)
     return folder
 
 
