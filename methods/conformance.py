@@ -96,11 +96,6 @@ class Subject:
     def queries(self) -> list[Query]:
         return [query_for(sample, self.config.prompt_source) for sample in self.samples]
 
-    def unseen(self) -> list[Query]:
-        """The first query turned upside down: an image whose features nobody has kept."""
-        first = self.queries()[0]
-        return [replace(first, image=first.image[::-1].copy())]
-
     def ask(self, method: Any, queries: Sequence[Query] | None = None) -> list[Prediction]:
         """Predictions, seeded as the engine seeds a batch."""
         _seed(0)
@@ -282,7 +277,7 @@ def examine(name: str) -> Iterator[Finding]:
         for check in CHECKS:
             yield verdict(check, subject)
         if not subject.is_reference:
-            yield Finding("cost", MEASURED, str(measure(subject.method, subject.unseen())))
+            yield Finding("cost", MEASURED, str(measure(subject.method)))
 
 
 def verdict(check: Callable[[Subject], None], subject: Subject) -> Finding:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 
 import torch
@@ -31,23 +32,19 @@ class SentenceEncoder:
             self.network = SentenceTransformer(str(path.parent), device=device, local_files_only=True)
         self.network.eval()
         self.checksum = MINILM.sha256 if path else "random"
-        self._known: dict[str, Tensor] = {}
-
-    def forget(self) -> None:
-        """Encode every sentence anew from here on."""
-        self._known.clear()
+        self.known: dict[str, Tensor] = {}
 
     def encode(self, sentences: Sequence[str]) -> Tensor:
         """(N, 384) float32 on the CPU, unit length, detached. The empty list gives (0, 384)."""
-        new = sorted(set(sentences) - self._known.keys())
+        new = sorted(set(sentences) - self.known.keys())
         if new:
             # One at a time: neighbours in a batch move the last digits, and then a number would depend on the order of cells.
             encoded = self.network.encode(
                 new, batch_size=1, convert_to_tensor=True, normalize_embeddings=True, show_progress_bar=False
             )
             # Inference tensors cannot be trained on: clone.
-            self._known.update(zip(new, encoded.float().cpu().clone(), strict=True))
-        return torch.stack([self._known[s] for s in sentences]) if sentences else torch.zeros(0, WIDTH)
+            self.known.update(zip(new, encoded.float().cpu().clone(), strict=True))
+        return torch.stack([self.known[s] for s in sentences]) if sentences else torch.zeros(0, WIDTH)
 
 
 def sentence_encoder(device: str = "cpu") -> SentenceEncoder:
@@ -57,7 +54,24 @@ def sentence_encoder(device: str = "cpu") -> SentenceEncoder:
 
 @cache
 def _encoder(device: str) -> SentenceEncoder:
-    return SentenceEncoder(device)
+    _encoders.append(SentenceEncoder(device))
+    return _encoders[-1]
+
+
+_encoders: list[SentenceEncoder] = []
+
+
+@contextmanager
+def fresh_sentences() -> Iterator[None]:
+    """Inside, sentences are encoded anew; afterwards the encoders of this process know what they knew."""
+    kept = [(encoder, encoder.known) for encoder in _encoders]
+    for encoder, _ in kept:
+        encoder.known = {}
+    try:
+        yield
+    finally:
+        for encoder, known in kept:
+            encoder.known = known
 
 
 class _RandomMiniLM(torch.nn.Module):

@@ -1,7 +1,7 @@
 """The folder of one cell: what it is, its records, its seal and its scores.
 
 cell.json (identity, labels, provenance), records.jsonl, maps.bin, sealed.json, scores.json and scored.json (what they were
-made of), attempts.json, log.txt.
+made of), cost.json, attempts.json, log.txt.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from prsbench.harness.contract.errors import RunFolderError
-from prsbench.harness.contract.records import Record
+from prsbench.harness.contract.records import Cost, Record
 from prsbench.harness.contract.types import Labels, PromptSource, TextSource, Weights
 from prsbench.harness.engine.durable import sync_folder
 from prsbench.harness.engine.grid import CellNode
@@ -28,6 +28,7 @@ from prsbench.metrics.placed_texts import TextModels
 CELL = "cell.json"
 SCORES = "scores.json"
 SCORED = "scored.json"
+COST = "cost.json"
 
 
 def begin(folder: Path, node: CellNode, labels: Labels, weights: str | None, provenance: Mapping[str, Any]) -> None:
@@ -43,7 +44,7 @@ def begin(folder: Path, node: CellNode, labels: Labels, weights: str | None, pro
 
 def discard(folder: Path) -> None:
     """Take away all numbers an attempt has made, the seal first, so that no instant shows half of it as finished."""
-    for name in (SEAL, SCORED, SCORES, RECORDS, MAPS):
+    for name in (SEAL, SCORED, SCORES, RECORDS, MAPS, COST):
         (folder / name).unlink(missing_ok=True)
 
 
@@ -63,6 +64,18 @@ def is_sealed(folder: Path, weights: str | None) -> bool:
     """Whether the cell is complete, and made with these weights. None asks for no particular ones."""
     found = read_json(folder / SEAL)
     return found is not None and weights in (None, found["weights"])
+
+
+def write_cost(folder: Path, cost: Cost | None) -> None:
+    """Keep what an image costs beside the records. It differs between machines, so no seal or key holds it."""
+    if cost is not None:
+        write_json(folder / COST, cost.to_json())
+
+
+def cost_of(folder: Path) -> Cost | None:
+    """What was measured, or None."""
+    found = read_json(folder / COST)
+    return Cost.from_json(found) if found else None
 
 
 def damaged_files(folder: Path, is_thorough: bool = False) -> list[str]:

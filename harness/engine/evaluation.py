@@ -23,7 +23,7 @@ from prsbench.harness.engine.failures import BadSamples, is_out_of_memory
 from prsbench.harness.engine.grid import CellNode
 from prsbench.harness.engine.journal import RECORDS, append_batch, open_for_resume
 from prsbench.harness.engine.ledger import PROGRESS, digest_of, node_lock
-from prsbench.harness.engine.loaded import BOXES, method_of
+from prsbench.harness.engine.loaded import BOXES, cost_of, method_of
 from prsbench.harness.engine.maps import append_maps, cut_back
 from prsbench.harness.engine.process import Setting, Ticks, free_device_memory
 from prsbench.harness.engine.provenance import provenance_of_process
@@ -76,6 +76,7 @@ def evaluate(cell: CellNode, setting: Setting, dataset: FolderDataset) -> Iterat
             ticks(len(records), len(samples), "samples")
             yield len(batch_records)
         _refuse_total_failure(cell, setting, records)
+        cell_folder.write_cost(folder, cost_of(cell, setting))
         cell_folder.seal(folder, records, weights)
 
 

@@ -140,6 +140,7 @@ def result_of(cell: CellNode, plan: Plan, setting: Setting) -> CellResult:
         records=tuple(records),
         scores=tuple(scores),
         judge_notes=cell_folder.judge_notes(folder) if state == "cached" else (),
+        cost=cell_folder.cost_of(folder) if state == "cached" else None,
     )
 
 
