@@ -38,6 +38,12 @@ def resize_to_levels(image: np.ndarray, side_px: int) -> Tensor:
     return resize(image, side_px).round().clamp(0, 255).to(torch.uint8)
 
 
+def native_probability(logits_1SS: Tensor, shape: tuple[int, int]) -> np.ndarray:
+    """Logits resized bilinearly to the image's own (H, W), then sigmoid: float32."""
+    native = F.interpolate(logits_1SS[None], size=shape, mode="bilinear", align_corners=False)
+    return native[0, 0].sigmoid().cpu().numpy()
+
+
 def image_id(sample: Sample) -> str:
     """The image a sample asks about: what stands before '#' where several samples ask about one."""
     return sample.sample_id.rpartition("#")[0] or sample.sample_id

@@ -15,7 +15,7 @@ from prsbench.methods.medseg_r.config import MedSegRConfig
 from prsbench.methods.medseg_r.network import MedSegR
 from prsbench.methods.medseg_r.training import read_twice, train
 from prsbench.methods.sentence_encoder import sentence_encoder
-from prsbench.methods.training_images import resize_to_levels, training_images
+from prsbench.methods.training_images import native_probability, resize_to_levels, training_images
 from safetensors.torch import load_model, save_model
 
 WEIGHTS, HISTORY = "medseg_r.safetensors", "losses.csv"
@@ -55,9 +55,7 @@ class MedSegRMethod:
         return [self._predicted(one, query, seconds) for one, query in zip(logits, queries, strict=True)]
 
     def _predicted(self, logits_1SS: torch.Tensor, query: Query, seconds: float) -> Prediction:
-        size = query.image.shape[:2]
-        native = torch.nn.functional.interpolate(logits_1SS[None], size=size, mode="bilinear", align_corners=False)
-        probability = native[0, 0].sigmoid().cpu().numpy()
+        probability = native_probability(logits_1SS, query.image.shape[:2])
         return Prediction(probability, answer_from_mask(probability, query.modality), seconds)
 
     def save(self, folder: Path) -> None:

@@ -11,6 +11,7 @@ from prsbench.methods.biomedparse.adapter import PROGRAM, BiomedParseMethod, pro
 from prsbench.methods.biomedparse.config import BiomedParseConfig
 from prsbench.methods.catalog import METHODS
 from prsbench.methods.conformance import CHECKS, FAILED, Subject, verdict
+from prsbench.methods.cost import measure
 from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import nn
 from transformers import PreTrainedTokenizerFast
@@ -59,6 +60,12 @@ def test_with_its_export_it_passes_the_suite(export, tmp_path):
     subject = Subject(entry, tmp_path / "subject")
     assert subject.method.labels.weights == Weights.OFFICIAL
     assert [f for f in (verdict(check, subject) for check in CHECKS) if f.status == FAILED] == []
+
+
+def test_what_its_program_costs_is_counted(export):
+    cost = measure(loaded(export))
+    assert cost.parameters == len(WORDS) + 3 * 4 + 1
+    assert cost.flops_per_image == 2 * 3 * 4 * (SIDE // 2) ** 2
 
 
 def test_the_map_is_the_programs_logits_for_the_prompt_enlarged(export):
