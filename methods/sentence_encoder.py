@@ -30,7 +30,7 @@ class SentenceEncoder:
             self.network = _RandomMiniLM().to(device)
         else:
             self.network = SentenceTransformer(str(path.parent), device=device, local_files_only=True)
-        self.network.eval()
+        self.network.eval().requires_grad_(False)
         self.checksum = MINILM.sha256 if path else "random"
         self.known: dict[str, Tensor] = {}
 
