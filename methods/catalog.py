@@ -196,7 +196,7 @@ METHODS = OpenCatalog(
         ),
         Entry(
             name="medseg_r",
-            summary="MedSeg-R-style, embedded size, trained here on all data sets together; report: the question and its own first finding",
+            summary="MedSeg-R-style, embedded size, trained here on all data sets; report: the question and its first mask",
             factory="prsbench.methods.medseg_r.adapter:MedSegRMethod",
             config="prsbench.methods.medseg_r.config:MedSegRConfig",
             sources=_MEDSEG_R_SOURCES,
