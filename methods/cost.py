@@ -32,13 +32,14 @@ def networks_of(method: Any) -> dict[str, Any]:
 def measure(method: Method) -> Cost:
     """The cost of one prediction for `standard_query`; nothing is asked of a method that holds no network."""
     parameters = {id(p): p for network in _all_networks(method) for p in network.parameters()}
-    flops, peak = _measure_prediction(method) if parameters else (0, nan)
+    device = "cuda" if any(p.is_cuda for p in parameters.values()) else "cpu"
+    flops, peak = _measure_prediction(method, device) if parameters else (0, nan)
     return Cost(
         parameters=sum(p.numel() for p in parameters.values()),
         trainable_parameters=sum(p.numel() for p in parameters.values() if p.requires_grad),
         flops_per_image=flops,
         peak_memory_bytes=peak,
-        device="cuda" if any(p.is_cuda for p in parameters.values()) else "cpu",
+        device=device,
     )
 
 
@@ -59,27 +60,27 @@ def _all_networks(holder: Any) -> Iterator[Any]:
             yield from _all_networks(value)
 
 
-def _measure_prediction(method: Method) -> tuple[int, float]:
+def _measure_prediction(method: Method, device: str) -> tuple[int, float]:
     from torch.utils.flop_counter import FlopCounterMode
 
     with ExitStack() as stack:
         for module, name in _CACHES.items():
             if module in sys.modules:
                 stack.enter_context(getattr(sys.modules[module], name)())
-        peak = stack.enter_context(_peak_memory())
+        peak = stack.enter_context(_peak_memory(device))
         counter = stack.enter_context(FlopCounterMode(display=False))
         method.predict([standard_query()])
     return counter.get_total_flops(), peak[0]
 
 
 @contextmanager
-def _peak_memory() -> Iterator[list[float]]:
+def _peak_memory(device: str) -> Iterator[list[float]]:
     """The most bytes held while in the context: of the device on CUDA, else of this process, looked at every 2 ms.
 
     NaN where the system does not say.
     """
     torch, peak = sys.modules["torch"], [nan]
-    if torch.cuda.is_available():
+    if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
         yield peak
         peak[0] = float(torch.cuda.max_memory_allocated())
