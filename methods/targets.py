@@ -12,7 +12,7 @@ _USUAL = {  # where a question names nothing
     "polyp_endoscopy": "polyp",
     "skin_rgb": "skin lesion",
 }
-_NOUNS = ("skin lesion", "lesion", "tumour", "tumor", "mass", "lungs", "lung", "nodule", "polyp")  # the longer of two alike first
+_NOUNS = ("skin lesion", "lesion", "tumour", "tumor", "mass", "lungs", "lung", "nodule", "opacity", "polyp")  # the longer of two alike first
 _NOUN = re.compile(rf"\b({'|'.join(_NOUNS)})\b", re.IGNORECASE)
 
 

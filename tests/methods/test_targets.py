@@ -18,4 +18,5 @@ def test_it_reads_the_target_out_of_every_wording_the_harness_asks_in(modality):
 
 def test_what_the_question_names_goes_before_what_is_usual_and_only_whole_words_count():
     assert target_named("Is there a NODULE in the left lung?", "lung_ct") == "nodule"
+    assert target_named("Where is the opacity?", "lung_xray") == "opacity"
     assert target_named("Where is the massive polyposis?", "retina") == "lesion"
