@@ -12,7 +12,8 @@ _USUAL = {  # where a question names nothing
     "polyp_endoscopy": "polyp",
     "skin_rgb": "skin lesion",
 }
-_NOUNS = ("skin lesion", "lesion", "tumour", "tumor", "mass", "lungs", "lung", "nodule", "opacity", "polyp")  # the longer of two alike first
+# The longer of two alike first.
+_NOUNS = ("skin lesion", "lesion", "tumour", "tumor", "mass", "lungs", "lung", "nodule", "opacity", "polyp")
 _NOUN = re.compile(rf"\b({'|'.join(_NOUNS)})\b", re.IGNORECASE)
 
 
