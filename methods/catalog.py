@@ -102,10 +102,27 @@ def _cg_reasoner(name: str, summary: str, **defaults: str) -> Entry:
     )
 
 
-_PRS_MED_SOURCES = (
-    *(f"prsbench.methods.{module}" for module in ("prs_med", "lite_medsam_features", "multimodal_llm", "training_images")),
+_LITE_MEDSAM_FEATURES = (
+    "prsbench.methods.lite_medsam_features",
+    "prsbench.methods.training_images",
     *(source for source in _SAM_SOURCES if not source.endswith(("sam_family", "automatic_box", "answers", "exposure"))),
+)
+_PRS_MED_SOURCES = (
+    *(f"prsbench.methods.{module}" for module in ("prs_med", "multimodal_llm", "llava", "vision_backbone")),
+    *_LITE_MEDSAM_FEATURES,
     *_LANGUAGE_BASE,
+)
+
+
+_MEDSEG_R_SOURCES = (
+    "prsbench.methods.medseg_r",
+    "prsbench.methods.answers",
+    "prsbench.methods.mask_loss",
+    "prsbench.methods.sentence_cache",
+    "prsbench.methods.sentence_encoder",
+    "prsbench.methods.wording",
+    *_LITE_MEDSAM_FEATURES,
+    *_LOOP,
 )
 
 
@@ -115,9 +132,15 @@ def _supervised(name: str, summary: str, **defaults: int | float) -> Entry:
         summary=f"{summary}, trained here on all data sets together; no text",
         factory="prsbench.methods.supervised.adapter:SupervisedMethod",
         config="prsbench.methods.supervised.config:SupervisedConfig",
-        sources=("prsbench.methods.supervised", "prsbench.methods.training_images", "prsbench.methods.answers", *_LOOP),
+        sources=(*(f"prsbench.methods.{module}" for module in ("supervised", "training_images", "mask_loss", "answers")), *_LOOP),
         defaults={"network": name, **defaults},
     )
+
+
+_DINO_SOURCES = ("prsbench.methods.grounding_dino", "prsbench.methods.targets", *_SAM_SOURCES)
+_BIOMEDPARSE_SOURCES = tuple(
+    f"prsbench.methods.{module}" for module in ("biomedparse", "targets", "answers", "checkpoints", "exposure")
+)
 
 
 def _lisa(size: str, title: str) -> Entry:
@@ -135,9 +158,12 @@ def _lisa(size: str, title: str) -> Entry:
     )
 
 
+_CG_REASONER = _cg_reasoner("cg_reasoner", "CG-Reasoner, embedded size, trained here on all data sets together")
+
 PARTS = Catalog(
     "part",
     [
+        _CG_REASONER,  # for rows that read its answers
         Entry(
             name="language_base",
             summary="Small Llama trained on training questions, answers and drawings; the embedded stand-in for an LLM",
@@ -159,7 +185,7 @@ PARTS = Catalog(
 METHODS = OpenCatalog(
     "method",
     [
-        _cg_reasoner("cg_reasoner", "CG-Reasoner, embedded size, trained here on all data sets together"),
+        _CG_REASONER,
         _cg_reasoner("cg_reasoner_without_t2c", "CG-Reasoner without Text2Centroid and its spatial loss", bridge="none"),
         _cg_reasoner("cg_reasoner_small", "CG-Reasoner on SmolLM2-135M-Instruct, trained here", size="small"),
         Entry(
@@ -179,12 +205,53 @@ METHODS = OpenCatalog(
             sources=_PRS_MED_SOURCES,
             packaged=(LITE_MEDSAM,),
         ),
+        Entry(
+            name="prs_med_official",
+            summary="PRS-Med's published weights on LLaVA-Med v1.5, frozen",
+            factory="prsbench.methods.prs_med.official:PRSMedOfficialMethod",
+            config="prsbench.methods.prs_med.config:PRSMedOfficialConfig",
+            sources=_PRS_MED_SOURCES,
+            trains=False,
+        ),
+        Entry(
+            name="medseg_r",
+            summary="MedSeg-R-style, embedded size, trained here on all data sets; report: the question and its first mask",
+            factory="prsbench.methods.medseg_r.adapter:MedSegRMethod",
+            config="prsbench.methods.medseg_r.config:MedSegRConfig",
+            sources=_MEDSEG_R_SOURCES,
+            packaged=(LITE_MEDSAM, MINILM),
+        ),
         _lisa("7b", "LISA-7B (Vicuna, CLIP, SAM ViT-H)"),
         _lisa("13b", "LISA-13B (Llama 2, CLIP, SAM ViT-H)"),
+        Entry(
+            name="grounding_dino_sam_med2d",
+            summary="Grounding-DINO finds the question's target, SAM-Med2D outlines it; both frozen",
+            factory="prsbench.methods.grounding_dino.adapter:GroundedSamMethod",
+            config="prsbench.methods.grounding_dino.config:GroundingDinoConfig",
+            sources=_DINO_SOURCES,
+            trains=False,
+        ),
+        Entry(
+            name="biomedparse",
+            summary="BiomedParse, frozen, from the user's own export; prompted with the question's target",
+            factory="prsbench.methods.biomedparse.adapter:BiomedParseMethod",
+            config="prsbench.methods.biomedparse.config:BiomedParseConfig",
+            sources=_BIOMEDPARSE_SOURCES,
+            trains=False,
+        ),
         _supervised("unet", "U-Net (MONAI)", base_features=32),
         _supervised("nnunet", "U-Net planned as nnU-Net does, with deep supervision (MONAI's DynUNet)"),
         _supervised("swin_unet", "Swin-UNETR (MONAI)", base_features=12, learning_rate=1e-3),
         *_sam("lite_medsam", "LiteMedSAM", "lite_medsam", _WITHOUT_POINT),
+        Entry(
+            name="lite_medsam_text_box",
+            summary="LiteMedSAM, frozen; prompt: a box around the place that CG-Reasoner's answer names",
+            factory="prsbench.methods.text_box.adapter:TextBoxMethod",
+            config="prsbench.methods.text_box.config:TextBoxConfig",
+            sources=tuple(dict.fromkeys(("prsbench.methods.text_box", *_SAM_SOURCES, *_CG_REASONER.sources))),
+            defaults={"variant": "lite_medsam"},
+            packaged=(LITE_MEDSAM, *_CG_REASONER.packaged),
+        ),
         *_sam("sam", "SAM (ViT-B unless `variant` says otherwise)", "sam_vit_b"),
         *_sam("medsam", "MedSAM", "medsam", _WITHOUT_POINT),
         *_sam("sam_med2d", "SAM-Med2D", "sam_med2d"),

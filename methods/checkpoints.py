@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from prsbench.harness.contract.errors import MissingPrerequisite, PrsbenchError
 from prsbench.methods.tensor_files import read_tensors
@@ -37,6 +38,19 @@ def read_checkpoint(path: str | Path | None, method: str, name: str) -> dict[str
             f"{method}: skipped, {where}. Set methods.{method}.checkpoint to the official {name}, or leave it out with --only."
         )
     return read_tensors(Path(path))
+
+
+def read_pretrained(kind: Any, folder: Path, dtype: torch.dtype) -> nn.Module:
+    """A transformers model of this kind from a folder; nothing is downloaded, and what it lacks is not drawn at random.
+
+    Raises:
+        PrsbenchError: tensors are missing, left over or of another shape.
+    """
+    model, found = kind.from_pretrained(folder, local_files_only=True, dtype=dtype, output_loading_info=True)
+    strange = {what: sorted(map(str, names))[:3] for what, names in found.items() if names}
+    if strange:
+        raise PrsbenchError(f"{folder}: the weights do not fit its config.json: {strange}. Fetch or convert it again.")
+    return model.requires_grad_(False).eval()
 
 
 def fill(network: nn.Module, state: Mapping[str, Tensor], source: str) -> Matched:

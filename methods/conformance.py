@@ -96,11 +96,6 @@ class Subject:
     def queries(self) -> list[Query]:
         return [query_for(sample, self.config.prompt_source) for sample in self.samples]
 
-    def unseen(self) -> list[Query]:
-        """The first query turned upside down: an image whose features nobody has kept."""
-        first = self.queries()[0]
-        return [replace(first, image=first.image[::-1].copy())]
-
     def ask(self, method: Any, queries: Sequence[Query] | None = None) -> list[Prediction]:
         """Predictions, seeded as the engine seeds a batch."""
         _seed(0)
@@ -114,12 +109,16 @@ class Subject:
 
     @cached_property
     def _needs(self) -> dict[str, Path]:
+        return self._needs_of(self.config, "need")
+
+    def _needs_of(self, config: Any, name: str) -> dict[str, Path]:
         folders = {}
-        for role, need in self.config.needs().items():
-            part = PARTS[need.trainable]
-            trainable = resolve(part.factory)(resolve(part.config).model_validate({**part.defaults, **need.config}))
-            trainable.fit(training_samples(need.split), (), FitContext(0, "cpu"))
-            folders[role] = self.saved(f"need-{role}")
+        for role, need in config.needs().items():
+            part, folders[role] = PARTS[need.trainable], self.saved(f"{name}-{role}")
+            own = resolve(part.config).model_validate({**part.defaults, **need.config})
+            trainable = resolve(part.factory)(own)
+            earlier = self._needs_of(own, f"{name}-{role}")
+            trainable.fit(training_samples(need.split), (), FitContext(0, "cpu", earlier))
             trainable.save(folders[role])
         return folders
 
@@ -278,7 +277,7 @@ def examine(name: str) -> Iterator[Finding]:
         for check in CHECKS:
             yield verdict(check, subject)
         if not subject.is_reference:
-            yield Finding("cost", MEASURED, str(measure(subject.method, subject.unseen())))
+            yield Finding("cost", MEASURED, str(measure(subject.method)))
 
 
 def verdict(check: Callable[[Subject], None], subject: Subject) -> Finding:

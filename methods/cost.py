@@ -1,38 +1,26 @@
-"""What a method costs: parameters, floating-point operations, seconds and memory of one image."""
+"""What a method costs: parameters, floating-point operations and memory of one image, the same image for every method."""
 
 from __future__ import annotations
 
-import resource
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from math import nan
+from pathlib import Path
 from typing import Any
 
-from prsbench.harness.contract.types import Method, Query
+import numpy as np
+from prsbench.harness.contract.records import Cost
+from prsbench.harness.contract.types import Box, Method, Query, Trainable
 
-KIBIBYTE = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """parameters: of all networks inside, shared ones counted once; trainable ones are those a training here changes.
-
-    flops_per_image: 2 a multiply-add, of matrix products, convolutions and attention; 0 without a network.
-    seconds_per_image: the method's own. peak_memory_bytes: of the device on CUDA, else of the process since its start.
-    """
-
-    parameters: int
-    trainable_parameters: int
-    flops_per_image: int
-    seconds_per_image: float
-    peak_memory_bytes: int
-
-    def __str__(self) -> str:
-        return (
-            f"{self.parameters / 1e6:.2f} M parameters ({self.trainable_parameters / 1e6:.2f} M trainable), "
-            f"{self.flops_per_image / 1e9:.2f} GFLOPs and {self.seconds_per_image:.2f} s an image, "
-            f"peak memory {self.peak_memory_bytes / 2**20:.0f} MiB"
-        )
+SIDE_PX = 256
+_CACHES = {  # what rows of one process share, so that the second one to ask would seem to cost nothing
+    "prsbench.methods.sam_family": "fresh_features",
+    "prsbench.methods.sentence_encoder": "fresh_sentences",
+}
+_LOOK_EVERY_S = 0.002
+_STATM = Path("/proc/self/statm")
 
 
 def networks_of(method: Any) -> dict[str, Any]:
@@ -41,41 +29,81 @@ def networks_of(method: Any) -> dict[str, Any]:
     return {} if torch is None else {name: value for name, value in vars(method).items() if isinstance(value, torch.nn.Module)}
 
 
-def measure(method: Method, queries: Sequence[Query]) -> Cost:
-    """The cost of these queries asked one by one. Ask with images it has not seen: cached features cost nothing."""
-    torch = sys.modules.get("torch")
-    parameters = {id(p): p for network in networks_of(method).values() for p in network.parameters()}
-    # Counting slows every operation down, so the time is taken apart from it, and first.
-    seconds = sum(method.predict([query])[0].seconds for query in queries)
-    flops = _count_flops(method, queries) if parameters else 0
+def measure(method: Method) -> Cost:
+    """The cost of one prediction for `standard_query`; nothing is asked of a method that holds no network."""
+    parameters = {id(p): p for network in _all_networks(method) for p in network.parameters()}
+    device = "cuda" if any(p.is_cuda for p in parameters.values()) else "cpu"
+    flops, peak = _measure_prediction(method, device) if parameters else (0, nan)
     return Cost(
         parameters=sum(p.numel() for p in parameters.values()),
         trainable_parameters=sum(p.numel() for p in parameters.values() if p.requires_grad),
-        flops_per_image=flops // len(queries),
-        seconds_per_image=seconds / len(queries),
-        peak_memory_bytes=_peak_memory_bytes(torch),
+        flops_per_image=flops,
+        peak_memory_bytes=peak,
+        device=device,
     )
 
 
-def _count_flops(method: Method, queries: Sequence[Query]) -> int:
+def standard_query() -> Query:
+    """Seeded noise with a brighter square in its middle, the square's box and its centre."""
+    image = np.random.default_rng(0).integers(0, 160, (SIDE_PX, SIDE_PX, 3), dtype=np.uint8)
+    low, high = SIDE_PX // 4, 3 * SIDE_PX // 4
+    image[low:high, low:high] += 90
+    middle = SIDE_PX / 2
+    return Query("cost", image, "Where is the lesion?", "skin_rgb", Box(low, low, high, high), (middle, middle))
+
+
+def _all_networks(holder: Any) -> Iterator[Any]:
+    """Networks of a method, and of the methods and parts that it holds."""
+    yield from networks_of(holder).values()
+    for value in vars(holder).values():
+        if isinstance(value, Trainable) and value is not holder:
+            yield from _all_networks(value)
+
+
+def _measure_prediction(method: Method, device: str) -> tuple[int, float]:
     from torch.utils.flop_counter import FlopCounterMode
 
-    _forget_features()
-    with FlopCounterMode(display=False) as counter:
-        for query in queries:
-            method.predict([query])
-    return counter.get_total_flops()
+    with ExitStack() as stack:
+        for module, name in _CACHES.items():
+            if module in sys.modules:
+                stack.enter_context(getattr(sys.modules[module], name)())
+        peak = stack.enter_context(_peak_memory(device))
+        counter = stack.enter_context(FlopCounterMode(display=False))
+        method.predict([standard_query()])
+    return counter.get_total_flops(), peak[0]
 
 
-def _forget_features() -> None:
-    """Empty the SAM family's shared image features, if it is loaded."""
-    family = sys.modules.get("prsbench.methods.sam_family")
-    if family is not None:
-        family.forget_features()
+@contextmanager
+def _peak_memory(device: str) -> Iterator[list[float]]:
+    """The most bytes held while in the context: of the device on CUDA, else of this process, looked at every 2 ms.
+
+    NaN where the system does not say.
+    """
+    torch, peak = sys.modules["torch"], [nan]
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        yield peak
+        peak[0] = float(torch.cuda.max_memory_allocated())
+        return
+    if not _STATM.exists():
+        yield peak
+        return
+    done, peak[0] = threading.Event(), _resident_bytes()
+
+    def look() -> None:
+        while not done.wait(_LOOK_EVERY_S):
+            peak[0] = max(peak[0], _resident_bytes())
+
+    looking = threading.Thread(target=look, daemon=True)
+    looking.start()
+    try:
+        yield peak
+    finally:
+        done.set()
+        looking.join()
 
 
-def _peak_memory_bytes(torch: Any) -> int:
-    if torch is not None and torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * KIBIBYTE
+def _resident_bytes() -> float:
+    import resource
+
+    return float(_STATM.read_text().split()[1]) * resource.getpagesize()

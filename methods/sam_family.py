@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,9 +45,16 @@ class Embedded:
 _embedded: OrderedDict[bytes, Embedded] = OrderedDict()
 
 
-def forget_features() -> None:
-    """Empty the cache that rows of one process share."""
+@contextmanager
+def fresh_features() -> Iterator[None]:
+    """Inside, images are embedded anew; afterwards the cache that rows of one process share is as it was."""
+    kept = dict(_embedded)
     _embedded.clear()
+    try:
+        yield
+    finally:
+        _embedded.clear()
+        _embedded.update(kept)
 
 
 class SamMethod:

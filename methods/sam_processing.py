@@ -45,15 +45,30 @@ class LongestSide:
 
     def prepare(self, image: NDArray[np.uint8]) -> tuple[Tensor, Frame]:
         """(H, W, 3) uint8 to (3, S, S) float32."""
-        resized, frame = _longest_side(image, self.side_px)
+        scale = self.side_px / max(image.shape[:2])
+        height, width = (max(1, int(side * scale + 0.5)) for side in image.shape[:2])
+        resized = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
         square = np.zeros((self.side_px, self.side_px, 3), np.float32)
-        square[: frame.height, : frame.width] = (resized - _MEAN) / _STD
-        return torch.from_numpy(square).permute(2, 0, 1), frame
+        square[:height, :width] = self._scaled(np.asarray(resized, np.float32))
+        return torch.from_numpy(square).permute(2, 0, 1), Frame(image.shape[:2], height, width)
 
     def probability(self, logits_LL: Tensor, frame: Frame) -> Tensor:
         """(H, W): logits to the square, its padding cut off, to native size, sigmoid; SAM's logit 0 becomes 0.5."""
         square = _resized(logits_LL, (self.side_px, self.side_px))
         return _resized(square[: frame.height, : frame.width], frame.native_shape).sigmoid()
+
+    def _scaled(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        return (image - _MEAN) / _STD
+
+
+@dataclass(frozen=True, slots=True)
+class LongestSideMinMax(LongestSide):
+    """LiteMedSAM: longer side to 256 keeping the aspect, min-max to [0, 1], zeros right and below; uniform becomes zeros."""
+
+    side_px: int = 256
+
+    def _scaled(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        return (image - image.min()) / max(float(np.ptp(image)), 1e-8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,32 +109,7 @@ class StretchedNearest:
         return _resized(_resized(logits_LL, (self.side_px, self.side_px)), frame.native_shape).sigmoid()
 
 
-@dataclass(frozen=True, slots=True)
-class LongestSideMinMax:
-    """LiteMedSAM: longer side to 256 keeping the aspect, min-max to [0, 1], zeros right and below."""
-
-    side_px: int = 256
-
-    def prepare(self, image: NDArray[np.uint8]) -> tuple[Tensor, Frame]:
-        """(H, W, 3) uint8 to (3, S, S) float32; a uniform image becomes zeros."""
-        resized, frame = _longest_side(image, self.side_px)
-        square = np.zeros((self.side_px, self.side_px, 3), np.float32)
-        square[: frame.height, : frame.width] = (resized - resized.min()) / max(float(np.ptp(resized)), 1e-8)
-        return torch.from_numpy(square).permute(2, 0, 1), frame
-
-    def probability(self, logits_LL: Tensor, frame: Frame) -> Tensor:
-        """(H, W): logits without the padding, to native size, sigmoid."""
-        return _resized(logits_LL[: frame.height, : frame.width], frame.native_shape).sigmoid()
-
-
-Processing = LongestSide | StretchedCubic | StretchedNearest | LongestSideMinMax
-
-
-def _longest_side(image: NDArray[np.uint8], side_px: int) -> tuple[NDArray[np.float32], Frame]:
-    scale = side_px / max(image.shape[:2])
-    height, width = (max(1, int(side * scale + 0.5)) for side in image.shape[:2])
-    resized = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(resized, np.float32), Frame(image.shape[:2], height, width)
+Processing = LongestSide | StretchedCubic | StretchedNearest
 
 
 def _resized(plane: Tensor, size: tuple[int, int]) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 
 import torch
@@ -33,31 +34,31 @@ class SentenceEncoder:
         path = locate(MINILM)
         self.is_random = path is None
         if path is None:
-            self._model = _RandomMiniLM().to(device)
-            self._bert, self._ends = self._model.bert, ([], [])
+            self.network = _RandomMiniLM().to(device)
+            self._bert, self._ends = self.network.bert, ([], [])
         else:
-            self._model = SentenceTransformer(str(path.parent), device=device, local_files_only=True)
-            self._bert, self._tokenizer = self._model[0].model, self._model[0].tokenizer
+            self.network = SentenceTransformer(str(path.parent), device=device, local_files_only=True)
+            self._bert, self._tokenizer = self.network[0].model, self.network[0].tokenizer
             self._ends = [self._tokenizer.cls_token_id], [self._tokenizer.sep_token_id]
-        self._model.eval().requires_grad_(False)
+        self.network.eval().requires_grad_(False)
         self.checksum = MINILM.sha256 if path else "random"
-        self._known: dict[str, Tensor] = {}
+        self.known: dict[str, Tensor] = {}
         self._kept = SentenceCache(self.checksum, WIDTH) if path and device == "cpu" else None
 
     def encode(self, sentences: Sequence[str]) -> Tensor:
         """(N, 384) float32 on the CPU, unit length, detached. The empty list gives (0, 384)."""
-        new = sorted(set(sentences) - self._known.keys())
+        new = sorted(set(sentences) - self.known.keys())
         if new and self._kept:
-            self._known.update({text: torch.from_numpy(vector.copy()) for text, vector in self._kept.get(new).items()})
-            new = [text for text in new if text not in self._known]
+            self.known.update({text: torch.from_numpy(vector.copy()) for text, vector in self._kept.get(new).items()})
+            new = [text for text in new if text not in self.known]
         if new:
             encoded = {text: vector for group in self._groups(new) for text, vector in self._encoded(group)}
-            self._known.update(encoded)
+            self.known.update(encoded)
             if self._kept:
                 self._kept.put({text: vector.numpy() for text, vector in encoded.items()})
-        found = torch.stack([self._known[s] for s in sentences]) if sentences else torch.zeros(0, WIDTH)
-        if self._kept and len(self._known) > _MOST_KNOWN:
-            self._known.clear()
+        found = torch.stack([self.known[s] for s in sentences]) if sentences else torch.zeros(0, WIDTH)
+        if self._kept and len(self.known) > _MOST_KNOWN:
+            self.known.clear()
         return found
 
     def _groups(self, sentences: list[str]) -> Iterator[list[str]]:
@@ -71,12 +72,12 @@ class SentenceEncoder:
             return
         by_length: dict[int, list[str]] = {}
         for sentence in sentences:
-            by_length.setdefault(len(self._model.tokenizer(sentence)["input_ids"]), []).append(sentence)
+            by_length.setdefault(len(self.network.tokenizer(sentence)["input_ids"]), []).append(sentence)
         for group in by_length.values():
             yield from (group[start : start + _BATCH] for start in range(0, len(group), _BATCH))
 
     def _encoded(self, group: list[str]) -> Iterator[tuple[str, Tensor]]:
-        encoded = self._model.encode(
+        encoded = self.network.encode(
             group, batch_size=len(group), convert_to_tensor=True, normalize_embeddings=True, show_progress_bar=False
         )
         return zip(group, encoded.float().cpu().clone(), strict=True)  # inference tensors cannot be trained on: clone
@@ -114,7 +115,24 @@ def sentence_encoder(device: str = "cpu") -> SentenceEncoder:
 
 @cache
 def _encoder(device: str) -> SentenceEncoder:
-    return SentenceEncoder(device)
+    _encoders.append(SentenceEncoder(device))
+    return _encoders[-1]
+
+
+_encoders: list[SentenceEncoder] = []
+
+
+@contextmanager
+def fresh_sentences() -> Iterator[None]:
+    """Inside, sentences are encoded anew; afterwards the encoders of this process know what they knew."""
+    kept = [(encoder, encoder.known, encoder._kept) for encoder in _encoders]
+    for encoder, *_ in kept:
+        encoder.known, encoder._kept = {}, None
+    try:
+        yield
+    finally:
+        for encoder, known, cache_ in kept:
+            encoder.known, encoder._kept = known, cache_
 
 
 class _RandomMiniLM(torch.nn.Module):

@@ -38,6 +38,12 @@ def resize_to_levels(image: np.ndarray, side_px: int) -> Tensor:
     return resize(image, side_px).round().clamp(0, 255).to(torch.uint8)
 
 
+def native_probability(logits_1SS: Tensor, shape: tuple[int, int]) -> np.ndarray:
+    """Logits resized bilinearly to the image's own (H, W), then sigmoid: float32."""
+    native = F.interpolate(logits_1SS[None], size=shape, mode="bilinear", align_corners=False)
+    return native[0, 0].sigmoid().cpu().numpy()
+
+
 def image_id(sample: Sample) -> str:
     """The image a sample asks about: what stands before '#' where several samples ask about one."""
     return sample.sample_id.rpartition("#")[0] or sample.sample_id
@@ -60,6 +66,18 @@ def training_images(samples: Sequence[Sample], side_px: int) -> list[TrainingIma
     if not pictures:
         raise DataError("The training split is empty. Check the data set's splits.")
     return [TrainingImage(key, *parts, tuple(pairs[key])) for key, parts in pictures.items()]
+
+
+def relit(image_B3SS: Tensor, light_3B: np.ndarray) -> Tensor:
+    """Float images in [0, 1], each with its gamma, contrast and brightness moved by `light_3B`."""
+    gamma, contrast, brightness = torch.from_numpy(light_3B[..., None, None, None]).to(image_B3SS)
+    mean = image_B3SS.mean((1, 2, 3), keepdim=True)
+    return ((image_B3SS.clamp(min=1e-6) ** (1 + gamma) - mean) * (1 + contrast) + mean + brightness / 2).clamp(0, 1)
+
+
+def jittered(image_B3SS: Tensor, reach: float, chance: np.random.Generator) -> Tensor:
+    """`relit` by up to `reach` each."""
+    return relit(image_B3SS, chance.uniform(-reach, reach, (3, len(image_B3SS))))
 
 
 def cosine(optimizer: torch.optim.Optimizer, steps: int, warmup_steps: int, floor: float) -> torch.optim.lr_scheduler.LRScheduler:

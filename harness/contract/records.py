@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from math import nan
+from math import isnan, nan
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
@@ -153,6 +153,36 @@ def _nothing() -> Details:
     return (), ()
 
 
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one image costs a method, on one standard image (`methods.cost`); its seconds are in the records.
+
+    parameters: of all networks inside, shared ones counted once; trainable ones are those a training here changes.
+    flops_per_image: 2 a multiply-add, of matrix products, convolutions and attention; 0 without a network.
+    peak_memory_bytes: of the device on CUDA, else of the whole worker process; NaN if not known.
+    """
+
+    parameters: int
+    trainable_parameters: int
+    flops_per_image: int
+    peak_memory_bytes: float
+    device: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.parameters / 1e6:.2f} M parameters ({self.trainable_parameters / 1e6:.2f} M trainable), "
+            f"{self.flops_per_image / 1e9:.2f} GFLOPs an image, peak memory {self.peak_memory_bytes / 2**20:.0f} MiB"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "peak_memory_bytes": None if isnan(self.peak_memory_bytes) else self.peak_memory_bytes}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Cost:
+        known = data["peak_memory_bytes"]
+        return cls(**{**data, "peak_memory_bytes": nan if known is None else known})
+
+
 @dataclass(frozen=True)
 class CellResult:
     """One method on one data set with one seed, as the report sees it.
@@ -176,6 +206,7 @@ class CellResult:
     n_manifest: int
     labels: Labels | None = None  # None if the cell never got as far as loading its method
     judge_notes: tuple[str, ...] = ()
+    cost: Cost | None = None  # None where none was measured, as for rows made from the truth
     summary: Summary | None = None
     samples: Callable[[], Samples] = field(default=_not_there, repr=False, compare=False)
     read: Callable[[], Details] = field(default=_nothing, repr=False, compare=False)

@@ -1,8 +1,8 @@
 """The folder of one cell: what it is, its predictions and their seal, what was measured of them, and its scores.
 
-cell.json (identity, labels, provenance); predictions.jsonl, maps.bin and sealed.json; records.jsonl and measured.json (what
-they were measured with and of); scores.json with summary.bin (what a report reads of records and scores) and scored.json (what
-they were made of); attempts.json, log.txt.
+cell.json (identity, labels, provenance); predictions.jsonl, maps.bin and sealed.json; cost.json; records.jsonl and measured.json
+(what they were measured with and of); scores.json with summary.bin (what a report reads of records and scores) and scored.json
+(what they were made of); attempts.json, log.txt.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from prsbench.harness.contract.errors import RunFolderError
-from prsbench.harness.contract.records import Record
+from prsbench.harness.contract.records import Cost, Record
 from prsbench.harness.contract.summary import summarise_cell, to_bytes
 from prsbench.harness.contract.types import Labels, PromptSource, TextSource, Weights
 from prsbench.harness.engine import streams
@@ -34,6 +34,7 @@ MEASURED = "measured.json"
 SUMMARY = "summary.bin"
 SCORES = "scores.json"
 SCORED = "scored.json"
+COST = "cost.json"
 _MEASURED_FILES = (SCORED, SCORES, SUMMARY, MEASURED, RECORDS)  # what no longer holds goes before what it was made of
 
 
@@ -50,7 +51,7 @@ def begin(folder: Path, node: CellNode, labels: Labels, weights: str | None, pro
 
 def discard(folder: Path) -> None:
     """Take away all numbers an attempt has made, the seal first, so that no instant shows half of it as finished."""
-    for name in (SEAL, *_MEASURED_FILES, PREDICTIONS, MAPS):
+    for name in (SEAL, *_MEASURED_FILES, PREDICTIONS, MAPS, COST):
         (folder / name).unlink(missing_ok=True)
 
 
@@ -102,6 +103,18 @@ def measured_with(folder: Path) -> dict[str, str]:
     """What the records of a cell were made of, finished or not; nothing if there are none."""
     found = read_json(folder / MEASURED)
     return found["identity"] if found else {}
+
+
+def write_cost(folder: Path, cost: Cost | None) -> None:
+    """Keep what an image costs beside the records. It differs between machines, so no seal or key holds it."""
+    if cost is not None:
+        write_json(folder / COST, cost.to_json())
+
+
+def cost_of(folder: Path) -> Cost | None:
+    """What was measured, or None."""
+    found = read_json(folder / COST)
+    return Cost.from_json(found) if found else None
 
 
 def damaged_files(folder: Path, is_thorough: bool = False) -> list[str]:

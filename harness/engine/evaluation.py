@@ -22,7 +22,7 @@ from prsbench.harness.engine.grid import CellNode
 from prsbench.harness.engine.journal import PREDICTIONS, append_batch, open_for_resume
 from prsbench.harness.engine.kept import KeptPrediction
 from prsbench.harness.engine.ledger import PROGRESS, digest_of, node_lock
-from prsbench.harness.engine.loaded import BOXES, method_of
+from prsbench.harness.engine.loaded import BOXES, cost_of, method_of
 from prsbench.harness.engine.maps import append_maps, cut_back
 from prsbench.harness.engine.process import Setting, Ticks, free_device_memory
 from prsbench.harness.engine.provenance import provenance_of_process
@@ -74,6 +74,7 @@ def evaluate(cell: CellNode, setting: Setting, dataset: FolderDataset) -> Iterat
             ticks(len(kept), len(samples), "samples")
             yield len(batch)
         _refuse_total_failure(cell, setting, kept)
+        cell_folder.write_cost(folder, cost_of(cell, setting))
         cell_folder.seal(folder, kept, weights)
 
 

@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from prsbench.harness.contract.catalog import resolve
 from prsbench.harness.contract.errors import ContractError
+from prsbench.harness.contract.records import Cost
 from prsbench.harness.contract.types import Method, PromptSource, ReferenceRow
 from prsbench.harness.engine.grid import CellNode
 from prsbench.harness.engine.keys import key_of
 from prsbench.harness.engine.ledger import digest_of
-from prsbench.harness.engine.process import Setting
+from prsbench.harness.engine.process import Setting, free_device_memory
+from prsbench.harness.engine.seeding import seed_everything
 
 BOXES = (PromptSource.ORACLE_BOX, PromptSource.JITTERED_BOX)
+MEASURE = "prsbench.methods.cost:measure"
 _held: dict[str, Method | ReferenceRow] = {}
+_costs: dict[str, Cost | None] = {}
 
 
 def hold_only(cells: Iterable[CellNode], setting: Setting) -> None:
     """Let go of every method that none of these cells uses: a worker never holds more than one job needs."""
     wanted = {_identity(cell, setting) for cell in cells}
-    for identity in _held.keys() - wanted:
-        del _held[identity]
+    for kept in (_held, _costs):
+        for identity in kept.keys() - wanted:
+            del kept[identity]
 
 
 def let_go() -> None:
     """Load everything anew from here on."""
     _held.clear()
+    _costs.clear()
 
 
 def method_of(cell: CellNode, setting: Setting) -> Method | ReferenceRow:
@@ -41,6 +48,26 @@ def method_of(cell: CellNode, setting: Setting) -> Method | ReferenceRow:
     if identity not in _held:
         _held[identity] = _load(cell, setting)
     return _held[identity]
+
+
+def cost_of(cell: CellNode, setting: Setting) -> Cost | None:
+    """What an image costs the cell's method, measured once while it is held; None for rows of the truth, or if it fails."""
+    identity = _identity(cell, setting)
+    if identity not in _costs:
+        _costs[identity] = _measured(method_of(cell, setting))
+    return _costs[identity]
+
+
+def _measured(method: Method | ReferenceRow) -> Cost | None:
+    if isinstance(method, ReferenceRow):
+        return None
+    seed_everything(0)
+    try:
+        return resolve(MEASURE)(method)
+    except Exception:  # a cost is worth no cell; what is wrong with the method, its samples will say
+        traceback.print_exc()
+        free_device_memory()
+        return None
 
 
 def _identity(cell: CellNode, setting: Setting) -> str:

@@ -171,6 +171,7 @@ def result_of(cell: CellNode, plan: Plan, setting: Setting) -> CellResult:
         n_manifest=cell.n_manifest,
         labels=cell_folder.labels_of(folder),
         judge_notes=cell_folder.judge_notes(folder) if state == "cached" else (),
+        cost=cell_folder.cost_of(folder) if state == "cached" else None,
         **found,
     )
 

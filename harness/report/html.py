@@ -55,12 +55,27 @@ def page(cells: Sequence[CellResult], tables: Sequence[Table], figures: Sequence
         *(_table(table) for table in tables if not table.is_long),
         *_no_ablation(tables),
         *(_figure(figure) for figure in figures),
+        "<p>What each row costs (parameters, operations, seconds, memory) stands in cost/.</p>",
         "<h2>What the labels mean</h2>",
         f"<dl>{''.join(f'<dt>{escape(name)}</dt><dd>{escape(text)}</dd>' for name, text in _LEGEND.items())}</dl>",
         "</body></html>",
         "",
     ]
     return "\n".join(parts)
+
+
+def cost_page(table: Table) -> str:
+    """What each row costs, as a page of its own."""
+    return "\n".join(
+        [
+            "<!DOCTYPE html>",
+            '<html lang="en"><head><meta charset="utf-8"><title>prsbench cost</title>',
+            f"<style>{_STYLE}</style></head><body>",
+            _table(table),
+            "</body></html>",
+            "",
+        ]
+    )
 
 
 def _failures(cells: Sequence[CellResult]) -> list[str]:

@@ -23,26 +23,28 @@ def write_report(
     trainings: Mapping[str, Path] = MappingProxyType({}),
     held_out: Sequence[HeldOut] = (),
 ) -> list[Path]:
-    """Write tables/*.csv|md|tex, figures/*.png and report.html under `folder`; the same cells give the same bytes.
+    """Write tables/*.csv|md|tex, figures/*.png, report.html and cost/ under `folder`; the same cells give the same bytes.
 
-    Files of an earlier report under tables/ and figures/ that no longer apply are removed. The order of `cells` decides
-    the order of methods. `pictures` supplies the images of the qualitative figure; None for a sample leaves it out.
-    `trainings` are the folders in which finished trainings may have left their losses, by title; `held_out` is what trainings
-    measured of themselves.
+    cost/ stands apart: what a machine took is another number each time. Files of an earlier report in these folders that no
+    longer apply are removed. The order of `cells` decides the order of methods. `pictures` supplies the images of the
+    qualitative figure; None for a sample leaves it out. `trainings` are the folders in which finished trainings may have left
+    their losses, by title; `held_out` is what trainings measured of themselves.
 
     Returns:
         The files written, tables first, report.html last.
     """
+    from prsbench.harness.report.cost import cost_table
     from prsbench.harness.report.figures import figures_of
-    from prsbench.harness.report.html import page
+    from prsbench.harness.report.html import cost_page, page
     from prsbench.harness.report.tables import tables_of
 
     tables, figures = tables_of(cells, held_out), figures_of(cells, pictures, trainings)
-    files = _table_files(tables)
+    cost = cost_table(cells)
+    files = _table_files(tables) | _files_of(cost, "cost") | {"cost/cost.html": cost_page(cost).encode()}
     files |= {f"figures/{figure.name}.png": figure.png for figure in figures}
     files["report.html"] = page(cells, tables, figures).encode()
     written = [_write(folder / name, content) for name, content in files.items()]
-    for kind in ("tables", "figures"):
+    for kind in ("tables", "figures", "cost"):
         for stale in set((folder / kind).glob("*")) - set(written):
             stale.unlink()
     return written
@@ -61,15 +63,17 @@ def changed_tables(cells: Sequence[CellResult], folder: Path, held_out: Sequence
 
 
 def _table_files(tables: Sequence[Table]) -> dict[str, bytes]:
-    from prsbench.harness.report.formats import to_csv, to_latex, to_markdown
-
     files: dict[str, bytes] = {}
     for table in tables:
-        files[f"tables/{table.name}.csv"] = to_csv(table).encode()
-        if not table.is_long:
-            files[f"tables/{table.name}.md"] = to_markdown(table).encode()
-            files[f"tables/{table.name}.tex"] = to_latex(table).encode()
+        files |= _files_of(table, "tables")
     return files
+
+
+def _files_of(table: Table, folder: str) -> dict[str, bytes]:
+    from prsbench.harness.report.formats import to_csv, to_latex, to_markdown
+
+    formats = {"csv": to_csv} if table.is_long else {"csv": to_csv, "md": to_markdown, "tex": to_latex}
+    return {f"{folder}/{table.name}.{ending}": write(table).encode() for ending, write in formats.items()}
 
 
 def summary_text(cells: Sequence[CellResult]) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
 import torch
 from prsbench.harness.contract.errors import MissingPrerequisite
 from prsbench.harness.contract.types import FitContext, Labels, Prediction, Query, Sample, TextSource, Weights
@@ -19,7 +18,7 @@ from prsbench.methods.cg_reasoner.training import train as run_training
 from prsbench.methods.cg_reasoner.warm_up import warm_up
 from prsbench.methods.packaged_weights import SMOLLM2
 from prsbench.methods.text2centroid import Text2Centroid
-from prsbench.methods.training_images import resize_to_levels
+from prsbench.methods.training_images import native_probability, resize_to_levels
 from prsbench.methods.training_loop import read_losses, write_losses
 
 
@@ -126,12 +125,6 @@ def _answer(model: CGReasoner, config: CGReasonerConfig, amp: bool, device: str,
     image = torch.stack([resize_to_levels(q.image, config.image_size_px) for q in queries]).to(device).float() / 255
     with torch.autocast("cuda", dtype=torch.bfloat16, enabled=amp and device.startswith("cuda")):
         logits, answers = model.answer(image, [q.question for q in queries], config.answer_tokens)
-    maps = [_to_native(row, q.image.shape[:2]) for row, q in zip(logits, queries, strict=True)]
+    maps = [native_probability(row, q.image.shape[:2]) for row, q in zip(logits, queries, strict=True)]
     seconds = (time.perf_counter() - start) / len(queries)
     return [Prediction(p, answer, seconds) for p, answer in zip(maps, answers, strict=True)]
-
-
-def _to_native(logits_1SS: torch.Tensor, shape: tuple[int, int]) -> np.ndarray:
-    """Logits resized to native size, then sigmoid: (H, W) float32."""
-    native = torch.nn.functional.interpolate(logits_1SS[None], size=shape, mode="bilinear", align_corners=False)
-    return native[0, 0].sigmoid().cpu().numpy()

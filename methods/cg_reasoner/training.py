@@ -16,7 +16,7 @@ from prsbench.methods.cg_reasoner.config import CGReasonerConfig
 from prsbench.methods.cg_reasoner.model import Batch, CGReasoner, weighted_sum
 from prsbench.methods.language_base import answer_ids, draw
 from prsbench.methods.sentence_encoder import sentence_encoder
-from prsbench.methods.training_images import TrainingImage, cosine, image_id, training_images
+from prsbench.methods.training_images import TrainingImage, cosine, image_id, relit, training_images
 from prsbench.methods.training_loop import Loop, Part, Step, Validation, steps_an_epoch
 from prsbench.methods.wording import drop_words, mirror_words
 from torch import Tensor
@@ -137,7 +137,7 @@ def _batch(shown: Sequence[Shown], device: str, with_reference: bool) -> Batch:
     for k in (k for k, one in enumerate(shown) if one.flip):
         image[k], mask[k], drawing[k] = image[k].flip(-1), mask[k].flip(-1), drawing[k].flip(-1)
         place[k, 0] = -place[k, 0]
-    image = _lit(image, np.stack([one.light_3 for one in shown], axis=1))
+    image = relit(image, np.stack([one.light_3 for one in shown], axis=1))
     rows = [(nth, k, *row) for k, one in enumerate(shown) for nth, row in enumerate(one.rows)]
     rows.sort(key=lambda row: row[0] > 0)  # the first row of every image, then the others
     _, row_image, questions, answers = zip(*rows, strict=True)
@@ -155,10 +155,3 @@ def _counts(batch: Batch, model: CGReasoner) -> dict[str, int]:
         "spatial": int(batch.centroid_B2[batch.row_image_R].isfinite().all(1).sum()),
         "distillation": rows,
     }
-
-
-def _lit(image_B3SS: Tensor, light_3B: np.ndarray) -> Tensor:
-    """Gamma, contrast and brightness of each image changed by `light_3B`."""
-    gamma, contrast, brightness = torch.from_numpy(light_3B[..., None, None, None]).to(image_B3SS.device, image_B3SS.dtype)
-    mean = image_B3SS.mean((1, 2, 3), keepdim=True)
-    return (((image_B3SS.clamp(min=1e-6) ** (1 + gamma)) - mean) * (1 + contrast) + mean + brightness / 2).clamp(0, 1)

@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 from prsbench.harness.contract.types import FitContext, Labels, Prediction, Query, Sample, TextSource, Weights
 from prsbench.methods.language_base import LanguageBase
-from prsbench.methods.lite_medsam_features import LiteMedSAMEncoder
+from prsbench.methods.lite_medsam_features import LiteMedSAMEncoder, embed
 from prsbench.methods.prs_med.config import PRSMedConfig
 from prsbench.methods.prs_med.model import build
-from prsbench.methods.prs_med.training import embed, train
-from prsbench.methods.training_images import resize_to_levels, training_images
+from prsbench.methods.prs_med.training import train
+from prsbench.methods.training_images import native_probability, resize_to_levels, training_images
 from prsbench.methods.training_loop import write_losses
 from safetensors.torch import load_model, save_model
 
@@ -47,7 +47,7 @@ class PRSMedMethod:
         image = torch.stack([resize_to_levels(q.image, side) for q in queries]).to(self._device)
         features = embed(self._encoder, image, self.config.feature_side)
         logits, answers = self._model.answer(features, [q.question for q in queries], self.config.answer_tokens, side)
-        maps = [_to_native(row, q.image.shape[:2]) for row, q in zip(logits, queries, strict=True)]
+        maps = [native_probability(row, q.image.shape[:2]) for row, q in zip(logits, queries, strict=True)]
         seconds = (time.perf_counter() - start) / len(queries)
         return [Prediction(probability, answer, seconds) for probability, answer in zip(maps, answers, strict=True)]
 
@@ -69,9 +69,3 @@ class PRSMedMethod:
         self._device, self._encoder = device, LiteMedSAMEncoder(self.config.image_size_px)
         self._encoder.load_packaged()
         self._encoder.to(device)
-
-
-def _to_native(logits_1SS: torch.Tensor, shape: tuple[int, int]):
-    """Logits resized to native size, then sigmoid: (H, W) float32."""
-    native = torch.nn.functional.interpolate(logits_1SS[None], size=shape, mode="bilinear", align_corners=False)
-    return native[0, 0].sigmoid().cpu().numpy()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal
 
 from prsbench.harness.contract.config import MethodConfig
@@ -41,3 +42,18 @@ class PRSMedConfig(MethodConfig):
 
     def needs(self) -> Mapping[str, Need]:
         return {"language_base": Need("language_base", self.language.model_dump())}
+
+
+class PRSMedOfficialConfig(MethodConfig):
+    """The published weights."""
+
+    prompt_source: Literal[PromptSource.QUESTION] = PromptSource.QUESTION
+    checkpoint: str | None = None  # the published folder; None: skipped with the cure
+    llava: str | None = None  # a folder with LLaVA-Med v1.5 in transformers' Llava form
+    answer_tokens: int = 512  # public code
+    precision: Literal["bf16", "fp32"] = "bf16"  # of LLaVA-Med (public code fp16); encoder and decoder stay in float32
+    as_released: bool = False  # True: the LoRA adapter is left out, which is what the released loader does without saying so
+
+    def checkpoints(self) -> Mapping[str, Path]:
+        named = {"checkpoint": self.checkpoint, "llava": self.llava}
+        return {name: Path(path) for name, path in named.items() if path is not None}

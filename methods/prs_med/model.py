@@ -71,5 +71,9 @@ class PRSMed(nn.Module):
 def build(config: PRSMedConfig, base: LanguageBase) -> PRSMed:
     """The network at a config's size. The modality head's names are those of the public `cls.pth`."""
     llm = MultimodalLLM(base, CHANNELS, config.lora_rank, config.lora_alpha, config.lora_dropout)
-    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(CHANNELS, len(CLASS_IDS)))
-    return PRSMed(llm, MaskDecoder(llm.width, CHANNELS), head)
+    return PRSMed(llm, MaskDecoder(llm.width, CHANNELS), modality_head())
+
+
+def modality_head() -> nn.Sequential:
+    """Features to the logits of the six modalities."""
+    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(CHANNELS, len(CLASS_IDS)))

@@ -12,7 +12,7 @@ from prsbench.methods.answers import answer_from_mask
 from prsbench.methods.supervised.config import SupervisedConfig
 from prsbench.methods.supervised.networks import build_network, z_score
 from prsbench.methods.supervised.training import train
-from prsbench.methods.training_images import resize_to_levels
+from prsbench.methods.training_images import native_probability, resize_to_levels
 from prsbench.methods.training_loop import write_losses
 from safetensors.torch import load_model, save_model
 
@@ -47,9 +47,7 @@ class SupervisedMethod:
         return [self._predicted(one, query, seconds) for one, query in zip(logits, queries, strict=True)]
 
     def _predicted(self, logits_1SS: torch.Tensor, query: Query, seconds: float) -> Prediction:
-        size = query.image.shape[:2]
-        native = torch.nn.functional.interpolate(logits_1SS[None], size=size, mode="bilinear", align_corners=False)
-        probability = native[0, 0].sigmoid().cpu().numpy()
+        probability = native_probability(logits_1SS, query.image.shape[:2])
         return Prediction(probability, answer_from_mask(probability, query.modality), seconds)
 
     def save(self, folder: Path) -> None:

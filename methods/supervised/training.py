@@ -8,16 +8,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from monai.losses import DiceLoss
 from prsbench.harness.contract.types import FitContext, Sample
+from prsbench.methods.mask_loss import dice_and_bce
 from prsbench.methods.supervised.config import SupervisedConfig
 from prsbench.methods.supervised.networks import deep_supervision_weights, z_score
-from prsbench.methods.training_images import cosine, training_images
+from prsbench.methods.training_images import cosine, jittered, training_images
 from prsbench.methods.training_loop import Loop, Part, Step, steps_an_epoch
 from torch import Tensor, nn
-from torch.nn import functional as F
-
-_dice = DiceLoss(sigmoid=True, smooth_nr=1.0, smooth_dr=1.0)  # smooth 1: an empty truth with an empty prediction costs 0
 
 
 def train(network: nn.Module, config: SupervisedConfig, samples: Sequence[Sample], context: FitContext) -> Loop:
@@ -52,7 +49,7 @@ def _loss(network: nn.Module, image_B3SS: Tensor, mask_B1SS: Tensor) -> Tensor:
 def segmentation_loss(logits: Tensor, mask_B1SS: Tensor) -> Tensor:
     """Soft Dice + mean binary cross-entropy; (B, K, 1, S, S) logits are weighted by resolution."""
     if logits.ndim == 4:
-        return _dice(logits, mask_B1SS) + F.binary_cross_entropy_with_logits(logits, mask_B1SS)
+        return dice_and_bce(logits, mask_B1SS)
     weights = deep_supervision_weights(logits.shape[1])
     return torch.stack([w * segmentation_loss(logits[:, k], mask_B1SS) for k, w in enumerate(weights)]).sum()
 
@@ -64,7 +61,4 @@ def augmented(
     image, mask = image_B3SS.float() / 255, mask_B1SS.float()
     for k in np.flatnonzero(chance.random(len(image)) < config.horizontal_flip):
         image[k], mask[k] = image[k].flip(-1), mask[k].flip(-1)
-    reach = config.intensity_jitter
-    gamma, contrast, brightness = torch.from_numpy(chance.uniform(-reach, reach, (3, len(image), 1, 1, 1))).to(image)
-    mean = image.mean((1, 2, 3), keepdim=True)
-    return ((image.clamp(min=1e-6) ** (1 + gamma) - mean) * (1 + contrast) + mean + brightness / 2).clamp(0, 1), mask
+    return jittered(image, config.intensity_jitter, chance), mask

@@ -1,8 +1,14 @@
+import time
+
 import numpy as np
-import pytest
 import torch
-from prsbench.harness.contract.types import Prediction, Query
-from prsbench.methods.cost import measure
+from prsbench.harness.contract.records import Cost
+from prsbench.harness.contract.types import Prediction, PromptSource
+from prsbench.methods import cost, sam_family
+from prsbench.methods.cost import measure, standard_query
+from prsbench.methods.sam_config import LiteMedSAMConfig
+from prsbench.methods.sam_family import SamMethod
+from prsbench.methods.sentence_encoder import sentence_encoder
 from torch import nn
 
 
@@ -14,6 +20,12 @@ class Convolving:
         self.frozen = nn.Linear(5, 7).requires_grad_(False)
         self.again = self.frozen
 
+    def fit(self, train, val, context): ...
+
+    def save(self, folder): ...
+
+    def load(self, folder, device): ...
+
     @torch.no_grad()
     def predict(self, queries):
         for query in queries:
@@ -21,23 +33,68 @@ class Convolving:
         return [Prediction(np.zeros(q.image.shape[:2], np.float32), "", 0.25) for q in queries]
 
 
-def query(height, width):
-    return Query("x", np.zeros((height, width, 3), np.uint8), "?", "skin_rgb")
-
-
 def test_parameters_and_operations_are_those_counted_by_hand():
-    cost = measure(Convolving(), [query(10, 20), query(10, 40)])
-    assert (cost.parameters, cost.trainable_parameters) == (3 * 4 * 9 + 5 * 7 + 7, 3 * 4 * 9)
-    assert cost.flops_per_image == 2 * 9 * 3 * 4 * (200 + 400) // 2
-    assert cost.seconds_per_image == pytest.approx(0.25)
-    assert cost.peak_memory_bytes > 2**20
+    found = measure(Convolving())
+    assert (found.parameters, found.trainable_parameters) == (3 * 4 * 9 + 5 * 7 + 7, 3 * 4 * 9)
+    assert found.flops_per_image == 2 * 9 * 3 * 4 * 256 * 256
+    assert found.peak_memory_bytes > 2**20 and found.device == "cpu"
 
 
-def test_a_method_without_a_network_has_none_of_their_costs():
+def test_networks_of_a_method_inside_a_method_are_counted_too_and_shared_ones_once():
+    class Outer(Convolving):
+        def __init__(self):
+            super().__init__()
+            self.inner = Convolving()
+            self.inner.network = self.network
+
+        def predict(self, queries):
+            return self.inner.predict(queries)
+
+    found = measure(Outer())
+    assert found.parameters == 3 * 4 * 9 + 2 * (5 * 7 + 7)
+    assert found.flops_per_image == measure(Convolving()).flops_per_image
+
+
+def test_a_method_without_a_network_is_asked_nothing_and_costs_none():
     class Plain:
         def predict(self, queries):
-            return [Prediction(np.zeros((4, 4), np.float32), "", 0.5) for _ in queries]
+            raise AssertionError("asked")
 
-    cost = measure(Plain(), [query(4, 4)])
-    assert (cost.parameters, cost.trainable_parameters, cost.flops_per_image) == (0, 0, 0)
-    assert cost.seconds_per_image == 0.5
+    found = measure(Plain())
+    assert (found.parameters, found.trainable_parameters, found.flops_per_image) == (0, 0, 0)
+    assert np.isnan(found.peak_memory_bytes)
+
+
+def test_memory_that_is_held_while_predicting_is_seen():
+    class Hungry(Convolving):
+        def predict(self, queries):
+            held = np.ones(2**26, np.uint8)  # 64 MiB, written to
+            time.sleep(0.1)
+            return [held.sum()]
+
+    before = cost._resident_bytes()
+    assert measure(Hungry()).peak_memory_bytes >= before + 2**25
+
+
+def test_a_cost_survives_json_and_one_that_is_not_known_is_null():
+    known, unknown = Cost(2, 1, 4, 8.0, "cpu"), Cost(2, 1, 4, float("nan"), "cpu")
+    assert Cost.from_json(known.to_json()) == known
+    assert unknown.to_json()["peak_memory_bytes"] is None and np.isnan(Cost.from_json(unknown.to_json()).peak_memory_bytes)
+
+
+def test_shared_features_and_sentences_do_not_hide_work_and_are_there_again_afterwards(monkeypatch):
+    method = SamMethod(LiteMedSAMConfig(prompt_source=PromptSource.ORACLE_BOX))
+    method.load(None, "cpu")
+    with torch.inference_mode():
+        patches = nn.Conv2d(3, 256, 4, stride=4)  # in the encoder's place: 256 px to 64 x 64
+    monkeypatch.setattr(method._network.image_encoder, "forward", lambda square: patches(square))
+    monkeypatch.setattr(sam_family, "_embedded", type(sam_family._embedded)())
+    method.predict([standard_query()])
+    encoder = sentence_encoder()
+    encoder.encode([standard_query().question])
+    kept, known = dict(sam_family._embedded), encoder.known
+    with torch.utils.flop_counter.FlopCounterMode(display=False) as counter:
+        method.predict([standard_query()])  # the features are there: the decoder alone
+    found = measure(method)
+    assert dict(sam_family._embedded) == kept and encoder.known is known
+    assert found.flops_per_image == counter.get_total_flops() + 2 * 3 * 16 * 256 * 64 * 64

@@ -1,7 +1,8 @@
+import numpy as np
 import pytest
 import torch
 from prsbench.harness.contract.errors import DataError
-from prsbench.methods.training_images import cosine, training_images
+from prsbench.methods.training_images import cosine, jittered, training_images
 
 
 def test_an_image_asked_about_twice_is_prepared_once_with_both_pairs(discs):
@@ -28,3 +29,13 @@ def test_the_rate_rises_to_its_full_value_and_falls_to_its_floor():
         schedule.step()
     assert rates[:4] == pytest.approx([0.5, 1.0, 1.5, 2.0]) and max(rates) == 2.0
     assert rates[12] == pytest.approx(0.55 * 2.0) and rates[20] == pytest.approx(0.2)
+
+
+def test_jitter_is_gamma_then_contrast_about_the_mean_then_brightness():
+    image = torch.rand(2, 3, 4, 4, dtype=torch.float64)
+    gamma, contrast, brightness = np.random.default_rng(3).uniform(-0.3, 0.3, (3, 2))
+    got = jittered(image, 0.3, np.random.default_rng(3))
+    for n, one in enumerate(image.numpy()):
+        expected = (one ** (1 + gamma[n]) - one.mean()) * (1 + contrast[n]) + one.mean() + brightness[n] / 2
+        assert np.allclose(got[n], expected.clip(0, 1))
+    assert torch.allclose(jittered(image, 0.0, np.random.default_rng(3)), image)

@@ -79,7 +79,7 @@ def test_an_unknown_grid_names_the_nearest_and_a_missing_file_is_said(tmp_path):
 
 
 def test_every_packaged_grid_can_be_read_and_opens_with_its_cost():
-    assert set(packaged_grids()) == {"default", "real", "smoke"}
+    assert set(packaged_grids()) == {"default", "full", "real", "smoke"}
     for name, first_line in packaged_grids().items():
         assert load_grid(name).name == name and "minutes" in first_line
 

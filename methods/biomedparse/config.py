@@ -1,0 +1,32 @@
+"""Config of BiomedParse, and the words it is prompted with. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from prsbench.harness.contract.config import MethodConfig
+from prsbench.harness.contract.types import PromptSource
+
+# Its training data speak of "<object> in <site and imaging>". What the published comparison asked is not known: these are ours.
+NOUNS = {"tumour": "tumor", "mass": "tumor", "lungs": "lung", "skin lesion": "lesion"}
+SITES = {
+    "brain_mri": "brain MRI",
+    "breast_us": "breast ultrasound",
+    "lung_ct": "chest CT",
+    "lung_xray": "chest X-ray",
+    "polyp_endoscopy": "colon endoscopy",
+    "skin_rgb": "dermoscopy",
+}
+
+
+class BiomedParseConfig(MethodConfig):
+    """`checkpoint` is a folder of the user's own export: model.ts and tokenizer/ (see `biomedparse.adapter`)."""
+
+    prompt_source: Literal[PromptSource.QUESTION] = PromptSource.QUESTION
+    checkpoint: str | None = None  # None: skipped with the cure
+    image_size_px: int = 1024  # official
+
+    def checkpoints(self) -> Mapping[str, Path]:
+        return {} if self.checkpoint is None else {"checkpoint": Path(self.checkpoint)}

@@ -1,0 +1,96 @@
+"""Grounding-DINO + SAM-Med2D: a caption made of the question's target, its best box, and SAM-Med2D in that box."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from prsbench.harness.contract.errors import MissingPrerequisite
+from prsbench.harness.contract.types import Box, Labels, Prediction, Query, TextSource, Weights
+from prsbench.methods.answers import answer_from_mask
+from prsbench.methods.checkpoints import read_pretrained
+from prsbench.methods.exposure import exposure_note
+from prsbench.methods.grounding_dino.config import GroundingDinoConfig
+from prsbench.methods.sam_family import SamMethod
+from prsbench.methods.targets import target_named
+from transformers import AutoTokenizer, GroundingDinoForObjectDetection, GroundingDinoProcessor
+from transformers.models.grounding_dino.image_processing_pil_grounding_dino import GroundingDinoImageProcessorPil
+
+
+class GroundedSamMethod(SamMethod):
+    """Image and question to a mask; where nothing is detected the mask is empty. The sentence is templated from the mask."""
+
+    config: GroundingDinoConfig
+
+    @property
+    def labels(self) -> Labels:
+        notes = (
+            f"caption: the question's target; box threshold {self.config.box_threshold}, text {self.config.text_threshold}; "
+            "the best box goes to SAM-Med2D, no box gives an empty mask",
+            exposure_note("sam_med2d"),
+            "Grounding-DINO's exposure: unknown",
+        )
+        return Labels(self.config.prompt_source, Weights.OFFICIAL, TextSource.OWN_MASK, notes)
+
+    def load(self, folder: Path, device: str) -> None:
+        """Build both frozen networks on `device`; `folder` is not read.
+
+        Raises:
+            MissingPrerequisite: SAM-Med2D's checkpoint or the detector's folder is not there, or lacks tensors.
+        """
+        super().load(folder, device)
+        place = self._detector_folder()
+        self._detector = read_pretrained(GroundingDinoForObjectDetection, place, torch.float32).eval().to(device)
+        self._processor = GroundingDinoProcessor(
+            GroundingDinoImageProcessorPil.from_pretrained(place, local_files_only=True),
+            AutoTokenizer.from_pretrained(place, local_files_only=True),
+        )
+
+    def _predict_one(self, query: Query) -> Prediction:
+        start = time.perf_counter()
+        box = self._find(query)
+        seconds = time.perf_counter() - start
+        if box is None:
+            empty = np.zeros(query.image.shape[:2], np.float32)
+            return Prediction(empty, answer_from_mask(empty, query.modality), seconds)
+        found = super()._predict_one(replace(query, box=box))
+        return replace(found, seconds=found.seconds + seconds)
+
+    def _find(self, query: Query) -> Box | None:
+        """The box of the highest score, rounded outwards to whole pixels inside the image; None if none passes the thresholds."""
+        caption = f"{target_named(query.question, query.modality)}."
+        inputs = self._processor(images=query.image, text=caption, return_tensors="pt", input_data_format="channels_last")
+        outputs = self._detector(**inputs.to(self._device))
+        height, width = query.image.shape[:2]
+        found = self._processor.post_process_grounded_object_detection(
+            outputs,
+            inputs.input_ids,
+            threshold=self.config.box_threshold,
+            text_threshold=self.config.text_threshold,
+            target_sizes=[(height, width)],
+        )[0]
+        named = [n for n, phrase in enumerate(found["text_labels"]) if phrase]
+        if not named:
+            return None
+        best = max(named, key=lambda n: float(found["scores"][n]))
+        return _whole_pixels(found["boxes"][best].tolist(), height, width)
+
+    def _detector_folder(self) -> Path:
+        path = self.config.detector
+        if path is not None and (Path(path) / "config.json").is_file():
+            return Path(path)
+        where = "no detector is set" if path is None else f"no config.json in {path}"
+        raise MissingPrerequisite(
+            f"{self.config.row}: skipped, {where}. Set methods.{self.config.row}.detector to your copy of "
+            "Grounding-DINO, such as IDEA-Research/grounding-dino-base, or leave it out with --only."
+        )
+
+
+def _whole_pixels(corners: list[float], height: int, width: int) -> Box:
+    left, top = (min(max(0, math.floor(value)), side - 1) for value, side in zip(corners[:2], (width, height), strict=True))
+    right, bottom = (min(math.ceil(value), side) for value, side in zip(corners[2:], (width, height), strict=True))
+    return Box(left, top, max(right, left + 1), max(bottom, top + 1))

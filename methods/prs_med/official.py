@@ -1,0 +1,114 @@
+"""PRS-Med as a `Method` from its published folder and the user's LLaVA-Med: image and question to mask and sentence."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from prsbench.harness.contract.types import FitContext, Labels, Prediction, Query, Sample, TextSource, Weights
+from prsbench.methods.checkpoints import Matched
+from prsbench.methods.llava import LlavaBase
+from prsbench.methods.prs_med.config import PRSMedOfficialConfig
+from prsbench.methods.prs_med.release import folder_of, load_decoder, load_encoder, load_tokenizer, merge_adapter
+from prsbench.methods.vision_backbone import normalise
+from torch import Tensor
+from torch.nn import functional as F
+from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
+
+SIDE_PX = 1024  # of the mask's image
+PROMPT = "\n### User: As a doctor, and you are seeing the image, {question}\n"  # behind the image's tokens
+
+
+class PRSMedOfficialMethod:
+    """One prompt gives both: its last hidden states, image tokens too, ask for the mask; what follows it is the sentence."""
+
+    def __init__(self, config: PRSMedOfficialConfig):
+        self.config = config
+
+    @property
+    def labels(self) -> Labels:
+        lora = "without its LoRA adapter, as the released loader runs it" if self.config.as_released else "LoRA adapter applied"
+        notes = (f"published weights, {self.config.precision}; {lora}; greedy decoding, the release samples (temperature 0.7)",)
+        return Labels(self.config.prompt_source, Weights.OFFICIAL, TextSource.GENERATED, notes)
+
+    def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
+        """Nothing to train."""
+
+    def save(self, folder: Path) -> None:
+        """Nothing to keep: the weights stay where they are."""
+
+    def load(self, folder: Path, device: str) -> None:
+        """Build the frozen networks on `device`; `folder` is not read. See `prs_med.release` for errors."""
+        release, llava = folder_of(self.config, "checkpoint"), folder_of(self.config, "llava")
+        dtype = {"bf16": "bfloat16", "fp32": "float32"}[self.config.precision]
+        self._device, self._llava = device, LlavaBase.read(llava, dtype, device).model.requires_grad_(False).eval()
+        self._tokenizer = load_tokenizer(release, llava)
+        self._encoder, encoder = load_encoder(release)
+        self._decoder, decoder = load_decoder(release, self._llava.config.get_text_config().hidden_size)
+        parts = [encoder, decoder, *([] if self.config.as_released else [merge_adapter(self._llava, release)])]
+        self.matched = Matched(sum(part.found for part in parts), sum(part.expected for part in parts))
+        self._encoder.to(device), self._decoder.to(device)
+
+    @torch.inference_mode()
+    def predict(self, queries: Sequence[Query]) -> list[Prediction]:
+        """One prediction a query, one by one: the release's decoder attends padding."""
+        return [self._predict_one(query) for query in queries]
+
+    def _predict_one(self, query: Query) -> Prediction:
+        start = time.perf_counter()
+        answer, states_1TD = self._say(query)
+        features = self._encoder(seen_by_encoder(query.image)[None].to(self._device))
+        logits = self._decoder(features, states_1TD.float())
+        # The evaluation enlarges the published maps to the mask by nearest neighbour.
+        native = F.interpolate(logits, size=query.image.shape[:2], mode="nearest")[0, 0].sigmoid().cpu().numpy()
+        return Prediction(native, answer, time.perf_counter() - start)
+
+    def _say(self, query: Query) -> tuple[str, Tensor]:
+        """The sentence, and the last hidden states of everything in the prompt (1, T, D)."""
+        config = self._llava.config
+        vision = config.vision_config
+        patches = (vision.image_size // vision.patch_size) ** 2
+        text = self._tokenizer(PROMPT.format(question=query.question), add_special_tokens=False).input_ids
+        ids = torch.tensor([[self._tokenizer.bos_token_id, *[config.image_token_id] * patches, *text]], device=self._device)
+        pixels = seen_by_clip(query.image, vision.image_size)[None].to(self._device, self._llava.dtype)
+        out = self._llava.generate(
+            input_ids=ids,
+            pixel_values=pixels,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=self.config.answer_tokens,
+            do_sample=False,
+            eos_token_id=self._tokenizer.eos_token_id,
+            pad_token_id=self._tokenizer.eos_token_id,
+            return_dict_in_generate=True,
+            output_hidden_states=True,
+        )
+        said = self._tokenizer.decode(out.sequences[0, ids.shape[1] :], skip_special_tokens=True)
+        return parsed(said), out.hidden_states[0][-1]
+
+
+def parsed(said: str) -> str:
+    """The assistant's turn of what was generated, on one line, as the release reads it."""
+    _, found, turn = said.partition("### Assistant:")
+    return " ".join((turn if found else said).split("### Student:")[0].replace("### User:", " ").split())
+
+
+def seen_by_encoder(image: NDArray[np.uint8]) -> Tensor:
+    """(H, W, 3) uint8 to (3, S, S): stretched bilinearly, ImageNet statistics."""
+    resized = np.array(Image.fromarray(image).resize((SIDE_PX, SIDE_PX), Image.Resampling.BILINEAR), np.float32)
+    return normalise(torch.from_numpy(resized / 255).permute(2, 0, 1))
+
+
+def seen_by_clip(image: NDArray[np.uint8], side_px: int) -> Tensor:
+    """(H, W, 3) uint8 to (3, S, S): in the middle of a square of CLIP's mean colour, as LLaVA-Med v1.5 pads, then resized."""
+    height, width = image.shape[:2]
+    side = max(height, width)
+    square = np.tile((np.array(OPENAI_CLIP_MEAN) * 255).astype(np.uint8), (side, side, 1))
+    top, left = (side - height) // 2, (side - width) // 2
+    square[top : top + height, left : left + width] = image
+    resized = np.array(Image.fromarray(square).resize((side_px, side_px), Image.Resampling.BICUBIC), np.float32) / 255
+    return torch.from_numpy((resized - np.float32(OPENAI_CLIP_MEAN)) / np.float32(OPENAI_CLIP_STD)).permute(2, 0, 1)

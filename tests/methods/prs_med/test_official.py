@@ -1,0 +1,223 @@
+"""The row over a small published folder made here: its suite, its adapter, its prompt, its map, its cures."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from parity import Parity, needs
+from prsbench.harness.contract.errors import MissingPrerequisite, PrsbenchError
+from prsbench.harness.contract.types import Query, TextSource, Weights
+from prsbench.methods.catalog import METHODS
+from prsbench.methods.conformance import CHECKS, FAILED, Subject, verdict
+from prsbench.methods.prs_med import official, release
+from prsbench.methods.prs_med.config import PRSMedOfficialConfig
+from prsbench.methods.prs_med.decoder import MaskDecoder
+from prsbench.methods.prs_med.model import modality_head
+from prsbench.methods.prs_med.official import PRSMedOfficialMethod, parsed, seen_by_clip, seen_by_encoder
+from prsbench.methods.sam_networks import build_tiny_vit_sam
+from safetensors.torch import load_file, save_file
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+from torch import nn
+from transformers import (
+    CLIPVisionConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    MistralConfig,
+    PreTrainedTokenizerFast,
+)
+
+WORDS = ("<unk>", "<s>", "</s>", "<image>", "top", "left", "lesion", "Where", "is", "the")
+WIDTH, TOWER = 16, 8
+LANGUAGE = "base_model.model.model.layers.{}.self_attn.{}"
+VISION = "base_model.model.model.vision_tower.vision_tower.vision_model.encoder.layers.{}.self_attn.{}"
+
+
+def small_encoder():
+    return nn.Sequential(nn.Conv2d(3, 256, 16, stride=16))
+
+
+def adapter_of(llava, gain):
+    """A LoRA pair for each projection that the published adapter holds one for, under its names."""
+    state = {}
+    for name, layer in llava.named_modules():
+        number, _, projection = name.rpartition(".self_attn.")
+        if isinstance(layer, nn.Linear) and projection in ("q_proj", "k_proj", "v_proj", "o_proj"):
+            key = (VISION if "vision_tower" in name else LANGUAGE).format(number.rpartition(".")[2], projection)
+            state[f"{key}.lora_A.weight"] = gain * torch.randn(2, layer.in_features)
+            state[f"{key}.lora_B.weight"] = gain * torch.randn(layer.out_features, 2)
+    return state
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("official")
+    torch.manual_seed(0)
+    text = {"hidden_size": WIDTH, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
+    text = MistralConfig(vocab_size=len(WORDS), num_key_value_heads=1, bos_token_id=1, eos_token_id=2, **text)
+    vision = {"hidden_size": TOWER, "intermediate_size": 12, "num_hidden_layers": 3, "num_attention_heads": 2}
+    vision = CLIPVisionConfig(image_size=28, patch_size=14, **vision)
+    llava = LlavaForConditionalGeneration(LlavaConfig(text_config=text, vision_config=vision, image_token_index=3))
+    llava.save_pretrained(folder / "llava")
+    words = Tokenizer(models.WordLevel({word: n for n, word in enumerate(WORDS)}, unk_token="<unk>"))
+    words.pre_tokenizer = pre_tokenizers.Split(Regex(r"\s+"), "removed")
+    marks = {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>"}
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, **marks)
+    tokenizer.save_pretrained(folder / "llava")
+
+    place = folder / "published"
+    (place / "lora_adapter").mkdir(parents=True)
+    encoder = small_encoder().state_dict()
+    both = {f"image_encoder.{k}": t for k, t in encoder.items()} | {f"sam.image_encoder.{k}": t for k, t in encoder.items()}
+    torch.save({**both, "sam.mask_decoder.x": torch.zeros(1)}, place / "image_encoder.pth")
+    torch.save(MaskDecoder(WIDTH).state_dict(), place / "mask_decoder.pth")
+    save_file(adapter_of(llava, gain=1.0), place / "lora_adapter" / "adapter_model.safetensors")
+    (place / "lora_adapter" / "adapter_config.json").write_text(json.dumps({"r": 2, "lora_alpha": 3}))
+    return folder
+
+
+@pytest.fixture
+def given(made, tmp_path, monkeypatch):
+    """A copy of the folders that a test may spoil; encoder and image are made small alike."""
+    monkeypatch.setattr(release, "build_encoder", small_encoder)
+    monkeypatch.setattr(official, "SIDE_PX", 64)
+    shutil.copytree(made, tmp_path / "given")
+    folders = {"checkpoint": str(tmp_path / "given" / "published"), "llava": str(tmp_path / "given" / "llava")}
+    return {**folders, "answer_tokens": 3, "precision": "fp32"}
+
+
+def loaded(given):
+    method = PRSMedOfficialMethod(PRSMedOfficialConfig(**given))
+    method.load(None, "cpu")
+    return method
+
+
+def query(shape=(40, 60)):
+    image = np.random.default_rng(0).integers(0, 255, (*shape, 3), dtype=np.uint8)
+    return Query("one", image, "Where is the lesion", "skin_rgb")
+
+
+def test_with_its_folders_it_passes_the_suite(given, tmp_path):
+    entry = replace(METHODS["prs_med_official"], defaults=given)
+    (tmp_path / "subject").mkdir()
+    subject = Subject(entry, tmp_path / "subject")
+    assert (subject.method.labels.weights, subject.method.labels.text_source) == (Weights.OFFICIAL, TextSource.GENERATED)
+    assert [f for f in (verdict(check, subject) for check in CHECKS) if f.status == FAILED] == []
+
+
+def test_every_pair_of_the_adapter_is_added_at_alpha_over_r_and_as_released_none_is(given):
+    state = load_file(f"{given['checkpoint']}/lora_adapter/adapter_model.safetensors")
+    adapted, plain = loaded(given), loaded({**given, "as_released": True})
+    before = dict(plain._llava.named_modules())
+    moved = 0
+    for name, layer in adapted._llava.named_modules():
+        if not isinstance(layer, nn.Linear):
+            continue
+        number, _, projection = name.rpartition(".self_attn.")
+        key = (VISION if "vision_tower" in name else LANGUAGE).format(number.rpartition(".")[2], projection)
+        delta = torch.zeros_like(layer.weight)
+        if f"{key}.lora_A.weight" in state:
+            delta = 1.5 * state[f"{key}.lora_B.weight"] @ state[f"{key}.lora_A.weight"]
+            moved += 1
+        assert torch.allclose(layer.weight, before[name].weight + delta, atol=1e-5), name
+    assert moved == 2 * 4 + 3 * 3 == len(state) // 2
+    assert not np.array_equal(*(each.predict([query()])[0].probability for each in (adapted, plain)))
+    assert "without its LoRA adapter" in plain.labels.notes[0]
+
+
+def test_the_mask_is_asked_for_by_the_states_of_the_whole_prompt_image_tokens_too(given, monkeypatch):
+    method, seen = loaded(given), []
+    decode = method._decoder.forward
+    monkeypatch.setattr(method._decoder, "forward", lambda f, states: seen.append(states) or decode(f, states))
+    got = method.predict([query()])[0]
+    text = method._tokenizer(official.PROMPT.format(question=query().question), add_special_tokens=False).input_ids
+    ids = torch.tensor([[1, 3, 3, 3, 3, *text]])  # 28 / 14 squared patches
+    with torch.inference_mode():
+        whole = method._llava.model(input_ids=ids, pixel_values=seen_by_clip(query().image, 28)[None])
+        assert torch.allclose(seen[0], whole.last_hidden_state, atol=1e-5)
+        logits = decode(method._encoder(seen_by_encoder(query().image)[None]), seen[0])
+    rows, columns = np.arange(40) * 64 // 40, np.arange(60) * 64 // 60
+    assert np.allclose(got.probability, logits[0, 0].sigmoid().numpy()[rows][:, columns], atol=1e-6)
+
+
+def test_the_prompt_is_the_official_one():
+    assert official.PROMPT.format(question="Where?") == "\n### User: As a doctor, and you are seeing the image, Where?\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        ("### Assistant: The tumor\nis left. ### Student: why", "The tumor is left."),
+        ("It is left.\n### User: and", "It is left. and"),
+        ("", ""),
+    ],
+)
+def test_of_what_was_said_the_assistants_turn_is_kept_on_one_line(said, answer):
+    assert parsed(said) == answer
+
+
+def test_clip_sees_the_whole_image_in_a_padded_square():
+    image = np.full((20, 40, 3), 255, np.uint8)
+    seen = seen_by_clip(image, 40)
+    assert seen.shape == (3, 40, 40)
+    assert seen[:, :8].abs().max() < 0.02 and seen[:, 32:].abs().max() < 0.02, "the mean colour, which is 0"
+    assert seen[:, 13:27].min() > 1
+
+
+def test_without_a_folder_it_is_skipped_and_the_cure_names_the_key(given):
+    for key in ("checkpoint", "llava"):
+        with pytest.raises(MissingPrerequisite, match=f"methods.prs_med_official.{key} to"):
+            loaded({**given, key: None})
+
+
+@pytest.mark.parametrize("name", ["image_encoder.pth", "mask_decoder.pth", "lora_adapter/adapter_model.safetensors"])
+def test_a_folder_that_lacks_a_file_is_skipped_and_named(given, tmp_path, name):
+    (tmp_path / "given" / "published" / name).unlink()
+    with pytest.raises(MissingPrerequisite, match=name.rpartition("/")[2]):
+        loaded(given)
+
+
+def test_a_head_of_another_model_is_refused_and_a_right_one_taken(given, tmp_path):
+    place = tmp_path / "given" / "published" / "cls.pth"
+    torch.save(modality_head().state_dict(), place)
+    loaded(given)
+    torch.save(nn.Linear(2, 2).state_dict(), place)
+    with pytest.raises(PrsbenchError, match="cls.pth: does not fit"):
+        loaded(given)
+
+
+@pytest.mark.parametrize("fault", ["half a pair", "a layer more", "another name"])
+def test_an_adapter_that_does_not_fit_is_refused_and_never_dropped_in_silence(given, fault):
+    file = f"{given['checkpoint']}/lora_adapter/adapter_model.safetensors"
+    state = load_file(file)
+    first = next(iter(state))
+    if fault == "half a pair":
+        state.pop(first)
+    elif fault == "a layer more":
+        state |= {LANGUAGE.format(9, "q_proj") + f".lora_{part}.weight": torch.zeros(2, 2) for part in "AB"}
+    else:
+        state["lm_head.lora_A.weight"] = state.pop(first)
+    save_file(state, file)
+    with pytest.raises(PrsbenchError, match="does not fit the LLaVA folder|none of PRS-Med's adapter"):
+        loaded(given)
+
+
+@needs("prs_med_checkpoint")
+def test_the_published_folders_keys_and_shapes_are_those_that_are_read():
+    folder = Parity("prs_med_checkpoint").json["folder"]
+    encoder = {
+        key.removeprefix("image_encoder."): shape
+        for key, shape in folder["image_encoder.pth"].items()
+        if key.startswith("image_encoder.")
+    }
+    with torch.device("meta"):
+        own = build_tiny_vit_sam().image_encoder.state_dict()
+        decoder, head = MaskDecoder(4096).state_dict(), modality_head().state_dict()
+    assert {key: list(t.shape) for key, t in own.items()} == encoder
+    assert {key: list(t.shape) for key, t in decoder.items()} == folder["mask_decoder.pth"]
+    assert {key: list(t.shape) for key, t in head.items()} == folder["cls.pth"]
+    adapter = folder["lora_adapter/adapter_model.safetensors"]
+    layers = {release._LORA.fullmatch(key)["layer"] for key in adapter}
+    assert len(layers) == 200 and sum(layer.startswith(release._TOWER) for layer in layers) == 72
