@@ -114,18 +114,25 @@ def _supervised(name: str, summary: str, **defaults: int | float) -> Entry:
     )
 
 
-def _lisa(size: str, title: str) -> Entry:
+_RELEASE = (
+    *(f"prsbench.methods.mask_tokens.{module}" for module in ("config", "prompt", "llama", "release", "release_method")),
+    *(f"prsbench.methods.{module}" for module in ("sam_networks", "sam_processing", "checkpoints", "exposure", "parts")),
+)
+
+
+def _released(family: str, size: str, title: str, factory: str, config: str, modules: tuple[str, ...]) -> Entry:
     return Entry(
-        name=f"lisa_{size}",
-        summary=f"{title}, frozen; a mask where its answer says [SEG]",
-        factory="prsbench.methods.lisa.adapter:LISAMethod",
-        config="prsbench.methods.lisa.config:LISAConfig",
-        sources=tuple(
-            f"prsbench.methods.{module}" for module in ("lisa", "sam_networks", "sam_processing", "checkpoints", "exposure")
-        ),
+        name=f"{family}_{size}",
+        summary=f"{title}, frozen; a mask where its answer asks for one",
+        factory=f"prsbench.methods.{family}.adapter:{factory}",
+        config=f"prsbench.methods.{family}.config:{config}",
+        sources=(*(f"prsbench.methods.{family}.{module}" for module in ("adapter", "config", *modules)), *_RELEASE),
         defaults={"size": size},
         trains=False,
     )
+
+
+_lisa = partial(_released, "lisa", factory="LISAMethod", config="LISAConfig", modules=("network",))
 
 
 PARTS = Catalog(

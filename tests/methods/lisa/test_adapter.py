@@ -10,11 +10,12 @@ from prsbench.harness.contract.errors import MissingPrerequisite, PrsbenchError
 from prsbench.harness.contract.types import PromptSource, Query, TextSource, Weights
 from prsbench.methods.catalog import METHODS
 from prsbench.methods.conformance import CHECKS, FAILED, Subject, verdict
-from prsbench.methods.lisa import adapter, checkpoint
+from prsbench.methods.lisa import adapter
 from prsbench.methods.lisa.adapter import LISAMethod
-from prsbench.methods.lisa.config import OFFICIAL_FOLDERS, WIDTHS, LISAConfig
+from prsbench.methods.lisa.config import LISAConfig
+from prsbench.methods.mask_tokens.config import WIDTHS
 from prsbench.methods.lisa.network import LISA
-from prsbench.methods.lisa.prompt import IMAGE, prompt_ids
+from prsbench.methods.mask_tokens.prompt import IMAGE, prompt_ids
 from prsbench.methods.sam_networks import ViT, build_vit_sam
 from prsbench.methods.sam_processing import LongestSide
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -27,12 +28,12 @@ WORDS = ("<unk>", "<s>", "</s>", "[SEG]", "<im_start>", "<im_end>", "USER", "ASS
 def release(tmp_path, monkeypatch):
     """Folders of a small LISA and its CLIP; `adapter` and `checkpoint` are made small alike."""
     monkeypatch.setitem(WIDTHS, "7b", 16)
-    monkeypatch.setattr(checkpoint, "build_visual", lambda: build_vit_sam(ViT(32, 1, 2, (0,)), side_px=64))
+    monkeypatch.setattr(adapter, "build_visual", lambda: build_vit_sam(ViT(32, 1, 2, (0,)), side_px=64))
     monkeypatch.setattr(adapter, "PROCESSING", LongestSide(64))
     torch.manual_seed(0)
     shape = LlamaConfig(vocab_size=len(WORDS), hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2)
     shape.save_pretrained(tmp_path / "lisa")
-    state = LISA(shape, checkpoint.build_visual(), patch_width=8).state_dict()
+    state = LISA(shape, adapter.build_visual(), patch_width=8).state_dict()
     state["model.layers.0.self_attn.rotary_emb.inv_freq"] = torch.ones(4)
     for part in range(2):  # the release comes in several files
         torch.save(dict(list(state.items())[part::2]), tmp_path / "lisa" / f"pytorch_model-{part}.bin")
@@ -57,7 +58,7 @@ def speaking(monkeypatch, word):
             super().__init__(*args)
             self.generation_config.sequence_bias = [[[WORDS.index(word)], 1e3]]
 
-    monkeypatch.setattr(checkpoint, "LISA", Biased)
+    monkeypatch.setattr(adapter, "LISA", Biased)
 
 
 def loaded(release):
@@ -95,7 +96,7 @@ def test_several_seg_give_the_union_of_their_masks(release, monkeypatch):
     masks = method._network.masks
     monkeypatch.setattr(method._network, "masks", lambda *args: seen.append(masks(*args)) or seen[-1])
     prediction = method.predict([query()])[0]
-    assert prediction.answer == "[SEG] [SEG] [SEG]"
+    assert prediction.answer == ""  # mask tokens are no words
     _, frame = LongestSide(64).prepare(query().image)
     each = [LongestSide(64).probability(logits[0], frame).numpy() for logits in seen[0][0]]
     assert len(each) == 3 and np.array_equal(prediction.probability, np.maximum.reduce(each))
@@ -118,7 +119,8 @@ def test_it_says_what_it_is(release):
 
 @pytest.mark.parametrize("size", WIDTHS)
 def test_without_a_folder_it_is_skipped_and_the_cure_names_the_release(size, tmp_path):
-    with pytest.raises(MissingPrerequisite, match=f"methods.lisa_{size}.checkpoint to your copy of {OFFICIAL_FOLDERS[size]}"):
+    official = LISAConfig.official_folders[size]
+    with pytest.raises(MissingPrerequisite, match=f"methods.lisa_{size}.checkpoint to your copy of {official}"):
         LISAMethod(LISAConfig(size=size)).load(None, "cpu")
 
 

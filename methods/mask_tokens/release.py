@@ -1,19 +1,20 @@
-"""LISA from the folders its user names: found or skipped with the cure, and matched tensor by tensor."""
+"""A release from the folders its user names: found or skipped with the cure, and matched tensor by tensor."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import torch
 from prsbench.harness.contract.errors import MissingPrerequisite, PrsbenchError
 from prsbench.methods.checkpoints import Matched, fill
-from prsbench.methods.lisa.config import OFFICIAL_FOLDERS, WIDTHS, LISAConfig
-from prsbench.methods.lisa.network import LISA
-from prsbench.methods.sam_networks import VIT, SamNetwork, build_vit_sam
+from prsbench.methods.mask_tokens.config import WIDTHS, ReleaseConfig
+from prsbench.methods.mask_tokens.llama import MaskTokenLlama
 from torch import Tensor
-from transformers import AutoTokenizer, CLIPVisionModel, LlamaConfig, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, BitsAndBytesConfig, CLIPVisionModel, LlamaConfig, PreTrainedTokenizerBase
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
@@ -27,9 +28,10 @@ _READ = (  # of the release's config.json, whose model type is one that transfor
     "max_position_embeddings",
     "rms_norm_eps",
 )
+_UNQUANTISED = ("lm_head", "mm_projector", "out_mm_projector", "text_hidden_fcs")  # besides what makes masks
 
 
-def folder_of(config: LISAConfig, key: str) -> Path:
+def folder_of(config: ReleaseConfig, key: str) -> Path:
     """The folder named by a config key.
 
     Raises:
@@ -38,14 +40,14 @@ def folder_of(config: LISAConfig, key: str) -> Path:
     path = getattr(config, key)
     if path is not None and Path(path).is_dir():
         return Path(path)
-    official = {"checkpoint": OFFICIAL_FOLDERS[config.size], "vision_tower": "openai/clip-vit-large-patch14"}[key]
+    official = {"checkpoint": config.official_folders[config.size], "vision_tower": config.official_vision_tower}[key]
     where = f"no {key} is set" if path is None else f"no folder at {path}"
     raise MissingPrerequisite(
         f"{config.row}: skipped, {where}. Set methods.{config.row}.{key} to your copy of {official}, or leave it out with --only."
     )
 
 
-def language_config(config: LISAConfig, folder: Path) -> LlamaConfig:
+def language_config(config: ReleaseConfig, folder: Path) -> LlamaConfig:
     """The language model's shape, from the release.
 
     Raises:
@@ -55,26 +57,62 @@ def language_config(config: LISAConfig, folder: Path) -> LlamaConfig:
     if given["hidden_size"] != WIDTHS[config.size]:
         raise PrsbenchError(
             f"{config.row}: {folder} must be {WIDTHS[config.size]} wide, got {given['hidden_size']}. "
-            f"Set methods.{config.row}.checkpoint to {OFFICIAL_FOLDERS[config.size]}."
+            f"Set methods.{config.row}.checkpoint to {config.official_folders[config.size]}."
         )
     return LlamaConfig(**{key: given[key] for key in _READ if key in given}, tie_word_embeddings=False)
 
 
-def load_network(config: LISAConfig, device: str) -> tuple[LISA, Matched]:
-    """The frozen network on `device`, with every tensor of the release in its place."""
-    folder, patch_width = folder_of(config, "checkpoint"), _patch_width(config)
+def load_network(config: ReleaseConfig, build: type[MaskTokenLlama], parts: Callable[[], tuple], device: str):
+    """The frozen network on `device` and how its tensors matched: `build(shape, *parts())`, the parts made on the meta device."""
+    folder = folder_of(config, "checkpoint")
     shape = language_config(config, folder)
     with torch.device("meta"):  # 15 GB at 7B: numbers that are overwritten need not be drawn
-        network = LISA(shape, build_visual(), patch_width).to(DTYPES[config.precision])
-    network.model.visual_model.float()
+        made = parts()
+    if config.load_in is not None:
+        return _load_quantised(config, build, shape, made, device)
+    with torch.device("meta"):
+        network = build(shape, *made).to(DTYPES[config.precision])
+    for part in build.decoder_parts:
+        getattr(network.model, part).float()
     network.to_empty(device=device)
     network.model.rotary_emb = LlamaRotaryEmbedding(shape).to(device)  # constants that no checkpoint has to hold
     return network, fill(network, read_folder(folder), folder.name)
 
 
-def build_visual() -> SamNetwork:
-    """SAM ViT-H at 1024 px."""
-    return build_vit_sam(VIT["vit_h"])
+def quantisation(config: ReleaseConfig, kept: tuple[str, ...]) -> BitsAndBytesConfig:
+    """The official demo's, over the language model's layers.
+
+    Raises:
+        MissingPrerequisite: bitsandbytes is not installed.
+    """
+    if find_spec("bitsandbytes") is None:
+        raise MissingPrerequisite(
+            f"{config.row}: skipped, load_in {config.load_in} needs bitsandbytes. pip install bitsandbytes, or leave load_in out."
+        )
+    if config.load_in == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=list(kept))
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=DTYPES[config.precision],
+        llm_int8_skip_modules=list(kept),
+    )
+
+
+def _load_quantised(config: ReleaseConfig, build: type[MaskTokenLlama], shape: LlamaConfig, made: tuple, device: str):
+    kept = (*_UNQUANTISED, *build.decoder_parts)
+    given: dict[str, Any] = {"quantization_config": quantisation(config, kept), "dtype": DTYPES[config.precision]}
+    folder = folder_of(config, "checkpoint")
+    state = read_folder(folder)
+    network, info = build.from_pretrained(
+        None, *made, config=shape, state_dict=state, device_map={"": device}, output_loading_info=True, **given
+    )
+    off = {kind: sorted(map(str, info[kind])) for kind in ("missing_keys", "unexpected_keys", "mismatched_keys")}
+    if any(off.values()):
+        said = ", ".join(f"{len(keys)} {kind.replace('_', ' ')} ({', '.join(keys[:3])})" for kind, keys in off.items())
+        raise PrsbenchError(f"{folder.name}: does not fit the network: {said}. Is it the checkpoint of another method?")
+    return network.requires_grad_(False).eval(), Matched(len(state), len(state))
 
 
 def read_folder(folder: Path) -> dict[str, Tensor]:
@@ -95,7 +133,7 @@ def read_folder(folder: Path) -> dict[str, Tensor]:
     return {key: tensor for key, tensor in state.items() if not key.endswith("rotary_emb.inv_freq")}
 
 
-def load_tokenizer(config: LISAConfig) -> PreTrainedTokenizerBase:
+def load_tokenizer(config: ReleaseConfig) -> PreTrainedTokenizerBase:
     """The release's own."""
     folder = folder_of(config, "checkpoint")
     if not (folder / "tokenizer.json").is_file() and find_spec("sentencepiece") is None:
@@ -103,13 +141,14 @@ def load_tokenizer(config: LISAConfig) -> PreTrainedTokenizerBase:
     return AutoTokenizer.from_pretrained(folder, local_files_only=True)
 
 
-def load_vision(config: LISAConfig, device: str) -> CLIPVisionModel:
+def load_vision(config: ReleaseConfig, device: str) -> CLIPVisionModel:
     """CLIP's frozen image tower."""
     folder = folder_of(config, "vision_tower")
     vision = CLIPVisionModel.from_pretrained(folder, local_files_only=True, dtype=DTYPES[config.precision])
     return vision.requires_grad_(False).eval().to(device)
 
 
-def _patch_width(config: LISAConfig) -> int:
+def patch_width(config: ReleaseConfig) -> int:
+    """Channels of one of CLIP's patches."""
     given = json.loads((folder_of(config, "vision_tower") / "config.json").read_text())
     return given.get("vision_config", given)["hidden_size"]
