@@ -133,6 +133,24 @@ def _released(family: str, size: str, title: str, factory: str, config: str, mod
 
 
 _lisa = partial(_released, "lisa", factory="LISAMethod", config="LISAConfig", modules=("network",))
+_pixellm = partial(_released, "pixellm", factory="PixelLMMethod", config="PixelLMConfig", modules=("network", "decoder", "eyes"))
+
+
+def _tiny(family: str, title: str, factory: str, config: str, modules: tuple[str, ...] = ()) -> Entry:
+    shared = ("config", "llama", "tiny_method", "tiny_network", "tiny_training")
+    return Entry(
+        name=f"{family}_tiny",
+        summary=f"{title}, embedded size, trained here on all data sets together",
+        factory=f"prsbench.methods.{family}.tiny:{factory}",
+        config=f"prsbench.methods.{family}.config:{config}",
+        sources=(
+            *(f"prsbench.methods.{family}.{module}" for module in ("tiny", "config", *modules)),
+            *(f"prsbench.methods.mask_tokens.{module}" for module in shared),
+            "prsbench.methods.exposure",
+            *(source for source in _PRS_MED_SOURCES if not source.endswith("prs_med")),
+        ),
+        packaged=(LITE_MEDSAM,),
+    )
 
 
 PARTS = Catalog(
@@ -171,6 +189,10 @@ METHODS = OpenCatalog(
         ),
         _lisa("7b", "LISA-7B (Vicuna, CLIP, SAM ViT-H)"),
         _lisa("13b", "LISA-13B (Llama 2, CLIP, SAM ViT-H)"),
+        _tiny("lisa", "LISA", "LISATinyMethod", "LISATinyConfig"),
+        _pixellm("7b", "PixelLM-7B (LLaVA, CLIP at 448 px, a light decoder)"),
+        _pixellm("13b", "PixelLM-13B (LLaVA, CLIP at 448 px, a light decoder)"),
+        _tiny("pixellm", "PixelLM", "PixelLMTinyMethod", "PixelLMTinyConfig", modules=("decoder",)),
         _supervised("unet", "U-Net (MONAI)", base_features=32),
         _supervised("nnunet", "U-Net planned as nnU-Net does, with deep supervision (MONAI's DynUNet)"),
         _supervised("swin_unet", "Swin-UNETR (MONAI)", base_features=12, learning_rate=1e-3),

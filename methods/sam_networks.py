@@ -58,8 +58,8 @@ def decode(
 ) -> tuple[Tensor, Tensor]:
     """Mask logits (N, K, L, L) and the network's own estimate of their IoU (N, K).
 
-    Prompts are boxes or points in pixels of the square, or texts, to which nothing is added. `several` asks for the K = 3 masks of
-    an ambiguous prompt, else K = 1. One image at a time: the decoder repeats its embedding.
+    Prompts are boxes or points in pixels of the square, or texts, to which nothing is added. `several` asks for the K = 3 masks
+    of an ambiguous prompt, else K = 1. One image at a time: the decoder repeats its embedding.
     """
     prompts, device = network.prompt_encoder, features_1CHW.device
     boxes = None if boxes_N4 is None else boxes_N4[:, None].float().to(device)

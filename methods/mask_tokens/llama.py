@@ -44,7 +44,7 @@ class MaskTokenLlama(LlamaForCausalLM):
         end: int,
         is_seen_P: Tensor | None = None,
     ) -> Said:
-        """What follows token ids, CLIP's patches and token ids. Patches that are not seen keep their place; nothing reads them."""
+        """What follows token ids, CLIP's patches and token ids. A patch not seen keeps its place; nothing reads it."""
         embed = self.get_input_embeddings()
         words = [embed(torch.tensor(ids, device=self.device)) for ids in (before, after)]
         embedded_TD = torch.cat([words[0], self.model.mm_projector(patches_PC), words[1]])

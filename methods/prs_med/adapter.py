@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 from prsbench.harness.contract.types import FitContext, Labels, Prediction, Query, Sample, TextSource, Weights
 from prsbench.methods.language_base import LanguageBase
-from prsbench.methods.lite_medsam_features import LiteMedSAMEncoder
+from prsbench.methods.lite_medsam_features import LiteMedSAMEncoder, embed
 from prsbench.methods.prs_med.config import PRSMedConfig
 from prsbench.methods.prs_med.model import build
-from prsbench.methods.prs_med.training import embed, train
+from prsbench.methods.prs_med.training import train
 from prsbench.methods.training_images import resize_to_levels, training_images
 from safetensors.torch import load_model, save_model
 

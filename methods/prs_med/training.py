@@ -10,18 +10,12 @@ import torch
 from prsbench.harness.contract.errors import DataError, PrsbenchError
 from prsbench.harness.contract.types import FitContext
 from prsbench.methods.language_base import draw
-from prsbench.methods.lite_medsam_features import LiteMedSAMEncoder
+from prsbench.methods.lite_medsam_features import LiteMedSAMEncoder, embed_both_ways
 from prsbench.methods.prs_med.config import PRSMedConfig
 from prsbench.methods.prs_med.model import CLASS_IDS, Batch, PRSMed
 from prsbench.methods.training_images import TrainingImage, batches, cosine, descend
 from prsbench.methods.wording import mirror_words
 from torch import Tensor
-from torch.nn import functional as F
-
-
-def embed(encoder: LiteMedSAMEncoder, image_B3SS: Tensor, feature_side: int) -> Tensor:
-    """Frozen features (B, C, H, W), averaged down to feature_side."""
-    return F.adaptive_avg_pool2d(encoder(image_B3SS.float()), feature_side)
 
 
 def train(
@@ -34,7 +28,7 @@ def train(
     chance = np.random.default_rng(context.seed)
     per_epoch = math.ceil(len(images) / config.batch_size)
     steps = config.epochs * per_epoch
-    features = _embed_all(encoder, config, images, context)
+    features = embed_both_ways(encoder, [one.image_3SS for one in images], config.feature_side, context)
     optimizer = _optimizer(model, config)
     schedule = cosine(optimizer, steps, config.warmup_steps, config.final_learning_rate / config.learning_rate)
     model.to(context.device).train()
@@ -94,17 +88,6 @@ def collate(
         questions,
         answers,
     )
-
-
-def _embed_all(encoder: LiteMedSAMEncoder, config: PRSMedConfig, images: Sequence[TrainingImage], context: FitContext) -> Tensor:
-    """(2, N, C, H, W): each image as it is, and flipped."""
-    ways: tuple[list[Tensor], list[Tensor]] = ([], [])
-    for number, one in enumerate(images):
-        image = one.image_3SS[None].to(context.device)
-        for way, turned in zip(ways, (image, image.flip(-1)), strict=True):
-            way.append(embed(encoder, turned, config.feature_side).cpu())
-        context.progress(number + 1, len(images), "images embedded")
-    return torch.stack([torch.cat(way) for way in ways])
 
 
 def _optimizer(model: PRSMed, config: PRSMedConfig) -> torch.optim.Optimizer:

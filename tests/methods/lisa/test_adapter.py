@@ -13,8 +13,8 @@ from prsbench.methods.conformance import CHECKS, FAILED, Subject, verdict
 from prsbench.methods.lisa import adapter
 from prsbench.methods.lisa.adapter import LISAMethod
 from prsbench.methods.lisa.config import LISAConfig
-from prsbench.methods.mask_tokens.config import WIDTHS
 from prsbench.methods.lisa.network import LISA
+from prsbench.methods.mask_tokens.config import WIDTHS
 from prsbench.methods.mask_tokens.prompt import IMAGE, prompt_ids
 from prsbench.methods.sam_networks import ViT, build_vit_sam
 from prsbench.methods.sam_processing import LongestSide
