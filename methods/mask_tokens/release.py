@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import torch
 from prsbench.harness.contract.errors import MissingPrerequisite, PrsbenchError
@@ -28,7 +27,7 @@ _READ = (  # of the release's config.json, whose model type is one that transfor
     "max_position_embeddings",
     "rms_norm_eps",
 )
-_UNQUANTISED = ("lm_head", "mm_projector", "out_mm_projector", "text_hidden_fcs")  # besides what makes masks
+_UNQUANTISED = ("mm_projector", "out_mm_projector", "text_hidden_fcs")  # of `model`, besides what makes masks
 
 
 def folder_of(config: ReleaseConfig, key: str) -> Path:
@@ -101,17 +100,27 @@ def quantisation(config: ReleaseConfig, kept: tuple[str, ...]) -> BitsAndBytesCo
 
 
 def _load_quantised(config: ReleaseConfig, build: type[MaskTokenLlama], shape: LlamaConfig, made: tuple, device: str):
-    kept = (*_UNQUANTISED, *build.decoder_parts)
-    given: dict[str, Any] = {"quantization_config": quantisation(config, kept), "dtype": DTYPES[config.precision]}
+    kept = ("lm_head", *(f"model.{part}" for part in (*_UNQUANTISED, *build.decoder_parts)))
     folder = folder_of(config, "checkpoint")
     state = read_folder(folder)
     network, info = build.from_pretrained(
-        None, *made, config=shape, state_dict=state, device_map={"": device}, output_loading_info=True, **given
+        None,
+        *made,
+        config=shape,
+        state_dict=state,
+        dtype=DTYPES[config.precision],
+        quantization_config=quantisation(config, kept),
+        device_map={"": device},
+        output_loading_info=True,
     )
     off = {kind: sorted(map(str, info[kind])) for kind in ("missing_keys", "unexpected_keys", "mismatched_keys")}
     if any(off.values()):
         said = ", ".join(f"{len(keys)} {kind.replace('_', ' ')} ({', '.join(keys[:3])})" for kind, keys in off.items())
         raise PrsbenchError(f"{folder.name}: does not fit the network: {said}. Is it the checkpoint of another method?")
+    for part in build.decoder_parts:  # once more, from the file: they came through the language model's precision
+        begins = f"model.{part}."
+        of_part = {key.removeprefix(begins): tensor for key, tensor in state.items() if key.startswith(begins)}
+        getattr(network.model, part).float().load_state_dict(of_part)
     return network.requires_grad_(False).eval(), Matched(len(state), len(state))
 
 
