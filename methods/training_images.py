@@ -43,7 +43,7 @@ def image_id(sample: Sample) -> str:
     return sample.sample_id.rpartition("#")[0] or sample.sample_id
 
 
-def weighted_sum(terms: Mapping[str, Tensor], weight: Mapping[str, float]) -> Tensor:
+def weighted(terms: Mapping[str, Tensor], weight: Mapping[str, float]) -> Tensor:
     """The loss: every term by the weight of its name."""
     return torch.stack([weight[name] * term for name, term in terms.items()]).sum()
 

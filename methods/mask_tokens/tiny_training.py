@@ -12,7 +12,7 @@ from prsbench.harness.contract.types import FitContext
 from prsbench.methods.language_base import draw
 from prsbench.methods.mask_tokens.config import TinyConfig
 from prsbench.methods.mask_tokens.tiny_network import Batch, MaskTokenSegmenter, asking
-from prsbench.methods.training_images import TrainingImage, batches, cosine, descend, weighted_sum
+from prsbench.methods.training_images import TrainingImage, batches, cosine, descend, weighted
 from prsbench.methods.wording import mirror_words
 from torch import Tensor
 
@@ -40,7 +40,7 @@ def train(
     history = []
     for step, numbers in enumerate(batches(len(images), config.epochs, config.batch_size, chance)):
         terms = model.losses(collate(images, features_2NCHW, numbers, config, model.decoder.tokens, chance, context.device))
-        loss = weighted_sum(terms, weight)
+        loss = weighted(terms, weight)
         if not torch.isfinite(loss):
             raise PrsbenchError(
                 f"Step {step}: the loss is not finite on images {[images[i].image_id for i in numbers]}. "

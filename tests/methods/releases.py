@@ -14,7 +14,9 @@ def make_release(folder, monkeypatch, tokens, build, clip_layers=3):
     monkeypatch.setitem(WIDTHS, "7b", WIDTH)
     torch.manual_seed(0)
     words = (*PLAIN, *tokens)
-    shape = LlamaConfig(vocab_size=len(words), hidden_size=WIDTH, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2)
+    shape = LlamaConfig(
+        vocab_size=len(words), hidden_size=WIDTH, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2
+    )
     shape.save_pretrained(folder / "release")
     state = build(shape).state_dict()
     state["model.layers.0.self_attn.rotary_emb.inv_freq"] = torch.ones(4)
@@ -31,7 +33,12 @@ def make_release(folder, monkeypatch, tokens, build, clip_layers=3):
 
 def small_clip(layers):
     return CLIPVisionConfig(
-        hidden_size=PATCH_WIDTH, intermediate_size=12, num_hidden_layers=layers, num_attention_heads=2, image_size=28, patch_size=14
+        hidden_size=PATCH_WIDTH,
+        intermediate_size=12,
+        num_hidden_layers=layers,
+        num_attention_heads=2,
+        image_size=28,
+        patch_size=14,
     )
 
 

@@ -88,9 +88,7 @@ def test_without_a_folder_it_is_skipped_and_the_cure_names_the_release():
 
 
 def test_at_its_released_size_what_is_not_llamas_has_the_public_names_and_shapes():
-    shape = LlamaConfig(
-        vocab_size=32008, hidden_size=4096, intermediate_size=11008, num_hidden_layers=1, num_attention_heads=32
-    )
+    shape = LlamaConfig(vocab_size=32008, hidden_size=4096, intermediate_size=11008, num_hidden_layers=1, num_attention_heads=32)
     with torch.device("meta"):
         keys = {key: tuple(tensor.shape) for key, tensor in PixelLM(shape).state_dict().items()}
     expected = {}
