@@ -14,9 +14,8 @@ def make_release(folder, monkeypatch, tokens, build, clip_layers=3):
     monkeypatch.setitem(WIDTHS, "7b", WIDTH)
     torch.manual_seed(0)
     words = (*PLAIN, *tokens)
-    shape = LlamaConfig(
-        vocab_size=len(words), hidden_size=WIDTH, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2
-    )
+    sizes = {"hidden_size": WIDTH, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
+    shape = LlamaConfig(vocab_size=len(words), **sizes)
     shape.save_pretrained(folder / "release")
     state = build(shape).state_dict()
     state["model.layers.0.self_attn.rotary_emb.inv_freq"] = torch.ones(4)
@@ -32,14 +31,8 @@ def make_release(folder, monkeypatch, tokens, build, clip_layers=3):
 
 
 def small_clip(layers):
-    return CLIPVisionConfig(
-        hidden_size=PATCH_WIDTH,
-        intermediate_size=12,
-        num_hidden_layers=layers,
-        num_attention_heads=2,
-        image_size=28,
-        patch_size=14,
-    )
+    sizes = {"hidden_size": PATCH_WIDTH, "intermediate_size": 12, "num_hidden_layers": layers, "num_attention_heads": 2}
+    return CLIPVisionConfig(**sizes, image_size=28, patch_size=14)
 
 
 def speaking(network_type, ids):
@@ -48,7 +41,6 @@ def speaking(network_type, ids):
     class Biased(network_type):
         def __init__(self, *args):
             super().__init__(*args)
-            said = [[n, [*ids[: k + 1]]] for k, n in enumerate([1e3] * len(ids))]
-            self.generation_config.sequence_bias = [[tokens, bias * len(tokens)] for bias, tokens in said]
+            self.generation_config.sequence_bias = [[ids[: k + 1], 1e3 * (k + 1)] for k in range(len(ids))]
 
     return Biased

@@ -6,9 +6,9 @@ from prsbench.methods.catalog import METHODS
 from prsbench.methods.conformance import CHECKS, FAILED, MEASURED, NOT_APPLICABLE, PASSED, SKIPPED, examine, report
 from prsbench.methods.skeleton import write_skeleton
 
-# Of several rows made by the same code, one is examined by `make test` and the others by `make test-slow`; PRS-Med is examined
-# at a smaller size in its own folder.
-SECOND = ("cg_reasoner", "lite_medsam_jittered_box", "lite_medsam_automatic", "prs_med")
+# Of several rows made by the same code, one is examined by `make test` and the others by `make test-slow`; PRS-Med and the small
+# LISA and PixelLM are examined at a smaller size in folders of their own.
+SECOND = ("cg_reasoner", "lite_medsam_jittered_box", "lite_medsam_automatic", "prs_med", "lisa_tiny", "pixellm_tiny")
 NAMES = [pytest.param(name, marks=pytest.mark.slow if name in SECOND else ()) for name in METHODS]
 
 
