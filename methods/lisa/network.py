@@ -17,7 +17,7 @@ from transformers import LlamaConfig
 
 
 class LISA(MaskTokenLlama):
-    """Vicuna or Llama 2, one linear layer from CLIP's patches, a two-layer MLP from a state to a prompt, SAM."""
+    """One linear layer takes CLIP's patches to the language model."""
 
     decoder_parts: ClassVar[tuple[str, ...]] = ("visual_model",)
 

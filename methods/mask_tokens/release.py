@@ -61,8 +61,10 @@ def language_config(config: ReleaseConfig, folder: Path) -> LlamaConfig:
     return LlamaConfig(**{key: given[key] for key in _READ if key in given}, tie_word_embeddings=False)
 
 
-def load_network(config: ReleaseConfig, build: type[MaskTokenLlama], parts: Callable[[], tuple], device: str):
-    """The frozen network on `device` and how its tensors matched: `build(shape, *parts())`, the parts made on the meta device."""
+def load_network(
+    config: ReleaseConfig, build: type[MaskTokenLlama], parts: Callable[[], tuple], device: str
+) -> tuple[MaskTokenLlama, Matched]:
+    """The frozen network `build(shape, *parts())` on `device`, with every tensor of the release in its place."""
     folder = folder_of(config, "checkpoint")
     shape = language_config(config, folder)
     with torch.device("meta"):  # 15 GB at 7B: numbers that are overwritten need not be drawn
@@ -99,7 +101,9 @@ def quantisation(config: ReleaseConfig, kept: tuple[str, ...]) -> BitsAndBytesCo
     )
 
 
-def _load_quantised(config: ReleaseConfig, build: type[MaskTokenLlama], shape: LlamaConfig, made: tuple, device: str):
+def _load_quantised(
+    config: ReleaseConfig, build: type[MaskTokenLlama], shape: LlamaConfig, made: tuple, device: str
+) -> tuple[MaskTokenLlama, Matched]:
     kept = ("lm_head", *(f"model.{part}" for part in (*_UNQUANTISED, *build.decoder_parts)))
     folder = folder_of(config, "checkpoint")
     state = read_folder(folder)

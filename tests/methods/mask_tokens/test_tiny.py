@@ -27,7 +27,7 @@ class Asks(MaskTokenLLM):
         self.language.generation_config.sequence_bias = said
 
 
-@pytest.fixture(scope="module", params=["lisa_tiny", "pixellm_tiny"])
+@pytest.fixture(scope="module", params=["lisa_tiny", pytest.param("pixellm_tiny", marks=pytest.mark.slow)])
 def subject(request, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tiny_method, "MaskTokenLLM", Asks)
