@@ -26,7 +26,7 @@ class Record:
 _PHOTOGRAPHS = Record((), True, "SA-1B: 11 M licensed photographs (Kirillov et al., 2023)")
 _UNDISCLOSED = "; the web images that CLIP and LLaVA saw before are not listed"
 _OF_LISA = "ADE20K, COCO, PASCAL-Part, PACO, Mapillary, RefCOCO, ReasonSeg"
-_OF_PIXELLM = "ADE20K, COCO, PASCAL-Part, PACO, RefCOCO, MUSE"
+_OF_PIXELLM = "ADE20K, COCO, PASCAL-Part, PACO, Mapillary, RefCOCO, MUSE"
 _LISA = Record((), False, f"LISA's public training data are photographs, {_OF_LISA}{_UNDISCLOSED}")
 _PIXELLM = Record((), False, f"PixelLM's public training data are photographs, {_OF_PIXELLM}{_UNDISCLOSED}")
 RECORDS = {

@@ -81,7 +81,7 @@ def load_network(
 
 
 def quantisation(config: ReleaseConfig, kept: tuple[str, ...]) -> BitsAndBytesConfig:
-    """The official demo's, over the language model's layers.
+    """The official demo's, over the language model's layers; `kept` are left as they are.
 
     Raises:
         MissingPrerequisite: bitsandbytes is not installed.
@@ -104,7 +104,7 @@ def quantisation(config: ReleaseConfig, kept: tuple[str, ...]) -> BitsAndBytesCo
 def _load_quantised(
     config: ReleaseConfig, build: type[MaskTokenLlama], shape: LlamaConfig, made: tuple, device: str
 ) -> tuple[MaskTokenLlama, Matched]:
-    kept = ("lm_head", *(f"model.{part}" for part in (*_UNQUANTISED, *build.decoder_parts)))
+    asked = quantisation(config, ("lm_head", *(f"model.{part}" for part in (*_UNQUANTISED, *build.decoder_parts))))
     folder = folder_of(config, "checkpoint")
     state = read_folder(folder)
     network, info = build.from_pretrained(
@@ -113,7 +113,7 @@ def _load_quantised(
         config=shape,
         state_dict=state,
         dtype=DTYPES[config.precision],
-        quantization_config=quantisation(config, kept),
+        quantization_config=asked,
         device_map={"": device},
         output_loading_info=True,
     )
