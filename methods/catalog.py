@@ -143,18 +143,45 @@ _BIOMEDPARSE_SOURCES = tuple(
 )
 
 
-def _lisa(size: str, title: str) -> Entry:
+_RELEASE = (
+    *(f"prsbench.methods.mask_tokens.{module}" for module in ("config", "prompt", "llama", "release", "release_method")),
+    *(
+        f"prsbench.methods.{module}"
+        for module in ("sam_networks", "sam_processing", "checkpoints", "exposure", "parts", "tensor_files")
+    ),
+)
+
+
+def _released(family: str, size: str, title: str, factory: str, config: str, modules: tuple[str, ...]) -> Entry:
     return Entry(
-        name=f"lisa_{size}",
-        summary=f"{title}, frozen; a mask where its answer says [SEG]",
-        factory="prsbench.methods.lisa.adapter:LISAMethod",
-        config="prsbench.methods.lisa.config:LISAConfig",
-        sources=tuple(
-            f"prsbench.methods.{module}"
-            for module in ("lisa", "sam_networks", "sam_processing", "checkpoints", "exposure", "tensor_files")
-        ),
+        name=f"{family}_{size}",
+        summary=f"{title}, frozen; a mask where its answer asks for one",
+        factory=f"prsbench.methods.{family}.adapter:{factory}",
+        config=f"prsbench.methods.{family}.config:{config}",
+        sources=(*(f"prsbench.methods.{family}.{module}" for module in ("adapter", "config", *modules)), *_RELEASE),
         defaults={"size": size},
         trains=False,
+    )
+
+
+_lisa = partial(_released, "lisa", factory="LISAMethod", config="LISAConfig", modules=("network",))
+_pixellm = partial(_released, "pixellm", factory="PixelLMMethod", config="PixelLMConfig", modules=("network", "decoder", "eyes"))
+
+
+def _tiny(family: str, title: str, factory: str, config: str, modules: tuple[str, ...] = ()) -> Entry:
+    shared = ("config", "llama", "tiny_method", "tiny_network", "tiny_training")
+    return Entry(
+        name=f"{family}_tiny",
+        summary=f"{title}, embedded size, trained here on all data sets together",
+        factory=f"prsbench.methods.{family}.tiny:{factory}",
+        config=f"prsbench.methods.{family}.config:{config}",
+        sources=(
+            *(f"prsbench.methods.{family}.{module}" for module in ("tiny", "config", *modules)),
+            *(f"prsbench.methods.mask_tokens.{module}" for module in shared),
+            "prsbench.methods.exposure",
+            *(source for source in _PRS_MED_SOURCES if not source.endswith(("prs_med", "llava", "vision_backbone"))),
+        ),
+        packaged=(LITE_MEDSAM,),
     )
 
 
@@ -223,6 +250,10 @@ METHODS = OpenCatalog(
         ),
         _lisa("7b", "LISA-7B (Vicuna, CLIP, SAM ViT-H)"),
         _lisa("13b", "LISA-13B (Llama 2, CLIP, SAM ViT-H)"),
+        _tiny("lisa", "LISA", "LISATinyMethod", "LISATinyConfig"),
+        _pixellm("7b", "PixelLM-7B (LLaVA, CLIP at 448 px, a light decoder)"),
+        _pixellm("13b", "PixelLM-13B (LLaVA, CLIP at 448 px, a light decoder)"),
+        _tiny("pixellm", "PixelLM", "PixelLMTinyMethod", "PixelLMTinyConfig", modules=("decoder",)),
         Entry(
             name="grounding_dino_sam_med2d",
             summary="Grounding-DINO finds the question's target, SAM-Med2D outlines it; both frozen",

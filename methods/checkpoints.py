@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from prsbench.harness.contract.errors import MissingPrerequisite, PrsbenchError
 from prsbench.methods.tensor_files import read_tensors
 from torch import Tensor, nn

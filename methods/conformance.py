@@ -203,7 +203,7 @@ def loads_what_it_saved(subject: Subject) -> None:
 
 
 def uses_every_weight_it_was_given(subject: Subject) -> None:
-    """A checkpoint is matched tensor by tensor, and with its weights shuffled the output is another."""
+    """A checkpoint is matched tensor by tensor, and with its weights shuffled the map or the answer is another."""
     if subject.method.labels.weights in (Weights.OFFICIAL, Weights.IMPORTED, Weights.PACKAGED):
         matched = getattr(subject.method, "matched", None)
         assert matched, "a method with a checkpoint must say in `matched` (methods/checkpoints.py) how much of it was used"
@@ -214,8 +214,9 @@ def uses_every_weight_it_was_given(subject: Subject) -> None:
         raise DoesNotApply("no network inside")
     for name, network in networks.items():
         setattr(scrambled, name, _shuffled(network))
-    moved = max(_distance(a, b) for a, b in zip(subject.predictions, subject.ask(scrambled), strict=True))
-    assert moved > TOLERANCE, f"with shuffled weights the output moved by {moved:.1g} only; are they used at all?"
+    both = list(zip(subject.predictions, subject.ask(scrambled), strict=True))
+    moved, reworded = max(_distance(a, b) for a, b in both), any(a.answer != b.answer for a, b in both)
+    assert moved > TOLERANCE or reworded, f"with shuffled weights the output moved by {moved:.1g} only; are they used at all?"
 
 
 def gives_its_memory_back(subject: Subject) -> None:

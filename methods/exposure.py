@@ -24,6 +24,11 @@ class Record:
 
 
 _PHOTOGRAPHS = Record((), True, "SA-1B: 11 M licensed photographs (Kirillov et al., 2023)")
+_UNDISCLOSED = "; the web images that CLIP and LLaVA saw before are not listed"
+_OF_LISA = "ADE20K, COCO, PASCAL-Part, PACO, Mapillary, RefCOCO, ReasonSeg"
+_OF_PIXELLM = "ADE20K, COCO, PASCAL-Part, PACO, Mapillary, RefCOCO, MUSE"
+_LISA = Record((), False, f"LISA's public training data are photographs, {_OF_LISA}{_UNDISCLOSED}")
+_PIXELLM = Record((), False, f"PixelLM's public training data are photographs, {_OF_PIXELLM}{_UNDISCLOSED}")
 RECORDS = {
     "sam_vit_b": _PHOTOGRAPHS,
     "sam_vit_l": _PHOTOGRAPHS,
@@ -31,6 +36,8 @@ RECORDS = {
     "mobile_sam": _PHOTOGRAPHS,
     "tiny_sam": _PHOTOGRAPHS,
     "sam_med2d": Record(("Kvasir-SEG", "CVC-ClinicDB"), False, "SAM-Med2D's data list names these among many"),
+    **dict.fromkeys(("lisa_7b", "lisa_13b"), _LISA),
+    **dict.fromkeys(("pixellm_7b", "pixellm_13b"), _PIXELLM),
     "biomedparse": Record(("BUSI", "COVID-QU-Ex", "ISIC 2018"), False, "BiomedParseData's list names these among many"),
 }
 
@@ -50,7 +57,7 @@ def exposure_note(checkpoint: str) -> str:
     record = RECORDS.get(checkpoint)
     if record is None:
         return "pre-training exposure to the test data: unknown"
-    if record.complete and not record.seen:
-        return f"pre-training exposure to the test data: no ({record.source})"
+    if not record.seen:
+        return f"pre-training exposure to the test data: {'no' if record.complete else 'unknown'} ({record.source})"
     rest = "" if record.complete else "; unknown for others"
     return f"pre-training exposure to the test data: yes for {', '.join(record.seen)}{rest} ({record.source})"

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 STRIDE = 4  # image pixels a feature, in each direction
-CHANNELS = 256
+CHANNELS, STAGE_CHANNELS = 256, 320  # after the neck, and of each of the last two stages before it
 
 
 class LiteMedSAMEncoder(nn.Module):
@@ -36,12 +36,23 @@ class LiteMedSAMEncoder(nn.Module):
 
     @torch.no_grad()
     def forward(self, image_B3SS: Tensor) -> Tensor:
+        return self.blocks.neck(self._stages(image_B3SS)[-1])
+
+    def _stages(self, image_B3SS: Tensor) -> list[Tensor]:
+        """What the last two stages give, before the neck."""
         low, high = image_B3SS.amin((1, 2, 3), keepdim=True), image_B3SS.amax((1, 2, 3), keepdim=True)
         x = self.blocks.patch_embed((image_B3SS - low) / (high - low).clamp(min=1e-8))
-        for layer in self.blocks.layers:
-            x = layer(x)
+        given = [x := layer(x) for layer in self.blocks.layers]
         side = self.side_px // STRIDE
-        return self.blocks.neck(x.transpose(1, 2).reshape(len(x), -1, side, side))
+        return [x.transpose(1, 2).reshape(len(x), -1, side, side) for x in given[-2:]]
+
+
+class LiteMedSAMStages(LiteMedSAMEncoder):
+    """Its last two stages side by side, (B, 3, S, S) to (B, 640, S / 4, S / 4); the second half is the last stage's."""
+
+    @torch.no_grad()
+    def forward(self, image_B3SS: Tensor) -> Tensor:
+        return torch.cat(self._stages(image_B3SS), dim=1)
 
 
 def embed(encoder: LiteMedSAMEncoder, image_B3SS: Tensor, feature_side: int) -> Tensor:

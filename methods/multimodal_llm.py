@@ -108,11 +108,16 @@ class TeacherForced:
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """Greedy answers, and the question's states from the same prefill (left-padded; is_question_BT marks the real tokens)."""
+    """Greedy answers, and the question's states from the same prefill (left-padded; is_question_BT marks the real tokens).
+
+    ids_BA: the answers' tokens, padded after their end. answer_states_BAD: the state each of them was predicted from.
+    """
 
     answers: list[str]
     states_BTD: Tensor
     is_question_BT: Tensor
+    ids_BA: Tensor
+    answer_states_BAD: Tensor
 
 
 class AdaptedLLM(nn.Module):
@@ -182,7 +187,8 @@ class AdaptedLLM(nn.Module):
         states_BTD = out.hidden_states[0][-1][:, -longest:]
         lengths = torch.tensor([[len(row)] for row in ids], device=states_BTD.device)
         is_question_BT = torch.arange(longest, device=states_BTD.device)[None] >= longest - lengths
-        return Generated(answers, states_BTD.float(), is_question_BT)
+        answer_states_BAD = torch.cat([step[-1][:, -1:] for step in out.hidden_states], dim=1)
+        return Generated(answers, states_BTD.float(), is_question_BT, out.sequences, answer_states_BAD.float())
 
     def _embed(self, ids: Tensor) -> Tensor:
         return self.language.get_input_embeddings()(ids)

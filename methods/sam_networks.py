@@ -1,7 +1,7 @@
 """The networks of the SAM family, by their official tensor names: Meta's modules, put together as each checkpoint needs them.
 
 SAM and MedSAM: ViT at 1024 px. SAM-Med2D: ViT-B with an adapter in every block at 256 px. MobileSAM and TinySAM: TinyViT at
-1024 px. A part of several methods: the SAM rows, PRS-Med (TinyViT) and LISA (ViT-H).
+1024 px. A part of several methods: the SAM rows, PRS-Med (TinyViT), LISA (ViT-H) and PixelLM (prompt encoder).
 """
 
 # B batch, C channels, H W feature size, S side of the square input, N prompts, L side of the logits
@@ -53,11 +53,13 @@ def decode(
     features_1CHW: Tensor,
     boxes_N4: Tensor | None = None,
     points_N12: Tensor | None = None,
+    texts_NC: Tensor | None = None,
     several: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """Mask logits (N, K, L, L) and the network's own estimate of their IoU (N, K) for boxes or points in pixels of the square.
+    """Mask logits (N, K, L, L) and the network's own estimate of their IoU (N, K).
 
-    `several` asks for the K = 3 masks of an ambiguous prompt, else K = 1. One image at a time: the decoder repeats its embedding.
+    Prompts are boxes or points in pixels of the square, or texts, to which nothing is added. `several` asks for the K = 3 masks
+    of an ambiguous prompt, else K = 1. One image at a time: the decoder repeats its embedding.
     """
     prompts, device = network.prompt_encoder, features_1CHW.device
     boxes = None if boxes_N4 is None else boxes_N4[:, None].float().to(device)
@@ -65,6 +67,8 @@ def decode(
     if points_N12 is not None:
         points = points_N12.float().to(device), torch.ones(len(points_N12), 1, dtype=torch.int, device=device)
     sparse, dense = prompts(points=points, boxes=boxes, masks=None)
+    if texts_NC is not None:
+        sparse = texts_NC[:, None]
     return network.mask_decoder(
         image_embeddings=features_1CHW,
         image_pe=prompts.get_dense_pe(),

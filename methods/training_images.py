@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +47,11 @@ def native_probability(logits_1SS: Tensor, shape: tuple[int, int]) -> np.ndarray
 def image_id(sample: Sample) -> str:
     """The image a sample asks about: what stands before '#' where several samples ask about one."""
     return sample.sample_id.rpartition("#")[0] or sample.sample_id
+
+
+def weighted(terms: Mapping[str, Tensor], weight: Mapping[str, float]) -> Tensor:
+    """The loss: every term by the weight of its name."""
+    return torch.stack([weight[name] * term for name, term in terms.items()]).sum()
 
 
 def training_images(samples: Sequence[Sample], side_px: int) -> list[TrainingImage]:

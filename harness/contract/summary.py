@@ -89,12 +89,16 @@ class Samples:
 
 @dataclass(frozen=True)
 class Summary:
-    """A cell in a few numbers; first_error is of a failed sample, "" if none failed."""
+    """A cell in a few numbers.
+
+    first_error is of a failed sample, "" if none failed; seconds are the mean a prediction took, NaN if there is none.
+    """
 
     n_records: int
     n_failed: int
     tallies: Mapping[str, Tally]
     first_error: str = ""
+    seconds: float = nan
 
 
 def summarise_cell(records: Sequence[Record], scores: Sequence[Mapping[str, float]]) -> tuple[Summary, Samples]:
@@ -109,14 +113,18 @@ def summarise_cell(records: Sequence[Record], scores: Sequence[Mapping[str, floa
     samples = Samples(names, facts, outcomes)
     errors = (f"{r.sample_id}: {r.error.strip().partition(chr(10))[0]}" for r in records if r.status == "failed")
     tallies = {name: samples.tally(column) for name, column in columns.items()}
-    return Summary(len(records), int(samples.is_failed.sum()), tallies, min(errors, default="")), samples
+    took = [record.seconds for record in records if record.status == "ok"]
+    seconds = fsum(took) / len(took) if took else nan
+    return Summary(len(records), int(samples.is_failed.sum()), tallies, min(errors, default=""), seconds), samples
 
 
 def to_bytes(summary: Summary, samples: Samples) -> bytes:
     """Both as one file: a line of JSON, the names as JSON, then the columns, little-endian."""
     names = json.dumps([samples.names.ids, samples.names.groups], ensure_ascii=False).encode()
     tallies = {name: [mean if isfinite(mean) else None, *counts] for name, (mean, *counts) in summary.tallies.items()}
-    head = {"n": summary.n_records, "n_failed": summary.n_failed, "first_error": summary.first_error, "names": len(names)}
+    seconds = summary.seconds if isfinite(summary.seconds) else None
+    head = {"n": summary.n_records, "n_failed": summary.n_failed, "first_error": summary.first_error, "seconds": seconds}
+    head["names"] = len(names)
     columns = samples.facts.tobytes() + samples.outcomes.tobytes()
     return json.dumps({**head, "tallies": tallies}, ensure_ascii=False).encode() + b"\n" + names + columns
 
@@ -125,7 +133,8 @@ def summary_from(data: bytes) -> Summary:
     """The summary in such a file; what it was made of is checked by its reader."""
     head = json.loads(data[: data.index(b"\n")])
     tallies = {name: Tally(nan if mean is None else mean, *counts) for name, (mean, *counts) in head["tallies"].items()}
-    return Summary(head["n"], head["n_failed"], tallies, head["first_error"])
+    seconds = nan if head["seconds"] is None else head["seconds"]
+    return Summary(head["n"], head["n_failed"], tallies, head["first_error"], seconds)
 
 
 def samples_from(data: bytes) -> Samples:

@@ -13,7 +13,7 @@ NUMBERS = ("parameters (M)", "trainable (M)", "GFLOPs an image", "s an image", "
 NOTES = (
     "Parameters, operations and memory: of one standard image, measured once in each worker, batch size 1. Operations: 2 a "
     "multiply-add, of matrix products, convolutions and attention, mean over the row's cells; longer answers cost more.",
-    "Seconds: the method's own, mean over its samples in batches as configured; rows that share image features all count them.",
+    "Seconds: the method's own, mean over the row's cells, in batches as configured; rows that share image features all count them.",
     "Memory: the device's on CUDA, else the whole worker process with its libraries and the other rows it holds; the most of the "
     "row's cells.",
     '"-": not measured, or no network inside.',
@@ -31,7 +31,7 @@ def cost_table(cells: Sequence[CellResult]) -> Table:
 
 def _numbers(row: Row) -> list[str]:
     costs = [cell.cost for cell in row.cells if cell.cost and cell.cost.parameters]
-    seconds = [record.seconds for cell in row.cells for record in cell.records if record.status == "ok"]
+    seconds = [cell.summary.seconds for cell in row.cells if cell.summary and isfinite(cell.summary.seconds)]
     return [
         _same(costs, "parameters"),
         _same(costs, "trainable_parameters"),

@@ -24,6 +24,7 @@ from prsbench.methods.language_base import LanguageBase
 from prsbench.methods.llava import LlavaBase, LlavaLLM
 from prsbench.methods.multimodal_llm import AdaptedLLM, MultimodalLLM, TeacherForced, alignment_loss
 from prsbench.methods.text2centroid import CentroidHead
+from prsbench.methods.training_images import weighted
 from prsbench.methods.vision_backbone import build_backbone
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -163,4 +164,4 @@ def weighted_sum(terms: Mapping[str, Tensor], config: CGReasonerConfig) -> Tenso
         "spatial": config.spatial_weight,
         "distillation": config.distil_weight,
     }
-    return torch.stack([weight[name] * term for name, term in terms.items()]).sum()
+    return weighted(terms, weight)

@@ -12,7 +12,7 @@ from prsbench.methods.language_base import draw
 from prsbench.methods.lite_medsam_features import LiteMedSAMEncoder, embed_both_ways
 from prsbench.methods.prs_med.config import PRSMedConfig
 from prsbench.methods.prs_med.model import CLASS_IDS, Batch, PRSMed
-from prsbench.methods.training_images import TrainingImage, cosine
+from prsbench.methods.training_images import TrainingImage, cosine, weighted
 from prsbench.methods.training_loop import Loop, Part, Step, steps_an_epoch
 from prsbench.methods.wording import mirror_words
 from torch import Tensor
@@ -50,7 +50,7 @@ def weighted_sum(terms: Mapping[str, Tensor], config: PRSMedConfig, epoch: int) 
         "alignment": config.alignment_weight,
         "modality": config.modality_weight if epoch < config.modality_epochs else 0.0,
     }
-    return torch.stack([weight[name] * term for name, term in terms.items()]).sum()
+    return weighted(terms, weight)
 
 
 def collate(

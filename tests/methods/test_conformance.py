@@ -6,11 +6,11 @@ from prsbench.methods.catalog import METHODS
 from prsbench.methods.conformance import CHECKS, FAILED, MEASURED, NOT_APPLICABLE, PASSED, SKIPPED, examine, report
 from prsbench.methods.skeleton import write_skeleton
 
-# Of several rows made by the same code, one is examined by `make test` and the others by `make test-slow`; PRS-Med and MedSeg-R
-# are examined at a smaller size in their own folders.
+# Of several rows made by the same code, one is examined by `make test` and the others by `make test-slow`; PRS-Med, MedSeg-R and
+# the small LISA and PixelLM are examined at a smaller size in folders of their own.
 SECOND = (
     "cg_reasoner", "cg_reasoner_small", "lite_medsam_jittered_box", "lite_medsam_automatic", "prs_med", "medseg_r",
-    "lite_medsam_text_box",
+    "lite_medsam_text_box", "lisa_tiny", "pixellm_tiny",
 )  # fmt: skip
 NAMES = [pytest.param(name, marks=pytest.mark.slow if name in SECOND else ()) for name in METHODS]
 

@@ -13,3 +13,8 @@ def test_every_row_of_the_family_says_what_is_known_of_it():
     for variant in VARIANTS:
         note = exposure_note(variant)
         assert note.startswith("pre-training exposure") and ("(" in note) == (variant in RECORDS)
+
+
+def test_a_source_that_lists_a_part_and_none_of_our_data_sets_leaves_it_unknown():
+    assert exposure("lisa_7b", "PH2") is Exposure.UNKNOWN
+    assert "unknown (LISA's public training data are photographs" in exposure_note("lisa_7b")

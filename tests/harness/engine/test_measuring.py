@@ -190,14 +190,15 @@ def test_every_metric_that_a_record_is_made_with_is_in_one_of_the_two_hashes():
         module = waiting.pop()
         found.add(module)
         waiting |= {name for name in imported(module) if ".metrics." in name or ".contract." in name} - found
+    found.discard("prsbench.harness.contract.summary")  # of records, made with the scores: in the hash of scoring
     assert found <= {*grid._MEASURING_CODE, *grid._CELL_CODE}
     assert {name for name in grid._MEASURING_CODE} <= found, "and nothing that has no part in it"
 
 
-def test_all_of_the_contract_is_in_a_cells_key_but_the_shape_of_records():
+def test_all_of_the_contract_is_in_a_cells_key_but_the_shape_of_records_and_summaries():
     folder = Path(find_spec("prsbench.harness.contract.types").origin).parent
     modules = {f"prsbench.harness.contract.{path.stem}" for path in folder.glob("*.py")}
-    assert modules - set(grid._CELL_CODE) == {"prsbench.harness.contract.records"}
+    assert modules - set(grid._CELL_CODE) == {"prsbench.harness.contract.records", "prsbench.harness.contract.summary"}
 
 
 def test_a_measured_cell_says_what_it_was_made_of(go, tmp_path):

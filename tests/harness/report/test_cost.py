@@ -39,10 +39,10 @@ def test_what_is_not_known_is_a_dash_and_a_row_that_failed_keeps_its_line(cell):
     assert failed["method"] == "cg_reasoner" and failed["s an image"] == "-"
 
 
-def test_failed_samples_have_no_seconds(cell):
+def test_failed_samples_have_no_seconds(cell, refilled):
     one = cell(values=(0.5, 0.5), failed=(0,))
     slow = replace(one.records[0], seconds=9.0)
-    assert _line([replace(one, records=(slow, one.records[1]))])["s an image"] == "0.100"
+    assert _line([refilled(one, (slow, one.records[1]), one.scores)])["s an image"] == "0.100"
 
 
 def test_another_cost_changes_no_table_no_figure_and_not_the_page(cell, tmp_path):

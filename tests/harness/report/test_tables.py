@@ -147,10 +147,10 @@ def test_levels_beside_prscore_are_not_ranked(cell):
     assert best == {"PRScore", "PRScore above chance", "Text centroid error", "Position acc."}
 
 
-def test_millimetres_are_a_column_where_a_data_set_has_them_and_nowhere_else(cell):
+def test_millimetres_are_a_column_where_a_data_set_has_them_and_nowhere_else(cell, refilled):
     known, other = cell(), cell(modality="skin_rgb")
     without = [
-        replace(each, scores=tuple({**scores, "hd95_mm": nan, "nsd_2mm": nan} for scores in each.scores))
+        refilled(each, each.records, tuple({**scores, "hd95_mm": nan, "nsd_2mm": nan} for scores in each.scores))
         for each in (known, other)
     ]
     for cells, expected in (([known, without[1]], True), (without, False)):

@@ -14,7 +14,8 @@ FOUND = [HeldOut("text2centroid", seed, HEADER, (("all", "all", "9", "0.100"),))
 
 def placed(cell, distances, points):
     records = tuple(replace(r, truth_centroid=Point(*p) if p else None) for r, p in zip(cell.records, points, strict=True))
-    return replace(cell, records=records, scores=tuple({"label_noise": d} for d in distances))
+    scores = tuple({"label_noise": d} for d in distances)
+    return replace(cell, read=lambda: (records, scores))
 
 
 def test_the_judges_error_counts_each_sample_once_beside_the_error_of_the_mean_point(cell):
@@ -43,7 +44,7 @@ def test_held_out_errors_are_a_table_a_kind_of_training_seed_by_seed():
 
 
 def test_they_stand_in_the_report_and_are_checked_with_it(cell, tmp_path):
-    write_report([cell()], tmp_path, lambda *_: None, FOUND)
+    write_report([cell()], tmp_path, lambda *_: None, held_out=FOUND)
     assert "Held-out errors of text2centroid" in (tmp_path / "report.html").read_text()
     assert changed_tables([cell()], tmp_path, FOUND) == []
     assert "held_out_text2centroid" in changed_tables([cell()], tmp_path)[0]

@@ -10,54 +10,32 @@ from prsbench.harness.contract.errors import MissingPrerequisite, PrsbenchError
 from prsbench.harness.contract.types import PromptSource, Query, TextSource, Weights
 from prsbench.methods.catalog import METHODS
 from prsbench.methods.conformance import CHECKS, FAILED, Subject, verdict
-from prsbench.methods.lisa import adapter, checkpoint
+from prsbench.methods.lisa import adapter
 from prsbench.methods.lisa.adapter import LISAMethod
-from prsbench.methods.lisa.config import OFFICIAL_FOLDERS, WIDTHS, LISAConfig
+from prsbench.methods.lisa.config import LISAConfig
 from prsbench.methods.lisa.network import LISA
-from prsbench.methods.lisa.prompt import IMAGE, prompt_ids
+from prsbench.methods.mask_tokens import release as release_folder
+from prsbench.methods.mask_tokens.config import WIDTHS
+from prsbench.methods.mask_tokens.prompt import IMAGE, prompt_ids
 from prsbench.methods.sam_networks import ViT, build_vit_sam
 from prsbench.methods.sam_processing import LongestSide
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import CLIPImageProcessorPil, CLIPVisionConfig, CLIPVisionModel, LlamaConfig, PreTrainedTokenizerFast
+from releases import PATCH_WIDTH, PLAIN, make_release, speaking
 
-WORDS = ("<unk>", "<s>", "</s>", "[SEG]", "<im_start>", "<im_end>", "USER", "ASSISTANT", "Where", "is", "the", "lesion")
+WORDS = (*PLAIN, "[SEG]")
+
+
+def say(monkeypatch, word):
+    """Every network loaded from here on says this word and no other."""
+    monkeypatch.setattr(adapter, "LISA", speaking(LISA, [WORDS.index(word)]))
 
 
 @pytest.fixture
 def release(tmp_path, monkeypatch):
-    """Folders of a small LISA and its CLIP; `adapter` and `checkpoint` are made small alike."""
-    monkeypatch.setitem(WIDTHS, "7b", 16)
-    monkeypatch.setattr(checkpoint, "build_visual", lambda: build_vit_sam(ViT(32, 1, 2, (0,)), side_px=64))
+    """A small release, and the values that name its folders; the adapter is made small alike."""
+    monkeypatch.setattr(adapter, "build_visual", lambda: build_vit_sam(ViT(32, 1, 2, (0,)), side_px=64))
     monkeypatch.setattr(adapter, "PROCESSING", LongestSide(64))
-    torch.manual_seed(0)
-    shape = LlamaConfig(vocab_size=len(WORDS), hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2)
-    shape.save_pretrained(tmp_path / "lisa")
-    state = LISA(shape, checkpoint.build_visual(), patch_width=8).state_dict()
-    state["model.layers.0.self_attn.rotary_emb.inv_freq"] = torch.ones(4)
-    for part in range(2):  # the release comes in several files
-        torch.save(dict(list(state.items())[part::2]), tmp_path / "lisa" / f"pytorch_model-{part}.bin")
-    words = Tokenizer(models.WordLevel({word: n for n, word in enumerate(WORDS)}, unk_token="<unk>"))
-    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    PreTrainedTokenizerFast(tokenizer_object=words, unk_token="<unk>", eos_token="</s>").save_pretrained(tmp_path / "lisa")
-    vision = CLIPVisionConfig(
-        hidden_size=8, intermediate_size=12, num_hidden_layers=3, num_attention_heads=2, image_size=28, patch_size=14
-    )
-    CLIPVisionModel(vision).save_pretrained(tmp_path / "clip")
-    size = {"size": {"shortest_edge": 28}, "crop_size": {"height": 28, "width": 28}}
-    CLIPImageProcessorPil(**size).save_pretrained(tmp_path / "clip")
-    folders = {"checkpoint": str(tmp_path / "lisa"), "vision_tower": str(tmp_path / "clip")}
-    return {"size": "7b", **folders, "answer_tokens": 3, "precision": "fp32"}
-
-
-def speaking(monkeypatch, word):
-    """Every network loaded from here on says this word and no other."""
-
-    class Biased(LISA):
-        def __init__(self, *args):
-            super().__init__(*args)
-            self.generation_config.sequence_bias = [[[WORDS.index(word)], 1e3]]
-
-    monkeypatch.setattr(checkpoint, "LISA", Biased)
+    given = make_release(tmp_path, monkeypatch, ("[SEG]",), lambda shape: LISA(shape, adapter.build_visual(), PATCH_WIDTH))
+    return {**given, "answer_tokens": 3}
 
 
 def loaded(release):
@@ -72,7 +50,7 @@ def query(shape=(40, 60)):
 
 
 def test_with_its_folders_it_passes_the_suite(release, tmp_path, monkeypatch):
-    speaking(monkeypatch, "[SEG]")
+    say(monkeypatch, "[SEG]")
     entry = METHODS["lisa_7b"]
     entry = Entry("lisa_7b", entry.summary, entry.factory, entry.config, entry.sources, release, trains=False)
     (tmp_path / "subject").mkdir()
@@ -82,20 +60,20 @@ def test_with_its_folders_it_passes_the_suite(release, tmp_path, monkeypatch):
 
 
 def test_without_seg_in_the_answer_the_mask_is_empty_and_the_sentence_stays(release, monkeypatch):
-    speaking(monkeypatch, "lesion")
+    say(monkeypatch, "lesion")
     prediction = loaded(release).predict([query()])[0]
     assert prediction.probability.shape == (40, 60) and prediction.probability.dtype == np.float32
     assert not prediction.probability.any()
     assert prediction.answer == "lesion lesion lesion"
 
 
-def test_several_seg_give_the_union_of_their_masks(release, monkeypatch):
-    speaking(monkeypatch, "[SEG]")
+def test_several_seg_give_the_union_of_their_masks_and_are_no_words(release, monkeypatch):
+    say(monkeypatch, "[SEG]")
     method, seen = loaded(release), []
     masks = method._network.masks
     monkeypatch.setattr(method._network, "masks", lambda *args: seen.append(masks(*args)) or seen[-1])
     prediction = method.predict([query()])[0]
-    assert prediction.answer == "[SEG] [SEG] [SEG]"
+    assert prediction.answer == ""
     _, frame = LongestSide(64).prepare(query().image)
     each = [LongestSide(64).probability(logits[0], frame).numpy() for logits in seen[0][0]]
     assert len(each) == 3 and np.array_equal(prediction.probability, np.maximum.reduce(each))
@@ -117,8 +95,9 @@ def test_it_says_what_it_is(release):
 
 
 @pytest.mark.parametrize("size", WIDTHS)
-def test_without_a_folder_it_is_skipped_and_the_cure_names_the_release(size, tmp_path):
-    with pytest.raises(MissingPrerequisite, match=f"methods.lisa_{size}.checkpoint to your copy of {OFFICIAL_FOLDERS[size]}"):
+def test_without_a_folder_it_is_skipped_and_the_cure_names_the_release(size):
+    official = LISAConfig.official_folders[size]
+    with pytest.raises(MissingPrerequisite, match=f"methods.lisa_{size}.checkpoint to your copy of {official}"):
         LISAMethod(LISAConfig(size=size)).load(None, "cpu")
 
 
@@ -128,19 +107,62 @@ def test_without_clip_it_is_skipped_and_the_cure_names_it(release):
 
 
 def test_a_release_of_the_other_size_or_with_a_tensor_less_is_refused(release, tmp_path):
-    torch.save({}, tmp_path / "lisa" / "pytorch_model-1.bin")
+    torch.save({}, tmp_path / "release" / "pytorch_model-1.bin")
     with pytest.raises(PrsbenchError, match="tensors missing"):
         loaded(release)
-    shape = json.loads((tmp_path / "lisa" / "config.json").read_text()) | {"hidden_size": 24}
-    (tmp_path / "lisa" / "config.json").write_text(json.dumps(shape))
+    shape = json.loads((tmp_path / "release" / "config.json").read_text()) | {"hidden_size": 24}
+    (tmp_path / "release" / "config.json").write_text(json.dumps(shape))
     with pytest.raises(PrsbenchError, match="must be 16 wide, got 24"):
         loaded(release)
 
 
 def test_in_half_precision_sams_part_stays_in_float32(release, monkeypatch):
-    speaking(monkeypatch, "[SEG]")
+    say(monkeypatch, "[SEG]")
     method = loaded({**release, "precision": "bf16"})
     assert {p.dtype for p in method._network.model.visual_model.parameters()} == {torch.float32}
     assert {method._network.lm_head.weight.dtype, method._vision.dtype} == {torch.bfloat16}
     assert method._network.model.rotary_emb.inv_freq.dtype == torch.float32
     assert method.predict([query()])[0].probability.any()
+
+
+@pytest.mark.parametrize("bits", ["8bit", "4bit"])
+def test_without_bitsandbytes_a_quantised_row_is_skipped_with_its_cure(release, monkeypatch, bits):
+    monkeypatch.setattr(release_folder, "find_spec", lambda name: None)
+    with pytest.raises(MissingPrerequisite, match=f"load_in {bits} needs bitsandbytes. pip install bitsandbytes"):
+        loaded({**release, "load_in": bits})
+
+
+@pytest.mark.parametrize(("bits", "flag"), [("8bit", "load_in_8bit"), ("4bit", "load_in_4bit")])
+def test_what_is_asked_for_reaches_transformers_and_the_label(release, monkeypatch, bits, flag):
+    asked = {}
+
+    def record(cls, *args, **given):
+        asked.update(given)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(release_folder, "find_spec", lambda name: True)
+    monkeypatch.setattr(LISA, "from_pretrained", classmethod(record))
+    with pytest.raises(KeyboardInterrupt):
+        loaded({**release, "load_in": bits})
+    config = asked["quantization_config"]
+    assert getattr(config, flag) and config.load_in_8bit != config.load_in_4bit
+    assert {"lm_head", "model.visual_model", "model.text_hidden_fcs"} <= set(config.llm_int8_skip_modules)
+    assert asked["device_map"] == {"": "cpu"}
+    assert f"loaded in {bits}" in LISAMethod(LISAConfig(**release, load_in=bits)).labels.notes[0]
+
+
+@pytest.mark.parametrize("bits", ["8bit", "4bit"])
+def test_with_bitsandbytes_the_language_models_layers_alone_are_quantised(release, monkeypatch, bits, tmp_path):
+    bitsandbytes = pytest.importorskip("bitsandbytes")
+    say(monkeypatch, "[SEG]")
+    whole, network = loaded(release)._network, loaded({**release, "load_in": bits})._network
+    kind = {"8bit": bitsandbytes.nn.Linear8bitLt, "4bit": bitsandbytes.nn.Linear4bit}[bits]
+    found = {name for name, module in network.named_modules() if isinstance(module, kind)}
+    assert found == {
+        name for name, m in whole.named_modules() if name.startswith("model.layers.") and isinstance(m, torch.nn.Linear)
+    }
+    expected = whole.model.visual_model.state_dict()
+    assert all(torch.equal(tensor, expected[key]) for key, tensor in network.model.visual_model.state_dict().items())
+    torch.save({}, tmp_path / "release" / "pytorch_model-1.bin")
+    with pytest.raises(PrsbenchError, match="missing keys"):
+        loaded({**release, "load_in": bits})

@@ -3,9 +3,9 @@
 import pytest
 import torch
 from parity import Parity, needs
-from prsbench.methods.lisa.checkpoint import build_visual
+from prsbench.methods.lisa.adapter import build_visual
 from prsbench.methods.lisa.network import LISA
-from prsbench.methods.lisa.prompt import seg_states
+from prsbench.methods.mask_tokens.prompt import asking_states
 from prsbench.methods.sam_networks import ViT, build_vit_sam
 from prsbench.methods.sam_processing import Frame, LongestSide
 from transformers import LlamaConfig
@@ -79,17 +79,17 @@ def test_the_states_that_predict_a_mask_are_the_official_ones():
     fixture = Parity("lisa").json["seg_selection"]
     seg = fixture["ids"]["[SEG]"]
     for case in fixture["generation"]:
-        assert seg_states(case["output_ids"], seg, 256) == case["selected_expanded_indices"], case["name"]
+        assert asking_states(case["output_ids"], {seg}, 256) == case["selected_expanded_indices"], case["name"]
     for case in fixture["examples"]:
-        found = [place for row in case["input_ids"] for place in seg_states(row, seg, 256)]
+        found = [place for row in case["input_ids"] for place in asking_states(row, {seg}, 256)]
         assert found == case["inference"]["selected_expanded_indices"], case["name"]
 
 
 def test_with_four_patches_a_seg_right_after_the_question_is_predicted_by_the_questions_last_state():
     image, seg = -200, 9
     # 1 P P P P 2 | 9: the patches lie at 1 to 4, the last word of the question at 5
-    assert seg_states([1, image, 2, seg], seg, patches=4) == [5]
-    assert seg_states([1, image, 2, 3], seg, patches=4) == []
+    assert asking_states([1, image, 2, seg], {seg}, patches=4) == [5]
+    assert asking_states([1, image, 2, 3], {seg}, patches=4) == []
 
 
 @pytest.fixture

@@ -1,0 +1,86 @@
+"""The training of the embedded size: images embedded once, both ways round; everything behind the frozen encoder trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from prsbench.harness.contract.types import FitContext
+from prsbench.methods.language_base import draw
+from prsbench.methods.mask_tokens.config import TinyConfig
+from prsbench.methods.mask_tokens.tiny_network import Batch, MaskTokenSegmenter, asking
+from prsbench.methods.training_images import TrainingImage, cosine, weighted
+from prsbench.methods.training_loop import Loop, Part, Step, steps_an_epoch
+from prsbench.methods.wording import mirror_words
+from torch import Tensor
+
+
+def train(
+    model: MaskTokenSegmenter, features_2NCHW: Tensor, config: TinyConfig, images: Sequence[TrainingImage], context: FitContext
+) -> Loop:
+    """Train in place; returns the loop with its losses. A loss that is not finite stops and names the images.
+
+    Args:
+        features_2NCHW: of each image as it is, and flipped.
+    """
+    steps = config.epochs * steps_an_epoch(len(images), config.batch_size)
+    model.to(context.device)
+    optimizer = _optimizer(model, config)
+    schedule = cosine(optimizer, steps, config.warmup_steps, config.final_learning_rate / config.learning_rate)
+    weight = {
+        "text": config.text_weight,
+        "bce": config.bce_weight,
+        "dice": config.dice_weight,
+        "alignment": config.alignment_weight,
+    }
+    loop = Loop(model, optimizer, schedule, steps, context, config.gradient_clip)
+
+    def draw_step() -> Step:
+        numbers = loop.numbers(len(images), config.batch_size)
+        batch = collate(images, features_2NCHW, numbers, config, model.decoder.tokens, loop.chance, context.device)
+        return Step([Part(lambda: model.losses(batch), {})], [images[i].image_id for i in numbers])
+
+    loop.run(draw_step, lambda terms: weighted(terms, weight))
+    return loop
+
+
+def collate(
+    images: Sequence[TrainingImage],
+    features_2NCHW: Tensor,
+    numbers: Sequence[int],
+    config: TinyConfig,
+    tokens: Sequence[str],
+    chance: np.random.Generator,
+    device: str,
+) -> Batch:
+    """A step's batch; where an image is flipped, so are its mask, its drawing and the words left and right."""
+    flips = chance.random(len(numbers)) < config.horizontal_flip
+    chosen = [images[i] for i in numbers]
+    masks = [one.mask_1SS.flip(-1) if flip else one.mask_1SS for one, flip in zip(chosen, flips, strict=True)]
+    drawings = [torch.from_numpy(draw(mask[0].numpy(), config.language.drawing_side)) for mask in masks]
+    first, more = [], []  # the first row of every image, then the others
+    for k, one in enumerate(chosen):
+        for nth, pair in enumerate(chance.permutation(len(one.pairs))[: config.questions_per_image]):
+            question, answer = (mirror_words(text) if flips[k] else text for text in one.pairs[pair])
+            (more if nth else first).append((k, question, asking(answer, tokens) if masks[k].any() else answer))
+    row_image, questions, answers = zip(*first, *more, strict=True)
+    return Batch(
+        torch.stack([features_2NCHW[int(flip), i] for flip, i in zip(flips, numbers, strict=True)]).to(device).float(),
+        torch.stack(masks).to(device).float(),
+        torch.stack(drawings).to(device),
+        torch.tensor(row_image, device=device),
+        questions,
+        answers,
+    )
+
+
+def _optimizer(model: MaskTokenSegmenter, config: TinyConfig) -> torch.optim.Optimizer:
+    rates = {"lora": config.lora_learning_rate, "decoder": config.decoder_learning_rate, "new": config.learning_rate}
+    groups: dict[str, list[Tensor]] = {name: [] for name in rates}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            groups["lora" if "lora_" in name else "decoder" if name.startswith("decoder.") else "new"].append(parameter)
+    return torch.optim.AdamW(
+        [{"params": groups[name], "lr": rate} for name, rate in rates.items()], weight_decay=config.weight_decay
+    )

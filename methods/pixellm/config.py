@@ -1,0 +1,22 @@
+"""PixelLM's numbers, each with its origin. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from prsbench.methods.mask_tokens.config import ReleaseConfig, TinyConfig
+
+
+class PixelLMConfig(ReleaseConfig):
+    """The released model."""
+
+    family: ClassVar[str] = "pixellm"
+    official_folders: ClassVar[Mapping[str, str]] = {"7b": "maverickrzw/PixelLM-7B", "13b": "maverickrzw/PixelLM-13B"}
+    official_vision_tower: ClassVar[str] = "openai/clip-vit-large-patch14-336"
+
+
+class PixelLMTinyConfig(TinyConfig):
+    """The embedded size, trained here."""
+
+    bce_weight: float = 4.0  # official 2.0, counted twice: the weights of its refinement loss are never applied

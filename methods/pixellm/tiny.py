@@ -1,0 +1,61 @@
+"""PixelLM at the embedded size: three tokens a scale, the last two stages of LiteMedSAM's encoder for two layers of CLIP."""
+
+# B images, C channels, H W feature size
+
+from __future__ import annotations
+
+import torch
+from prsbench.methods.lite_medsam_features import STAGE_CHANNELS, LiteMedSAMStages
+from prsbench.methods.mask_tokens.tiny_method import TinyMethod
+from prsbench.methods.mask_tokens.tiny_network import PromptedDecoder
+from prsbench.methods.pixellm.config import PixelLMTinyConfig
+from prsbench.methods.pixellm.decoder import (
+    MASK_TOKENS,
+    SCALES,
+    MultiScaleMaskDecoder,
+    decode_scales,
+    fuse,
+    image_feature_neck,
+    projector,
+)
+from prsbench.methods.sam_networks import EMBED
+from segment_anything.modeling import PromptEncoder
+from torch import Tensor
+
+FEATURE_PX = 14  # of the prompt encoder's square; any number would do, no place is ever given to it
+
+
+class LightDecoder(PromptedDecoder):
+    """Stages through a projector to language width, a neck and the multi-scale decoder, as officially; all trained."""
+
+    tokens, language_channels = MASK_TOKENS, STAGE_CHANNELS
+
+    def __init__(self, feature_side: int, width: int):
+        super().__init__()
+        self.out_mm_projector = projector(STAGE_CHANNELS, width)
+        self.image_feature_neck = image_feature_neck(width)
+        square = (feature_side * FEATURE_PX,) * 2
+        self.prompt_encoder = PromptEncoder(EMBED, (feature_side,) * 2, square, mask_in_chans=16).requires_grad_(False)
+        self.mask_decoder = MultiScaleMaskDecoder()
+
+    def forward(self, features_BCHW: Tensor, prompt_BKC: Tensor) -> Tensor:
+        fine, coarse = (self._level(stage) for stage in features_BCHW.chunk(SCALES, dim=1))
+        prompt_BLC = torch.cat([fuse(prompt_KC) for prompt_KC in prompt_BKC])
+        return decode_scales(self.prompt_encoder, self.mask_decoder, torch.stack([coarse, fine]), prompt_BLC)
+
+    def _level(self, stage_BCHW: Tensor) -> Tensor:
+        projected = self.out_mm_projector(stage_BCHW.permute(0, 2, 3, 1))
+        return self.image_feature_neck(projected.permute(0, 3, 1, 2))
+
+
+class PixelLMTinyMethod(TinyMethod):
+    """Image and question to mask and generated sentence. One model serves every modality it was trained on."""
+
+    note = "embedded size: LiteMedSAM's frozen encoder for CLIP, a small language model for LLaVA"
+    config: PixelLMTinyConfig
+
+    def _new_encoder(self) -> LiteMedSAMStages:
+        return LiteMedSAMStages(self.config.image_size_px)
+
+    def _decoder(self) -> LightDecoder:
+        return LightDecoder(self.config.feature_side, self.config.language.width)
