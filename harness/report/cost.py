@@ -13,9 +13,8 @@ NUMBERS = ("parameters (M)", "trainable (M)", "GFLOPs an image", "s an image", "
 NOTES = (
     "Parameters, operations and memory: of one standard image, measured once in each worker, batch size 1. Operations: 2 a "
     "multiply-add, of matrix products, convolutions and attention, mean over the row's cells; longer answers cost more.",
-    "Seconds: the method's own, mean over the row's cells, in batches as configured; rows that share image features all count them.",
-    "Memory: the device's on CUDA, else the whole worker process with its libraries and the other rows it holds; the most of the "
-    "row's cells.",
+    "Seconds: the method's own, mean over the row's cells, batches as configured; rows sharing image features all count them.",
+    "Memory: the device's on CUDA, else the whole worker process with libraries and other rows; the most of the row's cells.",
     '"-": not measured, or no network inside.',
 )
 

@@ -39,7 +39,7 @@ class CGReasonerConfig(MethodConfig):
     text2centroid: Text2CentroidConfig = Text2CentroidConfig()
     bridge: Literal["hidden", "soft_tokens", "none"] = "hidden"  # how the spatial loss reaches LoRA: open; "none" is w/o T2C
     spatial_target: Literal["true_centroid", "predicted_mask_centroid"] = "true_centroid"  # paper; or its own mask's, detached
-    spatial_reaches: Literal["lora", "image_path"] = "image_path"  # paper: LoRA (and the bridge)
+    spatial_reaches: Literal["lora", "image_path"] = "lora"  # paper: LoRA (and the bridge)
     mask_condition: Literal["question", "generated"] = "question"  # open: whose states ask for the mask; or its own answer's
 
     text_weight: float = 1.0  # lambda_txt, open

@@ -56,7 +56,7 @@ def is_adapter(name):
 
 @BRIDGES
 def test_the_spatial_loss_changes_lora_and_bridge_and_nothing_else(model_of, samples, bridge):
-    model = model_of(bridge=bridge, spatial_reaches="lora")
+    model = model_of(bridge=bridge)
     moved = moved_by(model.losses(batch_of(samples[:4]))["spatial"], model)
     trained = {name for name, p in model.named_parameters() if p.requires_grad}
     assert moved == {name for name in trained if is_adapter(name)}
@@ -64,8 +64,8 @@ def test_the_spatial_loss_changes_lora_and_bridge_and_nothing_else(model_of, sam
 
 
 @BRIDGES
-def test_by_default_it_also_reaches_the_image_path_but_never_base_head_or_decoder(model_of, samples, bridge):
-    model = model_of(bridge=bridge)
+def test_it_can_be_let_through_to_the_image_path_but_never_to_base_head_or_decoder(model_of, samples, bridge):
+    model = model_of(bridge=bridge, spatial_reaches="image_path")
     moved = moved_by(model.losses(batch_of(samples[:4]))["spatial"], model)
     others = {name.split(".")[0] if not name.startswith("llm.") else name.split(".")[1] for name in moved if not is_adapter(name)}
     assert others == {"encoder", "projector"}
