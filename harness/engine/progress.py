@@ -6,6 +6,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from statistics import mean
 from typing import Any, Self
 
@@ -24,6 +25,7 @@ class Progress:
         self._jobs, self._setting, self._workers, self._say = list(jobs), setting, workers, say
         self._began = time.monotonic()
         self._started: dict[Job, float] = {}  # jobs at work
+        self._seen: dict[Job, tuple[float, float]] = {}  # when one first told how far it is, and that: a resumed one starts late
         self._took: dict[Job, float] = {}  # jobs that have ended
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._speak, daemon=True)
@@ -37,7 +39,10 @@ class Progress:
         self._thread.join()
 
     def started(self, job: Job) -> None:
+        for folder in self._folders(job):
+            (folder / PROGRESS).unlink(missing_ok=True)  # an attempt that was killed left it
         self._started[job] = time.monotonic()
+        self._seen.pop(job, None)
 
     def finished(self, job: Job, outcomes: Mapping[str, Outcome]) -> None:
         now = time.monotonic()
@@ -71,12 +76,15 @@ class Progress:
         state = self._state(job)
         return f" ({state['done']}/{state['total']} {state['message']})" if state else ""
 
+    def _folders(self, job: Job) -> list[Path]:
+        run = self._setting.run
+        return [run.training(job.training.folder)] if job.training else [run.cell(cell.folder) for cell in job.cells]
+
     def _state(self, job: Job) -> dict[str, Any] | None:
         """progress.json of the job's node that moved last, or None."""
-        run = self._setting.run
-        folders = [run.training(job.training.folder)] if job.training else [run.cell(cell.folder) for cell in job.cells]
         try:
-            states = [state for state in (read_json(folder / PROGRESS) for folder in folders) if state and state["total"]]
+            found = [read_json(folder / PROGRESS) for folder in self._folders(job)]
+            states = [state for state in found if state and state["total"]]
         except RunFolderError:
             return None
         return min(states, key=lambda state: state["done"] / state["total"], default=None)
@@ -91,12 +99,14 @@ class Progress:
         for job, took in list(self._took.items()):
             known[_kind(job)].append(took)
         left = [0.0]
-        for job, began in list(self._started.items()):
-            state = self._state(job)
-            if state and state["done"]:
-                expected = (now - began) * state["total"] / state["done"]
-                known[_kind(job)].append(expected)
-                left.append(expected - (now - began))
+        for job in list(self._started):
+            if state := self._state(job):
+                share = state["done"] / state["total"]
+                then, before = self._seen.setdefault(job, (now, share))
+                if share > before:
+                    whole = (now - then) / (share - before)
+                    known[_kind(job)].append(whole)
+                    left.append(whole * (1 - share))
         waiting = [job for job in list(self._jobs) if job not in self._took and job not in self._started]
         left += [mean(known[_kind(job)]) for job in waiting if _kind(job) in known]
         return max(sum(left) / self._workers, max(left)), any(_kind(job) not in known for job in waiting)

@@ -38,10 +38,27 @@ def test_a_run_says_what_is_done_what_it_works_on_and_how_long_it_may_take(work,
         watched.finished(first, {key: failed(Failure.ERROR, "no data\nat all") for key in first.keys})
         part = next(job for job in jobs if job.title == "train part on val s0")
         watched.started(part)
-        write_json(setting.training_folder(part.training.key) / "progress.json", {"done": 5, "total": 10, "message": "steps"})
-        time.sleep(0.2)
+        for done in (5, 6):
+            write_json(setting.training_folder(part.training.key) / "progress.json", {"done": done, "total": 10, "message": "steps"})
+            time.sleep(0.3)
     assert said[0] == "[1/7] train part s0: FAILED (error): no data (0 s)"
-    assert "1/7 done" in said[-1] and "left; now: train part on val s0 (5/10 steps)" in said[-1]
+    assert "1/7 done" in said[-1] and "left; now: train part on val s0 (6/10 steps)" in said[-1]
+
+
+def test_what_a_killed_attempt_left_is_not_shown_and_the_rest_is_counted_from_where_work_went_on(work, monkeypatch):
+    _, setting, jobs = work
+    job = next(job for job in jobs if job.training)
+    path = setting.training_folder(job.training.key) / "progress.json"
+    write_json(path, {"done": 90, "total": 100, "message": "steps"})
+    watched = progress.Progress([job], setting, 1, print)
+    clock = iter([0.0, 0.0, 10.0, 20.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    watched.started(job)
+    assert watched._step(job) == "", "the killed attempt's"
+    write_json(path, {"done": 50, "total": 100, "message": "steps"})  # resumed at its half
+    watched._remaining()
+    write_json(path, {"done": 60, "total": 100, "message": "steps"})
+    assert watched._remaining()[0] == pytest.approx(40.0), "10 steps took 10 s, 40 are left"
 
 
 def test_data_taken_away_during_a_run_fails_the_job_and_not_the_driver(work):
