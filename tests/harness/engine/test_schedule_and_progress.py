@@ -38,8 +38,9 @@ def test_a_run_says_what_is_done_what_it_works_on_and_how_long_it_may_take(work,
         watched.finished(first, {key: failed(Failure.ERROR, "no data\nat all") for key in first.keys})
         part = next(job for job in jobs if job.title == "train part on val s0")
         watched.started(part)
+        path = setting.training_folder(part.training.key) / "progress.json"
         for done in (5, 6):
-            write_json(setting.training_folder(part.training.key) / "progress.json", {"done": done, "total": 10, "message": "steps"})
+            write_json(path, {"done": done, "total": 10, "message": "steps"})
             time.sleep(0.3)
     assert said[0] == "[1/7] train part s0: FAILED (error): no data (0 s)"
     assert "1/7 done" in said[-1] and "left; now: train part on val s0 (6/10 steps)" in said[-1]
