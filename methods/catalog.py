@@ -139,7 +139,7 @@ def _supervised(name: str, summary: str, **defaults: int | float) -> Entry:
 
 _DINO_SOURCES = ("prsbench.methods.grounding_dino", "prsbench.methods.targets", *_SAM_SOURCES)
 _BIOMEDPARSE_SOURCES = tuple(
-    f"prsbench.methods.{module}" for module in ("biomedparse", "targets", "answers", "checkpoints", "exposure")
+    f"prsbench.methods.{module}" for module in ("biomedparse", "targets", "answers", "checkpoints", "tensor_files", "exposure")
 )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import fsum, hypot, isfinite
 
-from prsbench.harness.contract.records import CellResult, HeldOut, Record
+from prsbench.harness.contract.errors import RunFolderError
+from prsbench.harness.contract.records import CellResult, Details, HeldOut, Record
 from prsbench.harness.report import footnotes
 from prsbench.harness.report.rows import Row, modalities_of
 from prsbench.harness.report.table import Table, marked, text_table
@@ -58,15 +59,25 @@ def judge_errors(rows: Sequence[Row]) -> Table | None:
 
 def _references(rows: Sequence[Row]) -> Iterator[tuple[Record, float]]:
     """Each sample with a place once, with the judge's distance."""
-    cells: dict[str, CellResult] = {}
+    cells: dict[str, list[CellResult]] = {}
     for row in rows:
         for cell in row.cells:
             if cell.status == "complete":
-                cells.setdefault(cell.dataset, cell)
-    for cell in cells.values():
-        for record, scores in zip(cell.records, cell.scores, strict=True):
+                cells.setdefault(cell.dataset, []).append(cell)
+    for same in cells.values():
+        for record, scores in zip(*_first_whole(same), strict=True):
             if record.truth_centroid and isfinite(distance := scores.get("label_noise", float("nan"))):
                 yield record, distance
+
+
+def _first_whole(cells: Sequence[CellResult]) -> Details:
+    """What the first cell holds that can be read; their references are the same. Damage is `verify`'s to tell."""
+    for cell in cells:
+        try:
+            return cell.read()
+        except RunFolderError:
+            continue
+    return (), ()
 
 
 def _numbers(pairs: Sequence[tuple[Record, float]], mean: Sequence[float]) -> tuple[str, str, str]:

@@ -115,14 +115,14 @@ def test_an_embedding_is_the_same_alone_in_company_and_from_the_cache(monkeypatc
     encoder = SentenceEncoder()
 
     def encode_anew(sentences):
-        encoder._known.clear()
+        encoder.known.clear()
         with monkeypatch.context() as without_cache:
             without_cache.setattr(SentenceCache, "get", lambda self, sentences: {})
             return encoder.encode(sentences)
 
     alone = torch.cat([encode_anew([sentence]) for sentence in SENTENCES])
     assert torch.equal(alone, encode_anew(SENTENCES)) and torch.equal(alone[1:], encode_anew(SENTENCES[1:]))
-    encoder._known.clear()
+    encoder.known.clear()
     encoder._model = None  # nothing is left to encode with
     assert torch.equal(alone, encoder.encode(SENTENCES))
 

@@ -72,7 +72,7 @@ def saved(method, samples, context, folder):
     method.fit(samples, samples[:4], context)
     folder.mkdir()
     method.save(folder)
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_a_training_killed_at_any_moment_ends_bit_for_bit_as_if_it_had_not_been(samples, needs, tmp_path):

@@ -50,8 +50,8 @@ def test_it_reads_no_reference_answer_in_training(subject, discs, monkeypatch):
     encode = training._embedded
     monkeypatch.setattr(training, "_embedded", lambda sentences, like: said.extend(sentences) or encode(sentences, like))
     network = training.MedSegR(subject.config)
-    history = train(network, subject.method._encoder, subject.config, secret, FitContext(0, "cpu"))
-    assert np.isfinite(history).all() and said and not any("secret" in sentence for sentence in said)
+    loop = train(network, subject.method._encoder, subject.config, secret, FitContext(0, "cpu"))
+    assert all(np.isfinite(row["loss"]) for row in loop.history) and said and not any("secret" in sentence for sentence in said)
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_images(subject, discs, monkeypatch):
