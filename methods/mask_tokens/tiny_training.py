@@ -7,12 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from prsbench.harness.contract.types import FitContext
-from prsbench.methods.language_base import draw
+from prsbench.methods.embedded_rows import draw_rows
 from prsbench.methods.mask_tokens.config import TinyConfig
 from prsbench.methods.mask_tokens.tiny_network import Batch, MaskTokenSegmenter, asking
 from prsbench.methods.training_images import TrainingImage, cosine, weighted
 from prsbench.methods.training_loop import Loop, Part, Step, steps_an_epoch
-from prsbench.methods.wording import mirror_words
 from torch import Tensor
 
 
@@ -54,21 +53,16 @@ def collate(
     chance: np.random.Generator,
     device: str,
 ) -> Batch:
-    """A step's batch; where an image is flipped, so are its mask, its drawing and the words left and right."""
-    flips = chance.random(len(numbers)) < config.horizontal_flip
-    chosen = [images[i] for i in numbers]
-    masks = [one.mask_1SS.flip(-1) if flip else one.mask_1SS for one, flip in zip(chosen, flips, strict=True)]
-    drawings = [torch.from_numpy(draw(mask[0].numpy(), config.language.drawing_side)) for mask in masks]
-    first, more = [], []  # the first row of every image, then the others
-    for k, one in enumerate(chosen):
-        for nth, pair in enumerate(chance.permutation(len(one.pairs))[: config.questions_per_image]):
-            question, answer = (mirror_words(text) if flips[k] else text for text in one.pairs[pair])
-            (more if nth else first).append((k, question, asking(answer, tokens) if masks[k].any() else answer))
-    row_image, questions, answers = zip(*first, *more, strict=True)
+    """A step's batch; see `draw_rows`. An answer about an empty mask asks for none."""
+    shown = draw_rows(
+        images, features_2NCHW, numbers, config.questions_per_image, config.language.drawing_side, config.horizontal_flip, chance
+    )
+    asked = [(k, question, asking(answer, tokens) if shown.mask_B1SS[k].any() else answer) for k, question, answer in shown.rows]
+    row_image, questions, answers = zip(*asked, strict=True)
     return Batch(
-        torch.stack([features_2NCHW[int(flip), i] for flip, i in zip(flips, numbers, strict=True)]).to(device).float(),
-        torch.stack(masks).to(device).float(),
-        torch.stack(drawings).to(device),
+        shown.features_BCHW.to(device).float(),
+        shown.mask_B1SS.to(device).float(),
+        shown.drawing_BNN.to(device),
         torch.tensor(row_image, device=device),
         questions,
         answers,

@@ -8,13 +8,12 @@ import numpy as np
 import torch
 from prsbench.harness.contract.errors import DataError
 from prsbench.harness.contract.types import FitContext
-from prsbench.methods.language_base import draw
+from prsbench.methods.embedded_rows import draw_rows
 from prsbench.methods.lite_medsam_features import LiteMedSAMEncoder, embed_both_ways
 from prsbench.methods.prs_med.config import PRSMedConfig
 from prsbench.methods.prs_med.model import CLASS_IDS, Batch, PRSMed
 from prsbench.methods.training_images import TrainingImage, cosine, weighted
 from prsbench.methods.training_loop import Loop, Part, Step, steps_an_epoch
-from prsbench.methods.wording import mirror_words
 from torch import Tensor
 
 
@@ -61,22 +60,16 @@ def collate(
     chance: np.random.Generator,
     device: str,
 ) -> Batch:
-    """A step's batch; where an image is flipped, so are its mask, its drawing and the words left and right."""
-    flips = chance.random(len(numbers)) < config.horizontal_flip
-    chosen = [images[i] for i in numbers]
-    masks = [one.mask_1SS.flip(-1) if flip else one.mask_1SS for one, flip in zip(chosen, flips, strict=True)]
-    drawings = [torch.from_numpy(draw(mask[0].numpy(), config.language.drawing_side)) for mask in masks]
-    first, more = [], []  # the first row of every image, then the others
-    for k, one in enumerate(chosen):
-        for nth, pair in enumerate(chance.permutation(len(one.pairs))[: config.questions_per_image]):
-            words = [mirror_words(text) if flips[k] else text for text in one.pairs[pair]]
-            (more if nth else first).append((k, *words))
-    row_image, questions, answers = zip(*first, *more, strict=True)
+    """A step's batch; see `draw_rows`."""
+    shown = draw_rows(
+        images, features_2NCHW, numbers, config.questions_per_image, config.language.drawing_side, config.horizontal_flip, chance
+    )
+    row_image, questions, answers = zip(*shown.rows, strict=True)
     return Batch(
-        torch.stack([features_2NCHW[int(flip), i] for flip, i in zip(flips, numbers, strict=True)]).to(device),
-        torch.stack(masks).to(device).float(),
-        torch.stack(drawings).to(device),
-        torch.tensor([CLASS_IDS[one.modality] for one in chosen], device=device),
+        shown.features_BCHW.to(device),
+        shown.mask_B1SS.to(device).float(),
+        shown.drawing_BNN.to(device),
+        torch.tensor([CLASS_IDS[images[i].modality] for i in numbers], device=device),
         torch.tensor(row_image, device=device),
         questions,
         answers,
