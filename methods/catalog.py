@@ -80,11 +80,12 @@ _TEXT2CENTROID = (
     "prsbench.methods.parts",
     *_LOOP,
 )
-_LANGUAGE_BASE = ("prsbench.methods.language_base", "prsbench.methods.wording", "prsbench.methods.parts", *_LOOP)
+_VIEWS = ("prsbench.methods.views", "prsbench.methods.wording", "prsbench.methods.training_images")
+_LANGUAGE_BASE = ("prsbench.methods.language_base", "prsbench.methods.parts", *_VIEWS, *_LOOP)
 
 
 _CG_REASONER_SOURCES = (
-    *(f"prsbench.methods.{module}" for module in ("cg_reasoner", "causal_base", "llava", "multimodal_llm", "training_images")),
+    *(f"prsbench.methods.{module}" for module in ("cg_reasoner", "causal_base", "llava", "multimodal_llm")),
     *(f"prsbench.methods.{module}" for module in ("vision_backbone", "checkpoints", "tensor_files")),
     *dict.fromkeys(_LANGUAGE_BASE + _TEXT2CENTROID),
 )
@@ -132,7 +133,7 @@ def _supervised(name: str, summary: str, **defaults: int | float) -> Entry:
         summary=f"{summary}, trained here on all data sets together; no text",
         factory="prsbench.methods.supervised.adapter:SupervisedMethod",
         config="prsbench.methods.supervised.config:SupervisedConfig",
-        sources=(*(f"prsbench.methods.{module}" for module in ("supervised", "training_images", "mask_loss", "answers")), *_LOOP),
+        sources=(*(f"prsbench.methods.{module}" for module in ("supervised", "mask_loss", "answers")), *_VIEWS, *_LOOP),
         defaults={"network": name, **defaults},
     )
 

@@ -18,7 +18,8 @@ import torch
 from prsbench.harness.contract.types import FitContext, Sample
 from prsbench.methods.parts import LanguageBaseConfig
 from prsbench.methods.training_loop import Loop, Part, Step
-from prsbench.methods.wording import Axis, drop_words, mirror_words
+from prsbench.methods.views import Reach, Scene, scenes
+from prsbench.methods.wording import drop_words
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -39,14 +40,12 @@ class LanguageBase:
     def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
         """Train to answer: `drawing question <answer>` is read, the answer predicted.
 
-        Rows are mirrored along either axis: upside down no image is ever shown, but a drawing is only a layout.
+        Drawings are mirrored along either axis, moved and scaled: no image is ever shown upside down, but a drawing is only a
+        layout, and few masks would be known by heart.
         """
         torch.manual_seed(context.seed)
-        rows, ids = [], []
-        for sample in train:  # once: an image is decoded at every look
-            rows.append((draw(sample.truth.mask, self.config.drawing_side), sample.query.question, sample.truth.answer))
-            ids.append(sample.sample_id)
-        texts = sorted({text for _, *pair in rows for text in pair})
+        shown = scenes(train)
+        texts = sorted({text for scene in shown for pair in scene.pairs for text in pair})
         self.tokenizer = _train_tokenizer(texts, self.config.vocabulary)
         self.model = _build(self.config, self.tokenizer).to(context.device).train()
         characters = nn.Parameter(torch.randn(self.character_NKD.shape, device=context.device) * 0.02)
@@ -57,18 +56,18 @@ class LanguageBase:
         loop = Loop(trained, optimizer, schedule, steps, context, gradient_clip=1.0)
 
         def draw_step() -> Step:
-            numbers = loop.chance.integers(len(rows), size=self.config.batch_size)
-            chosen = self._varied([rows[i] for i in numbers], loop.chance)
-            part = Part(lambda: {"text": self._text_loss(chosen, characters)}, {})
-            return Step([part], [ids[i] for i in numbers])
+            chosen = [shown[i] for i in loop.chance.integers(len(shown), size=self.config.batch_size)]
+            rows = [self._row(scene, loop.chance) for scene in chosen]
+            part = Part(lambda: {"text": self._text_loss(rows, characters)}, {})
+            return Step([part], [scene.image_id for scene in chosen])
 
         loop.run(draw_step, lambda terms: terms["text"])
         self.character_NKD = characters.detach()
 
-    def _varied(self, rows: Sequence[Row], chance: np.random.Generator) -> list[Row]:
-        for axis in ("left-right", "top-bottom"):
-            rows = [_mirrored(row, axis) if chance.random() < 0.5 else row for row in rows]
-        return [(levels, drop_words(question, self.config.word_dropout, chance), a) for levels, question, a in rows]
+    def _row(self, scene: Scene, chance: np.random.Generator) -> Row:
+        view = scene.view(Reach(0.5, 0.5, self.config.shift, self.config.zoom), chance)
+        [(question, answer)] = scene.said(view, [chance.integers(len(scene.pairs))])
+        return draw(scene.seen(view), self.config.drawing_side), drop_words(question, self.config.word_dropout, chance), answer
 
     def _text_loss(self, rows: Sequence[Row], character_NKD: Tensor) -> Tensor:
         embed, device = self.model.get_input_embeddings(), character_NKD.device
@@ -114,11 +113,6 @@ def draw(mask: np.ndarray, side: int) -> np.ndarray:
     """(H, W) bool to (side, side) int64 levels 0..3 of foreground per cell; 0 only where a cell holds none."""
     pooled = F.adaptive_avg_pool2d(torch.from_numpy(mask)[None, None].float(), side)[0, 0]
     return torch.ceil(pooled * 3).long().numpy()
-
-
-def _mirrored(row: Row, axis: Axis) -> Row:
-    levels, question, answer = row
-    return np.flip(levels, 1 if axis == "left-right" else 0), mirror_words(question, axis), mirror_words(answer, axis)
 
 
 def question_ids(tokenizer, question: str) -> list[int]:

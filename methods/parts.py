@@ -26,4 +26,6 @@ class LanguageBaseConfig(PartConfig):
     steps: int = 2000  # ours: below 600 it knows the sentences but does not read the drawings
     batch_size: int = 24
     learning_rate: float = 2e-3
+    shift: float = 0.4  # ours: drawings are moved by up to this much (the frame is 2 wide); their answers follow
+    zoom: float = 0.3  # ours: and scaled by 1 - zoom to 1 + zoom
     word_dropout: float = 0.4  # of the words of every second question, so that test wording does not surprise it

@@ -3,16 +3,59 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
 import numpy as np
+from prsbench.harness.contract.position import position_phrase
 
 Axis = Literal["left-right", "top-bottom"]
 _PAIRS: dict[Axis, tuple[tuple[str, str], ...]] = {
     "left-right": (("left", "right"),),
     "top-bottom": (("top", "bottom"), ("upper", "lower"), ("superior", "inferior")),
 }
+_SYNONYMS = (  # what answers say in place of the official words
+    (),
+    (("top", "upper"), ("bottom", "lower"), ("center", "middle")),
+    (("top", "superior"), ("bottom", "inferior"), ("center", "centre")),
+    (("center", "centre"),),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An answer without its words for the place: what stands before and after them, and their synonyms."""
+
+    before: str
+    after: str
+    synonyms: tuple[tuple[str, str], ...]
+
+    def with_place(self, position: tuple[str, ...], near_centre: bool, turn: Callable[[str], str] = lambda words: words) -> str:
+        """The answer for another label (`contract.position.position_of`); `turn` changes the words around the place."""
+        return turn(self.before) + _in_words(position, near_centre, self.synonyms) + turn(self.after)
+
+
+def placed(answer: str, position: tuple[str, ...], near_centre: bool) -> Placed | None:
+    """The answer taken apart at the words of its label; None if they do not stand in it just once.
+
+    Example:
+        >>> placed("It is at the upper left and near the middle.", ("top left",), True).with_place(("center",), True)
+        'It is at the middle.'
+    """
+    for synonyms in _SYNONYMS:
+        before, found, after = answer.partition(words := _in_words(position, near_centre, synonyms))
+        if found and words not in after:
+            return Placed(before, after, synonyms)
+    return None
+
+
+def _in_words(position: tuple[str, ...], near_centre: bool, synonyms: tuple[tuple[str, str], ...]) -> str:
+    words = position_phrase(position, near_centre)
+    for official, synonym in synonyms:
+        words = words.replace(official, synonym)
+    return words
 
 
 def mirror_words(sentence: str, axis: Axis = "left-right") -> str:

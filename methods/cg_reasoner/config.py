@@ -60,6 +60,8 @@ class CGReasonerConfig(MethodConfig):
     gradient_clip: float = 1.0  # paper
     warmup_steps: int = 20  # ours
     horizontal_flip: float = 0.5  # ours: the words left/right flip with the image
+    shift: float = 0.3  # ours: images are moved by up to this much (the frame is 2 wide); masks and answers follow
+    zoom: float = 0.2  # ours: and scaled by 1 - zoom to 1 + zoom
     intensity_jitter: float = 0.2  # ours: brightness, contrast, gamma
     word_dropout: float = 0.4  # ours: of the words of every second question, so that test wording does not surprise it
     amp: bool = True  # bf16 autocast, on CUDA only

@@ -16,46 +16,45 @@ from prsbench.methods.cg_reasoner.config import CGReasonerConfig
 from prsbench.methods.cg_reasoner.model import Batch, CGReasoner, weighted_sum
 from prsbench.methods.language_base import answer_ids, draw
 from prsbench.methods.sentence_encoder import sentence_encoder
-from prsbench.methods.training_images import TrainingImage, cosine, image_id, relit, training_images
+from prsbench.methods.training_images import TrainingImage, cosine, relit, training_images
 from prsbench.methods.training_loop import Loop, Part, Step, Validation, steps_an_epoch
-from prsbench.methods.wording import drop_words, mirror_words
+from prsbench.methods.views import Reach, Scene, View, scenes, view_of_images, view_of_mask
+from prsbench.methods.wording import drop_words
 from torch import Tensor
 
 # Validation asks one whole question of each image as it is: cheap, and the same every epoch.
-AS_IT_IS: Mapping[str, object] = {"horizontal_flip": 0.0, "intensity_jitter": 0.0, "word_dropout": 0.0, "questions_per_image": 1}
+AS_IT_IS: Mapping[str, object] = {
+    "horizontal_flip": 0.0,
+    "shift": 0.0,
+    "zoom": 0.0,
+    "intensity_jitter": 0.0,
+    "word_dropout": 0.0,
+    "questions_per_image": 1,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedImage:
-    """One training image with what is read off its mask at native size."""
+    """One training image at the network's size, and its scene: mask, questions and answers, however it is shown."""
 
     training: TrainingImage
-    drawing_NN: Tensor  # int64 levels
-    centroid: tuple[float, float]  # NaN if the mask is empty
+    scene: Scene
 
 
-def prepare(samples: Sequence[Sample], side_px: int, drawing_side: int) -> list[PreparedImage]:
+def prepare(samples: Sequence[Sample], side_px: int) -> list[PreparedImage]:
     """Every image once, however many questions are asked about it.
 
     Raises:
         DataError: there is no sample.
     """
-    masks: dict[str, np.ndarray] = {}
-    for sample in samples:
-        masks.setdefault(image_id(sample), sample.truth.mask)
-    prepared = []
-    for one in training_images(samples, side_px):
-        point = centroid(masks[one.image_id])
-        place = (point.x, point.y) if point else (math.nan, math.nan)
-        prepared.append(PreparedImage(one, torch.from_numpy(draw(masks[one.image_id], drawing_side)), place))
-    return prepared
+    return [PreparedImage(one, scene) for one, scene in zip(training_images(samples, side_px), scenes(samples), strict=True)]
 
 
 def train(
     model: CGReasoner, config: CGReasonerConfig, samples: Sequence[Sample], val: Sequence[Sample], context: FitContext
 ) -> Loop:
     """Train in place; returns the loop with its losses. A non-finite loss stops and names the samples."""
-    images = prepare(samples, config.image_size_px, config.language.drawing_side)
+    images = prepare(samples, config.image_size_px)
     size = config.batch_size * config.accumulate * data_parallel.workers()
     per_epoch = steps_an_epoch(len(images), size)
     steps = config.epochs * per_epoch
@@ -64,7 +63,7 @@ def train(
     loop = Loop(model, optimizer, schedule, steps, context, config.gradient_clip, config.amp)
 
     def part(shown: Sequence[Shown]) -> Part:
-        batch = _batch(shown, context.device, with_reference=model.bridge is not None)
+        batch = _batch(shown, config.language.drawing_side, context.device, with_reference=model.bridge is not None)
         return Part(lambda: model.losses(batch), _counts(batch, model))
 
     def draw_step() -> Step:
@@ -78,7 +77,7 @@ def train(
 
     if config.keep == "best" and not len(val):
         raise DataError("keep: best needs a val split, and no data set has one. Set keep: last.")
-    unseen = prepare(val, config.image_size_px, config.language.drawing_side) if len(val) else []
+    unseen = prepare(val, config.image_size_px) if len(val) else []
     validation = Validation(validation_parts, per_epoch, config.keep) if unseen else None
     loop.run(draw_step, lambda terms: weighted_sum(terms, config), validation)
     return loop
@@ -106,37 +105,38 @@ def _cut(shown: Sequence[Shown], size: int) -> list[Sequence[Shown]]:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """How one image is shown in a step: whether flipped, its light (gamma, contrast, brightness), its questions and answers."""
+    """How one image is shown in a step: its view, its light (gamma, contrast, brightness), its questions and answers."""
 
     prepared: PreparedImage
-    flip: bool
+    view: View
     light_3: np.ndarray
     rows: Sequence[tuple[str, str]]
 
 
 def _draw(chosen: Sequence[PreparedImage], config: CGReasonerConfig, chance: np.random.Generator) -> list[Shown]:
     """All choices of a step, whoever will make tensors of them."""
-    flips = chance.random(len(chosen)) < config.horizontal_flip
+    reach = Reach(left_right=config.horizontal_flip, shift=config.shift, zoom=config.zoom)
     light_3B = chance.uniform(-config.intensity_jitter, config.intensity_jitter, (3, len(chosen)))
     shown = []
     for k, prepared in enumerate(chosen):
-        rows = []
-        for pair in chance.permutation(len(prepared.training.pairs))[: config.questions_per_image]:
-            question, answer = (mirror_words(words) if flips[k] else words for words in prepared.training.pairs[pair])
-            rows.append((drop_words(question, config.word_dropout, chance), answer))
-        shown.append(Shown(prepared, bool(flips[k]), light_3B[:, k], rows))
+        scene = prepared.scene
+        view = scene.view(reach, chance)
+        pairs = scene.said(view, chance.permutation(len(scene.pairs))[: config.questions_per_image])
+        rows = [(drop_words(question, config.word_dropout, chance), answer) for question, answer in pairs]
+        shown.append(Shown(prepared, view, light_3B[:, k], rows))
     return shown
 
 
-def _batch(shown: Sequence[Shown], device: str, with_reference: bool) -> Batch:
-    chosen = [one.prepared for one in shown]
-    image = torch.stack([i.training.image_3SS for i in chosen]).to(device).float() / 255
-    mask = torch.stack([i.training.mask_1SS for i in chosen]).to(device).float()
-    place = torch.tensor([i.centroid for i in chosen], device=device)
-    drawing = torch.stack([i.drawing_NN for i in chosen]).to(device)
-    for k in (k for k, one in enumerate(shown) if one.flip):
-        image[k], mask[k], drawing[k] = image[k].flip(-1), mask[k].flip(-1), drawing[k].flip(-1)
-        place[k, 0] = -place[k, 0]
+def _batch(shown: Sequence[Shown], drawing_side: int, device: str, with_reference: bool) -> Batch:
+    image = torch.stack([one.prepared.training.image_3SS for one in shown]).to(device).float() / 255
+    image = view_of_images(image, [one.view for one in shown])
+    seen = [one.prepared.scene.seen(one.view) for one in shown]
+    side = image.shape[-1]
+    masks = [view_of_mask(one.prepared.training.mask_1SS[0].numpy(), one.view, (side, side)) for one in shown]
+    mask = torch.from_numpy(np.stack(masks))[:, None].to(device).float()
+    drawing = torch.from_numpy(np.stack([draw(one, drawing_side) for one in seen])).to(device)
+    points = [centroid(one) for one in seen]
+    place = torch.tensor([(point.x, point.y) if point else (math.nan, math.nan) for point in points], device=device)
     image = relit(image, np.stack([one.light_3 for one in shown], axis=1))
     rows = [(nth, k, *row) for k, one in enumerate(shown) for nth, row in enumerate(one.rows)]
     rows.sort(key=lambda row: row[0] > 0)  # the first row of every image, then the others

@@ -26,5 +26,7 @@ class SupervisedConfig(MethodConfig):
     gradient_clip: float = 1.0
     warmup_steps: int = 20
     horizontal_flip: float = 0.5
+    shift: float = 0.3
+    zoom: float = 0.2
     intensity_jitter: float = 0.2
     amp: bool = True  # bf16 autocast, on CUDA only

@@ -14,6 +14,7 @@ from prsbench.methods.supervised.config import SupervisedConfig
 from prsbench.methods.supervised.networks import deep_supervision_weights, z_score
 from prsbench.methods.training_images import cosine, jittered, training_images
 from prsbench.methods.training_loop import Loop, Part, Step, steps_an_epoch
+from prsbench.methods.views import Reach, view_of_images, view_of_mask
 from torch import Tensor, nn
 
 
@@ -57,8 +58,10 @@ def segmentation_loss(logits: Tensor, mask_B1SS: Tensor) -> Tensor:
 def augmented(
     image_B3SS: Tensor, mask_B1SS: Tensor, config: SupervisedConfig, chance: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Float image in [0, 1] and float mask, some flipped left to right; gamma, contrast and brightness jittered per image."""
-    image, mask = image_B3SS.float() / 255, mask_B1SS.float()
-    for k in np.flatnonzero(chance.random(len(image)) < config.horizontal_flip):
-        image[k], mask[k] = image[k].flip(-1), mask[k].flip(-1)
+    """Float image in [0, 1] and float mask in views of CG-Reasoner's reach; gamma, contrast and brightness jittered per image."""
+    reach = Reach(left_right=config.horizontal_flip, shift=config.shift, zoom=config.zoom)
+    views = [reach.draw(chance) for _ in image_B3SS]
+    image = view_of_images(image_B3SS.float() / 255, views)
+    masks = [view_of_mask(one[0].cpu().numpy(), view, one.shape[-2:]) for one, view in zip(mask_B1SS, views, strict=True)]
+    mask = torch.from_numpy(np.stack(masks))[:, None].to(image)
     return jittered(image, config.intensity_jitter, chance), mask

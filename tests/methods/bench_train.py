@@ -69,10 +69,10 @@ def network_and_batches() -> tuple[CGReasoner, Batch, list[Batch]]:
         base.save(Path(folder))
         base.load(Path(folder), "cpu")
     model, _ = build(CONFIG, base, None)
-    images = training.prepare(samples, CONFIG.image_size_px, LANGUAGE.drawing_side)
+    images = training.prepare(samples, CONFIG.image_size_px)
     shown = training._draw(images, CONFIG, np.random.default_rng(0))
     apart = [[replace(one, rows=one.rows[k : k + 1]) for one in shown] for k in range(QUESTIONS)]
-    together, *batches = (training._batch(some, "cpu", with_reference=False) for some in (shown, *apart))
+    together, *batches = (training._batch(some, LANGUAGE.drawing_side, "cpu", with_reference=False) for some in (shown, *apart))
     return model.train(), together, batches
 
 

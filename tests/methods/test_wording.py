@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from prsbench.methods.wording import drop_words, mirror_words
+from prsbench.methods.wording import drop_words, mirror_words, placed
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,18 @@ def test_dropping_words_keeps_the_order_of_the_rest():
     for seed in range(20):
         rest = iter(question.split())
         assert all(word in rest for word in drop_words(question, 0.4, np.random.default_rng(seed)).split())
+
+
+@pytest.mark.parametrize("corner", ["{0} {1} and {2} the center", "In the {0} {1} and {2} the center of the scan."])
+@pytest.mark.parametrize(
+    ("top", "bottom", "centre"), [("top", "bottom", "center"), ("upper", "lower", "middle"), ("superior", "inferior", "centre")]
+)
+def test_an_answer_takes_the_words_of_another_place_in_its_own_vocabulary(corner, top, bottom, centre):
+    before = corner.format(top, "right", "near").replace("center", centre)
+    after = corner.format(bottom, "left", "far from").replace("center", centre)
+    assert placed(before, ("top right",), True).with_place(("bottom left",), False) == after
+
+
+def test_an_answer_without_its_official_words_or_with_them_twice_is_left_alone():
+    assert placed("On the right, up there.", ("top right",), True) is None
+    assert placed("center, yes, center", ("center",), True) is None

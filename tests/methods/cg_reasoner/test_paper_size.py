@@ -174,9 +174,9 @@ def test_the_spatial_loss_changes_lora_and_bridge_and_nothing_else(folder, sampl
     base = LlavaBase.read(folder, "bfloat16", "cpu")
     config = REDUCED.model_copy(update={"bridge": bridge, "mask_condition": condition})
     model = build(config, base, CentroidHead((8,)))[0].train()
-    images = training.prepare(samples[:3], REDUCED.image_size_px, REDUCED.language.drawing_side)
+    images = training.prepare(samples[:3], REDUCED.image_size_px)
     shown = training._draw(images, REDUCED, np.random.default_rng(0))
-    batch = training._batch(shown, "cpu", with_reference=False)
+    batch = training._batch(shown, REDUCED.language.drawing_side, "cpu", with_reference=False)
     batch = dataclasses.replace(batch, reference_RE=torch.nn.functional.normalize(torch.ones(len(batch.answers), 384), dim=1))
     model.losses(batch)["spatial"].backward()
     moved = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}

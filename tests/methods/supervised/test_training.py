@@ -24,11 +24,11 @@ def test_a_network_learns_bright_discs(discs):
 def test_a_flip_turns_image_and_mask_alike_and_jitter_moves_the_image_alone():
     image = torch.randint(0, 255, (5, 3, 8, 8), dtype=torch.uint8)
     mask = image[:, :1] > 128
-    still = CONFIG.model_copy(update={"intensity_jitter": 0.0, "horizontal_flip": 1.0})
+    still = CONFIG.model_copy(update={"intensity_jitter": 0.0, "horizontal_flip": 1.0, "shift": 0.0, "zoom": 0.0})
     flipped, flipped_mask = augmented(image, mask, still, np.random.default_rng(0))
     assert torch.allclose(flipped, image.flip(-1) / 255, atol=1e-5)
     assert torch.equal(flipped_mask, mask.flip(-1).float())
-    moved = CONFIG.model_copy(update={"intensity_jitter": 0.5, "horizontal_flip": 0.0})
+    moved = CONFIG.model_copy(update={"intensity_jitter": 0.5, "horizontal_flip": 0.0, "shift": 0.0, "zoom": 0.0})
     jittered, same_mask = augmented(image, mask, moved, np.random.default_rng(0))
     assert torch.equal(same_mask, mask.float()) and not torch.allclose(jittered, image / 255, atol=0.05)
     assert 0 <= jittered.min() and jittered.max() <= 1

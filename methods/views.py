@@ -1,0 +1,161 @@
+"""One training image in many places: mirrored, moved and scaled within its frame, with what is then said of it.
+
+A lesion's place decides its answer, so a moved image needs another one: the official label is taken again from the moved mask,
+and put where the old one stood in the sentence. Shared by every training that shows an image more than once.
+"""
+
+# B batch, H W a mask in its image's proportions, S side of the square input
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from prsbench.harness.contract.position import position_of
+from prsbench.harness.contract.types import Sample
+from prsbench.methods.training_images import image_id
+from prsbench.methods.wording import Placed, mirror_words, placed
+from torch import Tensor
+from torch.nn import functional as F
+
+MASK_WIDTH_PX = 128  # of the masks that labels are taken from; finer changes few labels
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Scaled about the frame's centre, moved by x and y (frame units: the frame is 2 wide), then mirrored."""
+
+    left_right: bool = False
+    top_bottom: bool = False
+    scale: float = 1.0
+    x: float = 0.0
+    y: float = 0.0
+
+    @property
+    def moves(self) -> bool:
+        return (self.scale, self.x, self.y) != (1.0, 0.0, 0.0)
+
+
+AS_IT_IS = View()
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far views go: chances of a mirror, moves of up to `shift` frame units, scales of 1 - zoom to 1 + zoom."""
+
+    left_right: float = 0.0
+    top_bottom: float = 0.0
+    shift: float = 0.0
+    zoom: float = 0.0
+
+    def draw(self, chance: np.random.Generator) -> View:
+        mirrored = chance.random(2) < (self.left_right, self.top_bottom)
+        x, y = chance.uniform(-self.shift, self.shift, 2)
+        return View(bool(mirrored[0]), bool(mirrored[1]), 1 + chance.uniform(-self.zoom, self.zoom), x, y)
+
+
+def view_of_mask(mask_HW: NDArray[np.bool_], view: View, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """The mask in that view at another size, nearest pixel; what lies outside the image is background."""
+    rows = _sources(shape[0], mask_HW.shape[0], view.scale, view.y, view.top_bottom)
+    cols = _sources(shape[1], mask_HW.shape[1], view.scale, view.x, view.left_right)
+    padded = np.pad(mask_HW, 1)  # sources outside are clipped onto this rim
+    return padded[np.ix_(np.clip(rows + 1, 0, mask_HW.shape[0] + 1), np.clip(cols + 1, 0, mask_HW.shape[1] + 1))]
+
+
+def _sources(count: int, source_count: int, scale: float, shift: float, mirrored: bool) -> NDArray[np.int64]:
+    """For each of `count` pixels along a side, the index of the source pixel that is seen there."""
+    place = (np.arange(count) + 0.5) * 2 / count - 1
+    source = ((-place if mirrored else place) - shift) / scale
+    return np.floor((source + 1) / 2 * source_count).astype(np.int64)
+
+
+def view_of_images(image_B3SS: Tensor, views: Sequence[View]) -> Tensor:
+    """Float images in those views, bilinear; what lies outside an image is black."""
+    if not any(view.moves for view in views):  # exact, and cheaper
+        return torch.stack([_mirrored(image, view) for image, view in zip(image_B3SS, views, strict=True)])
+    theta_B23 = image_B3SS.new_tensor(
+        [
+            [
+                [(-1) ** view.left_right / view.scale, 0, -view.x / view.scale],
+                [0, (-1) ** view.top_bottom / view.scale, -view.y / view.scale],
+            ]
+            for view in views
+        ]
+    )
+    grid = F.affine_grid(theta_B23, list(image_B3SS.shape), align_corners=False)
+    return F.grid_sample(image_B3SS, grid, align_corners=False)
+
+
+def _mirrored(image_3SS: Tensor, view: View) -> Tensor:
+    return image_3SS.flip([d for d, is_mirrored in ((-1, view.left_right), (-2, view.top_bottom)) if is_mirrored])
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One image's mask in its own proportions, and the questions and answers about it.
+
+    places holds each answer apart from its words for the place; None where the official ones do not stand in it.
+    """
+
+    image_id: str
+    modality: str
+    mask_HW: NDArray[np.bool_]
+    pairs: tuple[tuple[str, str], ...]
+    places: tuple[Placed | None, ...]
+
+    @property
+    def movable(self) -> bool:
+        """Whether every answer can follow a move; those about nothing need not."""
+        return all(self.places) or not self.mask_HW.any()
+
+    def view(self, reach: Reach, chance: np.random.Generator) -> View:
+        """A view as drawn; without its move where an answer could not follow, or nothing of the mask would be left."""
+        view = reach.draw(chance)
+        if view.moves and (not self.movable or self.seen(view).any() != self.mask_HW.any()):
+            return View(view.left_right, view.top_bottom)
+        return view
+
+    def seen(self, view: View) -> NDArray[np.bool_]:
+        return view_of_mask(self.mask_HW, view, self.mask_HW.shape)
+
+    def said(self, view: View, pairs: Sequence[int]) -> list[tuple[str, str]]:
+        """Those questions and answers in that view."""
+        if view == AS_IT_IS:
+            return [self.pairs[pair] for pair in pairs]
+        position = position_of(self.seen(view), self.modality) if self.mask_HW.any() else None
+        rows = []
+        for pair in pairs:
+            question, answer = self.pairs[pair]
+            if position is not None and self.places[pair] is not None:
+                answer = self.places[pair].with_place(*position, lambda words: _turned(words, view))
+            else:
+                answer = _turned(answer, view)
+            rows.append((_turned(question, view), answer))
+        return rows
+
+
+def _turned(words: str, view: View) -> str:
+    words = mirror_words(words, "left-right") if view.left_right else words
+    return mirror_words(words, "top-bottom") if view.top_bottom else words
+
+
+def scenes(samples: Sequence[Sample]) -> list[Scene]:
+    """One an image, in the order of the samples; each sample is decoded once."""
+    seen: dict[str, tuple[str, NDArray[np.bool_]]] = {}
+    pairs: dict[str, list[tuple[str, str, Placed | None]]] = {}
+    for sample in samples:
+        key, truth = image_id(sample), sample.truth
+        if key not in seen:
+            height, width = truth.mask.shape
+            shape = max(1, round(MASK_WIDTH_PX * height / width)), MASK_WIDTH_PX
+            mask = view_of_mask(truth.mask, AS_IT_IS, shape)
+            seen[key] = sample.query.modality, mask if mask.any() == truth.mask.any() else truth.mask
+        place = placed(truth.answer, truth.position, truth.near_centre) if truth.mask.any() else None
+        pairs.setdefault(key, []).append((sample.query.question, truth.answer, place))
+    return [
+        Scene(key, modality, mask, tuple((q, a) for q, a, _ in pairs[key]), tuple(place for *_, place in pairs[key]))
+        for key, (modality, mask) in seen.items()
+    ]
