@@ -65,9 +65,9 @@ class LanguageBase:
         self.character_NKD = characters.detach()
 
     def _row(self, scene: Scene, chance: np.random.Generator) -> Row:
-        view = scene.view(Reach(0.5, 0.5, self.config.shift, self.config.zoom), chance)
-        [(question, answer)] = scene.said(view, [chance.integers(len(scene.pairs))])
-        return draw(scene.seen(view), self.config.drawing_side), drop_words(question, self.config.word_dropout, chance), answer
+        view, seen_HW = scene.view(Reach(0.5, 0.5, self.config.shift, self.config.zoom), chance)
+        [(question, answer)] = scene.said(view, seen_HW, [chance.integers(len(scene.pairs))])
+        return draw(seen_HW, self.config.drawing_side), drop_words(question, self.config.word_dropout, chance), answer
 
     def _text_loss(self, rows: Sequence[Row], character_NKD: Tensor) -> Tensor:
         embed, device = self.model.get_input_embeddings(), character_NKD.device

@@ -61,15 +61,23 @@ def view_of_mask(mask_HW: NDArray[np.bool_], view: View, shape: tuple[int, int])
     """The mask in that view at another size, nearest pixel; what lies outside the image is background."""
     rows = _sources(shape[0], mask_HW.shape[0], view.scale, view.y, view.top_bottom)
     cols = _sources(shape[1], mask_HW.shape[1], view.scale, view.x, view.left_right)
-    padded = np.pad(mask_HW, 1)  # sources outside are clipped onto this rim
-    return padded[np.ix_(np.clip(rows + 1, 0, mask_HW.shape[0] + 1), np.clip(cols + 1, 0, mask_HW.shape[1] + 1))]
+    seen_HW = np.zeros(shape, bool)
+    seen_HW[_inside(rows), _inside(cols)] = mask_HW[rows[_inside(rows)]][:, cols[_inside(cols)]]
+    return seen_HW
 
 
 def _sources(count: int, source_count: int, scale: float, shift: float, mirrored: bool) -> NDArray[np.int64]:
-    """For each of `count` pixels along a side, the index of the source pixel that is seen there."""
+    """For each of `count` pixels along a side, the index of the source pixel that is seen there; -1 outside."""
     place = (np.arange(count) + 0.5) * 2 / count - 1
     source = ((-place if mirrored else place) - shift) / scale
-    return np.floor((source + 1) / 2 * source_count).astype(np.int64)
+    index = np.floor((source + 1) / 2 * source_count).astype(np.int64)
+    return np.where(index < source_count, np.maximum(index, -1), -1)
+
+
+def _inside(sources: NDArray[np.int64]) -> slice:
+    """The stretch of pixels that see a source; they stand together."""
+    inside = np.flatnonzero(sources >= 0)
+    return slice(inside[0], inside[-1] + 1) if inside.size else slice(0, 0)
 
 
 def view_of_images(image_B3SS: Tensor, views: Sequence[View]) -> Tensor:
@@ -111,21 +119,23 @@ class Scene:
         """Whether every answer can follow a move; those about nothing need not."""
         return all(self.places) or not self.mask_HW.any()
 
-    def view(self, reach: Reach, chance: np.random.Generator) -> View:
-        """A view as drawn; without its move where an answer could not follow, or nothing of the mask would be left."""
+    def view(self, reach: Reach, chance: np.random.Generator) -> tuple[View, NDArray[np.bool_]]:
+        """A view as drawn, and its mask; without its move if an answer could not follow or nothing of the mask would be left."""
         view = reach.draw(chance)
-        if view.moves and (not self.movable or self.seen(view).any() != self.mask_HW.any()):
-            return View(view.left_right, view.top_bottom)
-        return view
+        seen_HW = self.seen(view)
+        if view.moves and (not self.movable or seen_HW.any() != self.mask_HW.any()):
+            view = View(view.left_right, view.top_bottom)
+            seen_HW = self.seen(view)
+        return view, seen_HW
 
     def seen(self, view: View) -> NDArray[np.bool_]:
         return view_of_mask(self.mask_HW, view, self.mask_HW.shape)
 
-    def said(self, view: View, pairs: Sequence[int]) -> list[tuple[str, str]]:
-        """Those questions and answers in that view."""
+    def said(self, view: View, seen_HW: NDArray[np.bool_], pairs: Sequence[int]) -> list[tuple[str, str]]:
+        """Those questions and answers in that view, whose mask is `seen_HW`."""
         if view == AS_IT_IS:
             return [self.pairs[pair] for pair in pairs]
-        position = position_of(self.seen(view), self.modality) if self.mask_HW.any() else None
+        position = position_of(seen_HW, self.modality) if seen_HW.any() else None
         rows = []
         for pair in pairs:
             question, answer = self.pairs[pair]

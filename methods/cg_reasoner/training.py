@@ -109,6 +109,7 @@ class Shown:
 
     prepared: PreparedImage
     view: View
+    seen_HW: np.ndarray  # bool, in the image's own proportions
     light_3: np.ndarray
     rows: Sequence[tuple[str, str]]
 
@@ -120,22 +121,21 @@ def _draw(chosen: Sequence[PreparedImage], config: CGReasonerConfig, chance: np.
     shown = []
     for k, prepared in enumerate(chosen):
         scene = prepared.scene
-        view = scene.view(reach, chance)
-        pairs = scene.said(view, chance.permutation(len(scene.pairs))[: config.questions_per_image])
+        view, seen_HW = scene.view(reach, chance)
+        pairs = scene.said(view, seen_HW, chance.permutation(len(scene.pairs))[: config.questions_per_image])
         rows = [(drop_words(question, config.word_dropout, chance), answer) for question, answer in pairs]
-        shown.append(Shown(prepared, view, light_3B[:, k], rows))
+        shown.append(Shown(prepared, view, seen_HW, light_3B[:, k], rows))
     return shown
 
 
 def _batch(shown: Sequence[Shown], drawing_side: int, device: str, with_reference: bool) -> Batch:
     image = torch.stack([one.prepared.training.image_3SS for one in shown]).to(device).float() / 255
     image = view_of_images(image, [one.view for one in shown])
-    seen = [one.prepared.scene.seen(one.view) for one in shown]
     side = image.shape[-1]
     masks = [view_of_mask(one.prepared.training.mask_1SS[0].numpy(), one.view, (side, side)) for one in shown]
     mask = torch.from_numpy(np.stack(masks))[:, None].to(device).float()
-    drawing = torch.from_numpy(np.stack([draw(one, drawing_side) for one in seen])).to(device)
-    points = [centroid(one) for one in seen]
+    drawing = torch.from_numpy(np.stack([draw(one.seen_HW, drawing_side) for one in shown])).to(device)
+    points = [centroid(one.seen_HW) for one in shown]
     place = torch.tensor([(point.x, point.y) if point else (math.nan, math.nan) for point in points], device=device)
     image = relit(image, np.stack([one.light_3 for one in shown], axis=1))
     rows = [(nth, k, *row) for k, one in enumerate(shown) for nth, row in enumerate(one.rows)]

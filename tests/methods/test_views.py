@@ -67,8 +67,8 @@ def test_a_mask_is_labelled_in_the_proportions_of_its_image(discs):
 @given(st.integers(0, 30), st.integers(0, 10_000))
 def test_the_words_of_a_moved_image_are_those_of_its_moved_mask(disc, number, seed):
     [scene] = scenes([disc(number)])
-    view = scene.view(Reach(0.5, 0.5, 0.5, 0.3), np.random.default_rng(seed))
-    [(question, answer)] = scene.said(view, [0])
+    view, seen = scene.view(Reach(0.5, 0.5, 0.5, 0.3), np.random.default_rng(seed))
+    [(question, answer)] = scene.said(view, seen, [0])
     expected = position_phrase(*position_of(scene.seen(view), scene.modality))
     assert question == "Where is the lesion?"
     if view != AS_IT_IS:
@@ -80,23 +80,23 @@ def test_an_image_whose_answer_hides_its_place_is_mirrored_and_never_moved(disc)
     sample = replace(sample, truth=replace(sample.truth, answer="Somewhere on the left."))
     [scene] = scenes([sample])
     chance = np.random.default_rng(0)
-    views = [scene.view(Reach(0.5, 0.0, 0.5, 0.3), chance) for _ in range(50)]
+    views = [scene.view(Reach(0.5, 0.0, 0.5, 0.3), chance)[0] for _ in range(50)]
     assert not any(view.moves for view in views) and {view.left_right for view in views} == {False, True}
-    assert scene.said(View(left_right=True), [0]) == [("Where is the lesion?", "Somewhere on the right.")]
+    assert scene.said(View(left_right=True), scene.mask_HW, [0]) == [("Where is the lesion?", "Somewhere on the right.")]
 
 
 def test_a_move_never_takes_the_whole_lesion_out_of_the_image():
     corner = Scene("a", "skin_rgb", square(40, 0, 0, 3), (("Where?", "top left and far from the center"),), ())
     corner = replace(corner, places=(placed("top left and far from the center", ("top left",), False),))
     chance = np.random.default_rng(0)
-    views = [corner.view(Reach(shift=0.9), chance) for _ in range(200)]
-    assert all(corner.seen(view).any() for view in views) and any(view.moves for view in views)
+    views, masks = zip(*(corner.view(Reach(shift=0.9), chance) for _ in range(200)), strict=True)
+    assert all(mask.any() for mask in masks) and any(view.moves for view in views)
 
 
 def test_images_without_a_lesion_move_and_keep_their_words(disc):
     [scene] = scenes([disc(2, empty=True)])
-    view = scene.view(Reach(shift=0.4), np.random.default_rng(0))
-    assert view.moves and scene.said(view, [0]) == [("Where is the lesion?", "No lesion is visible.")]
+    view, seen = scene.view(Reach(shift=0.4), np.random.default_rng(0))
+    assert view.moves and scene.said(view, seen, [0]) == [("Where is the lesion?", "No lesion is visible.")]
 
 
 def test_questions_about_one_image_share_its_scene(disc):
