@@ -97,9 +97,24 @@ def our_answer(model: CGReasoner, batch: Batch) -> None:
 @torch.no_grad()
 def public_answer(model: CGReasoner, batch: Batch) -> None:
     features = model.encoder(batch.image_B3SS)
-    answers = model.llm.generate(features, batch.questions, ANSWER_TOKENS).answers
+    answers = _public_generate(model, features, batch.questions)
     read, _, _ = _reader(model, features, batch.questions, answers)
     _public_mask(model, features, read(), batch)
+
+
+def _public_generate(model: CGReasoner, features: Tensor, questions) -> list[str]:
+    """transformers' greedy generation with its cache, LoRA beside the weights; padding on the left."""
+    llm = model.llm
+    image_BND, ids = llm._see(features).token_BND, [llm._question_ids(q) for q in questions]
+    longest = max(map(len, ids))
+    rows = [torch.cat([image.new_zeros(longest - len(row), llm.width), image, llm._embed(torch.tensor(row))])
+            for image, row in zip(image_BND, ids, strict=True)]  # fmt: skip
+    there = torch.arange(len(rows[0]))[None] >= torch.tensor([[longest - len(row)] for row in ids])
+    said = llm.language.generate(
+        inputs_embeds=torch.stack(rows), attention_mask=there.long(), max_new_tokens=ANSWER_TOKENS, do_sample=False,
+        pad_token_id=llm.tokenizer.pad_token_id, eos_token_id=llm.tokenizer.eos_token_id,
+    )  # fmt: skip
+    return [a.strip() for a in llm.tokenizer.batch_decode(said, skip_special_tokens=True)]
 
 
 def _reader(model: CGReasoner, features: Tensor, questions, answers) -> tuple[Callable[[], Tensor], Tensor, Tensor]:
