@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import torch
 from prsbench.methods.language_base import LanguageBase, answer_ids, pad_right, question_ids
+from prsbench.methods.llama_reader import LlamaReader
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -108,7 +109,7 @@ class TeacherForced:
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """Greedy answers, and the question's states from the same prefill (left-padded; is_question_BT marks the real tokens).
+    """Greedy answers, and the question's states from the same prefill (is_question_BT marks the real tokens).
 
     ids_BA: the answers' tokens, padded after their end. answer_states_BAD: the state each of them was predicted from.
     """
@@ -150,10 +151,7 @@ class AdaptedLLM(nn.Module):
         is_answer_BT = is_text_BT & ~is_question_BT
 
         image = self._see(seen_BCHW)
-        count = image.token_BND.shape[1]
-        embedded = torch.cat([image.token_BND[row_image_R], self._embed(ids_BT)], dim=1)
-        attention = torch.cat([is_text_BT.new_ones(len(pairs), count), is_text_BT], dim=1)
-        states_BTD = self._decoder(inputs_embeds=embedded, attention_mask=attention.long()).last_hidden_state[:, count:]
+        states_BTD = LlamaReader(self._decoder).read(image.token_BND, self._embed(ids_BT), is_text_BT, row_image_R)
         # Token t is predicted by the state before it; logits are computed at those places only.
         predicts = is_answer_BT[:, 1:]
         logits = self._head(states_BTD[:, :-1][predicts])
@@ -162,33 +160,28 @@ class AdaptedLLM(nn.Module):
 
     @torch.no_grad()
     def generate(self, seen_BCHW: Tensor, questions: Sequence[str], answer_tokens: int) -> Generated:
-        """Greedy decoding with a KV cache from image and question alone."""
+        """Greedy decoding with a KV cache from image and question alone, until every row has ended."""
         image_BND = self._see(seen_BCHW).token_BND
-        ids = [self._question_ids(q) for q in questions]
-        # Left padding (generation appends on the right): pad tokens, then image, then question.
-        longest = max(map(len, ids))
-        embedded, attention = [], []
-        for image_ND, row in zip(image_BND, ids, strict=True):
-            gap = longest - len(row)
-            text_TD = self._embed(torch.tensor(row, device=image_ND.device))
-            embedded.append(torch.cat([image_ND.new_zeros(gap, self.width), image_ND, text_TD]))
-            attention.append(torch.arange(len(embedded[-1]), device=image_ND.device) >= gap)
-        out = self.language.generate(
-            inputs_embeds=torch.stack(embedded),
-            attention_mask=torch.stack(attention).long(),
-            max_new_tokens=answer_tokens,
-            do_sample=False,
-            pad_token_id=self.tokenizer.pad_token_id,
-            eos_token_id=self.tokenizer.eos_token_id,
-            return_dict_in_generate=True,
-            output_hidden_states=True,
-        )
-        answers = [a.strip() for a in self.tokenizer.batch_decode(out.sequences, skip_special_tokens=True)]
-        states_BTD = out.hidden_states[0][-1][:, -longest:]
-        lengths = torch.tensor([[len(row)] for row in ids], device=states_BTD.device)
-        is_question_BT = torch.arange(longest, device=states_BTD.device)[None] >= longest - lengths
-        answer_states_BAD = torch.cat([step[-1][:, -1:] for step in out.hidden_states], dim=1)
-        return Generated(answers, states_BTD.float(), is_question_BT, out.sequences, answer_states_BAD.float())
+        question_BT, is_question_BT = pad_right([self._question_ids(q) for q in questions], self.tokenizer.pad_token_id)
+        question_BT, is_question_BT = question_BT.to(image_BND.device), is_question_BT.to(image_BND.device)
+        reader = LlamaReader(self._decoder, merged=True)
+        states_BTD, memory = reader.begin(image_BND, self._embed(question_BT), is_question_BT, answer_tokens - 1)
+        each = torch.arange(len(questions), device=image_BND.device)
+        behind = [states_BTD[each, is_question_BT.sum(1) - 1]]
+        said = question_BT.new_empty(len(questions), 0)
+        while True:
+            ended = (said == self.tokenizer.eos_token_id).any(1)
+            token_B = self._choose(self._head(behind[-1]), said).masked_fill(ended, self.tokenizer.pad_token_id)
+            said = torch.cat([said, token_B[:, None]], dim=1)
+            if said.shape[1] == answer_tokens or (said == self.tokenizer.eos_token_id).any(1).all():
+                break
+            behind.append(reader.go_on(self._embed(token_B), memory))
+        answers = [a.strip() for a in self.tokenizer.batch_decode(said, skip_special_tokens=True)]
+        return Generated(answers, states_BTD.float(), is_question_BT, said, torch.stack(behind, dim=1).float())
+
+    def _choose(self, logits_BV: Tensor, said_BA: Tensor) -> Tensor:
+        """Each row's next token; said_BA is what it said before."""
+        return logits_BV.argmax(-1)
 
     def _embed(self, ids: Tensor) -> Tensor:
         return self.language.get_input_embeddings()(ids)

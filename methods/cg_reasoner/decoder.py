@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import torch
+from prsbench.methods.recomputed import recomputed
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -34,7 +35,8 @@ class MixFFN(nn.Module):
         self.fc2 = nn.Conv2d(hidden, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.gamma * self.fc2(F.gelu(self.fc1(self.norm(self.dwconv(x)))))
+        hidden = self.fc1(self.norm(self.dwconv(x)))
+        return x + self.gamma * recomputed(lambda h: self.fc2(F.gelu(h)), hidden)
 
 
 class DepthwiseSeparableConv(nn.Module):
@@ -98,7 +100,10 @@ class MaskDecoder(nn.Module):
         else:
             prompt_BC = masked_mean(token_BTC, is_prompt_BT)
         x = self.mffn1(self.ds1(self.film(features_BCHW, prompt_BC)))
-        return self.final(self.up2(self.mffn2(self.up1(x))))
+        x = self.up2[:2](self.mffn2(self.up1(x)))
+        # The largest maps are kept once for the backward pass, not before and behind the activation.
+        x = recomputed(lambda x: self.final[0](self.up2[2](x)), x)
+        return recomputed(lambda x: self.final[2](self.final[1](x)), x)
 
 
 def masked_mean(x_BTD: Tensor, keep_BT: Tensor) -> Tensor:

@@ -69,7 +69,7 @@ class CGReasoner(nn.Module):
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Unweighted loss terms. The mask is conditioned on what exists at test time: never on the reference answer."""
-        features_BCHW = self.encoder(batch.image_B3SS)
+        features_BCHW = self._features(batch.image_B3SS)
         seen = batch.image_B3SS if self.llm.reads_pixels else features_BCHW
         text = self.llm.teacher_forced(seen, batch.row_image_R, batch.questions, batch.answers)
         asks = slice(len(features_BCHW))
@@ -101,13 +101,17 @@ class CGReasoner(nn.Module):
     @torch.no_grad()
     def answer(self, image_B3SS: Tensor, questions: Sequence[str], answer_tokens: int) -> tuple[Tensor, list[str]]:
         """Mask logits (B, 1, S, S) and generated answers, from one prefill (`generated`: and one reading of that answer)."""
-        features_BCHW = self.encoder(image_B3SS)
+        features_BCHW = self._features(image_B3SS)
         seen = image_B3SS if self.llm.reads_pixels else features_BCHW
         text = self.llm.generate(seen, questions, answer_tokens)
         states, is_prompt = text.states_BTD, text.is_question_BT
         if self._config.mask_condition == "generated":
             states, is_prompt = self._states_of(text.answers, seen, questions)
         return self._mask_logits(features_BCHW, states, is_prompt, image_B3SS.shape[-2:]).float(), text.answers
+
+    def _features(self, image_B3SS: Tensor) -> Tensor:
+        """The encoder works channels last (convolutions by depth and batch norm are faster so), the rest does not."""
+        return self.encoder(image_B3SS.contiguous(memory_format=torch.channels_last)).contiguous()
 
     def _own_answer_states(self, seen_BCHW: Tensor, questions: Sequence[str]) -> tuple[Tensor, Tensor]:
         """The states of what the model itself answers now: greedy, without dropout, as at test time."""

@@ -22,9 +22,12 @@ class Asks(MaskTokenLLM):
 
     def __init__(self, base, channels, tokens, config):
         super().__init__(base, channels, tokens, config)
-        ids = base.tokenizer.convert_tokens_to_ids(list(tokens))
-        said = [[ids[: k + 1], 1e3 * (k + 1)] for k in range(len(ids))]
-        self.language.generation_config.sequence_bias = said
+        self._first = base.tokenizer.convert_tokens_to_ids(list(tokens))
+
+    def _choose(self, logits_BV, said_BA):
+        said = said_BA.shape[1]
+        freely = super()._choose(logits_BV, said_BA)
+        return torch.full_like(freely, self._first[said]) if said < len(self._first) else freely
 
 
 @pytest.fixture(scope="module", params=["lisa_tiny", pytest.param("pixellm_tiny", marks=pytest.mark.slow)])
@@ -56,7 +59,7 @@ def test_its_masks_are_drawn_and_its_sentences_hold_no_mask_token(subject):
 
 def test_an_answer_without_mask_tokens_gives_an_empty_mask(subject, monkeypatch):
     end = subject.method._base.tokenizer.eos_token_id
-    monkeypatch.setattr(subject.method._model.llm.language.generation_config, "sequence_bias", [[[end], 1e4]])
+    monkeypatch.setattr(subject.method._model.llm, "_choose", lambda logits_BV, said_BA: torch.full((len(logits_BV),), end))
     prediction = subject.method.predict(subject.queries()[:1])[0]
     assert prediction.answer == "" and not prediction.probability.any()
 

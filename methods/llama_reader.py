@@ -1,0 +1,183 @@
+"""A Llama's pass over images and rows of text about them, without the work that nobody reads.
+
+An image's tokens stand before the text, and attention is causal: they are the same in every row about the image, so they are read
+once. Padding is not read. Of the last layer only the text is computed. While answering, LoRA is added to the weights beforehand.
+"""
+
+# B images, N image tokens, R rows of text about them, T text tokens, M tokens in all, S = N + T keys of a row,
+# D language width, H heads, E head width
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from prsbench.methods.recomputed import recomputed
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where tokens lie among the M: image by image, then row by row the text without its padding.
+
+    images_BN, text_RT, key_RS: the tokens of each image, of each row, and of each row behind its image. Padding points to the first
+    token of all: it stands after whatever could attend to it. text_K: the text among R x T, without padding.
+    """
+
+    images_BN: Tensor
+    text_RT: Tensor
+    key_RS: Tensor
+    text_K: Tensor
+    position_M: Tensor
+
+    @classmethod
+    def of(cls, images_BN: Tensor, is_text_RT: Tensor, row_image_R: Tensor) -> Layout:
+        (count, before), device = images_BN.shape, is_text_RT.device
+        text_K = is_text_RT.flatten().nonzero()[:, 0]
+        text_RT = torch.zeros_like(is_text_RT, dtype=torch.long)
+        text_RT[is_text_RT] = count * before + torch.arange(len(text_K), device=device)
+        place_T = torch.arange(before, before + text_RT.shape[1], device=device)
+        position_M = torch.cat([torch.arange(before, device=device).repeat(count), place_T.expand_as(text_RT)[is_text_RT]])
+        return cls(images_BN, text_RT, torch.cat([images_BN[row_image_R], text_RT], dim=1), text_K, position_M)
+
+
+@dataclass(slots=True)
+class Memory:
+    """What an answer's tokens attend to: keys and values of every layer, with room for the answer's own behind them.
+
+    is_key_RS: which of them are there; length_R: of each row so far.
+    """
+
+    layers: list[tuple[Tensor, Tensor]]
+    is_key_RS: Tensor
+    length_R: Tensor
+    used: int
+
+
+class LlamaReader:
+    """`decoder`: transformers' LlamaModel or one of its form (Mistral), with or without peft's LoRA inside."""
+
+    def __init__(self, decoder: nn.Module, merged: bool = False):
+        self._decoder = decoder
+        self._projections = [[_projection(getattr(layer.self_attn, name), merged) for name in PROJECTIONS] for layer in decoder.layers]
+
+    def read(self, image_BND: Tensor, text_RTD: Tensor, is_text_RT: Tensor, row_image_R: Tensor) -> Tensor:
+        """Last hidden states (R, T, D) of text padded on the right; 0 where it is padding."""
+        return self._read(image_BND, text_RTD, is_text_RT, row_image_R, None)
+
+    def begin(self, image_BND: Tensor, text_BTD: Tensor, is_text_BT: Tensor, room: int) -> tuple[Tensor, Memory]:
+        """As `read`, of one row an image, and what up to `room` tokens more need of it."""
+        kept: list[tuple[Tensor, Tensor]] = []
+        states_BTD = self._read(image_BND, text_BTD, is_text_BT, torch.arange(len(image_BND), device=image_BND.device), kept)
+        layers = [tuple(F.pad(t, (0, 0, 0, room)) for t in pair) for pair in kept]
+        count = image_BND.shape[1]
+        is_key_BS = torch.cat([is_text_BT.new_ones(len(image_BND), count), is_text_BT, is_text_BT.new_zeros(len(is_text_BT), room)], 1)
+        return states_BTD, Memory(layers, is_key_BS, count + is_text_BT.sum(1), count + is_text_BT.shape[1])
+
+    def go_on(self, token_BD: Tensor, memory: Memory) -> Tensor:
+        """The last hidden states (B, D) of one more token a row."""
+        place, memory.used = memory.used, memory.used + 1
+        memory.is_key_RS[:, place] = True
+        rotation = self._rotation(token_BD, memory.length_R)
+        memory.length_R = memory.length_R + 1
+        seen_R11S = memory.is_key_RS[:, None, None, : memory.used]
+
+        def attend(layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+            keys, values = memory.layers[layer]
+            keys[:, :, place], values[:, :, place] = key, value
+            return self._attended(layer, query[:, :, None], keys[:, :, : memory.used], values[:, :, : memory.used], seen_R11S).squeeze(1)
+
+        for n in range(len(self._decoder.layers)):
+            token_BD = self._layer(n, token_BD, 0, rotation, attend)
+        return self._decoder.norm(token_BD)
+
+    def _read(self, image_BND, text_RTD, is_text_RT, row_image_R, kept: list | None) -> Tensor:
+        count, before = image_BND.shape[:2]
+        images = torch.arange(count * before, device=image_BND.device).view(count, before)
+        lay = Layout.of(images, is_text_RT, row_image_R)
+        x_MD = torch.cat([image_BND.flatten(0, 1), _rows(text_RTD.flatten(0, 1), lay.text_K)])
+        rotation = self._rotation(x_MD, lay.position_M)
+        hidden_TS = torch.ones(is_text_RT.shape[1], lay.key_RS.shape[1], dtype=torch.bool, device=x_MD.device).tril(before)
+
+        def attend(layer: int, query_MHE: Tensor, key_MHE: Tensor, value_MHE: Tensor) -> Tensor:
+            keys, values = (_rows(t, lay.key_RS).transpose(1, 2) for t in (key_MHE, value_MHE))
+            if kept is not None:
+                kept.append((keys, values))
+            is_last = len(query_MHE) < len(key_MHE)
+            queries = _rows(query_MHE, (lay.text_RT - count * before).clamp(min=0) if is_last else lay.text_RT).transpose(1, 2)
+            text_KD = _rows(self._attended(layer, queries, keys, values, hidden_TS).flatten(0, 1), lay.text_K)
+            if is_last:
+                return text_KD
+            of_images = (t[: count * before].unflatten(0, (count, before)).transpose(1, 2) for t in (query_MHE, key_MHE, value_MHE))
+            return torch.cat([self._attended(layer, *of_images, None).flatten(0, 1), text_KD])
+
+        last = len(self._decoder.layers) - 1
+        for n in range(last + 1):
+            x_MD = self._in_turn(n, x_MD, count * before if n == last else 0, rotation, attend)
+        states_RTD = text_RTD.new_zeros(len(text_RTD) * text_RTD.shape[1], text_RTD.shape[2], dtype=x_MD.dtype)
+        return states_RTD.index_copy(0, lay.text_K, self._decoder.norm(x_MD)).view(text_RTD.shape)
+
+    def _in_turn(self, n: int, *given: object) -> Tensor:
+        """One layer, computed again in the backward pass where transformers' gradient checkpointing is on."""
+        layer = self._decoder.layers[n]
+        if getattr(layer, "gradient_checkpointing", False) and layer.training:
+            return checkpoint(self._layer, n, *given, use_reentrant=False)
+        return self._layer(n, *given)
+
+    def _layer(self, n: int, x_MD: Tensor, first: int, rotation: tuple[Tensor, Tensor], attend: Callable[..., Tensor]) -> Tensor:
+        """What the tokens from `first` on become; the others lend their keys and values."""
+        layer = self._decoder.layers[n]
+        query, key, value, out = self._projections[n]
+        heads = (-1, layer.self_attn.head_dim)
+        normed_MD = layer.input_layernorm(x_MD)
+        queries = _rotated(query(normed_MD[first:]).unflatten(-1, heads), *(turn[first:] for turn in rotation))
+        keys = _rotated(key(normed_MD).unflatten(-1, heads), *rotation)
+        x_MD = x_MD[first:] + out(attend(n, queries, keys, value(normed_MD).unflatten(-1, heads)))
+        normed_MD = layer.post_attention_layernorm(x_MD)
+        return x_MD + layer.mlp.down_proj(recomputed(self._gated, layer.mlp.gate_proj(normed_MD), layer.mlp.up_proj(normed_MD)))
+
+    def _gated(self, gate: Tensor, up: Tensor) -> Tensor:
+        return self._decoder.layers[0].mlp.act_fn(gate) * up
+
+    def _attended(self, n: int, query: Tensor, key: Tensor, value: Tensor, seen: Tensor | None) -> Tensor:
+        """Heads (B, H, T, E) to (B, T, H E). seen: which keys each query attends to, None for those up to its own place."""
+        attention = self._decoder.layers[n].self_attn
+        dropout = attention.attention_dropout if attention.training else 0.0
+        grouped = query.shape[1] != key.shape[1]
+        out = F.scaled_dot_product_attention(
+            query, key, value, seen, dropout, is_causal=seen is None, scale=attention.scaling, enable_gqa=grouped
+        )
+        return out.transpose(1, 2).flatten(2)
+
+    def _rotation(self, x_MD: Tensor, position_M: Tensor) -> tuple[Tensor, Tensor]:
+        cos_1ME, sin_1ME = self._decoder.rotary_emb(x_MD, position_M[None])
+        return cos_1ME[0, :, None], sin_1ME[0, :, None]
+
+
+def _rotated(x_MHE: Tensor, cos_M1E: Tensor, sin_M1E: Tensor) -> Tensor:
+    first, second = x_MHE.chunk(2, dim=-1)
+    return x_MHE * cos_M1E + torch.cat([-second, first], dim=-1) * sin_M1E
+
+
+def _rows(x: Tensor, index: Tensor) -> Tensor:
+    """x[index], by the lookup whose gradient is summed in the same order every time, on a GPU too, and fast on a CPU."""
+    return F.embedding(index, x.flatten(1)).unflatten(-1, x.shape[1:])
+
+
+def _projection(module: nn.Module, merged: bool) -> Callable[[Tensor], Tensor]:
+    """The projection, or one with LoRA added to a copy of its weight, which costs nothing more a token.
+
+    A weight of less than float32 would round LoRA away: there it stays beside the weight.
+    """
+    from peft.tuners.lora import Linear
+
+    if not merged or not isinstance(module, Linear) or module.disable_adapters or module.weight.dtype != torch.float32:
+        return module
+    weight = module.weight + sum(module.get_delta_weight(name) for name in module.active_adapters)
+    return partial(F.linear, weight=weight, bias=module.bias)
