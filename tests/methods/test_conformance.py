@@ -10,7 +10,7 @@ from prsbench.methods.skeleton import write_skeleton
 # the small LISA and PixelLM are examined at a smaller size in folders of their own.
 SECOND = (
     "cg_reasoner", "cg_reasoner_small", "lite_medsam_jittered_box", "lite_medsam_automatic", "prs_med", "medseg_r",
-    "lite_medsam_text_box", "lisa_tiny", "pixellm_tiny",
+    "lisa_tiny", "pixellm_tiny", *(name for name in METHODS if name.endswith("_text_box")),
 )  # fmt: skip
 NAMES = [pytest.param(name, marks=pytest.mark.slow if name in SECOND else ()) for name in METHODS]
 

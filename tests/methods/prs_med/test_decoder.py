@@ -7,9 +7,7 @@ from prsbench.methods.prs_med.release import load_decoder
 
 @torch.inference_mode()
 @pytest.mark.parametrize("grid", ["small", "full"])
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=needs(name)) for name in ("prs_med_decoder", "prs_med_decoder_v6")]
-)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=needs(name)) for name in ("prs_med_decoder", "prs_med_decoder_v6")])
 def test_the_public_decoders_weights_load_by_key_and_give_its_numbers(name, grid, tmp_path):
     parity = Parity(name)
     torch.save(parity.weights(), tmp_path / "mask_decoder.pth")
