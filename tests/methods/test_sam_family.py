@@ -123,6 +123,36 @@ def test_tinysams_official_file_gives_the_official_mask_through_its_row(tmp_path
     assert ((got > 0.5) != official).mean() <= parity.json["tolerance"]["binary_mask_max_mismatch_fraction"]
 
 
+@pytest.mark.slow
+@needs("sam_vit_b")
+def test_sams_official_file_gives_the_official_masks_through_its_rows(tmp_path):
+    parity, path = Parity("sam_vit_b"), str(tmp_path / "sam_vit_b_01ec64.pth")
+    torch.save(parity.weights(), path)
+    given = parity.json["inputs"]["predictor"]
+    box, point = Box(*given["box_xyxy_pixels"]), tuple(map(float, given["point_xy_pixels"][0]))
+    query = Query("one", parity.npz["input_image_u8"], "Where is it?", "skin_rgb", box, point)
+    with_box, with_point = (
+        loaded("sam_vit_b", source, path).predict([query])[0].probability
+        for source in (PromptSource.ORACLE_BOX, PromptSource.ORACLE_POINT)
+    )
+    parity.check("predictor_box/masks", with_box[None] > 0.5)
+    official = parity.fixture.mask("predictor_point/masks")[parity.npz["predictor_point/iou"].argmax()]
+    assert ((with_point > 0.5) != official).mean() <= parity.json["tolerance"]["binary_mask_max_mismatch_fraction"]
+
+
+@pytest.mark.slow
+@needs("medsam")
+def test_medsams_official_file_gives_the_official_masks_through_its_row(tmp_path):
+    parity, path = Parity("medsam", keys_of="sam_vit_b"), str(tmp_path / "medsam_vit_b.pth")
+    torch.save(parity.weights(), path)
+    method = loaded("medsam", PromptSource.ORACLE_BOX, path)
+    for case in ("rgb", "grey"):
+        image, box = parity.npz[f"{case}/input_image_u8"], Box(*parity.json["cases"][case]["box_xyxy_pixels"])
+        image = image if image.ndim == 3 else image[..., None].repeat(3, axis=2)
+        got = method.predict([Query(case, image, "Where is it?", "skin_rgb", box)])[0].probability
+        parity.check(f"{case}/mask", got > 0.5)
+
+
 def test_a_point_keeps_the_best_of_three_masks(small):
     method, query = loaded("sam_vit_b", PromptSource.ORACLE_POINT, small["sam_vit_b"]), disc()
     square, frame = method._processing.prepare(query.image)
