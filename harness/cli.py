@@ -55,6 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_ablate(commands)
     report = _add(commands, "report", _report, "Write tables, figures and report.html of a run folder again; computes nothing.")
     report.add_argument("run", type=Path, metavar="RUN", help="the run folder, such as runs/default")
+    together = report.add_argument("--across-prompts", action="store_true")
+    together.help = "print the main tables ranked over all prompt sources, though rows are not told the same; writes nothing"
     status = _add(commands, "status", _status, "Say which cells of a run folder are complete, and why others are not.")
     status.add_argument("run", type=Path, metavar="RUN", help="the run folder, such as runs/default")
     logs = _add(commands, "logs", _logs, "Show the attempts at a cell or training of a run folder and the end of its log.")
@@ -329,9 +331,12 @@ def _show_schema(options: argparse.Namespace) -> int:
 
 def _report(options: argparse.Namespace) -> int:
     from prsbench.harness.engine.results import held_out, open_run, results, trainings_of
-    from prsbench.harness.report.writer import write_report
+    from prsbench.harness.report.writer import summary_text, write_report
 
     run = open_run(options.run)
+    if options.across_prompts:
+        print(summary_text(results(run), across_prompts=True))
+        return OK
     for path in write_report(results(run), options.run, partial(_pictures, run), trainings_of(run), held_out(run)):
         print(path)
     return OK

@@ -52,9 +52,10 @@ _WITHOUT_POINT = tuple(source for source in _TOLD if source != PromptSource.ORAC
 
 
 def _sam(name: str, title: str, variant: str, sources: Iterable[PromptSource] = tuple(_TOLD)) -> list[Entry]:
-    """One row a prompt source."""
+    """One row a prompt source, and one whose box is put where CG-Reasoner's answer says."""
     config = "LiteMedSAMConfig" if variant == "lite_medsam" else "SamCheckpointConfig"
-    return [
+    packaged = (LITE_MEDSAM,) if variant == "lite_medsam" else ()
+    rows = [
         Entry(
             name=f"{name}_{source.name.lower()}",
             summary=f"{title}, frozen; prompt: {_TOLD[source]}",
@@ -63,10 +64,20 @@ def _sam(name: str, title: str, variant: str, sources: Iterable[PromptSource] = 
             sources=_SAM_SOURCES,
             defaults={"prompt_source": source, "variant": variant},
             trains=False,
-            packaged=(LITE_MEDSAM,) if variant == "lite_medsam" else (),
+            packaged=packaged,
         )
         for source in sources
     ]
+    text_box = Entry(
+        name=f"{name}_text_box",
+        summary=f"{title}, frozen; prompt: a box around the place that CG-Reasoner's answer names",
+        factory="prsbench.methods.text_box.adapter:TextBoxMethod",
+        config="prsbench.methods.text_box.config:TextBoxConfig",
+        sources=tuple(dict.fromkeys(("prsbench.methods.text_box", *_SAM_SOURCES, *_CG_REASONER.sources))),
+        defaults={"variant": variant},
+        packaged=(*packaged, *_CG_REASONER.packaged),
+    )
+    return [*rows, text_box]
 
 
 _LOOP = ("prsbench.methods.training_loop", "prsbench.methods.training_state", "prsbench.methods.data_parallel")
@@ -82,10 +93,11 @@ _TEXT2CENTROID = (
 )
 _VIEWS = ("prsbench.methods.views", "prsbench.methods.wording", "prsbench.methods.training_images")
 _LANGUAGE_BASE = ("prsbench.methods.language_base", "prsbench.methods.parts", *_VIEWS, *_LOOP)
-
+_LLM = ("prsbench.methods.multimodal_llm", "prsbench.methods.llama_reader", "prsbench.methods.recomputed")
 
 _CG_REASONER_SOURCES = (
-    *(f"prsbench.methods.{module}" for module in ("cg_reasoner", "causal_base", "llava", "multimodal_llm")),
+    *(f"prsbench.methods.{module}" for module in ("cg_reasoner", "causal_base", "llava")),
+    *_LLM,
     *(f"prsbench.methods.{module}" for module in ("vision_backbone", "checkpoints", "tensor_files")),
     *dict.fromkeys(_LANGUAGE_BASE + _TEXT2CENTROID),
 )
@@ -106,10 +118,11 @@ def _cg_reasoner(name: str, summary: str, **defaults: str) -> Entry:
 _LITE_MEDSAM_FEATURES = (
     "prsbench.methods.lite_medsam_features",
     "prsbench.methods.training_images",
-    *(source for source in _SAM_SOURCES if not source.endswith(("sam_family", "automatic_box", "answers", "exposure"))),
+    *(source for source in _SAM_SOURCES if not source.endswith(("sam_family", "automatic_box", "answers"))),
 )
 _PRS_MED_SOURCES = (
-    *(f"prsbench.methods.{module}" for module in ("prs_med", "embedded_rows", "multimodal_llm", "llava", "vision_backbone")),
+    *(f"prsbench.methods.{module}" for module in ("prs_med", "embedded_rows", "llava", "vision_backbone")),
+    *_LLM,
     *_LITE_MEDSAM_FEATURES,
     *_LANGUAGE_BASE,
 )
@@ -133,7 +146,11 @@ def _supervised(name: str, summary: str, **defaults: int | float) -> Entry:
         summary=f"{summary}, trained here on all data sets together; no text",
         factory="prsbench.methods.supervised.adapter:SupervisedMethod",
         config="prsbench.methods.supervised.config:SupervisedConfig",
-        sources=(*(f"prsbench.methods.{module}" for module in ("supervised", "mask_loss", "answers")), *_VIEWS, *_LOOP),
+        sources=(
+            *(f"prsbench.methods.{module}" for module in ("supervised", "mask_loss", "answers", "exposure")),
+            *_VIEWS,
+            *_LOOP,
+        ),
         defaults={"network": name, **defaults},
     )
 
@@ -179,7 +196,6 @@ def _tiny(family: str, title: str, factory: str, config: str, modules: tuple[str
         sources=(
             *(f"prsbench.methods.{family}.{module}" for module in ("tiny", "config", *modules)),
             *(f"prsbench.methods.mask_tokens.{module}" for module in shared),
-            "prsbench.methods.exposure",
             *(source for source in _PRS_MED_SOURCES if not source.endswith(("prs_med", "llava", "vision_backbone"))),
         ),
         packaged=(LITE_MEDSAM,),
@@ -275,15 +291,6 @@ METHODS = OpenCatalog(
         _supervised("nnunet", "U-Net planned as nnU-Net does, with deep supervision (MONAI's DynUNet)"),
         _supervised("swin_unet", "Swin-UNETR (MONAI)", base_features=12, learning_rate=1e-3),
         *_sam("lite_medsam", "LiteMedSAM", "lite_medsam", _WITHOUT_POINT),
-        Entry(
-            name="lite_medsam_text_box",
-            summary="LiteMedSAM, frozen; prompt: a box around the place that CG-Reasoner's answer names",
-            factory="prsbench.methods.text_box.adapter:TextBoxMethod",
-            config="prsbench.methods.text_box.config:TextBoxConfig",
-            sources=tuple(dict.fromkeys(("prsbench.methods.text_box", *_SAM_SOURCES, *_CG_REASONER.sources))),
-            defaults={"variant": "lite_medsam"},
-            packaged=(LITE_MEDSAM, *_CG_REASONER.packaged),
-        ),
         *_sam("sam", "SAM (ViT-B unless `variant` says otherwise)", "sam_vit_b"),
         *_sam("medsam", "MedSAM", "medsam", _WITHOUT_POINT),
         *_sam("sam_med2d", "SAM-Med2D", "sam_med2d"),

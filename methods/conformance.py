@@ -203,20 +203,21 @@ def loads_what_it_saved(subject: Subject) -> None:
 
 
 def uses_every_weight_it_was_given(subject: Subject) -> None:
-    """A checkpoint is matched tensor by tensor, and with its weights shuffled the map or the answer is another."""
+    """A checkpoint is matched tensor by tensor, and with those of any network shuffled the map or the answer is another."""
     if subject.method.labels.weights in (Weights.OFFICIAL, Weights.IMPORTED, Weights.PACKAGED):
         matched = getattr(subject.method, "matched", None)
         assert matched, "a method with a checkpoint must say in `matched` (methods/checkpoints.py) how much of it was used"
         assert matched.found == matched.expected, f"matched {matched.found} of {matched.expected} tensors"
-    scrambled = subject.load()
-    networks = networks_of(scrambled)
-    if not networks:
+    names = list(networks_of(subject.method))
+    if not names:
         raise DoesNotApply("no network inside")
-    for name, network in networks.items():
-        setattr(scrambled, name, _shuffled(network))
-    both = list(zip(subject.predictions, subject.ask(scrambled), strict=True))
-    moved, reworded = max(_distance(a, b) for a, b in both), any(a.answer != b.answer for a, b in both)
-    assert moved > TOLERANCE or reworded, f"with shuffled weights the output moved by {moved:.1g} only; are they used at all?"
+    for name in names:
+        scrambled = subject.load()
+        setattr(scrambled, name, _shuffled(getattr(scrambled, name)))
+        both = list(zip(subject.predictions, subject.ask(scrambled), strict=True))
+        moved, reworded = max(_distance(a, b) for a, b in both), any(a.answer != b.answer for a, b in both)
+        unmoved = f"with the weights of `{name}` shuffled the output moved by {moved:.1g} only; are they used at all?"
+        assert moved > TOLERANCE or reworded, unmoved
 
 
 def gives_its_memory_back(subject: Subject) -> None:
@@ -234,18 +235,21 @@ def gives_its_memory_back(subject: Subject) -> None:
 
 
 def names_a_missing_checkpoint(subject: Subject) -> None:
-    """A checkpoint that is not there is a skip that names the path."""
-    if "checkpoint" not in type(subject.config).model_fields:
-        raise DoesNotApply("its config has no `checkpoint`")
+    """A checkpoint, or another file or folder of the user's, that is not there is a skip that names the path."""
+    keys = {"checkpoint"} & type(subject.config).model_fields.keys()
+    if not subject.entry.trains:  # a training keeps what it needs of the others
+        keys |= subject.config.checkpoints().keys()
+    if not keys:
+        raise DoesNotApply("its config names no checkpoint")
     absent = str(subject.saved("nowhere") / "absent.pth")
-    try:
-        resolve(subject.entry.factory)(subject.config.model_copy(update={"checkpoint": absent})).load(
-            subject.saved("first"), "cpu"
-        )
-    except MissingPrerequisite as error:
-        assert absent in str(error), f"the message must name {absent}, got: {error}"
-        return
-    raise AssertionError("load must raise MissingPrerequisite when its checkpoint is not there")
+    for key in sorted(keys):
+        lacking = resolve(subject.entry.factory)(subject.config.model_copy(update={key: absent}))
+        try:
+            lacking.load(subject.saved("first"), "cpu")
+        except MissingPrerequisite as error:
+            assert absent in str(error), f"the message must name {absent}, got: {error}"
+        else:
+            raise AssertionError(f"load must raise MissingPrerequisite when its `{key}` is not there")
 
 
 CHECKS: tuple[Callable[[Subject], None], ...] = (

@@ -23,10 +23,19 @@ class Record:
     source: str
 
 
+DATA_SETS = ("LGG", "BUSI", "CVC-ClinicDB", "PH2", "PRS-Med (MMRS)")  # what can be tested on here under a name of its own
+_RANDOM_START = "random start"
+
 _PHOTOGRAPHS = Record((), True, "SA-1B: 11 M licensed photographs (Kirillov et al., 2023)")
 _UNDISCLOSED = "; the web images that CLIP and LLaVA saw before are not listed"
 _OF_LISA = "ADE20K, COCO, PASCAL-Part, PACO, Mapillary, RefCOCO, ReasonSeg"
 _OF_PIXELLM = "ADE20K, COCO, PASCAL-Part, PACO, Mapillary, RefCOCO, MUSE"
+_OF_GROUNDING_DINO = "COCO, Objects365, GoldG, Cap4M, OpenImages, ODinW, RefCOCO"
+_OF_BIOMEDPARSE = (
+    *("LGG", "BUSI", "COVID-QU-Ex", "ISIC 2018", "PolypGen", "NeoPolyp", "QaTa-COV19"),
+    "CXR Masks and Labels (Shenzhen, Montgomery)",
+)
+_MEDSAM = Record((), False, "1.57 M image-mask pairs of public data sets (Ma et al., 2024), whose list was not read for this")
 _LISA = Record((), False, f"LISA's public training data are photographs, {_OF_LISA}{_UNDISCLOSED}")
 _PIXELLM = Record((), False, f"PixelLM's public training data are photographs, {_OF_PIXELLM}{_UNDISCLOSED}")
 RECORDS = {
@@ -38,7 +47,13 @@ RECORDS = {
     "sam_med2d": Record(("Kvasir-SEG", "CVC-ClinicDB"), False, "SAM-Med2D's data list names these among many"),
     **dict.fromkeys(("lisa_7b", "lisa_13b"), _LISA),
     **dict.fromkeys(("pixellm_7b", "pixellm_13b"), _PIXELLM),
-    "biomedparse": Record(("BUSI", "COVID-QU-Ex", "ISIC 2018"), False, "BiomedParseData's list names these among many"),
+    **dict.fromkeys(("medsam", "lite_medsam"), _MEDSAM),
+    "biomedparse": Record(_OF_BIOMEDPARSE, False, "its repository's results by data set, of the data it was trained on"),
+    "prs_med": Record(
+        ("PRS-Med (MMRS)",), False, "its train split; MMRS was put together from public archives, not all of them named"
+    ),
+    "grounding_dino": Record((), False, f"Grounding-DINO's public training data are photographs, {_OF_GROUNDING_DINO}"),
+    _RANDOM_START: Record((), True, "it starts from random weights"),
 }
 
 
@@ -53,11 +68,21 @@ def exposure(checkpoint: str, dataset: str) -> Exposure:
 
 
 def exposure_note(checkpoint: str) -> str:
-    """The sentence a row carries."""
+    """The sentence a row carries: the verdict for each data set by name, and its source."""
+    said = "pre-training exposure to the test data"
     record = RECORDS.get(checkpoint)
     if record is None:
-        return "pre-training exposure to the test data: unknown"
+        return f"{said}: unknown"
+    rest = Exposure.NO if record.complete else Exposure.UNKNOWN
     if not record.seen:
-        return f"pre-training exposure to the test data: {'no' if record.complete else 'unknown'} ({record.source})"
-    rest = "" if record.complete else "; unknown for others"
-    return f"pre-training exposure to the test data: yes for {', '.join(record.seen)}{rest} ({record.source})"
+        return f"{said}: {rest} ({record.source})"
+    names: dict[Exposure, list[str]] = {Exposure.YES: [], rest: []}
+    for name in dict.fromkeys((*record.seen, *DATA_SETS)):
+        names[exposure(checkpoint, name)].append(name)
+    verdicts = "; ".join(f"{verdict} for {', '.join(those)}" for verdict, those in names.items() if those)
+    return f"{said}: {verdicts} and all others ({record.source})"
+
+
+def random_start_note() -> str:
+    """The sentence of a row whose every weight is trained here."""
+    return exposure_note(_RANDOM_START)

@@ -45,7 +45,11 @@ class SamCheckpointConfig(SamConfig):
         return {} if self.checkpoint is None else {"checkpoint": Path(self.checkpoint)}
 
     @property
+    def family(self) -> str:
+        """What the catalog calls its rows, before the prompt."""
+        return "sam" if self.variant.startswith("sam_vit") else self.variant
+
+    @property
     def row(self) -> str:
         """What the catalog calls the row."""
-        family = "sam" if self.variant.startswith("sam_vit") else self.variant
-        return f"{family}_{self.prompt_source.name.lower()}"
+        return f"{self.family}_{self.prompt_source.name.lower()}"

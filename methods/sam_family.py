@@ -22,7 +22,7 @@ from prsbench.harness.contract.types import FitContext, Labels, Prediction, Prom
 from prsbench.methods.answers import answer_from_mask
 from prsbench.methods.automatic_box import best_candidate, candidate_boxes
 from prsbench.methods.exposure import exposure_note
-from prsbench.methods.sam_config import LiteMedSAMConfig, SamCheckpointConfig
+from prsbench.methods.sam_config import PACKAGED, LiteMedSAMConfig, SamCheckpointConfig
 from prsbench.methods.sam_networks import decode
 from prsbench.methods.sam_processing import Frame
 from prsbench.methods.sam_variants import VARIANTS, load_variant
@@ -70,8 +70,7 @@ class SamMethod:
         notes = [VARIANTS[self._variant].title, exposure_note(self._variant)]
         if self.config.prompt_source == PromptSource.JITTERED_BOX:
             notes.append(f"each edge of the box moved by up to {self.config.box_jitter_fraction:.0%} of its side")
-        weights = Weights.PACKAGED if isinstance(self.config, LiteMedSAMConfig) else Weights.OFFICIAL
-        return Labels(self.config.prompt_source, weights, TextSource.OWN_MASK, tuple(notes))
+        return Labels(self.config.prompt_source, weights_of(self.config), TextSource.OWN_MASK, tuple(notes))
 
     def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
         """Nothing to train."""
@@ -132,6 +131,11 @@ class SamMethod:
                 _embedded.popitem(last=False)
         _embedded.move_to_end(key)
         return _embedded[key]
+
+
+def weights_of(config: SamCheckpointConfig | LiteMedSAMConfig) -> Weights:
+    """Where the network's weights come from."""
+    return Weights.PACKAGED if config.variant == PACKAGED else Weights.OFFICIAL
 
 
 def _best(logits_NKLL: Tensor, iou_NK: Tensor) -> tuple[Tensor, Tensor]:

@@ -99,8 +99,7 @@ class StretchedNearest:
 
     def prepare(self, image: NDArray[np.uint8]) -> tuple[Tensor, Frame]:
         """(H, W, 3) uint8 to (3, S, S) float32."""
-        # OpenCV's nearest neighbour: floor(target * scale), not the centre of the pixel.
-        rows, cols = (np.arange(self.side_px) * side // self.side_px for side in image.shape[:2])
+        rows, cols = (_nearest_as_opencv(side, self.side_px) for side in image.shape[:2])
         square = (image[rows][:, cols] - _MEAN) / _STD
         return torch.from_numpy(square).permute(2, 0, 1), Frame(image.shape[:2], self.side_px, self.side_px)
 
@@ -110,6 +109,11 @@ class StretchedNearest:
 
 
 Processing = LongestSide | StretchedCubic | StretchedNearest
+
+
+def _nearest_as_opencv(side: int, new_side: int) -> NDArray[np.int64]:
+    """The pixel each new one is: floor(place * scale), not its centre. The scale is rounded twice, which moves a few of them."""
+    return np.minimum((np.arange(new_side) * (1 / (new_side / side))).astype(np.int64), side - 1)
 
 
 def _resized(plane: Tensor, size: tuple[int, int]) -> Tensor:

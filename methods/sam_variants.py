@@ -80,7 +80,7 @@ def load_variant(config: SamCheckpointConfig | LiteMedSAMConfig, device: str) ->
 
 def checkpoint_of(config: SamCheckpointConfig | LiteMedSAMConfig) -> tuple[dict[str, Tensor], str]:
     """Tensors, where they came from (a path, an @ and what changes with its content)."""
-    if isinstance(config, LiteMedSAMConfig):
+    if config.variant == PACKAGED:
         path = locate(LITE_MEDSAM)
         if path is None:
             raise MissingPrerequisite(_without_package())

@@ -14,8 +14,6 @@ from prsbench.metrics.placed_texts import Gathering, PlacedTexts, TextModels, ha
 from prsbench.metrics.position import absence_correct, distance_word_correct, parse, position_correct
 from prsbench.metrics.text_overlap import word_overlap
 
-SCORING_VERSION = 2  # raised when any metric's value changes for the same record
-
 
 def score(records: Sequence[Record], text_models: TextModels) -> list[dict[str, float]]:
     """Metric values of each record, in order, under the names of `METRICS`; see `score_each`."""

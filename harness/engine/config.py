@@ -132,6 +132,14 @@ class Execution(_Strict):
     retries: NonNegativeInt = 1  # of a node whose worker process died: a spot machine taken away, a crash outside Python
     resources: Mapping[str, Resources] = {}  # by method or part; the others take one core and their share of the GPUs
 
+    @field_validator("workers", mode="wrap")
+    @classmethod
+    def _said_once(cls, given: Any, check: Callable[[Any], int | str]) -> int | str:
+        try:
+            return check(given)
+        except ValidationError:  # a complaint for each of the two kinds
+            raise ValueError("expected 'auto' or a whole number of 1 or more") from None
+
 
 class GridConfig(_Strict):
     """One comparison: every method on every data set with every seed."""

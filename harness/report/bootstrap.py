@@ -34,17 +34,15 @@ def modality_weights(strata: Sequence[Stratum]) -> list[float]:
 
 
 def weighted_mean(strata: Sequence[Stratum]) -> float:
-    """The mean whose uncertainty `bootstrap_means` shows."""
+    """The mean whose uncertainty `bootstraps` shows."""
     return fsum(w * s.total.sum() / s.count.sum() for w, s in zip(modality_weights(strata), strata, strict=True))
 
 
-def bootstrap_means(strata: Sequence[Stratum], seed: int, draws: int = BOOTSTRAP_DRAWS) -> Draws:
-    """(draws,) weighted means over redrawn groups; None without data sets, or if one has a single group, which cannot vary."""
-    return bootstraps([strata], seed, draws)[0]
-
-
 def bootstraps(many: Sequence[Sequence[Stratum]], seed: int, draws: int = BOOTSTRAP_DRAWS) -> list[Draws]:
-    """The same of each; what redraws the same number of groups in the same place shares its draws."""
+    """(draws,) weighted means over redrawn groups, of each; None without data sets, or if one has a single group: it cannot vary.
+
+    What redraws the same number of groups in the same place shares its draws.
+    """
     means: list[Draws] = []
     waiting: dict[tuple[int, int], list[tuple[Means, float, Stratum]]] = {}
     for strata in many:

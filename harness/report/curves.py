@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 LOSSES, VALIDATION = "losses.csv", "validation.csv"  # columns: step, loss, and the terms it is the weighted sum of
-_COLUMNS = 3
+_COLUMNS = 3  # at most
 
 
 def loss_curves(trainings: Mapping[str, Path], kind: DataKind) -> Figure | None:
@@ -25,8 +25,9 @@ def loss_curves(trainings: Mapping[str, Path], kind: DataKind) -> Figure | None:
     if not with_losses:
         return None
     rows = -(-len(with_losses) // _COLUMNS)
+    columns = -(-len(with_losses) // rows)
     canvas = Canvas(figsize=(13, 3.6 * rows), layout="constrained")
-    panels = list(canvas.subplots(rows, _COLUMNS, squeeze=False).flat)
+    panels = list(canvas.subplots(rows, columns, squeeze=False).flat)
     for axes, (title, folder) in zip(panels, with_losses.items(), strict=False):
         _panel(axes, title, folder)
     for axes in panels[len(with_losses) :]:

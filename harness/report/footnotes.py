@@ -98,7 +98,7 @@ def of_rows(rows: Sequence[Row], n_is_for: str) -> list[str]:
     """All that holds for a table of one line a row."""
     return [
         *of_data(rows),
-        "Emphasised: best among rows of one prompt source. Rows of prompt source truth or none are references, not ranked, "
+        f"Emphasised: best among rows of {_ranked_among(rows)}. Rows of prompt source truth or none are references, not ranked, "
         "and neither are rows with lost samples.",
         f"n: scored / manifest for {n_is_for}, over all modalities and seeds; manifest = scored + failed + empty + undefined. "
         "failed: broke or no record; empty: empty truth, left out of the mean. Other metrics: main_long.",
@@ -109,6 +109,11 @@ def of_rows(rows: Sequence[Row], n_is_for: str) -> list[str]:
         *losses(rows),
         *_row_notes(rows),
     ]
+
+
+def _ranked_among(rows: Sequence[Row]) -> str:
+    asked = any(row.across_prompts for row in rows)
+    return "all prompt sources, as asked, though they were not told the same" if asked else "one prompt source"
 
 
 def losses(rows: Sequence[Row]) -> list[str]:

@@ -16,12 +16,16 @@ UNKNOWN = "unknown"  # a label of a method that never loaded
 
 @dataclass(frozen=True)
 class Row:
-    """All cells of one method on one data kind under one protocol; real and synthetic data never share a row."""
+    """All cells of one method on one data kind under one protocol; real and synthetic data never share a row.
+
+    across_prompts: it is ranked with rows that were told something else, because the reader asked for it.
+    """
 
     method: str
     data_kind: DataKind
     protocol: str
     cells: tuple[CellResult, ...]
+    across_prompts: bool = False
 
     def label(self, name: str) -> str:
         """A truth label as text; cells that disagree show every value, and rows that never loaded are "unknown"."""
@@ -51,7 +55,7 @@ class Row:
         source = self.label("prompt_source")
         if self.is_reference or source not in list(PromptSource):
             return None
-        return (str(self.data_kind), self.protocol, source)
+        return (str(self.data_kind), self.protocol, "any prompt" if self.across_prompts else source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ class Score:
         return isfinite(self.value) and self.counts.n_failed == 0
 
 
-def rows_of(cells: Sequence[CellResult]) -> list[Row]:
+def rows_of(cells: Sequence[CellResult], across_prompts: bool = False) -> list[Row]:
     """Cells gathered into rows, by data kind, protocol and prompt source, then in order of first appearance.
 
     A data set that another method of the same data kind was run on and this one was not becomes a missing cell, so that
@@ -84,7 +88,7 @@ def rows_of(cells: Sequence[CellResult]) -> list[Row]:
     gathered: dict[tuple[str, DataKind, str], list[CellResult]] = {}
     for cell in cells:
         gathered.setdefault((cell.method, cell.data_kind, cell.protocol), []).append(cell)
-    rows = [Row(*key, cells=_with_missing(group, cells)) for key, group in gathered.items()]
+    rows = [Row(*key, _with_missing(group, cells), across_prompts) for key, group in gathered.items()]
     return sorted(rows, key=_order)
 
 

@@ -91,13 +91,10 @@ class MeanInterval:
     reason: str = ""
 
 
-def mean_interval(cells: Sequence[CellResult], metric: str, seed: int = 0) -> MeanInterval:
-    """How sure a row's mean is. Refused, as the mean is, if a cell is not complete."""
-    return mean_intervals([cells], [metric], seed)[0][0]
-
-
 def mean_intervals(rows: Sequence[Sequence[CellResult]], metrics: Sequence[str], seed: int = 0) -> list[list[MeanInterval]]:
-    """The same for each metric of each row; the draws are made once for all of them."""
+    """How sure each row's mean of each metric is; the draws are made once for all. Refused, as the mean is, where a cell is not
+    complete.
+    """
     strata = [_strata_of(cells, metrics) for cells in rows]
     means = iter(bootstraps([found for each in strata for found in each], seed))
     return [

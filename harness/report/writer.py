@@ -76,14 +76,17 @@ def _files_of(table: Table, folder: str) -> dict[str, bytes]:
     return {f"{folder}/{table.name}.{ending}": write(table).encode() for ending, write in formats.items()}
 
 
-def summary_text(cells: Sequence[CellResult]) -> str:
-    """What is printed when a run ends: the tables for reading, about 150 columns wide, each footnote once."""
+def summary_text(cells: Sequence[CellResult], across_prompts: bool = False) -> str:
+    """What is printed when a run ends: the tables for reading, about 150 columns wide, each footnote once.
+
+    across_prompts ranks all rows together. Only asked for, and never written: the tables on the disk compare what is comparable.
+    """
     from prsbench.harness.report.ablations import ablations, t2c_ablation
     from prsbench.harness.report.formats import to_text
     from prsbench.harness.report.rows import rows_of
     from prsbench.harness.report.tables import main, reasoning
 
-    rows = rows_of(cells)
+    rows = rows_of(cells, across_prompts)
     texts, said = [], set()
     for table in (main(rows), reasoning(rows), t2c_ablation(rows), ablations(rows)):
         if table:

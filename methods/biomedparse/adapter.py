@@ -39,7 +39,7 @@ class BiomedParseMethod:
     @property
     def labels(self) -> Labels:
         notes = (
-            "prompted with the question's target and the modality, such as 'polyp in colon endoscopy'",
+            "prompted with the question's target and the modality, such as 'polyp in colon endoscope'",
             exposure_note("biomedparse"),
         )
         return Labels(self.config.prompt_source, Weights.OFFICIAL, TextSource.OWN_MASK, notes)

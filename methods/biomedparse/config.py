@@ -9,15 +9,16 @@ from typing import Literal
 from prsbench.harness.contract.config import MethodConfig
 from prsbench.harness.contract.types import PromptSource
 
-# Its training data speak of "<object> in <site and imaging>". What the published comparison asked is not known: these are ours.
-NOUNS = {"tumour": "tumor", "mass": "tumor", "lungs": "lung", "skin lesion": "lesion"}
+# Its training data speak of "<object> in <site and imaging>", in the words of its public demo images' names and list of targets.
+# What the published comparison asked is not known.
+NOUNS = {"tumour": "tumor", "mass": "tumor", "lungs": "lung", "skin lesion": "lesion", "opacity": "lung opacity"}
 SITES = {
     "brain_mri": "brain MRI",
     "breast_us": "breast ultrasound",
-    "lung_ct": "chest CT",
-    "lung_xray": "chest X-ray",
-    "polyp_endoscopy": "colon endoscopy",
-    "skin_rgb": "dermoscopy",
+    "lung_ct": "lung CT",
+    "lung_xray": "chest X-Ray",
+    "polyp_endoscopy": "colon endoscope",
+    "skin_rgb": "skin dermoscope",
 }
 
 

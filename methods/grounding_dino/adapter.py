@@ -31,8 +31,8 @@ class GroundedSamMethod(SamMethod):
         notes = (
             f"caption: the question's target; box threshold {self.config.box_threshold}, text {self.config.text_threshold}; "
             "the best box goes to SAM-Med2D, no box gives an empty mask",
-            exposure_note("sam_med2d"),
-            "Grounding-DINO's exposure: unknown",
+            f"SAM-Med2D's {exposure_note('sam_med2d')}",
+            f"Grounding-DINO's {exposure_note('grounding_dino')}",
         )
         return Labels(self.config.prompt_source, Weights.OFFICIAL, TextSource.OWN_MASK, notes)
 

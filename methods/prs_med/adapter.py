@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from prsbench.harness.contract.types import FitContext, Labels, Prediction, Query, Sample, TextSource, Weights
+from prsbench.methods.exposure import exposure_note
 from prsbench.methods.language_base import LanguageBase
 from prsbench.methods.lite_medsam_features import LiteMedSAMEncoder, embed
 from prsbench.methods.prs_med.config import PRSMedConfig
@@ -29,7 +30,7 @@ class PRSMedMethod:
 
     @property
     def labels(self) -> Labels:
-        return Labels(self.config.prompt_source, Weights.TRAINED_HERE, TextSource.GENERATED, (NOTE,))
+        return Labels(self.config.prompt_source, Weights.TRAINED_HERE, TextSource.GENERATED, (NOTE, exposure_note("lite_medsam")))
 
     def fit(self, train_samples: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
         torch.manual_seed(context.seed)

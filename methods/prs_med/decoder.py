@@ -1,18 +1,24 @@
-"""PRS-Med's mask decoder (the published code's version 5). Submodule names are the public checkpoint's keys."""
+"""PRS-Med's mask decoder, versions 5 (its model's) and 6 of the published code. Submodule names are the checkpoint's keys."""
 
 # B batch, T prompt tokens, D prompt width, C image channels, H W feature size, N = H * W image tokens
 
 from __future__ import annotations
+
+from typing import Literal
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 
 class MaskDecoder(nn.Module):
-    """Features and prompt embeddings to mask logits at 16 times the feature size."""
+    """Features and prompt embeddings to mask logits at 16 times the feature size.
 
-    def __init__(self, prompt_width: int, channels: int = 256, hidden: int = 512):
+    Version 6 normalises neither before the cross-attention, and adds nothing to what it gives.
+    """
+
+    def __init__(self, prompt_width: int, channels: int = 256, hidden: int = 512, version: Literal[5, 6] = 5):
         super().__init__()
+        self.version = version
         self.prompt_projection = nn.Sequential(
             nn.Linear(prompt_width, hidden),
             nn.LayerNorm(hidden),
@@ -21,8 +27,9 @@ class MaskDecoder(nn.Module):
             nn.LayerNorm(channels),
             nn.ReLU(),
         )
-        self.image_norm = nn.LayerNorm(channels)
-        self.prompt_norm = nn.LayerNorm(channels)
+        if version == 5:
+            self.image_norm = nn.LayerNorm(channels)
+            self.prompt_norm = nn.LayerNorm(channels)
         self.attn = nn.MultiheadAttention(channels, num_heads=8, batch_first=True)
         self.norm1 = nn.LayerNorm(channels)
         self.encoder_layer = nn.TransformerEncoderLayer(channels, nhead=16, dim_feedforward=512, batch_first=True)
@@ -37,11 +44,15 @@ class MaskDecoder(nn.Module):
 
         is_prompt_BT marks the tokens that are attended. None attends every token, padding too, as the public code does.
         """
-        image_BNC = self.image_norm(features_BCHW.flatten(2).transpose(1, 2))
-        prompt_BTC = self.prompt_norm(self.prompt_projection(prompt_BTD))
+        image_BNC = features_BCHW.flatten(2).transpose(1, 2)
+        prompt_BTC = self.prompt_projection(prompt_BTD)
+        if self.version == 5:
+            image_BNC, prompt_BTC = self.image_norm(image_BNC), self.prompt_norm(prompt_BTC)
         ignored = None if is_prompt_BT is None else ~is_prompt_BT
         attended_BNC, _ = self.attn(image_BNC, prompt_BTC, prompt_BTC, key_padding_mask=ignored, need_weights=False)
-        tokens_BNC = self.ffn(self.encoder_layer(self.norm1(attended_BNC + image_BNC)))
+        if self.version == 5:
+            attended_BNC = attended_BNC + image_BNC
+        tokens_BNC = self.ffn(self.encoder_layer(self.norm1(attended_BNC)))
         fused_BCHW = tokens_BNC.transpose(1, 2).reshape(features_BCHW.shape) + features_BCHW
         logits = self.out_dec(self.mask_generation(fused_BCHW))
         return F.interpolate(logits, scale_factor=16, mode="bilinear", align_corners=True)

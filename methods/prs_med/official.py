@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from prsbench.harness.contract.types import FitContext, Labels, Prediction, Query, Sample, TextSource, Weights
 from prsbench.methods.checkpoints import Matched
+from prsbench.methods.exposure import exposure_note
 from prsbench.methods.llava import LlavaBase
 from prsbench.methods.prs_med.config import PRSMedOfficialConfig
 from prsbench.methods.prs_med.release import folder_of, load_decoder, load_encoder, load_tokenizer, merge_adapter
@@ -33,7 +34,10 @@ class PRSMedOfficialMethod:
     @property
     def labels(self) -> Labels:
         lora = "without its LoRA adapter, as the released loader runs it" if self.config.as_released else "LoRA adapter applied"
-        notes = (f"published weights, {self.config.precision}; {lora}; greedy decoding, the release samples (temperature 0.7)",)
+        notes = (
+            f"published weights, {self.config.precision}; {lora}; greedy decoding, the release samples (temperature 0.7)",
+            exposure_note("prs_med"),
+        )
         return Labels(self.config.prompt_source, Weights.OFFICIAL, TextSource.GENERATED, notes)
 
     def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:

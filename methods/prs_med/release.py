@@ -55,9 +55,13 @@ def build_encoder() -> nn.Module:
 
 
 def load_decoder(folder: Path, prompt_width: int) -> tuple[nn.Module, Matched]:
-    """The frozen mask decoder. cls.pth, which nothing needs at test, is checked where it is there."""
-    decoder = MaskDecoder(prompt_width)
-    matched = fill(decoder, _read(folder, DECODER), DECODER)
+    """The frozen mask decoder, of the version whose tensors the file holds: an older one would run, and give other numbers.
+
+    cls.pth, which nothing needs at test, is checked where it is there.
+    """
+    state = _read(folder, DECODER)
+    decoder = MaskDecoder(prompt_width, version=5 if "image_norm.weight" in state else 6)
+    matched = fill(decoder, state, DECODER)
     if (folder / HEAD).is_file():
         fill(modality_head(), _read(folder, HEAD), HEAD)
     return decoder, matched

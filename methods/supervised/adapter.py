@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from prsbench.harness.contract.types import FitContext, Labels, Prediction, Query, Sample, TextSource, Weights
 from prsbench.methods.answers import answer_from_mask
+from prsbench.methods.exposure import random_start_note
 from prsbench.methods.supervised.config import SupervisedConfig
 from prsbench.methods.supervised.networks import build_network, z_score
 from prsbench.methods.supervised.training import train
@@ -27,8 +28,8 @@ class SupervisedMethod:
 
     @property
     def labels(self) -> Labels:
-        note = f"MONAI {self.config.network}, {self.config.image_size_px} px, from random weights; the question is not read"
-        return Labels(self.config.prompt_source, Weights.TRAINED_HERE, TextSource.OWN_MASK, (note,))
+        note = f"MONAI {self.config.network}, {self.config.image_size_px} px; the question is not read"
+        return Labels(self.config.prompt_source, Weights.TRAINED_HERE, TextSource.OWN_MASK, (note, random_start_note()))
 
     def fit(self, train_samples: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
         torch.manual_seed(context.seed)

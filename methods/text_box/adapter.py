@@ -1,4 +1,4 @@
-"""LiteMedSAM in a box around the place that CG-Reasoner's sentence names: what the words alone are worth to a segmenter."""
+"""The SAM family in a box around the place that CG-Reasoner's sentence names: what the words alone are worth to a segmenter."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from prsbench.harness.contract.catalog import resolve
 from prsbench.harness.contract.errors import DataError
 from prsbench.harness.contract.geometry import tight_box
 from prsbench.harness.contract.types import Box, FitContext, Labels, Prediction, Query, Sample, TextSource, Weights
-from prsbench.methods.sam_family import SamMethod
+from prsbench.methods.exposure import exposure_note
+from prsbench.methods.sam_family import SamMethod, weights_of
+from prsbench.methods.sam_variants import VARIANTS
 from prsbench.methods.text2centroid import Text2Centroid
 from prsbench.methods.text_box.config import TextBoxConfig
 
@@ -33,8 +35,10 @@ class TextBoxMethod(SamMethod):
     @property
     def labels(self) -> Labels:
         notes = (
-            "LiteMedSAM (packaged weights) in a box around the point Text2Centroid reads in CG-Reasoner's answer",
+            f"{VARIANTS[self.config.variant].title}, frozen ({weights_of(self.config)}), in a box around the point that "
+            "Text2Centroid reads in CG-Reasoner's answer",
             "the box's size: median of the modality's training masks",
+            exposure_note(self.config.variant),
         )
         return Labels(self.config.prompt_source, Weights.TRAINED_HERE, TextSource.GENERATED, notes)
 

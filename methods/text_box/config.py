@@ -7,17 +7,24 @@ from typing import Literal
 
 from prsbench.harness.contract.types import Need, PromptSource
 from prsbench.methods.cg_reasoner.config import CGReasonerConfig
-from prsbench.methods.sam_config import LiteMedSAMConfig
+from prsbench.methods.sam_config import SamCheckpointConfig
 
 
-class TextBoxConfig(LiteMedSAMConfig):
-    """CG-Reasoner answers the question, Text2Centroid reads its answer, LiteMedSAM gets a box around that point.
+class TextBoxConfig(SamCheckpointConfig):
+    """CG-Reasoner answers the question, Text2Centroid reads its answer, one of the SAM family gets a box around that point.
 
     No truth is used, so it is told the question alone. `reasoner` equal to the grid's own row shares that row's training.
     """
 
     prompt_source: Literal[PromptSource.QUESTION] = PromptSource.QUESTION
+    variant: Literal["lite_medsam", "sam_vit_b", "sam_vit_l", "sam_vit_h", "medsam", "sam_med2d", "mobile_sam", "tiny_sam"] = (
+        "lite_medsam"  # the others need their `checkpoint`
+    )
     reasoner: CGReasonerConfig = CGReasonerConfig()
+
+    @property
+    def row(self) -> str:
+        return f"{self.family}_text_box"
 
     def needs(self) -> Mapping[str, Need]:
         return {

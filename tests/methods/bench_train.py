@@ -44,8 +44,12 @@ def main() -> None:
     ours, ours_one, public = in_turn(*(partial(step, model, rows, loss) for loss, rows in steps))
     print(f"{QUESTIONS * IMAGES} rows about {IMAGES} images: ours {ours:.2f} s in one step, public {QUESTIONS * public:.2f} s in "
           f"{QUESTIONS}, {QUESTIONS * public / ours:.2f} x (target 2.0)")  # fmt: skip
-    print(f"{IMAGES} rows about {IMAGES} images: ours {ours_one:.2f} s, public {public:.2f} s, {public / ours_one:.2f} x (target 2.0)")
-    print(f"  for 2.0 x ours would have to take {public / 2:.2f} s; encoder, projector, decoder and one pass of the language model are run by both")
+    print(
+        f"{IMAGES} rows about {IMAGES} images: ours {ours_one:.2f} s, public {public:.2f} s, {public / ours_one:.2f} x (target 2.0)"
+    )
+    print(
+        f"  for 2.0 x ours would have to take {public / 2:.2f} s; encoder, projector, decoder and one pass of the language model are run by both"
+    )
     model.eval()
     ours, public = in_turn(*(partial(answer, model, batch) for answer in (our_answer, public_answer)))
     print(f"answer of {IMAGES} rows: ours {ours:.2f} s, public {public:.2f} s, {public / ours:.2f} x (target 1.7)")

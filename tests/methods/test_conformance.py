@@ -1,16 +1,20 @@
 """The catalog passes the suite, and the suite finds each fault it is there for."""
 
+import sys
+from importlib.metadata import EntryPoint
+
 import pytest
 from prsbench.harness.contract.errors import ConfigError
 from prsbench.methods.catalog import METHODS
 from prsbench.methods.conformance import CHECKS, FAILED, MEASURED, NOT_APPLICABLE, PASSED, SKIPPED, examine, report
+from prsbench.methods.own_methods import GROUP
 from prsbench.methods.skeleton import write_skeleton
 
 # Of several rows made by the same code, one is examined by `make test` and the others by `make test-slow`; PRS-Med, MedSeg-R and
 # the small LISA and PixelLM are examined at a smaller size in folders of their own.
 SECOND = (
     "cg_reasoner", "cg_reasoner_small", "lite_medsam_jittered_box", "lite_medsam_automatic", "prs_med", "medseg_r",
-    "lite_medsam_text_box", "lisa_tiny", "pixellm_tiny",
+    "lisa_tiny", "pixellm_tiny", *(name for name in METHODS if name.endswith("_text_box")),
 )  # fmt: skip
 NAMES = [pytest.param(name, marks=pytest.mark.slow if name in SECOND else ()) for name in METHODS]
 
@@ -37,6 +41,14 @@ def test_the_written_method_is_short_and_passes(skeleton):
     findings = list(examine(f"{skeleton}:MyMethod"))
     assert {f.status for f in findings} == {PASSED, NOT_APPLICABLE, MEASURED}
     assert len(skeleton.read_text().splitlines()) <= 60
+
+
+def test_a_method_of_an_installed_package_passes_the_same_suite(skeleton, monkeypatch):
+    monkeypatch.syspath_prepend(str(skeleton.parent))
+    monkeypatch.setitem(vars(METHODS), "_installed", {"theirs": EntryPoint("theirs", "my_method:MyMethod", GROUP)})
+    monkeypatch.delitem(sys.modules, "my_method", raising=False)
+    assert {f.status for f in examine("theirs")} == {PASSED, NOT_APPLICABLE, MEASURED}
+    sys.modules.pop("my_method")
 
 
 MAP = "probability = (0.5**distance).astype(np.float32)  # (H, W) in [0, 1], native size"

@@ -1,3 +1,5 @@
+from prsbench.harness.contract.catalog import resolve
+from prsbench.methods.catalog import METHODS
 from prsbench.methods.exposure import RECORDS, Exposure, exposure, exposure_note
 from prsbench.methods.sam_variants import VARIANTS
 
@@ -13,6 +15,15 @@ def test_every_row_of_the_family_says_what_is_known_of_it():
     for variant in VARIANTS:
         note = exposure_note(variant)
         assert note.startswith("pre-training exposure") and ("(" in note) == (variant in RECORDS)
+
+
+def test_each_data_set_has_its_verdict_and_every_rival_says_its_own():
+    note = exposure_note("sam_med2d")
+    assert "yes for Kvasir-SEG, CVC-ClinicDB; unknown for LGG, BUSI, PH2, PRS-Med (MMRS) and all others (SAM-Med2D's" in note
+    for name, entry in METHODS.items():
+        config = resolve(entry.config).model_validate(dict(entry.defaults))
+        if ".reference." not in entry.factory and ".cg_reasoner." not in entry.factory:
+            assert any("exposure to the test data: " in note for note in resolve(entry.factory)(config).labels.notes), name
 
 
 def test_a_source_that_lists_a_part_and_none_of_our_data_sets_leaves_it_unknown():

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from parity import Parity, needs
 from prsbench.harness.contract.catalog import Entry
 from prsbench.harness.contract.errors import ContractError, MissingPrerequisite, PrsbenchError
 from prsbench.harness.contract.geometry import innermost_point, tight_box
-from prsbench.harness.contract.types import PromptSource, Query, Weights
+from prsbench.harness.contract.types import Box, PromptSource, Query, Weights
 from prsbench.methods import sam_family, sam_variants
 from prsbench.methods.catalog import METHODS
 from prsbench.methods.conformance import CHECKS, FAILED, Subject, verdict
@@ -95,6 +96,61 @@ def test_a_box_asks_for_one_mask_unless_the_release_keeps_the_best_of_three(smal
             logits, iou = decode(method._network, features, boxes_N4=box, several=several)
         expected = method._processing.probability(logits[0, iou[0].argmax()], frame).numpy()
         assert np.array_equal(method.predict([query])[0].probability, expected)
+
+
+@needs("sam_med2d")
+@pytest.mark.parametrize("size", ["large", "small"])
+def test_sam_med2ds_official_file_gives_the_official_mask_through_its_row(size, tmp_path):
+    parity = Parity("sam_med2d")
+    torch.save({"model": parity.weights(), "optimizer": {}, "epoch": 0}, tmp_path / "sam-med2d_b.pth")
+    case = parity.json["inputs"]["predictor"][size]
+    image, box = parity.npz[f"input_image_{size}_u8"], Box(*case["box_xyxy_pixels"])
+    method = loaded("sam_med2d", PromptSource.ORACLE_BOX, str(tmp_path / "sam-med2d_b.pth"))
+    got = method.predict([Query("one", image, "Where is it?", "skin_rgb", box)])[0].probability
+    parity.check(f"predictor_{size}/logits_fullsize", torch.from_numpy(got)[None].logit())
+    parity.check(f"predictor_{size}/mask", got[None] > 0.5)
+
+
+@needs("tinysam_vit_t")
+def test_tinysams_official_file_gives_the_official_mask_through_its_row(tmp_path):
+    parity = Parity("tinysam_vit_t")
+    counters = dict.fromkeys(parity.json["integer_keys"], torch.tensor(0))
+    torch.save(parity.weights() | counters, tmp_path / "tinysam_42.3.pth")
+    image, box = parity.npz["input_image_u8"], Box(*parity.json["inputs"]["predictor"]["box_xyxy_pixels"])
+    method = loaded("tiny_sam", PromptSource.ORACLE_BOX, str(tmp_path / "tinysam_42.3.pth"))
+    got = method.predict([Query("one", image, "Where is it?", "skin_rgb", box)])[0].probability
+    official = parity.fixture.mask("predictor/masks")[parity.npz["predictor/iou"].argmax()]
+    assert ((got > 0.5) != official).mean() <= parity.json["tolerance"]["binary_mask_max_mismatch_fraction"]
+
+
+@pytest.mark.slow
+@needs("sam_vit_b")
+def test_sams_official_file_gives_the_official_masks_through_its_rows(tmp_path):
+    parity, path = Parity("sam_vit_b"), str(tmp_path / "sam_vit_b_01ec64.pth")
+    torch.save(parity.weights(), path)
+    given = parity.json["inputs"]["predictor"]
+    box, point = Box(*given["box_xyxy_pixels"]), tuple(map(float, given["point_xy_pixels"][0]))
+    query = Query("one", parity.npz["input_image_u8"], "Where is it?", "skin_rgb", box, point)
+    with_box, with_point = (
+        loaded("sam_vit_b", source, path).predict([query])[0].probability
+        for source in (PromptSource.ORACLE_BOX, PromptSource.ORACLE_POINT)
+    )
+    parity.check("predictor_box/masks", with_box[None] > 0.5)
+    official = parity.fixture.mask("predictor_point/masks")[parity.npz["predictor_point/iou"].argmax()]
+    assert ((with_point > 0.5) != official).mean() <= parity.json["tolerance"]["binary_mask_max_mismatch_fraction"]
+
+
+@pytest.mark.slow
+@needs("medsam")
+def test_medsams_official_file_gives_the_official_masks_through_its_row(tmp_path):
+    parity, path = Parity("medsam", keys_of="sam_vit_b"), str(tmp_path / "medsam_vit_b.pth")
+    torch.save(parity.weights(), path)
+    method = loaded("medsam", PromptSource.ORACLE_BOX, path)
+    for case in ("rgb", "grey"):
+        image, box = parity.npz[f"{case}/input_image_u8"], Box(*parity.json["cases"][case]["box_xyxy_pixels"])
+        image = image if image.ndim == 3 else image[..., None].repeat(3, axis=2)
+        got = method.predict([Query(case, image, "Where is it?", "skin_rgb", box)])[0].probability
+        parity.check(f"{case}/mask", got > 0.5)
 
 
 def test_a_point_keeps_the_best_of_three_masks(small):

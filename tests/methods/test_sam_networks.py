@@ -23,6 +23,17 @@ def check(parity, name, decoded):
     parity.check(f"{name}/iou", iou)
 
 
+def prompted(network, features, points=None, boxes=None, masks=None, several=True):
+    """The decoder on prompts that no row gives, which show that the rest of the prompt encoder's tensors are in their places."""
+    sparse, dense = network.prompt_encoder(points=points, boxes=boxes, masks=masks)
+    return network.mask_decoder(features, network.prompt_encoder.get_dense_pe(), sparse, dense, multimask_output=several)
+
+
+def labelled(points):
+    xy = next(points[key] for key in points if key.startswith("xy"))
+    return torch.tensor(xy), torch.tensor(points["labels"])
+
+
 @needs("sam_med2d")
 @torch.inference_mode()
 def test_sam_med2d_with_its_adapters_gives_the_official_numbers():
@@ -32,6 +43,9 @@ def test_sam_med2d_with_its_adapters_gives_the_official_numbers():
     box = torch.tensor(parity.json["inputs"]["box_xyxy_256"])
     check(parity, "box_multi", decode(network, features, boxes_N4=box, several=True))
     check(parity, "box_single", decode(network, features, boxes_N4=box))
+    check(parity, "points_multi", prompted(network, features, labelled(parity.json["inputs"]["points"])))
+    mask = parity.tensor(parity.json["inputs"]["mask_prompt"])
+    check(parity, "boxmask_multi", prompted(network, features, boxes=box, masks=mask))
 
 
 @needs("tinysam_vit_t")
@@ -43,6 +57,10 @@ def test_tinysam_and_mobilesam_give_the_official_numbers():
     box = torch.tensor(parity.json["inputs"]["box_xyxy_1024"])
     check(parity, "box", decode(network, features, boxes_N4=box, several=True))
     check(parity, "mobilesam_single", decode(network, features, boxes_N4=box))
+    inputs = parity.json["inputs"]
+    points = torch.tensor(inputs["points_xy_1024"]), torch.tensor(inputs["point_labels"])
+    check(parity, "points", prompted(network, features, points))
+    check(parity, "boxmask", prompted(network, features, boxes=box, masks=parity.tensor(inputs["mask_prompt"])))
 
 
 @pytest.mark.slow
@@ -57,6 +75,9 @@ def test_sam_vit_b_gives_the_official_numbers():
     for name, several in (("multi", True), ("single", False)):
         check(parity, f"box_{name}", decode(network, features, boxes_N4=box, several=several))
         check(parity, f"point_{name}", decode(network, features, points_N12=point, several=several))
+    check(parity, "points_single", prompted(network, features, labelled(inputs["points"]), several=False))
+    mask = parity.tensor(inputs["mask_prompt"])
+    check(parity, "boxmask_single", prompted(network, features, boxes=box, masks=mask, several=False))
 
 
 @pytest.mark.parametrize("size", VIT)

@@ -54,6 +54,13 @@ def test_a_mistake_is_named_with_its_place(tmp_path, old, new, said):
     assert said in str(error.value) and "grid.yaml" in str(error.value)
 
 
+@pytest.mark.parametrize("given", ["0", "many"])
+def test_a_key_of_two_kinds_is_one_complaint(tmp_path, given):
+    with pytest.raises(ConfigError, match="workers: Value error, expected 'auto' or a whole number of 1 or more, got") as error:
+        load_grid(written(tmp_path, GRID), [f"execution.workers={given}"])
+    assert "\n" not in str(error.value)
+
+
 def test_changes_from_the_command_line_are_laid_over_the_file(tmp_path):
     changes = ["seeds=[0,1]", "data.0.train=9", "execution.workers=3"]
     grid = load_grid(written(tmp_path, GRID), changes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from prsbench.harness.report import bootstrap
-from prsbench.harness.report.bootstrap import BOOTSTRAP_DRAWS, Stratum, bootstrap_means, interval, p_of_zero, weighted_mean
+from prsbench.harness.report.bootstrap import BOOTSTRAP_DRAWS, Stratum, bootstraps, interval, p_of_zero, weighted_mean
 
 
 def stratum(modality="brain_mri", groups=12, seed=0):
@@ -15,7 +15,7 @@ def stratum(modality="brain_mri", groups=12, seed=0):
 
 
 def test_ten_thousand_draws_are_made_and_the_seed_decides_them():
-    first, again, other = (bootstrap_means([stratum()], seed) for seed in (0, 0, 1))
+    first, again, other = (bootstraps([[stratum()]], seed)[0] for seed in (0, 0, 1))
     assert first.size == BOOTSTRAP_DRAWS == 10_000
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
@@ -30,21 +30,21 @@ def test_the_interval_is_that_of_a_plain_loop_over_groups_of_several_data_sets()
             chosen = rng.integers(0, s.total.size, s.total.size)
             means.append(s.total[chosen].sum() / s.count[chosen].sum())
         loop.append(((means[0] + means[1]) / 2 + means[2]) / 2)
-    found = bootstrap_means(strata, 0)
+    found = bootstraps([strata], 0)[0]
     assert interval(found) == pytest.approx(tuple(np.percentile(loop, [2.5, 97.5])), abs=0.006)
     assert found.mean() == pytest.approx(weighted_mean(strata), abs=0.005)
 
 
 def test_draws_kept_or_not_and_how_many_at_once_give_the_same_numbers(monkeypatch):
-    kept = bootstrap_means([stratum()], 3)
+    kept = bootstraps([[stratum()]], 3)[0]
     monkeypatch.setattr(bootstrap, "_KEPT_GROUPS", 0)
-    np.testing.assert_array_equal(bootstrap_means([stratum()], 3), kept)
+    np.testing.assert_array_equal(bootstraps([[stratum()]], 3)[0], kept)
     monkeypatch.setattr(bootstrap, "_AT_ONCE", 10_000)
-    np.testing.assert_allclose(bootstrap_means([stratum()], 3), kept, rtol=0, atol=1e-15)
+    np.testing.assert_allclose(bootstraps([[stratum()]], 3)[0], kept, rtol=0, atol=1e-15)
 
 
 def test_a_single_group_cannot_vary():
-    assert bootstrap_means([stratum(groups=1)], 0) is None
+    assert bootstraps([[stratum(groups=1)]], 0) == [None]
 
 
 def test_the_p_value_is_small_only_if_zero_is_far_outside_the_draws():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from prsbench.harness.contract.types import DataKind
+from prsbench.harness.report import curves
 from prsbench.harness.report.examples import median_sample
 from prsbench.harness.report.figures import figures_of
 
@@ -72,3 +73,10 @@ def test_losses_are_drawn_for_every_training_that_left_them_and_alone_for_those(
     assert losses.name == "losses_synthetic" and losses.png.startswith(b"\x89PNG") and "SYNTHETIC" in losses.caption.upper()
     (*_, fewer) = figures_of([cell()], lambda *_: None, {"none": tmp_path / "none"})
     assert fewer.name == "scores_synthetic"
+
+
+@pytest.mark.parametrize(("trainings", "panels"), [(1, 1), (2, 2), (3, 3), (4, 4), (5, 6)])
+def test_the_losses_take_as_few_panels_as_rows_of_three_allow(tmp_path, monkeypatch, trainings, panels):
+    monkeypatch.setattr(curves, "finish", lambda canvas, *_: canvas)
+    (tmp_path / "losses.csv").write_text("step,loss\n0,3.0\n")
+    assert len(curves.loss_curves(dict.fromkeys(map(str, range(trainings)), tmp_path), DataKind.SYNTHETIC).axes) == panels

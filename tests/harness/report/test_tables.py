@@ -10,8 +10,9 @@ from math import nan
 import pytest
 from prsbench.harness.contract.records import CellResult
 from prsbench.harness.contract.types import DataKind
+from prsbench.harness.report.rows import rows_of
 from prsbench.harness.report.table import Table
-from prsbench.harness.report.tables import tables_of
+from prsbench.harness.report.tables import main, tables_of
 
 
 def _tables(cells: list[CellResult]) -> dict[str, Table]:
@@ -48,6 +49,15 @@ def test_nothing_is_blank(grid, cell):
     for table in tables_of(cells):
         frame = table.frame.drop(columns="error", errors="ignore")
         assert (frame != "").all(axis=None), table.name
+
+
+def test_rows_of_several_prompt_sources_are_ranked_together_only_when_asked_and_the_table_says_so(cell):
+    cells = [cell(values=(0.3,)), cell("lite_medsam_oracle_box", values=(0.9,)), cell("oracle", values=(1.0,))]
+    apart, together = main(rows_of(cells)), main(rows_of(cells, across_prompts=True))
+    assert not apart.best and any("best among rows of one prompt source." in note for note in apart.footnotes)
+    place = together.frame.index[together.frame["method"] == "lite_medsam_oracle_box"][0]
+    assert {row for row, _ in together.best} == {place}
+    assert any("all prompt sources, as asked, though they were not told the same" in note for note in together.footnotes)
 
 
 def test_the_best_is_marked_within_one_prompt_source_only(cell):

@@ -17,7 +17,7 @@ from torch import nn
 from transformers import PreTrainedTokenizerFast
 
 SIDE = 32
-WORDS = ("<unk>", "<pad>", "lesion", "tumor", "polyp", "in", "brain", "MRI", "dermoscopy")
+WORDS = ("<unk>", "<pad>", "lesion", "tumor", "polyp", "in", "brain", "MRI", "skin", "dermoscope")
 
 
 class StandIn(nn.Module):
@@ -69,7 +69,7 @@ def test_what_its_program_costs_is_counted(export):
 
 
 def test_the_map_is_the_programs_logits_for_the_prompt_enlarged(export):
-    asked, ids = query(), [WORDS.index(word) for word in ("lesion", "in", "dermoscopy")]
+    asked, ids = query(), [WORDS.index(word) for word in ("lesion", "in", "skin", "dermoscope")]
     padded = torch.tensor([ids + [1] * (77 - len(ids))])
     mask = torch.tensor([[1] * len(ids) + [0] * (77 - len(ids))])
     image = torch.from_numpy(asked.image.astype(np.float32)).permute(2, 0, 1)[None]
@@ -83,9 +83,9 @@ def test_the_map_is_the_programs_logits_for_the_prompt_enlarged(export):
     ("question", "modality", "prompt"),
     [
         ("Where is the tumour?", "brain_mri", "tumor in brain MRI"),
-        ("Where are the lungs?", "lung_xray", "lung in chest X-ray"),
-        ("Where is the nodule?", "lung_ct", "nodule in chest CT"),
-        ("Where is it?", "skin_rgb", "lesion in dermoscopy"),
+        ("Where are the lungs?", "lung_xray", "lung in chest X-Ray"),
+        ("Where is the nodule?", "lung_ct", "nodule in lung CT"),
+        ("Where is it?", "skin_rgb", "lesion in skin dermoscope"),
     ],
 )
 def test_its_prompt_is_the_target_in_its_own_words(question, modality, prompt):
@@ -104,7 +104,8 @@ def test_without_an_export_it_is_skipped_with_the_cure():
 
 def test_its_exposure_is_said_with_its_source():
     notes = " ".join(BiomedParseMethod(BiomedParseConfig()).labels.notes)
-    assert "yes for BUSI, COVID-QU-Ex, ISIC 2018; unknown for others (BiomedParseData" in notes
+    assert "yes for LGG, BUSI, COVID-QU-Ex" in notes
+    assert "unknown for CVC-ClinicDB, PH2, PRS-Med (MMRS) and all others (its repository" in notes
 
 
 def test_a_pickled_checkpoint_in_the_programs_place_is_refused_and_its_code_not_run(export, tmp_path):

@@ -1,16 +1,17 @@
 import pytest
 import torch
 from parity import Parity, needs
-from prsbench.methods.checkpoints import fill
 from prsbench.methods.prs_med.decoder import MaskDecoder
+from prsbench.methods.prs_med.release import load_decoder
 
 
-@needs("prs_med_decoder")
 @torch.inference_mode()
 @pytest.mark.parametrize("grid", ["small", "full"])
-def test_the_public_decoders_weights_load_by_key_and_give_its_numbers(grid):
-    parity, decoder = Parity("prs_med_decoder"), MaskDecoder(prompt_width=128)
-    matched = fill(decoder, parity.weights(), "mask_decoder.pth")
+@pytest.mark.parametrize("name", [pytest.param(name, marks=needs(name)) for name in ("prs_med_decoder", "prs_med_decoder_v6")])
+def test_the_public_decoders_weights_load_by_key_and_give_its_numbers(name, grid, tmp_path):
+    parity = Parity(name)
+    torch.save(parity.weights(), tmp_path / "mask_decoder.pth")
+    decoder, matched = load_decoder(tmp_path, prompt_width=128)
     assert matched.found == matched.expected == len(parity.keys)
     features, prompt = (parity.tensor(parity.json["inputs"][grid][name]) for name in ("image_feat", "prompt_feat"))
     parity.check(f"{grid}/mask_logits", decoder(features, prompt))

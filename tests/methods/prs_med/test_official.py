@@ -17,7 +17,6 @@ from prsbench.methods.prs_med.config import PRSMedOfficialConfig
 from prsbench.methods.prs_med.decoder import MaskDecoder
 from prsbench.methods.prs_med.model import modality_head
 from prsbench.methods.prs_med.official import PRSMedOfficialMethod, parsed, seen_by_clip, seen_by_encoder
-from prsbench.methods.sam_networks import build_tiny_vit_sam
 from safetensors.torch import load_file, save_file
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 from torch import nn
@@ -188,6 +187,13 @@ def test_a_head_of_another_model_is_refused_and_a_right_one_taken(given, tmp_pat
         loaded(given)
 
 
+def test_a_decoder_of_the_other_version_is_known_by_its_tensors(given, tmp_path):
+    torch.save(MaskDecoder(WIDTH, version=6).state_dict(), tmp_path / "given" / "published" / "mask_decoder.pth")
+    method = loaded(given)
+    assert method._decoder.version == 6
+    assert method.predict([query()])[0].probability.any()
+
+
 @pytest.mark.parametrize("fault", ["half a pair", "a layer more", "another name"])
 def test_an_adapter_that_does_not_fit_is_refused_and_never_dropped_in_silence(given, fault):
     file = f"{given['checkpoint']}/lora_adapter/adapter_model.safetensors"
@@ -212,12 +218,23 @@ def test_the_published_folders_keys_and_shapes_are_those_that_are_read():
         for key, shape in folder["image_encoder.pth"].items()
         if key.startswith("image_encoder.")
     }
+    own = release.build_encoder().state_dict()
     with torch.device("meta"):
-        own = build_tiny_vit_sam().image_encoder.state_dict()
         decoder, head = MaskDecoder(4096).state_dict(), modality_head().state_dict()
     assert {key: list(t.shape) for key, t in own.items()} == encoder
     assert {key: list(t.shape) for key, t in decoder.items()} == folder["mask_decoder.pth"]
     assert {key: list(t.shape) for key, t in head.items()} == folder["cls.pth"]
-    adapter = folder["lora_adapter/adapter_model.safetensors"]
-    layers = {release._LORA.fullmatch(key)["layer"] for key in adapter}
-    assert len(layers) == 200 and sum(layer.startswith(release._TOWER) for layer in layers) == 72
+
+
+@needs("prs_med_checkpoint")
+def test_the_published_adapter_has_its_place_in_a_llava_of_full_size():
+    adapter = Parity("prs_med_checkpoint").json["folder"]["lora_adapter/adapter_model.safetensors"]
+    with torch.device("meta"):
+        vision = CLIPVisionConfig(hidden_size=1024, intermediate_size=4096, num_hidden_layers=24, num_attention_heads=16)
+        llava = LlavaForConditionalGeneration(LlavaConfig(text_config=MistralConfig(), vision_config=vision))
+    places = release._adaptable(llava)
+    pairs = {key.rpartition(".lora_")[0] for key in adapter}
+    assert len(pairs) == len(adapter) // 2 == 200
+    for pair in pairs:
+        layer = places[release._LORA.fullmatch(f"{pair}.lora_A.weight")["layer"]]
+        assert list(layer.weight.shape) == [adapter[f"{pair}.lora_B.weight"][0], adapter[f"{pair}.lora_A.weight"][1]], pair

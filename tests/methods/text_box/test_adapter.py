@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prsbench.harness.contract.errors import DataError
+from prsbench.harness.contract.errors import DataError, MissingPrerequisite
 from prsbench.harness.contract.types import Box, FitContext, Prediction, PromptSource, TextSource
 from prsbench.methods.catalog import METHODS, PARTS
 from prsbench.methods.parts import Text2CentroidConfig
@@ -63,6 +63,16 @@ def test_the_answer_is_the_speakers_and_the_box_lies_round_the_point_read_in_it(
 
 def test_it_says_what_it_is(method):
     assert (method.labels.prompt_source, method.labels.text_source) == (PromptSource.QUESTION, TextSource.GENERATED)
+
+
+def test_every_member_of_the_family_has_such_a_row_and_names_the_checkpoint_it_lacks(discs):
+    families = {"lite_medsam", "sam", "medsam", "sam_med2d", "mobile_sam", "tiny_sam"}
+    rows = {name.removesuffix("_text_box"): entry for name, entry in METHODS.items() if name.endswith("_text_box")}
+    assert set(rows) == families
+    for family in families - {"lite_medsam"}:
+        lacking = TextBoxMethod(TextBoxConfig(**rows[family].defaults))
+        with pytest.raises(MissingPrerequisite, match=f"methods.{family}_text_box.checkpoint to the official"):
+            lacking.fit(discs(2), (), FitContext(0, "cpu"))
 
 
 def test_sizes_are_medians_of_the_masks_that_are_not_empty(discs):
