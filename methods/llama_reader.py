@@ -26,8 +26,8 @@ PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")
 class Layout:
     """Where tokens lie among the M: image by image, then row by row the text without its padding.
 
-    images_BN, text_RT, key_RS: the tokens of each image, of each row, and of each row behind its image. Padding points to the first
-    token of all: it stands after whatever could attend to it. text_K: the text among R x T, without padding.
+    images_BN, text_RT, key_RS: the tokens of each image, of each row, and of each row behind its image. Padding points to the
+    first token of all: it stands after whatever could attend to it. text_K: the text among R x T, without padding.
     """
 
     images_BN: Tensor
@@ -65,7 +65,9 @@ class LlamaReader:
 
     def __init__(self, decoder: nn.Module, merged: bool = False):
         self._decoder = decoder
-        self._projections = [[_projection(getattr(layer.self_attn, name), merged) for name in PROJECTIONS] for layer in decoder.layers]
+        self._projections = [
+            [_projection(getattr(layer.self_attn, name), merged) for name in PROJECTIONS] for layer in decoder.layers
+        ]
 
     def read(self, image_BND: Tensor, text_RTD: Tensor, is_text_RT: Tensor, row_image_R: Tensor) -> Tensor:
         """Last hidden states (R, T, D) of text padded on the right; 0 where it is padding."""
@@ -77,7 +79,9 @@ class LlamaReader:
         states_BTD = self._read(image_BND, text_BTD, is_text_BT, torch.arange(len(image_BND), device=image_BND.device), kept)
         layers = [tuple(F.pad(t, (0, 0, 0, room)) for t in pair) for pair in kept]
         count = image_BND.shape[1]
-        is_key_BS = torch.cat([is_text_BT.new_ones(len(image_BND), count), is_text_BT, is_text_BT.new_zeros(len(is_text_BT), room)], 1)
+        is_key_BS = torch.cat(
+            [is_text_BT.new_ones(len(image_BND), count), is_text_BT, is_text_BT.new_zeros(len(is_text_BT), room)], 1
+        )
         return states_BTD, Memory(layers, is_key_BS, count + is_text_BT.sum(1), count + is_text_BT.shape[1])
 
     def go_on(self, token_BD: Tensor, memory: Memory) -> Tensor:
@@ -91,7 +95,9 @@ class LlamaReader:
         def attend(layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
             keys, values = memory.layers[layer]
             keys[:, :, place], values[:, :, place] = key, value
-            return self._attended(layer, query[:, :, None], keys[:, :, : memory.used], values[:, :, : memory.used], seen_R11S).squeeze(1)
+            return self._attended(
+                layer, query[:, :, None], keys[:, :, : memory.used], values[:, :, : memory.used], seen_R11S
+            ).squeeze(1)
 
         for n in range(len(self._decoder.layers)):
             token_BD = self._layer(n, token_BD, 0, rotation, attend)
@@ -114,7 +120,9 @@ class LlamaReader:
             text_KD = _rows(self._attended(layer, queries, keys, values, hidden_TS).flatten(0, 1), lay.text_K)
             if is_last:
                 return text_KD
-            of_images = (t[: count * before].unflatten(0, (count, before)).transpose(1, 2) for t in (query_MHE, key_MHE, value_MHE))
+            of_images = (
+                t[: count * before].unflatten(0, (count, before)).transpose(1, 2) for t in (query_MHE, key_MHE, value_MHE)
+            )
             return torch.cat([self._attended(layer, *of_images, None).flatten(0, 1), text_KD])
 
         last = len(self._decoder.layers) - 1
