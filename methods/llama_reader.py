@@ -26,8 +26,8 @@ PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")
 class Layout:
     """Where tokens lie among the M: image by image, then row by row the text without its padding.
 
-    images_BN, text_RT, key_RS: the tokens of each image, of each row, and of each row behind its image. Padding points to the first
-    token of all: it stands after whatever could attend to it. text_K: the text among R x T, without padding.
+    images_BN, text_RT, key_RS: the tokens of each image, of each row, and of each row behind its image. Padding points to the
+    first token of all: it stands after whatever could attend to it. text_K: the text among R x T, without padding.
     """
 
     images_BN: Tensor

@@ -35,7 +35,7 @@ class MixFFN(nn.Module):
         self.fc2 = nn.Conv2d(hidden, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        hidden = self.fc1(self.norm(self.dwconv(x)))
+        hidden = recomputed(lambda h: self.fc1(self.norm(h)), self.dwconv(x))
         return x + self.gamma * recomputed(lambda h: self.fc2(F.gelu(h)), hidden)
 
 
@@ -100,9 +100,9 @@ class MaskDecoder(nn.Module):
         else:
             prompt_BC = masked_mean(token_BTC, is_prompt_BT)
         x = self.mffn1(self.ds1(self.film(features_BCHW, prompt_BC)))
-        x = self.up2[:2](self.mffn2(self.up1(x)))
-        # The largest maps are kept once for the backward pass, not before and behind the activation.
-        x = recomputed(lambda x: self.final[0](self.up2[2](x)), x)
+        x = self.up2[0](self.mffn2(self.up1(x)))
+        # The largest maps: of what lies between two convolutions only the first one's result is kept for the backward pass.
+        x = recomputed(lambda x: self.final[0](self.up2[1:](x)), x)
         return recomputed(lambda x: self.final[2](self.final[1](x)), x)
 
 

@@ -2,8 +2,8 @@
 
 The public schedule, as its code runs it: the language model goes over each row twice a step, once for the loss with logits at
 every token and once for the states that prompt the mask; padding enters the prompt; the mask is shrunk to the features' size.
-At test it generates, then reads question and answer again in full; LoRA is not merged. It runs transformers' own pass, maps in the
-standard memory format, and keeps whatever the backward pass needs. Times are CPU seconds, the best of several runs in turn;
+At test it generates, then reads question and answer again in full; LoRA is not merged. It runs transformers' own pass, has maps in
+the standard memory format, and keeps whatever the backward pass needs. Times are CPU seconds, the best of several runs in turn;
 ratios are what counts. The language model outweighs the rest here, as it does at the paper's size.
 """
 
@@ -44,12 +44,9 @@ def main() -> None:
     ours, ours_one, public = in_turn(*(partial(step, model, rows, loss) for loss, rows in steps))
     print(f"{QUESTIONS * IMAGES} rows about {IMAGES} images: ours {ours:.2f} s in one step, public {QUESTIONS * public:.2f} s in "
           f"{QUESTIONS}, {QUESTIONS * public / ours:.2f} x (target 2.0)")  # fmt: skip
-    print(
-        f"{IMAGES} rows about {IMAGES} images: ours {ours_one:.2f} s, public {public:.2f} s, {public / ours_one:.2f} x (target 2.0)"
-    )
-    print(
-        f"  for 2.0 x ours would have to take {public / 2:.2f} s; encoder, projector, decoder and one pass of the language model are run by both"
-    )
+    ratio = f"{public / ours_one:.2f} x (target 2.0)"
+    print(f"{IMAGES} rows about {IMAGES} images: ours {ours_one:.2f} s, public {public:.2f} s, {ratio}")
+    print(f"  for 2.0 x ours would have to take {public / 2:.2f} s; both run encoder, decoder and one pass of the language model")
     model.eval()
     ours, public = in_turn(*(partial(answer, model, batch) for answer in (our_answer, public_answer)))
     print(f"answer of {IMAGES} rows: ours {ours:.2f} s, public {public:.2f} s, {public / ours:.2f} x (target 1.7)")
