@@ -2,8 +2,8 @@
 
 The public schedule, as its code runs it: the language model goes over each row twice a step, once for the loss with logits at
 every token and once for the states that prompt the mask; padding enters the prompt; the mask is shrunk to the features' size.
-At test it generates, then reads question and answer again in full; LoRA is not merged. It runs transformers' own pass, has maps in
-the standard memory format, and keeps whatever the backward pass needs. Times are CPU seconds, the best of several runs in turn;
+At test it generates, then reads question and answer again in full; LoRA is not merged. It has transformers' own pass, maps in the
+standard memory format, and keeps whatever the backward pass needs. Times are CPU seconds, the best of several runs in turn;
 ratios are what counts. The language model outweighs the rest here, as it does at the paper's size.
 """
 
