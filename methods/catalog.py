@@ -119,7 +119,8 @@ _LITE_MEDSAM_FEATURES = (
     *(source for source in _SAM_SOURCES if not source.endswith(("sam_family", "automatic_box", "answers"))),
 )
 _PRS_MED_SOURCES = (
-    *(f"prsbench.methods.{module}" for module in ("prs_med", "embedded_rows", "multimodal_llm", "llava", "vision_backbone")),
+    *(f"prsbench.methods.{module}" for module in ("prs_med", "embedded_method", "embedded_rows", "multimodal_llm")),
+    *(f"prsbench.methods.{module}" for module in ("llava", "vision_backbone")),
     *_LITE_MEDSAM_FEATURES,
     *_LANGUAGE_BASE,
 )
