@@ -121,7 +121,7 @@ _LITE_MEDSAM_FEATURES = (
     *(source for source in _SAM_SOURCES if not source.endswith(("sam_family", "automatic_box", "answers"))),
 )
 _PRS_MED_SOURCES = (
-    *(f"prsbench.methods.{module}" for module in ("prs_med", "embedded_rows", "llava", "vision_backbone")),
+    *(f"prsbench.methods.{module}" for module in ("prs_med", "embedded_method", "embedded_rows", "llava", "vision_backbone")),
     *_LLM,
     *_LITE_MEDSAM_FEATURES,
     *_LANGUAGE_BASE,

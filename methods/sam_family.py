@@ -69,7 +69,9 @@ class SamMethod:
     def labels(self) -> Labels:
         notes = [VARIANTS[self._variant].title, exposure_note(self._variant)]
         if self.config.prompt_source == PromptSource.JITTERED_BOX:
-            notes.append(f"each edge of the box moved by up to {self.config.box_jitter_fraction:.0%} of its side")
+            notes.append(
+                f"each edge of the box moved at random, seeded, by up to {self.config.box_jitter_fraction:.0%} of its side"
+            )
         return Labels(self.config.prompt_source, weights_of(self.config), TextSource.OWN_MASK, tuple(notes))
 
     def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:

@@ -1,0 +1,81 @@
+"""PRS-Med and the small LISA and PixelLM as a `Method`, trained here: LiteMedSAM's frozen encoder, a small language model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from prsbench.harness.contract.types import FitContext, Prediction, Query, Sample
+from prsbench.methods.language_base import LanguageBase
+from prsbench.methods.lite_medsam_features import LiteMedSAMEncoder, embed
+from prsbench.methods.training_images import TrainingImage, native_probability, resize_to_levels, training_images
+from prsbench.methods.training_loop import Loop, write_losses
+from safetensors.torch import load_model, save_model
+from torch import Tensor, nn
+
+WEIGHTS = "weights.safetensors"
+
+
+class EmbeddedMethod:
+    """A subclass says what it is (`labels`), how its network is built on `self._base` (`_build`) and trained (`_train`).
+
+    The network has `answer`: features, questions, generation limit and image side to mask logits (None for no mask) and answers.
+    """
+
+    def __init__(self, config):
+        self.config = config
+
+    def fit(self, train_samples: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
+        torch.manual_seed(context.seed)
+        self._load_encoder(context.device)
+        self._base = LanguageBase(self.config.language)
+        self._base.load(context.needs["language_base"], context.device)
+        self._model = self._build()
+        self._loop = self._train(training_images(train_samples, self.config.image_size_px), context)
+
+    @torch.no_grad()
+    def predict(self, queries: Sequence[Query]) -> list[Prediction]:
+        start = time.perf_counter()
+        side = self.config.image_size_px
+        image = torch.stack([resize_to_levels(q.image, side) for q in queries]).to(self._device)
+        features = embed(self._encoder, image, self.config.feature_side)
+        logits, answers = self._model.answer(features, [q.question for q in queries], self.config.answer_tokens, side)
+        maps = [_to_native(row, q.image.shape[:2]) for row, q in zip(logits, queries, strict=True)]
+        seconds = (time.perf_counter() - start) / len(queries)
+        return [Prediction(probability, answer, seconds) for probability, answer in zip(maps, answers, strict=True)]
+
+    def save(self, folder: Path) -> None:
+        save_model(self._model, str(folder / WEIGHTS))  # the language model's head is its embedding: written once
+        self._base.save_shape(folder)
+        write_losses(folder, self._loop.history)
+
+    def load(self, folder: Path, device: str) -> None:
+        """Every tensor of the file must find its place and the other way round; a partial load is an error."""
+        self._load_encoder(device)
+        self._base = LanguageBase(self.config.language)
+        self._base.load_shape(folder)
+        self._model = self._build()
+        load_model(self._model, folder / WEIGHTS)
+        self._model.to(device).eval()
+
+    def _load_encoder(self, device: str) -> None:
+        self._device, self._encoder = device, self._new_encoder()
+        self._encoder.load_packaged()
+        self._encoder.to(device)
+
+    def _new_encoder(self) -> LiteMedSAMEncoder:
+        return LiteMedSAMEncoder(self.config.image_size_px)
+
+    def _build(self) -> nn.Module:
+        raise NotImplementedError
+
+    def _train(self, images: Sequence[TrainingImage], context: FitContext) -> Loop:
+        raise NotImplementedError
+
+
+def _to_native(logits_1SS: Tensor | None, shape: tuple[int, int]) -> np.ndarray:
+    """(H, W) float32; no logits, no foreground."""
+    return np.zeros(shape, np.float32) if logits_1SS is None else native_probability(logits_1SS, shape)
