@@ -96,7 +96,7 @@ _LANGUAGE_BASE = ("prsbench.methods.language_base", "prsbench.methods.parts", *_
 _LLM = ("prsbench.methods.multimodal_llm", "prsbench.methods.llama_reader", "prsbench.methods.recomputed")
 
 _CG_REASONER_SOURCES = (
-    *(f"prsbench.methods.{module}" for module in ("cg_reasoner", "causal_base", "llava")),
+    *(f"prsbench.methods.{module}" for module in ("cg_reasoner", "causal_base", "llava", "asked_images")),
     *_LLM,
     *(f"prsbench.methods.{module}" for module in ("vision_backbone", "checkpoints", "tensor_files")),
     *dict.fromkeys(_LANGUAGE_BASE + _TEXT2CENTROID),
@@ -121,7 +121,8 @@ _LITE_MEDSAM_FEATURES = (
     *(source for source in _SAM_SOURCES if not source.endswith(("sam_family", "automatic_box", "answers"))),
 )
 _PRS_MED_SOURCES = (
-    *(f"prsbench.methods.{module}" for module in ("prs_med", "embedded_method", "embedded_rows", "llava", "vision_backbone")),
+    *(f"prsbench.methods.{module}" for module in ("prs_med", "embedded_method", "embedded_rows", "asked_images")),
+    *(f"prsbench.methods.{module}" for module in ("llava", "vision_backbone")),
     *_LLM,
     *_LITE_MEDSAM_FEATURES,
     *_LANGUAGE_BASE,

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from prsbench.harness.contract.types import FitContext, Prediction, Query, Sample
+from prsbench.methods.asked_images import asked_images
 from prsbench.methods.language_base import LanguageBase
 from prsbench.methods.lite_medsam_features import LiteMedSAMEncoder, embed
 from prsbench.methods.training_images import TrainingImage, native_probability, resize_to_levels, training_images
@@ -40,8 +41,9 @@ class EmbeddedMethod:
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
         start = time.perf_counter()
         side = self.config.image_size_px
-        image = torch.stack([resize_to_levels(q.image, side) for q in queries]).to(self._device)
-        features = embed(self._encoder, image, self.config.feature_side)
+        images, numbers = asked_images(queries)
+        image = torch.stack([resize_to_levels(one, side) for one in images]).to(self._device)
+        features = embed(self._encoder, image, self.config.feature_side)[numbers]
         logits, answers = self._model.answer(features, [q.question for q in queries], self.config.answer_tokens, side)
         maps = [_to_native(row, q.image.shape[:2]) for row, q in zip(logits, queries, strict=True)]
         seconds = (time.perf_counter() - start) / len(queries)

@@ -73,16 +73,16 @@ class LlamaReader:
         """Last hidden states (R, T, D) of text padded on the right; 0 where it is padding."""
         return self._read(image_BND, text_RTD, is_text_RT, row_image_R, None)
 
-    def begin(self, image_BND: Tensor, text_BTD: Tensor, is_text_BT: Tensor, room: int) -> tuple[Tensor, Memory]:
-        """As `read`, of one row an image, and what up to `room` tokens more need of it."""
+    def begin(
+        self, image_BND: Tensor, text_RTD: Tensor, is_text_RT: Tensor, row_image_R: Tensor, room: int
+    ) -> tuple[Tensor, Memory]:
+        """As `read`, and what up to `room` tokens more a row need of it."""
         kept: list[tuple[Tensor, Tensor]] = []
-        states_BTD = self._read(image_BND, text_BTD, is_text_BT, torch.arange(len(image_BND), device=image_BND.device), kept)
+        states_RTD = self._read(image_BND, text_RTD, is_text_RT, row_image_R, kept)
         layers = [tuple(F.pad(t, (0, 0, 0, room)) for t in pair) for pair in kept]
-        count = image_BND.shape[1]
-        is_key_BS = torch.cat(
-            [is_text_BT.new_ones(len(image_BND), count), is_text_BT, is_text_BT.new_zeros(len(is_text_BT), room)], 1
-        )
-        return states_BTD, Memory(layers, is_key_BS, count + is_text_BT.sum(1), count + is_text_BT.shape[1])
+        rows, count = len(text_RTD), image_BND.shape[1]
+        is_key_RS = torch.cat([is_text_RT.new_ones(rows, count), is_text_RT, is_text_RT.new_zeros(rows, room)], dim=1)
+        return states_RTD, Memory(layers, is_key_RS, count + is_text_RT.sum(1), count + is_text_RT.shape[1])
 
     def go_on(self, token_BD: Tensor, memory: Memory) -> Tensor:
         """The last hidden states (B, D) of one more token a row."""

@@ -159,16 +159,22 @@ class AdaptedLLM(nn.Module):
         return TeacherForced(loss, logits, image, states_BTD.float(), is_question_BT, is_answer_BT)
 
     @torch.no_grad()
-    def generate(self, seen_BCHW: Tensor, questions: Sequence[str], answer_tokens: int) -> Generated:
-        """Greedy decoding with a KV cache from image and question alone, until every row has ended."""
+    def generate(
+        self, seen_BCHW: Tensor, questions: Sequence[str], answer_tokens: int, row_image_R: Tensor | None = None
+    ) -> Generated:
+        """Greedy decoding with a KV cache from image and question alone, until every row has ended.
+
+        row_image_R: each question's image, whose tokens are read once for all its questions; None: one question an image.
+        """
         image_BND = self._see(seen_BCHW).token_BND
-        question_BT, is_question_BT = pad_right([self._question_ids(q) for q in questions], self.tokenizer.pad_token_id)
-        question_BT, is_question_BT = question_BT.to(image_BND.device), is_question_BT.to(image_BND.device)
-        reader = LlamaReader(self._decoder, merged=True)
-        states_BTD, memory = reader.begin(image_BND, self._embed(question_BT), is_question_BT, answer_tokens - 1)
+        question_RT, is_question_RT = pad_right([self._question_ids(q) for q in questions], self.tokenizer.pad_token_id)
+        question_RT, is_question_RT = question_RT.to(image_BND.device), is_question_RT.to(image_BND.device)
         each = torch.arange(len(questions), device=image_BND.device)
-        behind = [states_BTD[each, is_question_BT.sum(1) - 1]]
-        said = question_BT.new_empty(len(questions), 0)
+        row_image_R = each if row_image_R is None else row_image_R
+        reader = LlamaReader(self._decoder, merged=True)
+        states_RTD, memory = reader.begin(image_BND, self._embed(question_RT), is_question_RT, row_image_R, answer_tokens - 1)
+        behind = [states_RTD[each, is_question_RT.sum(1) - 1]]
+        said = question_RT.new_empty(len(questions), 0)
         while True:
             ended = (said == self.tokenizer.eos_token_id).any(1)
             token_B = self._choose(self._head(behind[-1]), said).masked_fill(ended, self.tokenizer.pad_token_id)
@@ -177,7 +183,7 @@ class AdaptedLLM(nn.Module):
                 break
             behind.append(reader.go_on(self._embed(token_B), memory))
         answers = [a.strip() for a in self.tokenizer.batch_decode(said, skip_special_tokens=True)]
-        return Generated(answers, states_BTD.float(), is_question_BT, said, torch.stack(behind, dim=1).float())
+        return Generated(answers, states_RTD.float(), is_question_RT, said, torch.stack(behind, dim=1).float())
 
     def _choose(self, logits_BV: Tensor, said_BA: Tensor) -> Tensor:
         """Each row's next token; said_BA is what it said before."""

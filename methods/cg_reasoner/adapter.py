@@ -11,6 +11,7 @@ import torch
 from prsbench.harness.contract.errors import MissingPrerequisite
 from prsbench.harness.contract.types import FitContext, Labels, Prediction, Query, Sample, TextSource, Weights
 from prsbench.methods import data_parallel
+from prsbench.methods.asked_images import asked_images
 from prsbench.methods.cg_reasoner import checkpoint, public_folder
 from prsbench.methods.cg_reasoner.config import CGReasonerCheckpointConfig, CGReasonerConfig
 from prsbench.methods.cg_reasoner.model import CGReasoner, build
@@ -122,9 +123,11 @@ class CGReasonerCheckpoint:
 
 def _answer(model: CGReasoner, config: CGReasonerConfig, amp: bool, device: str, queries: Sequence[Query]) -> list[Prediction]:
     start = time.perf_counter()
-    image = torch.stack([resize_to_levels(q.image, config.image_size_px) for q in queries]).to(device).float() / 255
+    images, numbers = asked_images(queries)
+    image = torch.stack([resize_to_levels(one, config.image_size_px) for one in images]).to(device).float() / 255
+    row_image = torch.tensor(numbers, device=device)
     with torch.autocast("cuda", dtype=torch.bfloat16, enabled=amp and device.startswith("cuda")):
-        logits, answers = model.answer(image, [q.question for q in queries], config.answer_tokens)
+        logits, answers = model.answer(image, row_image, [q.question for q in queries], config.answer_tokens)
     maps = [native_probability(row, q.image.shape[:2]) for row, q in zip(logits, queries, strict=True)]
     seconds = (time.perf_counter() - start) / len(queries)
     return [Prediction(p, answer, seconds) for p, answer in zip(maps, answers, strict=True)]

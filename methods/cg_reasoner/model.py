@@ -99,15 +99,20 @@ class CGReasoner(nn.Module):
         return {"spatial": spatial, "distillation": distillation_loss(bridged.embedding_RE, batch.reference_RE)}
 
     @torch.no_grad()
-    def answer(self, image_B3SS: Tensor, questions: Sequence[str], answer_tokens: int) -> tuple[Tensor, list[str]]:
-        """Mask logits (B, 1, S, S) and generated answers, from one prefill (`generated`: and one reading of that answer)."""
+    def answer(
+        self, image_B3SS: Tensor, row_image_R: Tensor, questions: Sequence[str], answer_tokens: int
+    ) -> tuple[Tensor, list[str]]:
+        """Mask logits (R, 1, S, S) and generated answers, from one prefill (`generated`: and one reading of that answer).
+
+        row_image_R is each question's image: an image is seen once, however many questions are asked about it.
+        """
         features_BCHW = self._features(image_B3SS)
         seen = image_B3SS if self.llm.reads_pixels else features_BCHW
-        text = self.llm.generate(seen, questions, answer_tokens)
+        text = self.llm.generate(seen, questions, answer_tokens, row_image_R)
         states, is_prompt = text.states_BTD, text.is_question_BT
         if self._config.mask_condition == "generated":
-            states, is_prompt = self._states_of(text.answers, seen, questions)
-        return self._mask_logits(features_BCHW, states, is_prompt, image_B3SS.shape[-2:]).float(), text.answers
+            states, is_prompt = self._states_of(text.answers, seen, row_image_R, questions)
+        return self._mask_logits(features_BCHW[row_image_R], states, is_prompt, image_B3SS.shape[-2:]).float(), text.answers
 
     def _features(self, image_B3SS: Tensor) -> Tensor:
         """The encoder works channels last (convolutions by depth and batch norm are faster so), the rest does not."""
@@ -119,12 +124,13 @@ class CGReasoner(nn.Module):
         self.llm.eval()
         answers = self.llm.generate(seen_BCHW.detach(), questions, self._config.answer_tokens).answers
         self.llm.train(was_training)
-        return self._states_of(answers, seen_BCHW, questions)
+        return self._states_of(answers, seen_BCHW, torch.arange(len(questions), device=seen_BCHW.device), questions)
 
-    def _states_of(self, answers: Sequence[str], seen_BCHW: Tensor, questions: Sequence[str]) -> tuple[Tensor, Tensor]:
+    def _states_of(
+        self, answers: Sequence[str], seen_BCHW: Tensor, row_image_R: Tensor, questions: Sequence[str]
+    ) -> tuple[Tensor, Tensor]:
         """States behind image and question, and which of them are the answer's (its end token at least)."""
-        each = torch.arange(len(questions), device=seen_BCHW.device)
-        read = self.llm.teacher_forced(seen_BCHW, each, questions, answers)
+        read = self.llm.teacher_forced(seen_BCHW, row_image_R, questions, answers)
         return read.states_BTD, read.is_answer_BT
 
     def _mask_logits(self, features_BCHW: Tensor, states_BTD: Tensor, is_question_BT: Tensor, size: Sequence[int]) -> Tensor:

@@ -23,7 +23,7 @@ def fitted(samples, needs, **changes) -> CGReasonerMethod:
 
 
 def batch_of(samples, flip: float = 0.0):
-    config = CONFIG.model_copy(update={"horizontal_flip": flip})
+    config = CONFIG.model_copy(update={"horizontal_flip": flip, "shift": 0.0, "zoom": 0.0})
     images = training.prepare(samples, config.image_size_px)
     shown = training._draw(images, config, np.random.default_rng(0))
     return training._batch(shown, LANGUAGE.drawing_side, "cpu", with_reference=True)

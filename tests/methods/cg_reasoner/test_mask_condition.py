@@ -54,7 +54,7 @@ def test_training_conditions_on_the_very_states_that_exist_at_test_time(methods,
     monkeypatch.setattr(type(model), "_mask_logits", note)
     with torch.no_grad():
         model.losses(batch)
-        model.answer(batch.image_B3SS, asked, CONFIG.answer_tokens)
+        model.answer(batch.image_B3SS, torch.arange(len(asked)), asked, CONFIG.answer_tokens)
     assert not model.training and torch.equal(*seen)
 
 
