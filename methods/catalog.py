@@ -96,7 +96,7 @@ _LANGUAGE_BASE = ("prsbench.methods.language_base", "prsbench.methods.parts", *_
 _LLM = ("prsbench.methods.multimodal_llm", "prsbench.methods.llama_reader", "prsbench.methods.recomputed")
 
 _CG_REASONER_SOURCES = (
-    *(f"prsbench.methods.{module}" for module in ("cg_reasoner", "causal_base", "llava", "asked_images")),
+    *(f"prsbench.methods.{module}" for module in ("cg_reasoner", "causal_base", "llava", "asked_images", "exposure")),
     *_LLM,
     *(f"prsbench.methods.{module}" for module in ("vision_backbone", "checkpoints", "tensor_files")),
     *dict.fromkeys(_LANGUAGE_BASE + _TEXT2CENTROID),

@@ -53,6 +53,7 @@ RECORDS = {
         ("PRS-Med (MMRS)",), False, "its train split; MMRS was put together from public archives, not all of them named"
     ),
     "grounding_dino": Record((), False, f"Grounding-DINO's public training data are photographs, {_OF_GROUNDING_DINO}"),
+    "imagenet_1k": Record((), True, "the backbone starts from ImageNet-1k, 1.28 M photographs (Russakovsky et al., 2015)"),
     _RANDOM_START: Record((), True, "it starts from random weights"),
 }
 

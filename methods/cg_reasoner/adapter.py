@@ -17,6 +17,7 @@ from prsbench.methods.cg_reasoner.config import CGReasonerCheckpointConfig, CGRe
 from prsbench.methods.cg_reasoner.model import CGReasoner, build
 from prsbench.methods.cg_reasoner.training import train as run_training
 from prsbench.methods.cg_reasoner.warm_up import warm_up
+from prsbench.methods.exposure import exposure_note, random_start_note
 from prsbench.methods.packaged_weights import SMOLLM2
 from prsbench.methods.text2centroid import Text2Centroid
 from prsbench.methods.training_images import native_probability, resize_to_levels
@@ -49,7 +50,7 @@ class CGReasonerMethod:
         if self.config.language_model is not None:
             name = SMOLLM2.path if self.config.language_model == "packaged" else Path(self.config.language_model).name
             said += f"; language model {name}, {self.config.language_dtype}"
-        self._base, self._device, self._notes = base, context.device, (said, *notes)
+        self._base, self._device, self._notes = base, context.device, (said, _exposure(self.config), *notes)
         warm_up(self._model, self.config, train, context)
         loop = run_training(self._model, self.config, train, val, context)
         self._history, self._validated = loop.history, loop.validated
@@ -119,6 +120,13 @@ class CGReasonerCheckpoint:
 
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
         return _answer(self._model, self._used, self.config.amp, self._device, queries)
+
+
+def _exposure(config: CGReasonerConfig) -> str:
+    """Whether what it starts from has seen the test data. A language model has read text alone."""
+    if config.size == "paper" or config.backbone_weights not in ("packaged", None):
+        return exposure_note("the user's weights")
+    return random_start_note() if config.backbone_weights is None else exposure_note("imagenet_1k")
 
 
 def _answer(model: CGReasoner, config: CGReasonerConfig, amp: bool, device: str, queries: Sequence[Query]) -> list[Prediction]:
