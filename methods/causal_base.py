@@ -189,9 +189,9 @@ def words_loss(gist_BD: Tensor, word_LD: Tensor, share_L: Tensor, said_BL: Tenso
 
 
 class CausalLLM(MultimodalLLM):
-    """Image tokens stand in a user's message before the question, in the chat form SmolLM2 was tuned in: a place each, then the gist.
+    """Image tokens, one a place and the gist, stand before the question in a user's message: the chat form SmolLM2 was tuned in.
 
-    The characters its image tokens are made of are trained: they start as words, and no base was taught to read them.
+    The characters places are made of are trained: they start as words, and no base was taught to read them.
     """
 
     def __init__(self, base: CausalBase, channels: int, rank: int, alpha: int, dropout: float):

@@ -119,9 +119,7 @@ def _learn_places(model: CGReasoner, config: CGReasonerConfig, images: Sequence[
     loop.run(draw_step, lambda terms: terms["alignment"])
 
 
-def _batch(
-    chosen: Sequence[TrainingImage], flips: np.ndarray, drawing_side: int, device: str
-) -> tuple[Tensor, Tensor, Tensor]:
+def _batch(chosen: Sequence[TrainingImage], flips: np.ndarray, drawing_side: int, device: str) -> tuple[Tensor, Tensor, Tensor]:
     """Images in [0, 1], masks and drawings, some flipped left to right."""
     turned = [
         (one.image_3SS.flip(-1), one.mask_1SS.flip(-1)) if flip else (one.image_3SS, one.mask_1SS)
