@@ -1,5 +1,6 @@
 """The small size's language model: known answers of the packaged one, and any ChatML folder in its place."""
 
+from contextlib import suppress
 from importlib.util import find_spec
 
 import numpy as np
@@ -7,10 +8,12 @@ import pytest
 import torch
 from prsbench.harness.contract.errors import MissingPrerequisite
 from prsbench.harness.contract.types import FitContext
-from prsbench.methods import causal_base
-from prsbench.methods.causal_base import AFTER_QUESTION, CausalBase, CausalLLM
+from prsbench.methods import causal_base, training_loop
+from prsbench.methods.causal_base import AFTER_QUESTION, CausalBase, CausalLLM, kept, words_loss
+from prsbench.methods.cg_reasoner import warm_up
 from prsbench.methods.cg_reasoner.adapter import CGReasonerMethod
 from prsbench.methods.cg_reasoner.config import CGReasonerConfig
+from prsbench.methods.cg_reasoner.model import build
 from prsbench.methods.language_base import LanguageBase
 from prsbench.methods.packaged_weights import SMOLLM2, installed
 from prsbench.methods.parts import LanguageBaseConfig
@@ -52,13 +55,31 @@ def test_the_packaged_model_knows_a_capital_and_stops_at_its_end_token(smollm2):
 
 
 @PACKAGED
-def test_words_it_was_asked_to_repeat_surprise_it_less_than_half_a_nat_each(smollm2):
+def test_words_it_was_asked_to_repeat_surprise_it_less_than_a_quarter_as_much_as_out_of_the_blue(smollm2):
     said = "The lesion is in the lower left part."
-    asked = f"<|im_start|>user\nRepeat: {said}{AFTER_QUESTION}"
-    before, ids = (smollm2.tokenizer.encode(text, add_special_tokens=False) for text in (asked, asked + said))
-    labels = torch.tensor([[-100] * len(before) + ids[len(before) :]])
-    with torch.no_grad():
-        assert smollm2.model(input_ids=torch.tensor([ids]), labels=labels).loss.item() < 0.5
+
+    def surprise(asked):
+        before, ids = (
+            smollm2.tokenizer.encode(f"<|im_start|>user\n{asked}{AFTER_QUESTION}{text}", add_special_tokens=False)
+            for text in ("", said)
+        )
+        labels = torch.tensor([[-100] * len(before) + ids[len(before) :]])
+        with torch.no_grad():
+            return smollm2.model(input_ids=torch.tensor([ids]), labels=labels).loss.item()
+
+    assert surprise(f"Repeat: {said}") < surprise("Say something.") / 4
+
+
+@PACKAGED
+def test_the_packaged_model_is_unpacked_once_and_is_what_the_file_holds(smollm2, monkeypatch):
+    again = CausalBase.read("packaged", 4, "float32", "cpu")  # from the cache
+    monkeypatch.setattr(causal_base, "kept", lambda folder, write: False)
+    direct = CausalBase.read("packaged", 4, "float32", "cpu")
+    for one in (again, smollm2):
+        tensors = zip(one.model.state_dict().items(), direct.model.state_dict().items(), strict=True)
+        assert all(name == other and torch.equal(a, b) for (name, a), (other, b) in tensors)
+        texts = ("The opacity (upper-left) is 3 cm.", "äöü 肿瘤\n x", AFTER_QUESTION)
+        assert all(one.tokenizer.encode(text) == direct.tokenizer.encode(text) for text in texts)
 
 
 def test_without_the_package_the_size_is_a_skip_with_the_cure(monkeypatch):
@@ -67,6 +88,26 @@ def test_without_the_package_the_size_is_a_skip_with_the_cure(monkeypatch):
         CausalBase.read("packaged", 4, "float32", "cpu")
     with pytest.raises(MissingPrerequisite, match="hf download HuggingFaceTB/SmolLM2-135M-Instruct"):
         CausalBase.read("nowhere", 4, "float32", "cpu")
+
+
+def test_what_is_kept_is_written_once_and_again_if_it_is_damaged(tmp_path):
+    written = []
+
+    def write(folder):
+        written.append(folder)
+        (folder / "a").write_bytes(b"whole")
+
+    folder = tmp_path / "cache" / "model"
+    assert kept(folder, write) and kept(folder, write) and len(written) == 1
+    (folder / "a").write_bytes(b"hole!")
+    assert kept(folder, write) and len(written) == 2 and (folder / "a").read_bytes() == b"whole"
+    assert [path.name for path in folder.parent.iterdir()] == ["model"], "no half-written folder stays"
+
+
+def test_where_nothing_can_be_kept_nothing_is(tmp_path):
+    (tmp_path / "file").touch()
+    assert not kept(tmp_path / "file" / "model", lambda folder: None)
+    assert not kept(type(tmp_path)("no/home"), lambda folder: None)
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +160,8 @@ def test_training_and_generation_see_the_same_question_and_image(folder):
         told = llm.generate(seen, questions, 3)
     states = text.states_BTD[text.is_question_BT]
     assert torch.allclose(states, told.states_BTD[told.is_question_BT], atol=1e-5)
+    before = llm.tokenizer.encode(causal_base.BEFORE_IMAGE, add_special_tokens=False)
+    assert text.image.token_BND.shape[1] == len(before) + 16 + 1  # 4 x 4 places and the gist
 
 
 def test_lora_projector_and_characters_are_trained_and_the_base_is_not(fitted, folder):
@@ -133,19 +176,76 @@ def test_lora_projector_and_characters_are_trained_and_the_base_is_not(fitted, f
     assert folder.name in fitted.labels.notes[0]
 
 
-def test_the_warm_up_trains_encoder_and_projector_alone(folder, disc):
-    from prsbench.methods.cg_reasoner.model import build
-    from prsbench.methods.cg_reasoner.warm_up import warm_up
-
+def small_model(folder):
     torch.manual_seed(0)
     small = config(folder)
-    model, _ = build(small, CausalBase.read(str(folder), 4, "float32", "cpu"), None)
+    return build(small, CausalBase.read(str(folder), small.language.drawing_side, "float32", "cpu"), None)[0], small
+
+
+def test_the_warm_up_trains_encoder_projector_and_gist_alone(folder, disc):
+    model, small = small_model(folder)
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    warm_up(model, small, [disc(i) for i in range(6)], FitContext(0, "cpu"))
+    warm_up.warm_up(model, small, [disc(i) for i in range(6)], FitContext(0, "cpu"))
     moved = {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
     assert {name.split(".")[0] for name in moved} == {"encoder", "llm"}
-    assert {name for name in moved if name.startswith("llm")} == {n for n in before if ".foreground." in n or ".level." in n}
+    parts = (".foreground.", ".level.", ".gist.")
+    assert {name for name in moved if name.startswith("llm")} == {name for name in before if any(part in name for part in parts)}
     assert any(name.startswith("encoder.backbone") for name in moved)
+    assert not any(p.requires_grad for p in model.llm.gist.parameters())
+
+
+def test_the_gist_of_a_mask_holds_the_words_said_of_it(folder, disc):
+    model, small = small_model(folder)
+    samples = [disc(i) for i in range(40)]
+    warm_up.warm_up(model, small, samples, FitContext(0, "cpu"))
+    left, right = np.zeros((40, 56), bool), np.zeros((40, 56), bool)
+    left[4:12, 6:18], right[4:12, 38:50] = True, True
+    ids = [
+        model.llm.tokenizer.encode(f"The lesion is at the top {side}", add_special_tokens=False)[-1] for side in ("left", "right")
+    ]
+    word_2D = model.llm.word_embeddings()[torch.tensor(ids)]
+    with torch.no_grad():
+        gist_2D = model.llm.gist(torch.from_numpy(np.stack([left, right]))[:, None].float())
+    said = gist_2D @ (word_2D[0] - word_2D[1])
+    assert said[0] > 0 > said[1]
+    assert torch.allclose(gist_2D.norm(dim=1), model.llm.word_embeddings().norm(dim=1).mean().expand(2))
+
+
+def test_the_loss_of_words_is_that_of_frequency_where_a_gist_says_nothing():
+    share = torch.tensor([0.5, 0.3, 0.2])
+    said = torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
+    by_hand = -((np.log(0.5) + np.log(0.2)) / 2 + np.log(0.3)) / 2
+    assert words_loss(torch.zeros(2, 4), torch.randn(3, 4), share, said).item() == pytest.approx(by_hand)
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("kill_at", [4, 7])  # while it learns words, and places
+def test_a_warm_up_cut_short_ends_as_if_nothing_had_happened(kill_at, folder, disc, tmp_path, monkeypatch):
+    monkeypatch.setattr(training_loop, "SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(warm_up, "WORD_STEPS", 5)
+    samples = [disc(i) for i in range(6)]
+
+    def warmed(scratch, kills=False):
+        ticks = []
+
+        def progress(done, total, message):
+            ticks.append(done)
+            if kills and len(ticks) == kill_at:
+                raise Killed
+
+        model, small = small_model(folder)
+        warm_up.warm_up(model, small, samples, FitContext(0, "cpu", progress=progress, scratch=scratch))
+        return model.state_dict(), len(ticks)
+
+    whole, steps = warmed(None)
+    with suppress(Killed):
+        warmed(tmp_path, kills=True)
+    resumed, left = warmed(tmp_path)
+    assert all(torch.equal(whole[name], tensor) for name, tensor in resumed.items())
+    assert (steps, left) == (5 + 3, 5 + 3 - kill_at + 1), "only what was not kept is done again"
 
 
 def test_the_small_size_comes_back_from_its_folder_without_the_frozen_weights(fitted, folder, disc, tmp_path):
