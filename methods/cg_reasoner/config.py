@@ -30,7 +30,7 @@ class CGReasonerConfig(MethodConfig):
     language_model: str | None = None  # small: "packaged" SmolLM2 or a causal LM's folder; paper: LLaVA-Med v1.5's (Mistral-7B)
     language_dtype: Literal["bfloat16", "float32"] = "float32"  # of frozen weights alone, what is trained is float32
     gradient_checkpointing: bool = True  # ours, at the paper's size alone: activations are computed again in the backward pass
-    projector_warmup_steps: int = 0  # small: the projector alone learns which place shows how much, before LoRA is trained
+    projector_warmup_steps: int = 0  # small: of images, before LoRA; 0: the gist learns no words either (`warm_up.py`)
     lora_rank: int = 16  # paper
     lora_alpha: int = 16  # paper
     lora_dropout: float = 0.05  # saved adapter 0.05, paper text 0.1
