@@ -105,8 +105,13 @@ def _write(start):
 
 
 def test_writers_at_once_lose_nothing():
-    with multiprocessing.get_context("fork").Pool(4) as pool:
-        pool.map(_write, range(0, 80, 20))
+    fork = multiprocessing.get_context("fork")  # plain processes: a pool that ends can wait for a lock of a worker it has ended
+    writers = [fork.Process(target=_write, args=(start,)) for start in range(0, 80, 20)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0] * 4
     found = SentenceCache("weights", 8).get([f"sentence {i}" for i in range(80)])
     assert {text: int(vector[0]) for text, vector in found.items()} == {f"sentence {i}": i for i in range(80)}
 
