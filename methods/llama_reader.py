@@ -9,17 +9,20 @@ once. Padding is not read. Of the last layer only the text is computed. While an
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import torch
+from prsbench.harness.contract.errors import PrsbenchError
 from prsbench.methods.recomputed import recomputed
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")
+FORMS = ("LlamaModel", "MistralModel")  # transformers' decoders that are computed as here; others scale or norm what these do not
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +64,20 @@ class Memory:
 
 
 class LlamaReader:
-    """`decoder`: transformers' LlamaModel or one of its form (Mistral), with or without peft's LoRA inside."""
+    """`decoder`: one of `FORMS`, with or without peft's LoRA inside.
+
+    Raises:
+        PrsbenchError: the decoder is of another form, or what is read is longer than the window it attends to.
+    """
 
     def __init__(self, decoder: nn.Module, merged: bool = False):
+        if type(decoder).__name__ not in FORMS:
+            raise PrsbenchError(
+                f"A language model of the form {type(decoder).__name__} cannot be read; expected one of {', '.join(FORMS)}. "
+                "Set `language_model` to a Llama or Mistral."
+            )
         self._decoder = decoder
+        self._window = getattr(decoder.config, "sliding_window", None) or math.inf
         self._projections = [
             [_projection(getattr(layer.self_attn, name), merged) for name in PROJECTIONS] for layer in decoder.layers
         ]
@@ -87,6 +100,7 @@ class LlamaReader:
     def go_on(self, token_BD: Tensor, memory: Memory) -> Tensor:
         """The last hidden states (B, D) of one more token a row."""
         place, memory.used = memory.used, memory.used + 1
+        self._check_window(memory.used)
         memory.is_key_RS[:, place] = True
         rotation = self._rotation(token_BD, memory.length_R)
         memory.length_R = memory.length_R + 1
@@ -107,6 +121,10 @@ class LlamaReader:
         count, before = image_BND.shape[:2]
         images = torch.arange(count * before, device=image_BND.device).view(count, before)
         lay = Layout.of(images, is_text_RT, row_image_R)
+        if (length := lay.key_RS.shape[1]) > self._window:
+            raise PrsbenchError(
+                f"{length} tokens of image and text are more than the model's window of {self._window}. Ask less."
+            )
         x_MD = torch.cat([image_BND.flatten(0, 1), _rows(text_RTD.flatten(0, 1), lay.text_K)])
         rotation = self._rotation(x_MD, lay.position_M)
         hidden_TS = torch.ones(is_text_RT.shape[1], lay.key_RS.shape[1], dtype=torch.bool, device=x_MD.device).tril(before)
@@ -130,6 +148,10 @@ class LlamaReader:
             x_MD = self._in_turn(n, x_MD, count * before if n == last else 0, rotation, attend)
         states_RTD = text_RTD.new_zeros(len(text_RTD) * text_RTD.shape[1], text_RTD.shape[2], dtype=x_MD.dtype)
         return states_RTD.index_copy(0, lay.text_K, self._decoder.norm(x_MD)).view(text_RTD.shape)
+
+    def _check_window(self, length: int) -> None:
+        if length > self._window:
+            raise PrsbenchError(f"{length} tokens of image and text are more than the model's window of {self._window}. Ask less.")
 
     def _in_turn(self, n: int, *given: object) -> Tensor:
         """One layer, computed again in the backward pass where transformers' gradient checkpointing is on."""

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from prsbench.harness.contract.errors import PrsbenchError
 from prsbench.methods.llama_reader import LlamaReader
 from prsbench.methods.multimodal_llm import AdaptedLLM, ImageTokens
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -87,3 +88,16 @@ def test_it_stops_when_every_row_has_ended_and_pads_behind_an_end(llm, monkeypat
 def test_weights_of_less_than_float32_are_not_merged_as_that_would_round_lora_away(llm):
     q = llm.bfloat16()._decoder.layers[0].self_attn.q_proj
     assert LlamaReader(llm._decoder, merged=True)._projections[0][0] is q
+
+
+def test_a_decoder_of_another_form_and_text_beyond_the_window_are_refused(llm):
+    class Qwen3Model(torch.nn.Module):
+        """Norms queries and keys: read as a Llama it would give other states, without a word."""
+
+    with pytest.raises(PrsbenchError, match="form Qwen3Model cannot be read; expected one of LlamaModel, MistralModel"):
+        LlamaReader(Qwen3Model())
+    llm._decoder.config.sliding_window = 7
+    with pytest.raises(PrsbenchError, match="8 tokens of image and text are more than the model's window of 7"):
+        LlamaReader(llm._decoder).read(
+            torch.randn(1, 6, 32), torch.randn(1, 2, 32), torch.ones(1, 2, dtype=torch.bool), torch.tensor([0])
+        )
