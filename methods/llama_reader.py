@@ -151,7 +151,9 @@ class LlamaReader:
 
     def _check_window(self, length: int) -> None:
         if length > self._window:
-            raise PrsbenchError(f"{length} tokens of image and text are more than the model's window of {self._window}. Ask less.")
+            raise PrsbenchError(
+                f"{length} tokens of image and text are more than the model's window of {self._window}. Ask less."
+            )
 
     def _in_turn(self, n: int, *given: object) -> Tensor:
         """One layer, computed again in the backward pass where transformers' gradient checkpointing is on."""
