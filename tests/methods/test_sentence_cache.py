@@ -116,7 +116,16 @@ def test_writers_at_once_lose_nothing():
     assert {text: int(vector[0]) for text, vector in found.items()} == {f"sentence {i}": i for i in range(80)}
 
 
-def test_an_embedding_is_the_same_alone_in_company_and_from_the_cache(monkeypatch):
+@pytest.fixture
+def one_thread():
+    """As the engine sets it: several threads share a batch's work by its size, and round otherwise."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def test_an_embedding_is_the_same_alone_in_company_and_from_the_cache(monkeypatch, one_thread):
     encoder = SentenceEncoder()
 
     def encode_anew(sentences):
