@@ -29,11 +29,11 @@ class PRSMedConfig(MethodConfig):
     modality_epochs: int = 5  # paper: the modality head is trained in the first 5 epochs
     alignment_weight: float = 0.5  # as CG-Reasoner: the embedded language model has to learn what a patch shows
 
-    epochs: int = 7  # as CG-Reasoner
+    epochs: int = 7  # ours, two more than CG-Reasoner
     batch_size: int = 8  # as CG-Reasoner
     questions_per_image: int = 3  # as CG-Reasoner
     learning_rate: float = 1e-3  # paper 1e-4; ours for parts trained from scratch
-    lora_learning_rate: float = 5e-3  # as CG-Reasoner
+    lora_learning_rate: float = 5e-3  # ours, five times that of CG-Reasoner
     weight_decay: float = 1e-5  # paper
     final_learning_rate: float = 1e-6  # as CG-Reasoner
     gradient_clip: float = 1.0  # as CG-Reasoner

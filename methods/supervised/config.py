@@ -16,8 +16,8 @@ class SupervisedConfig(MethodConfig):
     base_features: int = 16  # nnU-Net 32; embedded. Swin-UNet's must be divisible by 12
     max_features: int = 256  # nnU-Net 512 in 2-D; embedded
 
-    image_size_px: int = 128  # as CG-Reasoner, and so are all numbers below but the learning rate
-    epochs: int = 7
+    image_size_px: int = 128  # as CG-Reasoner, and so are all numbers below but epochs and learning rate
+    epochs: int = 7  # ours, two more than CG-Reasoner
     batch_size: int = 8
     learning_rate: float = 2e-3
     weight_decay: float = 1e-5
