@@ -29,25 +29,26 @@ FORMS = ("LlamaModel", "MistralModel")  # transformers' decoders that are comput
 class Layout:
     """Where tokens lie among the M: image by image, then row by row the text without its padding.
 
-    images_BN, text_RT, key_RS: the tokens of each image, of each row, and of each row behind its image. Padding points to the
-    first token of all: it stands after whatever could attend to it. text_K: the text among R x T, without padding.
+    text_RT, key_RS: the tokens of each row, and of each row behind its image. Padding points to the first token of all: it stands
+    after whatever could attend to it. text_K: the text among R x T, without padding.
     """
 
-    images_BN: Tensor
     text_RT: Tensor
     key_RS: Tensor
     text_K: Tensor
     position_M: Tensor
 
     @classmethod
-    def of(cls, images_BN: Tensor, is_text_RT: Tensor, row_image_R: Tensor) -> Layout:
-        (count, before), device = images_BN.shape, is_text_RT.device
+    def of(cls, count: int, before: int, is_text_RT: Tensor, row_image_R: Tensor) -> Layout:
+        """Of `count` images of `before` tokens each."""
+        device = is_text_RT.device
+        images_BN = torch.arange(count * before, device=device).view(count, before)
         text_K = is_text_RT.flatten().nonzero()[:, 0]
         text_RT = torch.zeros_like(is_text_RT, dtype=torch.long)
         text_RT[is_text_RT] = count * before + torch.arange(len(text_K), device=device)
         place_T = torch.arange(before, before + text_RT.shape[1], device=device)
         position_M = torch.cat([torch.arange(before, device=device).repeat(count), place_T.expand_as(text_RT)[is_text_RT]])
-        return cls(images_BN, text_RT, torch.cat([images_BN[row_image_R], text_RT], dim=1), text_K, position_M)
+        return cls(text_RT, torch.cat([images_BN[row_image_R], text_RT], dim=1), text_K, position_M)
 
 
 @dataclass(slots=True)
@@ -119,12 +120,8 @@ class LlamaReader:
 
     def _read(self, image_BND, text_RTD, is_text_RT, row_image_R, kept: list | None) -> Tensor:
         count, before = image_BND.shape[:2]
-        images = torch.arange(count * before, device=image_BND.device).view(count, before)
-        lay = Layout.of(images, is_text_RT, row_image_R)
-        if (length := lay.key_RS.shape[1]) > self._window:
-            raise PrsbenchError(
-                f"{length} tokens of image and text are more than the model's window of {self._window}. Ask less."
-            )
+        lay = Layout.of(count, before, is_text_RT, row_image_R)
+        self._check_window(lay.key_RS.shape[1])
         x_MD = torch.cat([image_BND.flatten(0, 1), _rows(text_RTD.flatten(0, 1), lay.text_K)])
         rotation = self._rotation(x_MD, lay.position_M)
         hidden_TS = torch.ones(is_text_RT.shape[1], lay.key_RS.shape[1], dtype=torch.bool, device=x_MD.device).tril(before)
