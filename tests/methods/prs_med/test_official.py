@@ -234,7 +234,9 @@ def test_the_published_adapter_has_its_place_in_a_llava_of_full_size():
         llava = LlavaForConditionalGeneration(LlavaConfig(text_config=MistralConfig(), vision_config=vision))
     places = release._adaptable(llava)
     pairs = {key.rpartition(".lora_")[0] for key in adapter}
-    assert len(pairs) == len(adapter) // 2 == 200
+    layers = {pair: release._LORA.fullmatch(f"{pair}.lora_A.weight")["layer"] for pair in pairs}
+    assert len(pairs) == len(set(layers.values())) == len(adapter) // 2 == 200
+    assert sum(layer.startswith(release._TOWER) for layer in layers.values()) == 72
     for pair in pairs:
-        layer = places[release._LORA.fullmatch(f"{pair}.lora_A.weight")["layer"]]
+        layer = places[layers[pair]]
         assert list(layer.weight.shape) == [adapter[f"{pair}.lora_B.weight"][0], adapter[f"{pair}.lora_A.weight"][1]], pair
