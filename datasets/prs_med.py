@@ -17,6 +17,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import overload
 
+import numpy as np
+from numpy.typing import NDArray
 from prsbench.datasets.card import read_card
 from prsbench.datasets.layout import FOLDERS
 from prsbench.datasets.official_table import MODALITY_OF_FOLDER, Row, base_of, folder_of, read_table, resolve
@@ -109,13 +111,25 @@ class FolderDataset:
         return self._digests[path]
 
 
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """What the questions about one image share: the pictures, and what the mask says."""
+
+    image: NDArray[np.uint8]
+    mask: NDArray[np.bool_]
+    position: tuple[str, ...]
+    near_centre: bool
+    zone: str
+
+
 @dataclass(frozen=True)
 class LazySamples(Sequence[Sample]):
-    """Samples that are decoded when asked for."""
+    """Samples that are decoded when asked for. The last picture is kept: the questions about one stand together in a table."""
 
     modality: str
     data_kind: DataKind
     rows: Sequence[Row] = field(repr=False)
+    _last: dict[tuple[Path, Path], _Picture] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -128,16 +142,24 @@ class LazySamples(Sequence[Sample]):
         if isinstance(index, slice):
             return LazySamples(self.modality, self.data_kind, self.rows[index])
         row = self.rows[index]
-        image, mask = read_image(row.image), read_mask(row.mask)
-        check_same_size(row.image, image, row.mask, mask)
-        position, near_centre = position_of(mask, self.modality)
+        seen = self._picture(row)
+        image, mask = seen.image.copy(), seen.mask.copy()  # whoever writes into one sample leaves the next as it was
         return Sample(
             query=Query(sample_id=row.sample_id, image=image, question=row.question, modality=self.modality),
-            truth=Truth(mask, row.answer, position, near_centre, zone_of_centroid(mask), row.spacing_mm),
+            truth=Truth(mask, row.answer, seen.position, seen.near_centre, seen.zone, row.spacing_mm),
             group=row.group,
             split=row.split,
             data_kind=self.data_kind,
         )
+
+    def _picture(self, row: Row) -> _Picture:
+        files = row.image, row.mask
+        if files not in self._last:
+            image, mask = read_image(row.image), read_mask(row.mask)
+            check_same_size(row.image, image, row.mask, mask)
+            self._last.clear()
+            self._last[files] = _Picture(image, mask, *position_of(mask, self.modality), zone_of_centroid(mask))
+        return self._last[files]
 
 
 def open_root(root: Path) -> list[FolderDataset]:

@@ -117,7 +117,9 @@ def _cg_reasoner(name: str, summary: str, **defaults: str) -> Entry:
 
 _LITE_MEDSAM_FEATURES = (
     "prsbench.methods.lite_medsam_features",
+    "prsbench.methods.parts",
     "prsbench.methods.training_images",
+    "prsbench.methods.training_state",
     *(source for source in _SAM_SOURCES if not source.endswith(("sam_family", "automatic_box", "answers"))),
 )
 _PRS_MED_SOURCES = (
@@ -223,6 +225,14 @@ PARTS = Catalog(
             config="prsbench.methods.parts:Text2CentroidConfig",
             sources=_TEXT2CENTROID,
             packaged=(MINILM,),
+        ),
+        Entry(
+            name="lite_medsam_features",
+            summary="The training images through LiteMedSAM's frozen encoder, for the methods that learn on its features",
+            factory="prsbench.methods.lite_medsam_features:LiteMedSAMFeatures",
+            config="prsbench.methods.parts:LiteMedSAMFeaturesConfig",
+            sources=_LITE_MEDSAM_FEATURES,
+            packaged=(LITE_MEDSAM,),
         ),
     ],
 )

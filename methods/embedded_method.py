@@ -11,7 +11,7 @@ import torch
 from prsbench.harness.contract.types import FitContext, Prediction, Query, Sample
 from prsbench.methods.asked_images import asked_images
 from prsbench.methods.language_base import LanguageBase
-from prsbench.methods.lite_medsam_features import LiteMedSAMEncoder, embed
+from prsbench.methods.lite_medsam_features import Layer, LiteMedSAMEncoder, LiteMedSAMStages, embed, features_of
 from prsbench.methods.training_images import TrainingImage, native_probability, resize_to_levels, training_images
 from prsbench.methods.training_loop import Loop, write_losses
 from safetensors.torch import load_model, save_model
@@ -23,8 +23,11 @@ WEIGHTS = "weights.safetensors"
 class EmbeddedMethod:
     """A subclass says what it is (`labels`), how its network is built on `self._base` (`_build`) and trained (`_train`).
 
-    The network has `answer`: features, questions, generation limit and image side to mask logits (None for no mask) and answers.
+    `_train` gets the features of the images, (2, N, C, H, W) float16: each as it is, and flipped. The network has `answer`:
+    features, questions, generation limit and image side to mask logits (None for no mask) and answers.
     """
+
+    layer: Layer = "neck"  # of the encoder, which the network reads
 
     def __init__(self, config):
         self.config = config
@@ -35,7 +38,8 @@ class EmbeddedMethod:
         self._base = LanguageBase(self.config.language)
         self._base.load(context.needs["language_base"], context.device)
         self._model = self._build()
-        self._loop = self._train(training_images(train_samples, self.config.image_size_px), context)
+        images = training_images(train_samples, self.config.image_size_px)
+        self._loop = self._train(images, features_of(images, self.layer, self.config.feature_side, context), context)
 
     @torch.no_grad()
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
@@ -64,17 +68,15 @@ class EmbeddedMethod:
         self._model.to(device).eval()
 
     def _load_encoder(self, device: str) -> None:
-        self._device, self._encoder = device, self._new_encoder()
+        encoder = LiteMedSAMStages if self.layer == "stages" else LiteMedSAMEncoder
+        self._device, self._encoder = device, encoder(self.config.image_size_px)
         self._encoder.load_packaged()
         self._encoder.to(device)
-
-    def _new_encoder(self) -> LiteMedSAMEncoder:
-        return LiteMedSAMEncoder(self.config.image_size_px)
 
     def _build(self) -> nn.Module:
         raise NotImplementedError
 
-    def _train(self, images: Sequence[TrainingImage], context: FitContext) -> Loop:
+    def _train(self, images: Sequence[TrainingImage], features_2NCHW: Tensor, context: FitContext) -> Loop:
         raise NotImplementedError
 
 

@@ -139,6 +139,7 @@ class AdaptedLLM(nn.Module):
         )
         self.language = get_peft_model(base.requires_grad_(False), lora)
         self.width = base.config.get_text_config().hidden_size
+        LlamaReader(self._decoder)  # a form it cannot read is refused here, before anything is trained
 
     def teacher_forced(
         self, seen_BCHW: Tensor, row_image_R: Tensor, questions: Sequence[str], answers: Sequence[str]

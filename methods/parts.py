@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from prsbench.harness.contract.config import PartConfig
+from prsbench.harness.contract.types import Need
 
 
 class Text2CentroidConfig(PartConfig):
@@ -12,6 +13,17 @@ class Text2CentroidConfig(PartConfig):
     steps: int = 600  # ours: full-batch, seconds
     learning_rate: float = 2e-3  # ours
     weight_decay: float = 1e-4  # ours
+
+
+class LiteMedSAMFeaturesConfig(PartConfig):
+    """What LiteMedSAM's frozen encoder makes of the training images, each as it is and flipped: embedded once a grid."""
+
+    image_size_px: int = 128  # as CG-Reasoner
+    stages_side: int = 16  # the two stages before the neck are kept averaged down to this; the neck's features as they are
+
+    def need(self) -> Need:
+        """Nothing is drawn at random: one embedding serves every seed."""
+        return Need("lite_medsam_features", self.model_dump(), seed=0)
 
 
 class LanguageBaseConfig(PartConfig):

@@ -181,11 +181,15 @@ class FitContext:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """An earlier training a method depends on: which trainable, with which config, on which split."""
+    """An earlier training a method depends on: which trainable, with which config, on which split.
+
+    seed is the row's own if None; what draws nothing names one, and so is made once for all seeds.
+    """
 
     trainable: str
     config: Mapping[str, object]
     split: str = "train"
+    seed: int | None = None
 
 
 @runtime_checkable

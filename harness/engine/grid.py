@@ -246,7 +246,7 @@ class _Trainings:
 
     def add_part(self, need: Need, seed: int) -> str:
         entry, config = _part(need, self._parts)
-        return self.add(entry, config, seed, need.split)
+        return self.add(entry, config, seed if need.seed is None else need.seed, need.split)
 
 
 def _part(need: Need, parts: Catalog) -> tuple[Entry, PartConfig]:

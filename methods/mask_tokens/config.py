@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from prsbench.harness.contract.config import MethodConfig
 from prsbench.harness.contract.types import Need, PromptSource
-from prsbench.methods.parts import LanguageBaseConfig
+from prsbench.methods.parts import LanguageBaseConfig, LiteMedSAMFeaturesConfig
 
 WIDTHS = {"7b": 4096, "13b": 5120}  # of the language model: what tells the two sizes apart
 
@@ -43,8 +43,8 @@ class TinyConfig(MethodConfig):
     """The embedded size. "official": the public code, which LISA and PixelLM share; "ours": our choice."""
 
     prompt_source: Literal[PromptSource.QUESTION] = PromptSource.QUESTION
-    image_size_px: int = 64  # official 1024 (LISA), 448 (PixelLM); at 128 the encoder alone takes six minutes on the default grid
-    feature_side: int = 16  # official 64, 32; the encoder's own at 64 px
+    image_size_px: int = 128  # official 1024 (LISA), 448 (PixelLM); as CG-Reasoner
+    feature_side: int = 16  # official 64, 32; as PRS-Med here
 
     language: LanguageBaseConfig = LanguageBaseConfig()  # official: LLaVA (Vicuna or Llama 2)
     lora_rank: int = 8  # official
@@ -70,4 +70,5 @@ class TinyConfig(MethodConfig):
     horizontal_flip: float = 0.5  # as PRS-Med here; both ways round are embedded once
 
     def needs(self) -> Mapping[str, Need]:
-        return {"language_base": Need("language_base", self.language.model_dump())}
+        features = LiteMedSAMFeaturesConfig(image_size_px=self.image_size_px, stages_side=self.feature_side)
+        return {"language_base": Need("language_base", self.language.model_dump()), "features": features.need()}

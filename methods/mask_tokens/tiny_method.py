@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from prsbench.harness.contract.types import FitContext, Labels, TextSource, Weights
 from prsbench.methods.embedded_method import EmbeddedMethod
 from prsbench.methods.exposure import exposure_note
-from prsbench.methods.lite_medsam_features import embed_both_ways
 from prsbench.methods.mask_tokens.config import TinyConfig
 from prsbench.methods.mask_tokens.tiny_network import MaskTokenLLM, MaskTokenSegmenter, PromptedDecoder
 from prsbench.methods.mask_tokens.tiny_training import train
 from prsbench.methods.training_images import TrainingImage
 from prsbench.methods.training_loop import Loop
+from torch import Tensor
 
 
 class TinyMethod(EmbeddedMethod):
@@ -31,11 +30,9 @@ class TinyMethod(EmbeddedMethod):
         decoder = self._decoder()
         return MaskTokenSegmenter(MaskTokenLLM(self._base, decoder.language_channels, decoder.tokens, self.config), decoder)
 
-    def _train(self, images: Sequence[TrainingImage], context: FitContext) -> Loop:
+    def _train(self, images: Sequence[TrainingImage], features_2NCHW: Tensor, context: FitContext) -> Loop:
         self._start(self._model.decoder)
-        pixels = [one.image_3SS for one in images]
-        features = embed_both_ways(self._encoder, pixels, self.config.feature_side, context, torch.float16)
-        return train(self._model, features, self.config, images, context)
+        return train(self._model, features_2NCHW, self.config, images, context)
 
     def _decoder(self) -> PromptedDecoder:
         raise NotImplementedError

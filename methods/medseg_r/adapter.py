@@ -10,7 +10,7 @@ import torch
 from prsbench.harness.contract.types import FitContext, Labels, Prediction, Query, Sample, TextSource, Weights
 from prsbench.methods.answers import answer_from_mask
 from prsbench.methods.exposure import exposure_note
-from prsbench.methods.lite_medsam_features import LiteMedSAMEncoder, embed
+from prsbench.methods.lite_medsam_features import LiteMedSAMEncoder, embed, features_of
 from prsbench.methods.medseg_r.config import MedSegRConfig
 from prsbench.methods.medseg_r.network import MedSegR
 from prsbench.methods.medseg_r.training import read_twice, train
@@ -44,7 +44,8 @@ class MedSegRMethod:
         self._load_encoders(context.device)
         self._network = MedSegR(self.config)
         images = training_images(train_samples, self.config.image_size_px)
-        self._loop = train(self._network, self._encoder, self.config, images, context)
+        features = features_of(images, "neck", self.config.feature_side, context)
+        self._loop = train(self._network, features, self.config, images, context)
 
     @torch.no_grad()
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:

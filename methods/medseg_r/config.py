@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from prsbench.harness.contract.config import MethodConfig
-from prsbench.harness.contract.types import PromptSource
+from prsbench.harness.contract.types import Need, PromptSource
+from prsbench.methods.parts import LiteMedSAMFeaturesConfig
 
 
 class MedSegRConfig(MethodConfig):
@@ -25,4 +27,7 @@ class MedSegRConfig(MethodConfig):
     final_learning_rate: float = 1e-6
     gradient_clip: float = 1.0
     warmup_steps: int = 20
-    horizontal_flip: float = 0.5
+    horizontal_flip: float = 0.5  # both ways round are embedded once
+
+    def needs(self) -> Mapping[str, Need]:
+        return {"features": LiteMedSAMFeaturesConfig(image_size_px=self.image_size_px).need()}

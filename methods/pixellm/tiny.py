@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import torch
-from prsbench.methods.lite_medsam_features import STAGE_CHANNELS, LiteMedSAMStages
+from prsbench.methods.lite_medsam_features import STAGE_CHANNELS
 from prsbench.methods.mask_tokens.tiny_method import TinyMethod
 from prsbench.methods.mask_tokens.tiny_network import PromptedDecoder
 from prsbench.methods.pixellm.config import PixelLMTinyConfig
@@ -52,10 +52,8 @@ class PixelLMTinyMethod(TinyMethod):
     """Image and question to mask and generated sentence. One model serves every modality it was trained on."""
 
     note = "embedded size: LiteMedSAM's frozen encoder for CLIP, a small language model for LLaVA"
+    layer = "stages"
     config: PixelLMTinyConfig
-
-    def _new_encoder(self) -> LiteMedSAMStages:
-        return LiteMedSAMStages(self.config.image_size_px)
 
     def _decoder(self) -> LightDecoder:
         return LightDecoder(self.config.feature_side, self.config.language.width)

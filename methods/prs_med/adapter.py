@@ -12,6 +12,7 @@ from prsbench.methods.prs_med.model import PRSMed, build
 from prsbench.methods.prs_med.training import train
 from prsbench.methods.training_images import TrainingImage
 from prsbench.methods.training_loop import Loop
+from torch import Tensor
 
 NOTE = "embedded size: LiteMedSAM's frozen encoder for TinySAM's, a small language model for LLaVA-Med"
 
@@ -29,5 +30,5 @@ class PRSMedMethod(EmbeddedMethod):
     def _build(self) -> PRSMed:
         return build(self.config, self._base)
 
-    def _train(self, images: Sequence[TrainingImage], context: FitContext) -> Loop:
-        return train(self._model, self._encoder, self.config, images, context)
+    def _train(self, images: Sequence[TrainingImage], features_2NCHW: Tensor, context: FitContext) -> Loop:
+        return train(self._model, features_2NCHW, self.config, images, context)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from prsbench.harness.contract.config import MethodConfig
 from prsbench.harness.contract.types import Need, PromptSource
-from prsbench.methods.parts import LanguageBaseConfig
+from prsbench.methods.parts import LanguageBaseConfig, LiteMedSAMFeaturesConfig
 
 
 class PRSMedConfig(MethodConfig):
@@ -41,7 +41,8 @@ class PRSMedConfig(MethodConfig):
     horizontal_flip: float = 0.5  # as CG-Reasoner; both ways round are embedded once
 
     def needs(self) -> Mapping[str, Need]:
-        return {"language_base": Need("language_base", self.language.model_dump())}
+        features = LiteMedSAMFeaturesConfig(image_size_px=self.image_size_px)
+        return {"language_base": Need("language_base", self.language.model_dump()), "features": features.need()}
 
 
 class PRSMedOfficialConfig(MethodConfig):

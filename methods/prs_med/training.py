@@ -9,7 +9,6 @@ import torch
 from prsbench.harness.contract.errors import DataError
 from prsbench.harness.contract.types import FitContext
 from prsbench.methods.embedded_rows import draw_rows
-from prsbench.methods.lite_medsam_features import LiteMedSAMEncoder, embed_both_ways
 from prsbench.methods.prs_med.config import PRSMedConfig
 from prsbench.methods.prs_med.model import CLASS_IDS, Batch, PRSMed
 from prsbench.methods.training_images import TrainingImage, cosine, weighted
@@ -18,15 +17,18 @@ from torch import Tensor
 
 
 def train(
-    model: PRSMed, encoder: LiteMedSAMEncoder, config: PRSMedConfig, images: Sequence[TrainingImage], context: FitContext
+    model: PRSMed, features_2NCHW: Tensor, config: PRSMedConfig, images: Sequence[TrainingImage], context: FitContext
 ) -> Loop:
-    """Train in place; returns the loop with its losses. A loss that is not finite stops and names the images."""
+    """Train in place; returns the loop with its losses. A loss that is not finite stops and names the images.
+
+    Args:
+        features_2NCHW: of each image as it is, and flipped.
+    """
     unknown = {one.modality for one in images} - set(CLASS_IDS)
     if unknown:
         raise DataError(f"PRS-Med has no class for modality {', '.join(sorted(unknown))}. Known: {', '.join(CLASS_IDS)}.")
     per_epoch = steps_an_epoch(len(images), config.batch_size)
     steps = config.epochs * per_epoch
-    features = embed_both_ways(encoder, [one.image_3SS for one in images], config.feature_side, context)
     model.to(context.device)
     optimizer = _optimizer(model, config)
     schedule = cosine(optimizer, steps, config.warmup_steps, config.final_learning_rate / config.learning_rate)
@@ -34,7 +36,7 @@ def train(
 
     def draw_step() -> Step:
         numbers = loop.numbers(len(images), config.batch_size)
-        batch = collate(images, features, numbers, config, loop.chance, context.device)
+        batch = collate(images, features_2NCHW, numbers, config, loop.chance, context.device)
         return Step([Part(lambda: model.losses(batch), {})], [images[i].image_id for i in numbers])
 
     loop.run(draw_step, lambda terms: weighted_sum(terms, config, epoch=loop.step // per_epoch))
@@ -66,7 +68,7 @@ def collate(
     )
     row_image, questions, answers = zip(*shown.rows, strict=True)
     return Batch(
-        shown.features_BCHW.to(device),
+        shown.features_BCHW.to(device).float(),
         shown.mask_B1SS.to(device).float(),
         shown.drawing_BNN.to(device),
         torch.tensor([CLASS_IDS[images[i].modality] for i in numbers], device=device),

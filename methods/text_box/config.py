@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal
 
 from prsbench.harness.contract.types import Need, PromptSource
 from prsbench.methods.cg_reasoner.config import CGReasonerConfig
-from prsbench.methods.sam_config import SamCheckpointConfig
+from prsbench.methods.packaged_weights import LITE_MEDSAM, installed
+from prsbench.methods.sam_config import PACKAGED, SamCheckpointConfig
 
 
 class TextBoxConfig(SamCheckpointConfig):
@@ -26,7 +28,16 @@ class TextBoxConfig(SamCheckpointConfig):
     def row(self) -> str:
         return f"{self.family}_text_box"
 
+    @property
+    def _weights_are_here(self) -> bool:
+        if self.variant == PACKAGED:
+            return installed(LITE_MEDSAM) is not None
+        return self.checkpoint is not None and Path(self.checkpoint).is_file()
+
     def needs(self) -> Mapping[str, Need]:
+        """Nothing where the network's weights are missing: the row will be skipped, and nothing is trained for it in vain."""
+        if not self._weights_are_here:
+            return {}
         return {
             "reasoner": Need("cg_reasoner", self.reasoner.model_dump()),
             "text2centroid": Need("text2centroid", self.reasoner.text2centroid.model_dump()),

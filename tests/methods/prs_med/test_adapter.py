@@ -17,6 +17,7 @@ from prsbench.methods.sam_variants import load_variant
 from prsbench.methods.training_images import training_images
 
 SMALL = PRSMedConfig(image_size_px=64, epochs=1)
+FEATURES = torch.zeros(2, 2, 256, 16, 16, dtype=torch.float16)  # of two images
 
 
 @pytest.fixture(scope="module")
@@ -67,10 +68,10 @@ def test_a_flipped_image_takes_its_flipped_features_mask_drawing_and_words(discs
 def test_a_modality_without_an_official_class_is_refused(discs, subject):
     images = [replace(one, modality="retina") for one in training_images(discs(2), 64)]
     with pytest.raises(DataError, match="no class for modality retina"):
-        train(subject.method._model, subject.method._encoder, SMALL, images, FitContext(0, "cpu"))
+        train(subject.method._model, FEATURES, SMALL, images, FitContext(0, "cpu"))
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_images(discs, subject, monkeypatch):
     monkeypatch.setattr(training, "weighted_sum", lambda terms, config, epoch: terms["text"] * float("nan"))
     with pytest.raises(PrsbenchError, match=r"not finite.*skin_rgb/"):
-        train(subject.method._model, subject.method._encoder, SMALL, training_images(discs(2), 64), FitContext(0, "cpu"))
+        train(subject.method._model, FEATURES, SMALL, training_images(discs(2), 64), FitContext(0, "cpu"))

@@ -75,6 +75,13 @@ def test_every_member_of_the_family_has_such_a_row_and_names_the_checkpoint_it_l
             lacking.fit(discs(2), (), FitContext(0, "cpu"))
 
 
+def test_nothing_is_trained_for_a_row_that_will_be_skipped(tmp_path):
+    lacking = TextBoxConfig(variant="sam_vit_b", checkpoint=str(tmp_path / "sam.pth"))
+    assert lacking.needs() == {}
+    (tmp_path / "sam.pth").touch()
+    assert set(lacking.needs()) == set(TextBoxConfig().needs()) == {"reasoner", "text2centroid"}
+
+
 def test_sizes_are_medians_of_the_masks_that_are_not_empty(discs):
     samples = discs(5, empty=(0,))
     widths = []
