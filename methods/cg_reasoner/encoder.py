@@ -24,16 +24,26 @@ class VisualEncoder(nn.Module):
     """Image (B, 3, S, S) in [0, 1] to features (B, C, H, W) at the finest chosen stage.
 
     Each stage goes through Conv-BN-ReLU to R_i; all R_i are brought bilinearly to the finest, summed, reweighted by channel.
+    keeps_statistics: a pre-trained backbone's batch norms keep theirs. A few images of six modalities would give others at every
+    step, and the paper's ConvNeXt has no batch norm.
     """
 
-    def __init__(self, backbone: nn.Module, stage_channels: list[int], channels: int):
+    def __init__(self, backbone: nn.Module, stage_channels: list[int], channels: int, keeps_statistics: bool = False):
         super().__init__()
         self.backbone = backbone
+        self._keeps_statistics = keeps_statistics
         self.refine = nn.ModuleList(
             nn.Sequential(nn.Conv2d(c, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU())
             for c in stage_channels
         )
         self.attention = ChannelAttention(channels)
+
+    def train(self, mode: bool = True) -> VisualEncoder:
+        super().train(mode)
+        if self._keeps_statistics:
+            for norm in (m for m in self.backbone.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)):
+                norm.eval()
+        return self
 
     def forward(self, image_B3SS: Tensor) -> Tensor:
         stages = self.backbone(normalise(image_B3SS))

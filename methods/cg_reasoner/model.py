@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+from prsbench.harness.contract.types import Weights
 from prsbench.methods.causal_base import CausalBase, CausalLLM
 from prsbench.methods.cg_reasoner.bridge import HiddenBridge, SoftTokenBridge
 from prsbench.methods.cg_reasoner.config import CGReasonerConfig
@@ -143,9 +144,9 @@ Base = LanguageBase | CausalBase | LlavaBase  # the frozen language model of the
 
 def build(config: CGReasonerConfig, base: Base, head: CentroidHead | None) -> tuple[CGReasoner, str]:
     """The network at a config's size, and the sentence that says where its backbone's weights come from."""
-    backbone, _, said = build_backbone(config.backbone, config.backbone_stages, config.backbone_weights)
+    backbone, source, said = build_backbone(config.backbone, config.backbone_stages, config.backbone_weights)
     channels = config.feature_channels
-    encoder = VisualEncoder(backbone, backbone.feature_info.channels(), channels)
+    encoder = VisualEncoder(backbone, backbone.feature_info.channels(), channels, keeps_statistics=source != Weights.RANDOM)
     lora = config.lora_rank, config.lora_alpha, config.lora_dropout
     if isinstance(base, LlavaBase):
         llm: AdaptedLLM = LlavaLLM(base, *lora, config.gradient_checkpointing)

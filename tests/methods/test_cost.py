@@ -55,6 +55,22 @@ def test_networks_of_a_method_inside_a_method_are_counted_too_and_shared_ones_on
     assert found.flops_per_image == measure(Convolving()).flops_per_image
 
 
+def test_a_method_that_shows_a_learned_query_as_a_view_is_counted_and_stays_trainable():
+    class Querying(Convolving):
+        def __init__(self):
+            super().__init__()
+            self.query = nn.ParameterList([nn.Parameter(torch.zeros(1, 5))])
+
+        @torch.no_grad()
+        def predict(self, queries):
+            self.frozen(self.query[0].expand(2, -1))
+            return super().predict(queries)
+
+    method = Querying()
+    assert measure(method).flops_per_image == measure(Convolving()).flops_per_image + 2 * 2 * 5 * 7
+    assert method.query[0].requires_grad and not method.frozen.weight.requires_grad
+
+
 def test_a_method_without_a_network_is_asked_nothing_and_costs_none():
     class Plain:
         def predict(self, queries):
