@@ -178,7 +178,7 @@ class AdaptedLLM(nn.Module):
         said = question_RT.new_empty(len(questions), 0)
         while True:
             ended = (said == self.tokenizer.eos_token_id).any(1)
-            token_B = self._choose(self._head(behind[-1]), said).masked_fill(ended, self.tokenizer.pad_token_id)
+            token_B = self._choose(self._head(behind[-1])).masked_fill(ended, self.tokenizer.pad_token_id)
             said = torch.cat([said, token_B[:, None]], dim=1)
             if said.shape[1] == answer_tokens or (said == self.tokenizer.eos_token_id).any(1).all():
                 break
@@ -186,8 +186,8 @@ class AdaptedLLM(nn.Module):
         answers = [a.strip() for a in self.tokenizer.batch_decode(said, skip_special_tokens=True)]
         return Generated(answers, states_RTD.float(), is_question_RT, said, torch.stack(behind, dim=1).float())
 
-    def _choose(self, logits_BV: Tensor, said_BA: Tensor) -> Tensor:
-        """Each row's next token; said_BA is what it said before."""
+    def _choose(self, logits_BV: Tensor) -> Tensor:
+        """Each row's next token."""
         return logits_BV.argmax(-1)
 
     def _embed(self, ids: Tensor) -> Tensor:

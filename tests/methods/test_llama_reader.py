@@ -79,7 +79,7 @@ def test_an_answer_with_merged_lora_is_that_without_and_leaves_every_weight_bit_
 
 def test_it_stops_when_every_row_has_ended_and_pads_behind_an_end(llm, monkeypatch):
     turns = iter([[3, 29, 4], [29, 9, 5], [7, 7, 29], [1, 1, 1]])
-    monkeypatch.setattr(llm, "_choose", lambda logits_BV, said_BA: torch.tensor(next(turns)))
+    monkeypatch.setattr(llm, "_choose", lambda logits_BV: torch.tensor(next(turns)))
     said = llm.generate(torch.randn(3, 6, 32), ["a", "bc", "def"], 9)
     assert said.ids_BA.tolist() == [[3, 29, 0], [29, 0, 0], [4, 5, 29]]
     assert said.answer_states_BAD.shape[:2] == (3, 3)

@@ -24,10 +24,14 @@ class Asks(MaskTokenLLM):
         super().__init__(base, channels, tokens, config)
         self._first = base.tokenizer.convert_tokens_to_ids(list(tokens))
 
-    def _choose(self, logits_BV, said_BA):
-        said = said_BA.shape[1]
-        freely = super()._choose(logits_BV, said_BA)
-        return torch.full_like(freely, self._first[said]) if said < len(self._first) else freely
+    def generate(self, *asked):
+        self._next = iter(self._first)
+        return super().generate(*asked)
+
+    def _choose(self, logits_BV):
+        freely = super()._choose(logits_BV)
+        token = next(self._next, None)
+        return freely if token is None else torch.full_like(freely, token)
 
 
 @pytest.fixture(scope="module", params=["lisa_tiny", pytest.param("pixellm_tiny", marks=pytest.mark.slow)])
@@ -59,7 +63,7 @@ def test_its_masks_are_drawn_and_its_sentences_hold_no_mask_token(subject):
 
 def test_an_answer_without_mask_tokens_gives_an_empty_mask(subject, monkeypatch):
     end = subject.method._base.tokenizer.eos_token_id
-    monkeypatch.setattr(subject.method._model.llm, "_choose", lambda logits_BV, said_BA: torch.full((len(logits_BV),), end))
+    monkeypatch.setattr(subject.method._model.llm, "_choose", lambda logits_BV: torch.full((len(logits_BV),), end))
     prediction = subject.method.predict(subject.queries()[:1])[0]
     assert prediction.answer == "" and not prediction.probability.any()
 
