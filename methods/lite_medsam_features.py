@@ -106,6 +106,7 @@ class LiteMedSAMFeatures:
             write_state(path, embedded, {})
         return embedded
 
+    @torch.no_grad()
     def _embedded(self, encoder: LiteMedSAMStages, images: Sequence[TrainingImage]) -> dict[str, Tensor]:
         device = next(encoder.parameters()).device
         ways: dict[str, list[Tensor]] = {layer: [] for layer in LAYERS}

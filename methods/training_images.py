@@ -73,6 +73,13 @@ def training_images(samples: Sequence[Sample], side_px: int) -> list[TrainingIma
     return [TrainingImage(key, *parts, tuple(pairs[key])) for key, parts in pictures.items()]
 
 
+def z_score(image_B3SS: Tensor) -> Tensor:
+    """Each channel of each image to mean 0, standard deviation 1; a uniform channel becomes 0."""
+    mean = image_B3SS.mean((2, 3), keepdim=True)
+    deviation = image_B3SS.std((2, 3), keepdim=True, correction=0)
+    return torch.where(deviation > 1e-6, (image_B3SS - mean) / deviation.clamp(min=1e-6), torch.zeros_like(image_B3SS))
+
+
 def relit(image_B3SS: Tensor, light_3B: np.ndarray) -> Tensor:
     """Float images in [0, 1], each with its gamma, contrast and brightness moved by `light_3B`."""
     gamma, contrast, brightness = torch.from_numpy(light_3B[..., None, None, None]).to(image_B3SS)

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from prsbench.methods.vision_backbone import normalise
+from prsbench.methods.training_images import z_score
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -46,7 +46,7 @@ class VisualEncoder(nn.Module):
         return self
 
     def forward(self, image_B3SS: Tensor) -> Tensor:
-        stages = self.backbone(normalise(image_B3SS))
+        stages = self.backbone(z_score(image_B3SS))
         refined = [refine(stage) for refine, stage in zip(self.refine, stages, strict=True)]
         size = refined[0].shape[-2:]
         fused = refined[0]

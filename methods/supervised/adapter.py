@@ -11,9 +11,9 @@ from prsbench.harness.contract.types import FitContext, Labels, Prediction, Quer
 from prsbench.methods.answers import answer_from_mask
 from prsbench.methods.exposure import random_start_note
 from prsbench.methods.supervised.config import SupervisedConfig
-from prsbench.methods.supervised.networks import build_network, z_score
+from prsbench.methods.supervised.networks import build_network
 from prsbench.methods.supervised.training import train
-from prsbench.methods.training_images import native_probability, resize_to_levels
+from prsbench.methods.training_images import native_probability, resize_to_levels, z_score
 from prsbench.methods.training_loop import write_losses
 from safetensors.torch import load_model, save_model
 

@@ -6,9 +6,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from prsbench.methods.supervised.config import SupervisedConfig
-from torch import Tensor, nn
+from torch import nn
 
 _SMALLEST_EDGE_PX = 4  # nnU-Net: no feature map gets smaller
 
@@ -65,10 +64,3 @@ def build_network(config: SupervisedConfig) -> nn.Module:
         deep_supr_num=max(1, stages - 3),  # all but the two coarsest, as nnU-Net supervises
         trans_bias=True,
     )
-
-
-def z_score(image_B3SS: Tensor) -> Tensor:
-    """Each channel of each image to mean 0, standard deviation 1; a uniform channel becomes 0."""
-    mean = image_B3SS.mean((2, 3), keepdim=True)
-    deviation = image_B3SS.std((2, 3), keepdim=True, correction=0)
-    return torch.where(deviation > 1e-6, (image_B3SS - mean) / deviation.clamp(min=1e-6), torch.zeros_like(image_B3SS))

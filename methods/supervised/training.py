@@ -11,8 +11,8 @@ import torch
 from prsbench.harness.contract.types import FitContext, Sample
 from prsbench.methods.mask_loss import dice_and_bce
 from prsbench.methods.supervised.config import SupervisedConfig
-from prsbench.methods.supervised.networks import deep_supervision_weights, z_score
-from prsbench.methods.training_images import cosine, jittered, training_images
+from prsbench.methods.supervised.networks import deep_supervision_weights
+from prsbench.methods.training_images import cosine, jittered, training_images, z_score
 from prsbench.methods.training_loop import Loop, Part, Step, steps_an_epoch
 from prsbench.methods.views import Reach, view_of_images, view_of_mask
 from torch import Tensor, nn
