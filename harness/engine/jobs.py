@@ -18,7 +18,7 @@ from prsbench.harness.engine.grid import CellNode, TrainingNode
 from prsbench.harness.engine.ledger import LOG
 from prsbench.harness.engine.loaded import hold_only, let_go
 from prsbench.harness.engine.measuring import measure_cell
-from prsbench.harness.engine.process import Setting, prepare_process, resolve_device
+from prsbench.harness.engine.process import Setting, prepare_process, resolve_device, return_freed_memory
 from prsbench.harness.engine.scoring import score_cell
 from prsbench.harness.engine.training import train
 
@@ -75,6 +75,7 @@ def failed(reason: Failure, error: str, trace: str = "") -> Outcome:
 def perform(job: Job, setting: Setting) -> dict[str, Outcome]:
     """Do the job and say how each of its nodes ended, by key. Results are on the disk; a failing node raises nothing."""
     prepare_process(setting.threads)
+    return_freed_memory()  # of the job before, which may have been a larger one
     setting = replace(setting, device=resolve_device(setting.device))
     try:
         datasets = open_all(setting.roots)

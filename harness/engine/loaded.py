@@ -14,7 +14,7 @@ from prsbench.harness.contract.types import Method, PromptSource, ReferenceRow
 from prsbench.harness.engine.grid import CellNode
 from prsbench.harness.engine.keys import key_of
 from prsbench.harness.engine.ledger import digest_of
-from prsbench.harness.engine.process import Setting, free_device_memory
+from prsbench.harness.engine.process import Setting, free_device_memory, return_freed_memory
 from prsbench.harness.engine.seeding import seed_everything
 
 BOXES = (PromptSource.ORACLE_BOX, PromptSource.JITTERED_BOX)
@@ -62,6 +62,7 @@ def _measured(method: Method | ReferenceRow) -> Cost | None:
     if isinstance(method, ReferenceRow):
         return None
     seed_everything(0)
+    return_freed_memory()
     try:
         return resolve(MEASURE)(method)
     except Exception:  # a cost is worth no cell; what is wrong with the method, its samples will say

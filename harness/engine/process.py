@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import time
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prsbench.harness.engine.ledger import WEIGHTS, RunFolder, write_json
+
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4  # malloc.h
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Ticks:
 
 
 def prepare_process(threads: int) -> None:
-    """Fix threads and keep every library offline. The thread variables count only if torch is not loaded yet."""
+    """Fix threads, keep every library offline, keep freed memory. The thread variables count only if torch is not loaded yet."""
     os.environ |= {
         "OMP_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),
@@ -69,6 +72,31 @@ def prepare_process(threads: int) -> None:
     }
     if "torch" in sys.modules:  # a reused worker, whose number of threads the pool may have changed
         sys.modules["torch"].set_num_threads(threads)
+    _keep_freed_memory()
+
+
+def _keep_freed_memory() -> None:
+    """Whatever is freed stays with the process until `return_freed_memory`. Without glibc nothing happens.
+
+    glibc gives a network's large maps back to the system as soon as they are freed, and pays for the next ones in page faults:
+    LiteMedSAM's encoder at 256 px takes 1.5 times as long that way.
+    """
+    mallopt = getattr(_libc(), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_MAX, 0)
+        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+        mallopt(_M_TOP_PAD, 64 * 2**20)
+
+
+def return_freed_memory() -> None:
+    """So that what the process holds from here on is what is asked for from here on."""
+    malloc_trim = getattr(_libc(), "malloc_trim", None)
+    if malloc_trim is not None:
+        malloc_trim(0)
+
+
+def _libc() -> ctypes.CDLL | None:
+    return ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def free_device_memory() -> None:
