@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from math import nan
 from pathlib import Path
@@ -68,16 +68,16 @@ def _measure_prediction(method: Method, device: str) -> tuple[int, float]:
             if module in sys.modules:
                 stack.enter_context(getattr(sys.modules[module], name)())
         peak = stack.enter_context(_peak_memory(device))
-        stack.enter_context(_frozen(list(_all_networks(method))))
+        stack.enter_context(_frozen(method))
         counter = stack.enter_context(FlopCounterMode(display=False))
         method.predict([standard_query()])
     return counter.get_total_flops(), peak[0]
 
 
 @contextmanager
-def _frozen(networks: Sequence[Any]) -> Iterator[None]:
+def _frozen(method: Method) -> Iterator[None]:
     """No parameter asks for gradients: the counter hooks whatever does, and cannot hook a view made without gradients."""
-    trained = [p for network in networks for p in network.parameters() if p.requires_grad]
+    trained = [p for network in _all_networks(method) for p in network.parameters() if p.requires_grad]
     for parameter in trained:
         parameter.requires_grad_(False)
     try:
