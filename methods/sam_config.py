@@ -8,6 +8,7 @@ from typing import Literal
 
 from prsbench.harness.contract.config import MethodConfig
 from prsbench.harness.contract.types import PromptSource
+from pydantic import model_validator
 
 PACKAGED = "lite_medsam"
 OFFICIAL_FILES = {  # what the user's checkpoint is called where it is published
@@ -40,6 +41,16 @@ class SamCheckpointConfig(SamConfig):
 
     variant: Literal["sam_vit_b", "sam_vit_l", "sam_vit_h", "medsam", "sam_med2d", "mobile_sam", "tiny_sam"]
     checkpoint: str | None = None  # path; None: the row is skipped with the cure
+    preprocessing: Literal["predictor", "test_set"] = "predictor"  # SAM-Med2D's own figures were made by its test-set loader
+
+    @model_validator(mode="after")
+    def _has_a_test_set_loader(self) -> SamCheckpointConfig:
+        if self.preprocessing == "test_set" and (self.variant != "sam_med2d" or self.prompt_source == PromptSource.AUTOMATIC):
+            raise ValueError(
+                f"preprocessing: SAM-Med2D alone was released with a test-set loader, which takes boxes and points; got variant "
+                f"'{self.variant}' with the {self.prompt_source}. Leave it out"
+            )
+        return self
 
     def checkpoints(self) -> Mapping[str, Path]:
         return {} if self.checkpoint is None else {"checkpoint": Path(self.checkpoint)}

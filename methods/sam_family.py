@@ -24,8 +24,8 @@ from prsbench.methods.automatic_box import best_candidate, candidate_boxes
 from prsbench.methods.exposure import exposure_note
 from prsbench.methods.sam_config import PACKAGED, LiteMedSAMConfig, SamCheckpointConfig
 from prsbench.methods.sam_networks import decode
-from prsbench.methods.sam_processing import Frame
-from prsbench.methods.sam_variants import VARIANTS, load_variant
+from prsbench.methods.sam_processing import Frame, PaddedBGR
+from prsbench.methods.sam_variants import VARIANTS, load_variant, processing_of
 from torch import Tensor
 
 # N prompts, K masks a prompt; E side of the embedding grid, L side of the logits
@@ -63,11 +63,13 @@ class SamMethod:
     def __init__(self, config: SamCheckpointConfig | LiteMedSAMConfig):
         self.config = config
         self._variant = config.variant
-        self._processing = VARIANTS[config.variant].processing
+        self._processing = processing_of(config)
 
     @property
     def labels(self) -> Labels:
         notes = [VARIANTS[self._variant].title, exposure_note(self._variant)]
+        if isinstance(self._processing, PaddedBGR):
+            notes.append("read as by SAM-Med2D's test-set loader: BGR, small images padded")
         if self.config.prompt_source == PromptSource.JITTERED_BOX:
             notes.append(
                 f"each edge of the box moved at random, seeded, by up to {self.config.box_jitter_fraction:.0%} of its side"
@@ -121,7 +123,8 @@ class SamMethod:
 
     def _embed(self, image: NDArray[np.uint8]) -> Embedded:
         amp = self.config.amp and self._device.startswith("cuda")
-        key = hashlib.sha256(f"{self._identity} {image.shape} {amp}".encode() + image.tobytes()).digest()
+        seen_as = f"{self._identity} {self._processing} {image.shape} {amp}"
+        key = hashlib.sha256(seen_as.encode() + image.tobytes()).digest()
         if key not in _embedded:
             start = time.perf_counter()
             square, frame = self._processing.prepare(image)

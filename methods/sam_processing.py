@@ -23,15 +23,17 @@ _MEAN, _STD = np.array((123.675, 116.28, 103.53), np.float32), np.array((58.395,
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Where an image of native_shape (H, W) lies in the network's square: height x width pixels at its top left."""
+    """Where an image of native_shape (H, W) lies in the network's square: height x width pixels, by default at its top left."""
 
     native_shape: tuple[int, int]
     height: int
     width: int
+    top: int = 0
+    left: int = 0
 
     def to_square(self, x: float, y: float) -> tuple[float, float]:
         """A place in native pixels, in pixels of the square."""
-        return x * (self.width / self.native_shape[1]), y * (self.height / self.native_shape[0])
+        return self.left + x * (self.width / self.native_shape[1]), self.top + y * (self.height / self.native_shape[0])
 
     def box_to_square(self, box: Box) -> tuple[float, float, float, float]:
         return *self.to_square(box.left, box.top), *self.to_square(box.right, box.bottom)
@@ -106,6 +108,31 @@ class StretchedNearest:
     def probability(self, logits_LL: Tensor, frame: Frame) -> Tensor:
         """(H, W): logits to the square, then to native size, sigmoid."""
         return _resized(_resized(logits_LL, (self.side_px, self.side_px)), frame.native_shape).sigmoid()
+
+
+@dataclass(frozen=True, slots=True)
+class PaddedBGR(StretchedNearest):
+    """SAM-Med2D's test-set loader, by which its figures were made: BGR with the RGB statistics; small images are not stretched.
+
+    An image with both sides below 256 lies unscaled in the middle, zeros around it.
+    """
+
+    def prepare(self, image: NDArray[np.uint8]) -> tuple[Tensor, Frame]:
+        """(H, W, 3) uint8 RGB to (3, S, S) float32."""
+        image = image[..., ::-1]
+        height, width = image.shape[:2]
+        if max(height, width) >= self.side_px:
+            return super(PaddedBGR, self).prepare(image)
+        frame = Frame((height, width), height, width, (self.side_px - height) // 2, (self.side_px - width) // 2)
+        square = np.zeros((self.side_px, self.side_px, 3), np.float32)
+        square[frame.top : frame.top + height, frame.left : frame.left + width] = (image - _MEAN) / _STD
+        return torch.from_numpy(square).permute(2, 0, 1), frame
+
+    def probability(self, logits_LL: Tensor, frame: Frame) -> Tensor:
+        """(H, W): logits to the square, the image's part of it to native size, sigmoid."""
+        square = _resized(logits_LL, (self.side_px, self.side_px))
+        part = square[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width]
+        return _resized(part, frame.native_shape).sigmoid()
 
 
 Processing = LongestSide | StretchedCubic | StretchedNearest

@@ -14,7 +14,14 @@ from prsbench.methods.checkpoints import Matched, fill, read_checkpoint
 from prsbench.methods.packaged_weights import LITE_MEDSAM, locate
 from prsbench.methods.sam_config import OFFICIAL_FILES, PACKAGED, LiteMedSAMConfig, SamCheckpointConfig
 from prsbench.methods.sam_networks import VIT, build_tiny_vit_sam, build_vit_sam
-from prsbench.methods.sam_processing import LongestSide, LongestSideMinMax, Processing, StretchedCubic, StretchedNearest
+from prsbench.methods.sam_processing import (
+    LongestSide,
+    LongestSideMinMax,
+    PaddedBGR,
+    Processing,
+    StretchedCubic,
+    StretchedNearest,
+)
 from torch import Tensor, nn
 
 
@@ -47,6 +54,13 @@ VARIANTS = {
     "tiny_sam": Variant("TinySAM TinyViT 1024 px", build_tiny_vit_sam, LongestSide(), best_of_three=True),
     PACKAGED: Variant("LiteMedSAM 256 px; box-trained", lambda: _lite_medsam_network(), LongestSideMinMax()),
 }
+
+
+def processing_of(config: SamCheckpointConfig | LiteMedSAMConfig) -> Processing:
+    """The predictor's, or that of the loader by which the released figures were made."""
+    predictors = VARIANTS[config.variant].processing
+    test_set = isinstance(config, SamCheckpointConfig) and config.preprocessing == "test_set"
+    return PaddedBGR(predictors.side_px) if test_set else predictors
 
 
 @dataclass(frozen=True, slots=True)

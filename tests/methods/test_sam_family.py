@@ -19,6 +19,7 @@ from prsbench.methods.sam_family import SamMethod
 from prsbench.methods.sam_networks import ViT, build_vit_sam, decode
 from prsbench.methods.sam_processing import LongestSide, StretchedCubic, StretchedNearest
 from prsbench.methods.sam_variants import VARIANTS
+from pydantic import ValidationError
 
 SMALL = ViT(width=32, depth=2, heads=2, global_blocks=(1,))
 SMALL_VARIANTS = {
@@ -48,8 +49,8 @@ def small(tmp_path, monkeypatch):
     return paths
 
 
-def loaded(variant, source, checkpoint):
-    method = SamMethod(SamCheckpointConfig(variant=variant, prompt_source=source, checkpoint=checkpoint))
+def loaded(variant, source, checkpoint, **more):
+    method = SamMethod(SamCheckpointConfig(variant=variant, prompt_source=source, checkpoint=checkpoint, **more))
     method.load(None, "cpu")
     return method
 
@@ -96,6 +97,23 @@ def test_a_box_asks_for_one_mask_unless_the_release_keeps_the_best_of_three(smal
             logits, iou = decode(method._network, features, boxes_N4=box, several=several)
         expected = method._processing.probability(logits[0, iou[0].argmax()], frame).numpy()
         assert np.array_equal(method.predict([query])[0].probability, expected)
+
+
+def test_sam_med2ds_two_ways_to_read_an_image_share_no_features_and_the_row_says_which(small):
+    as_predictor, as_test_set = (
+        loaded("sam_med2d", PromptSource.ORACLE_BOX, small["sam_med2d"], preprocessing=each) for each in ("predictor", "test_set")
+    )
+    one, other = (method.predict([disc()])[0].probability for method in (as_predictor, as_test_set))
+    assert one.shape == other.shape == (40, 60) and not np.allclose(one, other)
+    assert any("BGR" in note for note in as_test_set.labels.notes) and not any(
+        "BGR" in note for note in as_predictor.labels.notes
+    )
+
+
+@pytest.mark.parametrize("variant, source", [("sam_vit_b", "oracle_box"), ("sam_med2d", "automatic")])
+def test_only_sam_med2ds_prompts_have_a_test_set_loader(variant, source):
+    with pytest.raises(ValidationError, match="Leave it out"):
+        SamCheckpointConfig(variant=variant, prompt_source=PromptSource[source.upper()], preprocessing="test_set")
 
 
 @needs("sam_med2d")
