@@ -92,8 +92,9 @@ _TEXT2CENTROID = (
     *_LOOP,
 )
 _VIEWS = ("prsbench.methods.views", "prsbench.methods.wording", "prsbench.methods.training_images")
-_LANGUAGE_BASE = ("prsbench.methods.language_base", "prsbench.methods.parts", *_VIEWS, *_LOOP)
-_LLM = ("prsbench.methods.multimodal_llm", "prsbench.methods.llama_reader", "prsbench.methods.recomputed")
+_READER = ("prsbench.methods.llama_reader", "prsbench.methods.recomputed")
+_LANGUAGE_BASE = ("prsbench.methods.language_base", "prsbench.methods.parts", *_READER, *_VIEWS, *_LOOP)
+_LLM = ("prsbench.methods.multimodal_llm", *_READER)
 
 _CG_REASONER_SOURCES = (
     *(f"prsbench.methods.{module}" for module in ("cg_reasoner", "causal_base", "llava", "asked_images", "exposure")),

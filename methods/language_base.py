@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from prsbench.harness.contract.types import FitContext, Sample
+from prsbench.methods.llama_reader import LlamaReader
 from prsbench.methods.parts import LanguageBaseConfig
 from prsbench.methods.training_loop import Loop, Part, Step
 from prsbench.methods.views import Reach, Scene, scenes
@@ -76,11 +77,10 @@ class LanguageBase:
         pairs = [(question_ids(self.tokenizer, q), answer_ids(self.tokenizer, a)) for _, q, a in rows]
         ids_BT, is_text_BT = (t.to(device) for t in pad_right([q + a for q, a in pairs], self.tokenizer.pad_token_id))
         starts_B1 = torch.tensor([[len(q)] for q, _ in pairs], device=device)
-        embedded = torch.cat([drawn, embed(ids_BT)], dim=1)
-        attention = torch.cat([is_text_BT.new_ones(drawing_BN.shape), is_text_BT], dim=1)
-        states = self.model.model(inputs_embeds=embedded, attention_mask=attention.long()).last_hidden_state
+        each = torch.arange(len(rows), device=device)  # its own drawing
+        states_BTD = LlamaReader(self.model.model).read(drawn, embed(ids_BT), is_text_BT, each)
         predicts = (is_text_BT & (torch.arange(ids_BT.shape[1], device=device) >= starts_B1))[:, 1:]
-        logits = self.model.lm_head(states[:, drawing_BN.shape[1] : -1][predicts])
+        logits = self.model.lm_head(states_BTD[:, :-1][predicts])
         return F.cross_entropy(logits, ids_BT[:, 1:][predicts])
 
     def save(self, folder: Path) -> None:

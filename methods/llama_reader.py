@@ -72,11 +72,7 @@ class LlamaReader:
     """
 
     def __init__(self, decoder: nn.Module, merged: bool = False):
-        if type(decoder).__name__ not in FORMS:
-            raise PrsbenchError(
-                f"A language model of the form {type(decoder).__name__} cannot be read; expected one of {', '.join(FORMS)}. "
-                "Set `language_model` to a Llama or Mistral."
-            )
+        refuse_other_forms(decoder)
         self._decoder = decoder
         self._window = getattr(decoder.config, "sliding_window", None) or math.inf
         self._projections = [
@@ -187,6 +183,15 @@ class LlamaReader:
     def _rotation(self, x_MD: Tensor, position_M: Tensor) -> tuple[Tensor, Tensor]:
         cos_1ME, sin_1ME = self._decoder.rotary_emb(x_MD, position_M[None])
         return cos_1ME[0, :, None], sin_1ME[0, :, None]
+
+
+def refuse_other_forms(decoder: nn.Module) -> None:
+    """Raises PrsbenchError if a `LlamaReader` cannot read this decoder."""
+    if type(decoder).__name__ not in FORMS:
+        raise PrsbenchError(
+            f"A language model of the form {type(decoder).__name__} cannot be read; expected one of {', '.join(FORMS)}. "
+            "Set `language_model` to a Llama or Mistral."
+        )
 
 
 def _rotated(x_MHE: Tensor, cos_M1E: Tensor, sin_M1E: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import torch
 from prsbench.methods.language_base import LanguageBase, answer_ids, pad_right, question_ids
-from prsbench.methods.llama_reader import LlamaReader
+from prsbench.methods.llama_reader import LlamaReader, refuse_other_forms
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -139,7 +139,7 @@ class AdaptedLLM(nn.Module):
         )
         self.language = get_peft_model(base.requires_grad_(False), lora)
         self.width = base.config.get_text_config().hidden_size
-        LlamaReader(self._decoder)  # a form it cannot read is refused here, before anything is trained
+        refuse_other_forms(self._decoder)  # here, before anything is trained
 
     def teacher_forced(
         self, seen_BCHW: Tensor, row_image_R: Tensor, questions: Sequence[str], answers: Sequence[str]
