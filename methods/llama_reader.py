@@ -1,7 +1,7 @@
 """A Llama's pass over images and rows of text about them, without the work that nobody reads.
 
 An image's tokens stand before the text, and attention is causal: they are the same in every row about the image, so they are read
-once. Padding is not read. Of the last layer only the text is computed. While answering, LoRA is added to the weights beforehand.
+once. Padding is not read. Of the last layer only the text is computed. While answering, LoRA is added to copies of the weights.
 """
 
 # B images, N image tokens, R rows of text about them, T text tokens, M tokens in all, S = N + T keys of a row,
@@ -192,6 +192,14 @@ def refuse_other_forms(decoder: nn.Module) -> None:
             f"A language model of the form {type(decoder).__name__} cannot be read; expected one of {', '.join(FORMS)}. "
             "Set `language_model` to a Llama or Mistral."
         )
+
+
+def weights_seen(decoder: nn.Module) -> tuple[object, ...]:
+    """Differs as soon as a weight is written to or replaced, or LoRA is switched off or on."""
+    from peft.tuners.lora import Linear
+
+    lora_off = (module.disable_adapters for module in decoder.modules() if isinstance(module, Linear))
+    return (*lora_off, *((p.data_ptr(), p._version) for p in decoder.parameters()))
 
 
 def _rotated(x_MHE: Tensor, cos_M1E: Tensor, sin_M1E: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import torch
 from prsbench.methods.language_base import LanguageBase, answer_ids, pad_right, question_ids
-from prsbench.methods.llama_reader import LlamaReader, refuse_other_forms
+from prsbench.methods.llama_reader import LlamaReader, refuse_other_forms, weights_seen
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -140,6 +140,7 @@ class AdaptedLLM(nn.Module):
         self.language = get_peft_model(base.requires_grad_(False), lora)
         self.width = base.config.get_text_config().hidden_size
         refuse_other_forms(self._decoder)  # here, before anything is trained
+        self._answering: tuple[object, LlamaReader] | None = None  # with LoRA merged, and the weights it was merged from
 
     def teacher_forced(
         self, seen_BCHW: Tensor, row_image_R: Tensor, questions: Sequence[str], answers: Sequence[str]
@@ -172,7 +173,7 @@ class AdaptedLLM(nn.Module):
         question_RT, is_question_RT = question_RT.to(image_BND.device), is_question_RT.to(image_BND.device)
         each = torch.arange(len(questions), device=image_BND.device)
         row_image_R = each if row_image_R is None else row_image_R
-        reader = LlamaReader(self._decoder, merged=True)
+        reader = self._merged_reader()
         states_RTD, memory = reader.begin(image_BND, self._embed(question_RT), is_question_RT, row_image_R, answer_tokens - 1)
         behind = [states_RTD[each, is_question_RT.sum(1) - 1]]
         said = question_RT.new_empty(len(questions), 0)
@@ -185,6 +186,21 @@ class AdaptedLLM(nn.Module):
             behind.append(reader.go_on(self._embed(token_B), memory))
         answers = [a.strip() for a in self.tokenizer.batch_decode(said, skip_special_tokens=True)]
         return Generated(answers, states_RTD.float(), is_question_RT, said, torch.stack(behind, dim=1).float())
+
+    def _merged_reader(self) -> LlamaReader:
+        """Kept from one batch of questions to the next, until a weight changes."""
+        now = weights_seen(self._decoder)
+        if self._answering is None or self._answering[0] != now:
+            self._answering = now, LlamaReader(self._decoder, merged=True)
+        return self._answering[1]
+
+    def train(self, mode: bool = True) -> AdaptedLLM:
+        if mode:  # the weights will change, and the copies would only take room
+            self._answering = None
+        return super().train(mode)
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_answering": None}
 
     def _choose(self, logits_BV: Tensor) -> Tensor:
         """Each row's next token."""

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from prsbench.harness.contract.errors import PrsbenchError
+from prsbench.methods import multimodal_llm
 from prsbench.methods.llama_reader import LlamaReader
 from prsbench.methods.multimodal_llm import AdaptedLLM, ImageTokens
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -75,6 +76,26 @@ def test_an_answer_with_merged_lora_is_that_without_and_leaves_every_weight_bit_
         assert torch.allclose(question_TD, states[: len(question_TD)], atol=1e-5)
         assert torch.allclose(said.answer_states_BAD[row][there], behind[there], atol=1e-5)
         assert torch.equal(said.ids_BA[row][there], llm._head(behind).argmax(-1)[there])
+
+
+def test_lora_is_merged_once_until_a_weight_changes_and_no_copy_is_pickled_or_kept_in_training(llm, monkeypatch):
+    asked = torch.randn(1, 6, 32), ["Where?"], 3
+    built, reader = [], multimodal_llm.LlamaReader
+    monkeypatch.setattr(multimodal_llm, "LlamaReader", lambda *a, **k: built.append(1) or reader(*a, **k))
+    before = llm.generate(*asked).states_BTD
+    assert torch.equal(llm.generate(*asked).states_BTD, before) and len(built) == 1
+    lora_b = next(p for name, p in llm.named_parameters() if "lora_B" in name)
+    with torch.no_grad():
+        lora_b.mul_(2)
+    doubled = llm.generate(*asked).states_BTD
+    assert not torch.allclose(doubled, before, atol=1e-4) and len(built) == 2
+    with llm.language.disable_adapter():
+        assert not torch.allclose(llm.generate(*asked).states_BTD, doubled, atol=1e-4)
+    assert torch.equal(llm.generate(*asked).states_BTD, doubled)
+    lora_b.data = lora_b.data / 2  # replaced: no write is counted
+    assert torch.allclose(llm.generate(*asked).states_BTD, before, atol=1e-6)
+    assert llm._answering is not None and llm.__getstate__()["_answering"] is None
+    assert llm.train()._answering is None
 
 
 def test_it_stops_when_every_row_has_ended_and_pads_behind_an_end(llm, monkeypatch):
