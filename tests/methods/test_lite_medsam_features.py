@@ -4,7 +4,6 @@ import pytest
 import torch
 from prsbench.harness.contract.errors import DataError
 from prsbench.harness.contract.types import FitContext
-from prsbench.methods.catalog import METHODS
 from prsbench.methods.lite_medsam_features import (
     CHUNK,
     LiteMedSAMEncoder,
@@ -76,11 +75,3 @@ def test_what_was_embedded_before_a_kill_is_not_embedded_again(disc, tmp_path, m
     part.fit(samples, [], FitContext(0, "cpu", scratch=tmp_path))
     assert embedded == [f"skin_rgb/{i}" for i in range(CHUNK, CHUNK + 2)]
     assert part._tensors["neck"].shape[1] == CHUNK + 2
-
-
-def test_methods_of_equal_image_size_share_one_embedding_whatever_the_seed():
-    needs = [METHODS[name] for name in ("prs_med", "medseg_r", "lisa_tiny", "pixellm_tiny")]
-    from prsbench.harness.contract.catalog import resolve
-
-    wanted = [resolve(entry.config).model_validate(entry.defaults).needs()["features"] for entry in needs]
-    assert all(need == wanted[0] for need in wanted) and wanted[0].seed == 0

@@ -7,7 +7,8 @@ from prsbench.harness.contract.catalog import Catalog, PackagedFile
 from prsbench.harness.contract.errors import ConfigError
 from prsbench.harness.engine import grid
 from prsbench.harness.engine.data import open_all
-from prsbench.harness.engine.grid import Plan, make_plan, units
+from prsbench.harness.engine.grid import Plan, Registry, make_plan, units
+from prsbench.methods.catalog import METHODS, PARTS
 
 
 @pytest.fixture
@@ -31,6 +32,15 @@ def test_one_training_serves_all_data_sets_of_a_seed(planned):
         assert plan.trainings[node.needs["part"]].split == "train"
     assert plan.trainings[plan.text_models].split == "val", "text is judged by a part that saw neither train nor test"
     assert set(plan.trainings[plan.text_models].origin["manifests"]) == {"val"}
+
+
+def test_four_methods_share_one_embedding_of_the_training_images_whatever_the_seed(planned):
+    sharing = ("prs_med", "medseg_r", "lisa_tiny", "pixellm_tiny")
+    registry = Registry(METHODS, PARTS, "prsbench.methods.text2centroid:load_text_models", "text2centroid")
+    trainings = planned(sharing, seeds=(0, 1), registry=registry).trainings
+    [features] = [key for key, node in trainings.items() if node.name == "lite_medsam_features"]
+    users = {(node.name, node.seed) for node in trainings.values() if node.needs.get("features") == features}
+    assert users == {(name, seed) for name in sharing for seed in (0, 1)}
 
 
 def test_a_training_stands_after_what_it_needs(planned):
