@@ -41,7 +41,7 @@ class VisualEncoder(nn.Module):
     def train(self, mode: bool = True) -> VisualEncoder:
         super().train(mode)
         if self._keeps_statistics:
-            for norm in (m for m in self.backbone.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)):
+            for norm in (m for m in self.backbone.modules() if hasattr(m, "running_mean")):  # whatever class stands for it
                 norm.eval()
         return self
 

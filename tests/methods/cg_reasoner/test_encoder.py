@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from prsbench.methods import data_parallel
 from prsbench.methods.cg_reasoner.encoder import VisualEncoder
 from torch import nn
 
@@ -30,3 +31,13 @@ def test_a_backbones_statistics_move_only_if_it_starts_from_random_weights(keeps
     assert all(bool(mean.any()) != keeps for mean in means)
     assert all(refine[1].running_mean.any() for refine in encoder.refine)
     assert encoder.backbone.first[1].weight.grad is not None  # scale and shift are trained all the same
+
+
+def test_they_are_kept_by_the_norms_that_several_workers_share_too(monkeypatch):
+    monkeypatch.setattr(data_parallel, "workers", lambda: 2)
+    monkeypatch.setattr(data_parallel.dist, "get_backend", lambda: "gloo")
+    encoder = data_parallel.synchronised(VisualEncoder(Stages(), [4, 4], 8, keeps_statistics=True)).train()
+    shared = data_parallel._BatchNormOverWorkers
+    assert [type(module) for module in (encoder.backbone.first[1], encoder.refine[0][1])] == [shared, shared]
+    assert not encoder.backbone.first[1].training and not encoder.backbone.second[1].training
+    assert encoder.refine[0][1].training
