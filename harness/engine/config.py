@@ -227,7 +227,7 @@ def load_grid(name_or_path: str, changes: Iterable[str] = (), data_root: Path | 
         ConfigError: which key, in which file and line, and the nearest known key.
     """
     where, text = _read(name_or_path)
-    content = read_mapping(text, where)
+    content = _apart(read_mapping(text, where))
     for change in changes:
         _apply(content, change)
     for source in content["data"] if isinstance(content.get("data"), list) else ():
@@ -279,6 +279,13 @@ def _read(name_or_path: str) -> tuple[str, str]:
     if name_or_path not in packaged_grids():
         raise unknown_name("grid", name_or_path, packaged_grids())
     return f"grid '{name_or_path}'", (GRIDS / f"{name_or_path}.yaml").read_text()
+
+
+def _apart(value: Any) -> Any:
+    """Without YAML's aliases, which are one object in several places: a change of one row would change the others."""
+    if isinstance(value, dict):
+        return {key: _apart(each) for key, each in value.items()}
+    return [_apart(each) for each in value] if isinstance(value, list) else value
 
 
 def _apply(content: dict[str, Any], change: str) -> None:

@@ -67,6 +67,12 @@ def test_changes_from_the_command_line_are_laid_over_the_file(tmp_path):
     assert (grid.seeds, grid.data[0].train, grid.execution.workers) == ((0, 1), 9, 3)
 
 
+def test_a_change_of_one_row_leaves_the_row_that_shares_its_keys_by_a_yaml_alias(tmp_path):
+    aliased = GRID.replace("{batch_size: 4}", "&same {batch_size: 4}") + "  - unet: *same\n"
+    grid = load_grid(written(tmp_path, aliased), ["methods.unet.batch_size=8"], data_root=tmp_path)
+    assert {choice.name: choice.overrides.get("batch_size") for choice in grid.methods[1:]} == {"cg_reasoner": 4, "unet": 8}
+
+
 def test_a_method_is_changed_by_its_name_in_either_form(tmp_path):
     grid = load_grid(written(tmp_path, GRID), ["methods.oracle.batch_size=2", "methods.cg_reasoner.epochs=3"])
     assert [dict(choice.overrides) for choice in grid.methods] == [{"batch_size": 2}, {"batch_size": 4, "epochs": 3}]
