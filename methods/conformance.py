@@ -34,7 +34,7 @@ from prsbench.harness.contract.types import (
 from prsbench.methods.catalog import METHODS, PARTS
 from prsbench.methods.conformance_samples import examined_samples, query_for, training_samples
 from prsbench.methods.cost import measure, networks_of
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 PASSED, FAILED, SKIPPED, NOT_APPLICABLE, MEASURED = "passed", "FAILED", "skipped", "not applicable", "measured"
 TOLERANCE = 1e-4  # of a probability: batched kernels may sum in another order
@@ -241,21 +241,32 @@ def gives_its_memory_back(subject: Subject) -> None:
 
 
 def names_a_missing_checkpoint(subject: Subject) -> None:
-    """A checkpoint, or another file or folder of the user's, that is not there is a skip that names the path."""
+    """A checkpoint, or another file or folder of the user's, that is not there is a skip that names the path.
+
+    A config may refuse the key, as one whose weights come in a package.
+    """
     keys = {"checkpoint"} & type(subject.config).model_fields.keys()
     if not subject.entry.trains:  # a training keeps what it needs of the others
         keys |= subject.config.checkpoints().keys()
-    if not keys:
-        raise DoesNotApply("its config names no checkpoint")
     absent = str(subject.saved("nowhere") / "absent.pth")
-    for key in sorted(keys):
-        lacking = resolve(subject.entry.factory)(subject.config.model_copy(update={key: absent}))
+    configs = {key: config for key in sorted(keys) if (config := _with(subject.config, key, absent))}
+    if not configs:
+        raise DoesNotApply("its config names no checkpoint")
+    for key, config in configs.items():
+        lacking = resolve(subject.entry.factory)(config)
         try:
             lacking.load(subject.saved("first"), "cpu")
         except MissingPrerequisite as error:
             assert absent in str(error), f"the message must name {absent}, got: {error}"
         else:
             raise AssertionError(f"load must raise MissingPrerequisite when its `{key}` is not there")
+
+
+def _with(config: BaseModel, key: str, value: str) -> BaseModel | None:
+    try:
+        return type(config).model_validate({**config.model_dump(), key: value})
+    except ValidationError:
+        return None
 
 
 CHECKS: tuple[Callable[[Subject], None], ...] = (

@@ -10,6 +10,7 @@ from prsbench.harness.contract.types import Need, PromptSource
 from prsbench.methods.cg_reasoner.config import CGReasonerConfig
 from prsbench.methods.packaged_weights import LITE_MEDSAM, installed
 from prsbench.methods.sam_config import PACKAGED, SamCheckpointConfig
+from pydantic import model_validator
 
 
 class TextBoxConfig(SamCheckpointConfig):
@@ -23,6 +24,12 @@ class TextBoxConfig(SamCheckpointConfig):
         "lite_medsam"  # the others need their `checkpoint`
     )
     reasoner: CGReasonerConfig = CGReasonerConfig()
+
+    @model_validator(mode="after")
+    def _has_weights_of_one_place(self) -> TextBoxConfig:
+        if self.variant == PACKAGED and self.checkpoint is not None:
+            raise ValueError(f"checkpoint: '{PACKAGED}' comes in its package. Set `variant` to the network the checkpoint is of")
+        return self
 
     @property
     def row(self) -> str:

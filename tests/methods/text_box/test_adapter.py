@@ -13,6 +13,7 @@ from prsbench.methods.text2centroid import Text2Centroid
 from prsbench.methods.text_box import adapter
 from prsbench.methods.text_box.adapter import TextBoxMethod, box_around, median_sizes
 from prsbench.methods.text_box.config import TextBoxConfig
+from pydantic import ValidationError
 
 SAID = "The lesion is at the top left."
 
@@ -73,6 +74,11 @@ def test_every_member_of_the_family_has_such_a_row_and_names_the_checkpoint_it_l
         lacking = TextBoxMethod(TextBoxConfig(**rows[family].defaults))
         with pytest.raises(MissingPrerequisite, match=f"methods.{family}_text_box.checkpoint to the official"):
             lacking.fit(discs(2), (), FitContext(0, "cpu"))
+
+
+def test_a_checkpoint_beside_packaged_weights_is_refused_and_not_left_aside_in_silence(tmp_path):
+    with pytest.raises(ValidationError, match="comes in its package. Set `variant`"):
+        TextBoxConfig(checkpoint=str(tmp_path / "lite_medsam.pth"))
 
 
 def test_nothing_is_trained_for_a_row_that_will_be_skipped(tmp_path):
