@@ -56,8 +56,7 @@ class LongestSide:
 
     def probability(self, logits_LL: Tensor, frame: Frame) -> Tensor:
         """(H, W): logits to the square, its padding cut off, to native size, sigmoid; SAM's logit 0 becomes 0.5."""
-        square = _resized(logits_LL, (self.side_px, self.side_px))
-        return _resized(square[: frame.height, : frame.width], frame.native_shape).sigmoid()
+        return _cut_out(logits_LL, self.side_px, frame).sigmoid()
 
     def _scaled(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
         return (image - _MEAN) / _STD
@@ -106,8 +105,8 @@ class StretchedNearest:
         return torch.from_numpy(square).permute(2, 0, 1), Frame(image.shape[:2], self.side_px, self.side_px)
 
     def probability(self, logits_LL: Tensor, frame: Frame) -> Tensor:
-        """(H, W): logits to the square, then to native size, sigmoid."""
-        return _resized(_resized(logits_LL, (self.side_px, self.side_px)), frame.native_shape).sigmoid()
+        """(H, W): logits to the square, the image's part of it (here all) to native size, sigmoid."""
+        return _cut_out(logits_LL, self.side_px, frame).sigmoid()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +127,6 @@ class PaddedBGR(StretchedNearest):
         square[frame.top : frame.top + height, frame.left : frame.left + width] = (image - _MEAN) / _STD
         return torch.from_numpy(square).permute(2, 0, 1), frame
 
-    def probability(self, logits_LL: Tensor, frame: Frame) -> Tensor:
-        """(H, W): logits to the square, the image's part of it to native size, sigmoid."""
-        square = _resized(logits_LL, (self.side_px, self.side_px))
-        part = square[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width]
-        return _resized(part, frame.native_shape).sigmoid()
-
 
 Processing = LongestSide | StretchedCubic | StretchedNearest
 
@@ -141,6 +134,13 @@ Processing = LongestSide | StretchedCubic | StretchedNearest
 def _nearest_as_opencv(side: int, new_side: int) -> NDArray[np.int64]:
     """The pixel each new one is: floor(place * scale), not its centre. The scale is rounded twice, which moves a few of them."""
     return np.minimum((np.arange(new_side) * (1 / (new_side / side))).astype(np.int64), side - 1)
+
+
+def _cut_out(logits_LL: Tensor, side_px: int, frame: Frame) -> Tensor:
+    """(L, L) to the square, its padding cut off, to native size."""
+    square = _resized(logits_LL, (side_px, side_px))
+    part = square[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width]
+    return _resized(part, frame.native_shape)
 
 
 def _resized(plane: Tensor, size: tuple[int, int]) -> Tensor:
