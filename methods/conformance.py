@@ -243,7 +243,7 @@ def gives_its_memory_back(subject: Subject) -> None:
 def names_a_missing_checkpoint(subject: Subject) -> None:
     """A checkpoint, or another file or folder of the user's, that is not there is a skip that names the path.
 
-    A config may refuse the key, as one whose weights come in a package.
+    A config may refuse the key and say so, as one whose weights come in a package.
     """
     keys = {"checkpoint"} & type(subject.config).model_fields.keys()
     if not subject.entry.trains:  # a training keeps what it needs of the others
@@ -263,9 +263,12 @@ def names_a_missing_checkpoint(subject: Subject) -> None:
 
 
 def _with(config: BaseModel, key: str, value: str) -> BaseModel | None:
+    """The config with that value, None if it refuses the key by its name."""
     try:
         return type(config).model_validate({**config.model_dump(), key: value})
-    except ValidationError:
+    except ValidationError as error:
+        said = "; ".join(each["msg"] for each in error.errors())
+        assert key in said, f"a config that refuses `{key}` must name it, got: {said}"
         return None
 
 
