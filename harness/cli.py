@@ -225,8 +225,6 @@ def _audit_prscore(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's way to say Ctrl-C
     grid, folder = _grid_and_folder(options)
     return _work(grid, folder, options, only=options.only)
 

@@ -6,11 +6,12 @@ drawings: the training masks as N = side x side characters of four levels before
 own. No pixel of any image, and nothing of the val or test split, is read.
 """
 
-# B batch, N places of a drawing, K levels, T text tokens, D language width
+# B batch, N places of a drawing, K levels, T text tokens, A answer tokens of all rows, D language width, V vocabulary
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -75,13 +76,10 @@ class LanguageBase:
         drawing_BN = torch.from_numpy(np.stack([levels.ravel() for levels, _, _ in rows]))
         drawn = character_NKD[torch.arange(drawing_BN.shape[1]), drawing_BN]
         pairs = [(question_ids(self.tokenizer, q), answer_ids(self.tokenizer, a)) for _, q, a in rows]
-        ids_BT, is_text_BT = (t.to(device) for t in pad_right([q + a for q, a in pairs], self.tokenizer.pad_token_id))
-        starts_B1 = torch.tensor([[len(q)] for q, _ in pairs], device=device)
+        text = TextRows.of(pairs, self.tokenizer.pad_token_id, device)
         each = torch.arange(len(rows), device=device)  # its own drawing
-        states_BTD = LlamaReader(self.model.model).read(drawn, embed(ids_BT), is_text_BT, each)
-        predicts = (is_text_BT & (torch.arange(ids_BT.shape[1], device=device) >= starts_B1))[:, 1:]
-        logits = self.model.lm_head(states_BTD[:, :-1][predicts])
-        return F.cross_entropy(logits, ids_BT[:, 1:][predicts])
+        states_BTD = LlamaReader(self.model.model).read(drawn, embed(text.ids_BT), text.is_text_BT, each)
+        return text.answers_loss(states_BTD, self.model.lm_head)[0]
 
     def save(self, folder: Path) -> None:
         """In transformers' layout, without the LoRA a method may have wrapped it in."""
@@ -133,6 +131,35 @@ def pad_right(rows: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tenso
     longest = max(map(len, rows))
     ids = torch.tensor([[*row, *[pad_id] * (longest - len(row))] for row in rows])
     return ids, torch.arange(longest)[None] < torch.tensor([len(row) for row in rows])[:, None]
+
+
+@dataclass(frozen=True, slots=True)
+class TextRows:
+    """Questions with the answers behind them, padded on the right; padding is neither question nor answer."""
+
+    ids_BT: Tensor
+    is_question_BT: Tensor
+    is_answer_BT: Tensor
+
+    @classmethod
+    def of(cls, pairs: Sequence[tuple[list[int], list[int]]], pad_id: int, device: str | torch.device) -> TextRows:
+        ids_BT, is_text_BT = (t.to(device) for t in pad_right([q + a for q, a in pairs], pad_id))
+        length_B1 = torch.tensor([[len(q)] for q, _ in pairs], device=device)
+        is_question_BT = torch.arange(ids_BT.shape[1], device=device) < length_B1
+        return cls(ids_BT, is_question_BT, is_text_BT & ~is_question_BT)
+
+    @property
+    def is_text_BT(self) -> Tensor:
+        return self.is_question_BT | self.is_answer_BT
+
+    def answers_loss(self, states_BTD: Tensor, head: nn.Module) -> tuple[Tensor, Tensor]:
+        """Mean cross-entropy over the answers' A tokens, their ends included, and the logits (A, V) they were predicted by.
+
+        Token t is predicted by the state before it; logits are computed at those places only.
+        """
+        predicts = self.is_answer_BT[:, 1:]
+        logits_AV = head(states_BTD[:, :-1][predicts])
+        return F.cross_entropy(logits_AV.float(), self.ids_BT[:, 1:][predicts]), logits_AV
 
 
 def _train_tokenizer(texts: Sequence[str], vocabulary: int):

