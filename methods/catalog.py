@@ -30,6 +30,7 @@ _SAM_SOURCES = tuple(
     f"prsbench.methods.{module}"
     for module in (
         "sam_family",
+        "shared_features",
         "sam_variants",
         "sam_networks",
         "sam_processing",
@@ -65,6 +66,7 @@ def _sam(name: str, title: str, variant: str, sources: Iterable[PromptSource] = 
             defaults={"prompt_source": source, "variant": variant},
             trains=False,
             packaged=packaged,
+            shares=variant,
         )
         for source in sources
     ]
@@ -76,6 +78,7 @@ def _sam(name: str, title: str, variant: str, sources: Iterable[PromptSource] = 
         sources=tuple(dict.fromkeys(("prsbench.methods.text_box", *_SAM_SOURCES, *_CG_REASONER.sources))),
         defaults={"variant": variant},
         packaged=(*packaged, *_CG_REASONER.packaged),
+        shares=variant,
     )
     return [*rows, text_box]
 
@@ -116,6 +119,7 @@ def _cg_reasoner(name: str, summary: str, **defaults: str) -> Entry:
     )
 
 
+_ON_FEATURES = "lite_medsam_features"
 _LITE_MEDSAM_FEATURES = (
     "prsbench.methods.lite_medsam_features",
     "prsbench.methods.parts",
@@ -135,6 +139,7 @@ _PRS_MED_SOURCES = (
 _MEDSEG_R_SOURCES = (
     "prsbench.methods.medseg_r",
     "prsbench.methods.answers",
+    "prsbench.methods.asked_images",
     "prsbench.methods.mask_loss",
     "prsbench.methods.sentence_cache",
     "prsbench.methods.sentence_encoder",
@@ -203,6 +208,7 @@ def _tiny(family: str, title: str, factory: str, config: str, modules: tuple[str
             *(source for source in _PRS_MED_SOURCES if not source.endswith(("prs_med", "llava", "vision_backbone"))),
         ),
         packaged=(LITE_MEDSAM,),
+        shares=_ON_FEATURES,
     )
 
 
@@ -260,6 +266,7 @@ METHODS = OpenCatalog(
             config="prsbench.methods.prs_med.config:PRSMedConfig",
             sources=_PRS_MED_SOURCES,
             packaged=(LITE_MEDSAM,),
+            shares=_ON_FEATURES,
         ),
         Entry(
             name="prs_med_official",
@@ -276,6 +283,7 @@ METHODS = OpenCatalog(
             config="prsbench.methods.medseg_r.config:MedSegRConfig",
             sources=_MEDSEG_R_SOURCES,
             packaged=(LITE_MEDSAM, MINILM),
+            shares=_ON_FEATURES,
         ),
         _lisa("7b", "LISA-7B (Vicuna, CLIP, SAM ViT-H)"),
         _lisa("13b", "LISA-13B (Llama 2, CLIP, SAM ViT-H)"),

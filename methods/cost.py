@@ -16,7 +16,7 @@ from prsbench.harness.contract.types import Box, Method, Query, Trainable
 
 SIDE_PX = 256
 _CACHES = {  # what rows of one process share, so that the second one to ask would seem to cost nothing
-    "prsbench.methods.sam_family": "fresh_features",
+    "prsbench.methods.shared_features": "fresh_features",
     "prsbench.methods.sentence_encoder": "fresh_sentences",
 }
 _LOOK_EVERY_S = 0.002

@@ -11,8 +11,8 @@ import torch
 from prsbench.harness.contract.types import FitContext, Prediction, Query, Sample
 from prsbench.methods.asked_images import asked_images
 from prsbench.methods.language_base import LanguageBase
-from prsbench.methods.lite_medsam_features import Layer, LiteMedSAMEncoder, LiteMedSAMStages, embed, features_of
-from prsbench.methods.training_images import TrainingImage, native_probability, resize_to_levels, training_images
+from prsbench.methods.lite_medsam_features import Layer, LiteMedSAMEncoder, embed, features_of
+from prsbench.methods.training_images import TrainingImage, native_probability, training_images
 from prsbench.methods.training_loop import Loop, write_losses
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
@@ -43,14 +43,12 @@ class EmbeddedMethod:
 
     @torch.no_grad()
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
-        start = time.perf_counter()
-        side = self.config.image_size_px
         images, numbers = asked_images(queries)
-        image = torch.stack([resize_to_levels(one, side) for one in images]).to(self._device)
-        features = embed(self._encoder, image, self.config.feature_side)[numbers]
-        logits, answers = self._model.answer(features, [q.question for q in queries], self.config.answer_tokens, side)
+        features, embedding_s = embed(self._encoder, images, self.config.feature_side)
+        start, questions, side = time.perf_counter(), [q.question for q in queries], self.config.image_size_px
+        logits, answers = self._model.answer(features[numbers], questions, self.config.answer_tokens, side)
         maps = [_to_native(row, q.image.shape[:2]) for row, q in zip(logits, queries, strict=True)]
-        seconds = (time.perf_counter() - start) / len(queries)
+        seconds = (embedding_s + time.perf_counter() - start) / len(queries)
         return [Prediction(probability, answer, seconds) for probability, answer in zip(maps, answers, strict=True)]
 
     def save(self, folder: Path) -> None:
@@ -68,8 +66,7 @@ class EmbeddedMethod:
         self._model.to(device).eval()
 
     def _load_encoder(self, device: str) -> None:
-        encoder = LiteMedSAMStages if self.layer == "stages" else LiteMedSAMEncoder
-        self._device, self._encoder = device, encoder(self.config.image_size_px)
+        self._device, self._encoder = device, LiteMedSAMEncoder(self.config.image_size_px, self.layer)
         self._encoder.load_packaged()
         self._encoder.to(device)
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from prsbench.harness.contract.errors import DataError
 from prsbench.harness.contract.types import FitContext, Sample
 from prsbench.methods.checkpoints import Matched, fill
@@ -15,7 +19,8 @@ from prsbench.methods.parts import LiteMedSAMFeaturesConfig
 from prsbench.methods.sam_config import LiteMedSAMConfig
 from prsbench.methods.sam_networks import tiny_vit_blocks
 from prsbench.methods.sam_variants import checkpoint_of
-from prsbench.methods.training_images import TrainingImage, training_images
+from prsbench.methods.shared_features import made_once
+from prsbench.methods.training_images import TrainingImage, resize_to_levels, training_images
 from prsbench.methods.training_state import read_state, write_state
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -31,14 +36,15 @@ CHANNELS, STAGE_CHANNELS = 256, 320  # after the neck, and of each of the last t
 
 
 class LiteMedSAMEncoder(nn.Module):
-    """Frozen; (B, 3, S, S) RGB in any range to (B, 256, S / 4, S / 4). At S = 256 it is LiteMedSAM's own.
+    """Frozen; (B, 3, S, S) RGB in any range to (B, C, S / 4, S / 4): C = 256 behind the neck, or its last two stages, C = 640.
 
-    Its weights do not depend on S; at another S than it was trained at it is a stand-in, and rows must say so.
+    At S = 256 it is LiteMedSAM's own. Its weights do not depend on S; at another S than it was trained at it is a stand-in, and
+    rows must say so.
     """
 
-    def __init__(self, side_px: int):
+    def __init__(self, side_px: int, layer: Layer = "neck"):
         super().__init__()
-        self.side_px = side_px
+        self.side_px, self.layer = side_px, layer
         self.blocks = tiny_vit_blocks(side_px)
 
     def load_packaged(self) -> Matched:
@@ -47,30 +53,48 @@ class LiteMedSAMEncoder(nn.Module):
         of_encoder = {key.removeprefix("image_encoder."): t for key, t in state.items() if key.startswith("image_encoder.")}
         return fill(self.blocks, of_encoder, source.split("@")[0])
 
-    @torch.no_grad()
     def forward(self, image_B3SS: Tensor) -> Tensor:
-        return self.blocks.neck(self._stages(image_B3SS)[-1])
+        return self.read(self.stages(image_B3SS))
 
-    def _stages(self, image_B3SS: Tensor) -> list[Tensor]:
-        """What the last two stages give, before the neck."""
+    @torch.no_grad()
+    def stages(self, image_B3SS: Tensor) -> Tensor:
+        """What the last two stages give, (B, 640, S / 4, S / 4): most of the work."""
         low, high = image_B3SS.amin((1, 2, 3), keepdim=True), image_B3SS.amax((1, 2, 3), keepdim=True)
         x = self.blocks.patch_embed((image_B3SS - low) / (high - low).clamp(min=1e-8))
         given = [x := layer(x) for layer in self.blocks.layers]
         side = self.side_px // STRIDE
-        return [x.transpose(1, 2).reshape(len(x), -1, side, side) for x in given[-2:]]
-
-
-class LiteMedSAMStages(LiteMedSAMEncoder):
-    """Its last two stages side by side, (B, 3, S, S) to (B, 640, S / 4, S / 4); the second half is the last stage's."""
+        return torch.cat([x.transpose(1, 2).reshape(len(x), -1, side, side) for x in given[-2:]], dim=1)
 
     @torch.no_grad()
-    def forward(self, image_B3SS: Tensor) -> Tensor:
-        return torch.cat(self._stages(image_B3SS), dim=1)
+    def read(self, stages_BCHW: Tensor) -> Tensor:
+        """The features, of what `stages` gives."""
+        return self.blocks.neck(stages_BCHW[:, STAGE_CHANNELS:]) if self.layer == "neck" else stages_BCHW
 
 
-def embed(encoder: LiteMedSAMEncoder, image_B3SS: Tensor, feature_side: int) -> Tensor:
-    """Frozen features (B, C, H, W), averaged down to feature_side."""
-    return F.adaptive_avg_pool2d(encoder(image_B3SS.float()), feature_side)
+def embed(encoder: LiteMedSAMEncoder, images: Sequence[NDArray[np.uint8]], feature_side: int) -> tuple[Tensor, float]:
+    """Frozen features (B, C, H, W) of (H, W, 3) images, averaged down to feature_side, and the seconds they took.
+
+    The other rows that this process evaluates in turns share the stages, and count their seconds too.
+    """
+    device = str(next(encoder.parameters()).device)
+
+    def stages(some: Sequence[NDArray[np.uint8]]) -> list[Tensor]:
+        # One at a time: what is kept must not depend on which images were asked for together, in the last bit either.
+        return [encoder.stages(resize_to_levels(one, encoder.side_px)[None].to(device).float()) for one in some]
+
+    made = made_once(f"LiteMedSAM {_checksum(encoder)} at {encoder.side_px} px", images, stages, device)
+    start = time.perf_counter()
+    features = encoder.read(torch.cat([one.features for one in made]))
+    seconds = sum(one.seconds for one in made) + time.perf_counter() - start
+    return F.adaptive_avg_pool2d(features, feature_side), seconds
+
+
+def _checksum(encoder: nn.Module) -> int:
+    """Of every weight: milliseconds beside the encoder's pass, and no row is given what other weights made."""
+    check = 0
+    for tensor in encoder.state_dict().values():
+        check = zlib.crc32(tensor.cpu().contiguous().numpy(), check)
+    return check
 
 
 class LiteMedSAMFeatures:
@@ -86,7 +110,7 @@ class LiteMedSAMFeatures:
         """An earlier process that was killed left what it had embedded in `context.scratch`."""
         side = self.config.image_size_px
         images = training_images(train, side)
-        encoder = LiteMedSAMStages(side)
+        encoder = LiteMedSAMEncoder(side, "stages")
         encoder.load_packaged()
         encoder.to(context.device)
         found: list[Mapping[str, Tensor]] = []
@@ -97,7 +121,7 @@ class LiteMedSAMFeatures:
         self._tensors = {layer: torch.cat([chunk[layer] for chunk in found], dim=1) for layer in LAYERS}
         self._image_ids = [one.image_id for one in images]
 
-    def _kept(self, encoder: LiteMedSAMStages, images: Sequence[TrainingImage], path: Path | None) -> Mapping[str, Tensor]:
+    def _kept(self, encoder: LiteMedSAMEncoder, images: Sequence[TrainingImage], path: Path | None) -> Mapping[str, Tensor]:
         earlier = read_state(path) if path else None
         if earlier is not None:
             return earlier[0]
@@ -107,11 +131,11 @@ class LiteMedSAMFeatures:
         return embedded
 
     @torch.no_grad()
-    def _embedded(self, encoder: LiteMedSAMStages, images: Sequence[TrainingImage]) -> dict[str, Tensor]:
+    def _embedded(self, encoder: LiteMedSAMEncoder, images: Sequence[TrainingImage]) -> dict[str, Tensor]:
         device = next(encoder.parameters()).device
         ways: dict[str, list[Tensor]] = {layer: [] for layer in LAYERS}
         for flips in (False, True):
-            # One at a time: on a CPU a batch of them is no faster, and takes its memory.
+            # One at a time, as `embed` does: on a CPU a batch of them is no faster, and takes its memory.
             shown = [(one.image_3SS.flip(-1) if flips else one.image_3SS)[None].to(device).float() for one in images]
             stages = [encoder(image) for image in shown]
             neck = [encoder.blocks.neck(both[:, STAGE_CHANNELS:]) for both in stages]

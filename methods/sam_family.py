@@ -6,12 +6,8 @@ LiteMedSAM's network and weights are those of the LiteMedSAM release of MedSAM (
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,35 +22,12 @@ from prsbench.methods.sam_config import PACKAGED, LiteMedSAMConfig, SamCheckpoin
 from prsbench.methods.sam_networks import decode
 from prsbench.methods.sam_processing import Frame, PaddedBGR
 from prsbench.methods.sam_variants import VARIANTS, load_variant, processing_of
+from prsbench.methods.shared_features import made_once
 from torch import Tensor
 
 # N prompts, K masks a prompt; E side of the embedding grid, L side of the logits
 
-_CACHED_IMAGES = 24  # 4 MiB each; rows over one data set take turns batch by batch, so a few batches are enough
-
-
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """An image as the decoder sees it. seconds: what embedding it took; every row that uses it counts them."""
-
-    features_1CEE: Tensor
-    frame: Frame
-    seconds: float
-
-
-_embedded: OrderedDict[bytes, Embedded] = OrderedDict()
-
-
-@contextmanager
-def fresh_features() -> Iterator[None]:
-    """Inside, images are embedded anew; afterwards the cache that rows of one process share is as it was."""
-    kept = dict(_embedded)
-    _embedded.clear()
-    try:
-        yield
-    finally:
-        _embedded.clear()
-        _embedded.update(kept)
+Embedded = tuple[Tensor, Frame]  # an image as the decoder sees it: (1, C, E, E) features, and where the image lies in its square
 
 
 class SamMethod:
@@ -94,15 +67,16 @@ class SamMethod:
         return [self._predict_one(query) for query in queries]
 
     def _predict_one(self, query: Query) -> Prediction:
-        embedded = self._embed(query.image)
+        [made] = made_once(self._seen_as, [query.image], lambda images: [self._embed(image) for image in images], self._device)
         start = time.perf_counter()
-        probability = self._processing.probability(self._logits(query, embedded), embedded.frame).cpu().numpy()
+        _, frame = made.features
+        probability = self._processing.probability(self._logits(query, made.features), frame).cpu().numpy()
         answer = answer_from_mask(probability, query.modality)
-        return Prediction(probability, answer, embedded.seconds + time.perf_counter() - start)
+        return Prediction(probability, answer, made.seconds + time.perf_counter() - start)
 
     def _logits(self, query: Query, embedded: Embedded) -> Tensor:
         """(L, L) of the chosen mask."""
-        features, frame, source = embedded.features_1CEE, embedded.frame, self.config.prompt_source
+        (features, frame), source = embedded, self.config.prompt_source
         best_of_three = VARIANTS[self._variant].best_of_three
         if source == PromptSource.AUTOMATIC:
             return self._automatic(embedded, best_of_three)
@@ -114,7 +88,7 @@ class SamMethod:
         return _best(*decode(self._network, features, boxes_N4=box, several=best_of_three))[0][0]
 
     def _automatic(self, embedded: Embedded, best_of_three: bool) -> Tensor:
-        features, frame = embedded.features_1CEE, embedded.frame
+        features, frame = embedded
         boxes_N4 = candidate_boxes(frame.height, frame.width)
         logits_NLL, iou_N = _best(*decode(self._network, features, boxes_N4=boxes_N4, several=best_of_three))
         shrink = logits_NLL.shape[-1] / self._processing.side_px
@@ -122,20 +96,19 @@ class SamMethod:
         return logits_NLL[best_candidate(logits_NLL, iou_N, features[0], *visible)]
 
     def _embed(self, image: NDArray[np.uint8]) -> Embedded:
-        amp = self.config.amp and self._device.startswith("cuda")
-        seen_as = f"{self._identity} {self._processing} {image.shape} {amp}"
-        key = hashlib.sha256(seen_as.encode() + image.tobytes()).digest()
-        if key not in _embedded:
-            start = time.perf_counter()
-            square, frame = self._processing.prepare(image)
-            # The encoder alone runs in bf16: the prompt encoder's sines would lose the box's position in it.
-            with torch.autocast("cuda", dtype=torch.bfloat16, enabled=amp):
-                features = self._network.image_encoder(square[None].to(self._device))
-            _embedded[key] = Embedded(features.float(), frame, time.perf_counter() - start)
-            if len(_embedded) > _CACHED_IMAGES:
-                _embedded.popitem(last=False)
-        _embedded.move_to_end(key)
-        return _embedded[key]
+        square, frame = self._processing.prepare(image)
+        # The encoder alone runs in bf16: the prompt encoder's sines would lose the box's position in it.
+        with torch.autocast("cuda", dtype=torch.bfloat16, enabled=self._in_bf16):
+            features = self._network.image_encoder(square[None].to(self._device))
+        return features.float(), frame
+
+    @property
+    def _in_bf16(self) -> bool:
+        return self.config.amp and self._device.startswith("cuda")
+
+    @property
+    def _seen_as(self) -> str:
+        return f"{self._identity} {self._processing} {self._in_bf16}"
 
 
 def weights_of(config: SamCheckpointConfig | LiteMedSAMConfig) -> Weights:

@@ -33,6 +33,8 @@ class Entry:
     sources are the modules and packages whose code decides the numbers: their bytes enter the cell's identity.
     trains says whether `fit` has to run before anything else.
     packaged are the weight files it uses if they are installed: with and without one it is not the same thing.
+    shares is a word for what it computes of an image: rows that say the same one are evaluated in turns by one worker, which
+    computes that once. It changes no number.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Entry:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     trains: bool = True
     packaged: tuple[PackagedFile, ...] = ()
+    shares: str = ""
 
 
 class Catalog(Mapping[str, Entry]):

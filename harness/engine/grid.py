@@ -80,7 +80,10 @@ class TrainingNode:
 
 @dataclass(frozen=True)
 class CellNode:
-    """One method on one data set with one seed; training is the key it depends on, if any. origin as in TrainingNode."""
+    """One method on one data set with one seed; training is the key it depends on, if any. origin as in TrainingNode.
+
+    shares as in `Entry`.
+    """
 
     key: str
     method: str
@@ -95,6 +98,7 @@ class CellNode:
     n_manifest: int
     training: str | None
     origin: Mapping[str, Any]
+    shares: str = ""  # run folders written before it was there hold none
 
     @property
     def folder(self) -> str:
@@ -326,14 +330,15 @@ def _cell(
         n_manifest=n_manifest,
         training=training,
         origin=origin,
+        shares=entry.shares,
     )
 
 
 def units(cells: Iterable[CellNode]) -> list[tuple[CellNode, ...]]:
-    """Cells that go to one worker together: training-free ones with the same code, data set and seed share image features."""
+    """Cells that go to one worker together: with one seed and on one data set, those that share what they compute of an image."""
     groups: dict[object, list[CellNode]] = {}
     for cell in cells:
-        together = cell.key if cell.training else (cell.factory, cell.dataset, cell.seed)
+        together = (cell.shares, cell.dataset, cell.seed) if cell.shares else cell.key
         groups.setdefault(together, []).append(cell)
     return [tuple(group) for group in groups.values()]
 

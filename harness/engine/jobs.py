@@ -38,8 +38,12 @@ class Job:
         return (self.training.key,) if self.training else tuple(cell.key for cell in self.cells)
 
     def apart(self) -> list[Job]:
-        """The job's cells as jobs of their own."""
-        return [replace(self, cells=(cell,), cost=float(cell.n_manifest)) for cell in self.cells]
+        """The job's cells as jobs of their own, none of which waits for another's training."""
+        return [replace(self, cells=(cell,), waits_for=self._awaited(cell), cost=float(cell.n_manifest)) for cell in self.cells]
+
+    def _awaited(self, cell: CellNode) -> tuple[str, ...]:
+        others = {other.training for other in self.cells} - {cell.training}
+        return tuple(key for key in self.waits_for if key not in others)
 
     @property
     def title(self) -> str:

@@ -51,11 +51,11 @@ class Progress:
         verdict = f"{bad[0].kind.upper()} ({bad[0].reason}): {bad[0].error.splitlines()[0]}" if bad else "done"
         self._say(f"[{len(self._took)}/{len(self._jobs)}] {job.title}: {verdict} ({clock(self._took[job])})")
 
-    def replaced(self, job: Job, parts: Sequence[Job]) -> None:
-        """A job whose worker died is done again, its cells one by one."""
+    def replaced(self, job: Job, parts: Sequence[Job], why: str) -> None:
+        """A job is done again, or as its cells one by one."""
         self._started.pop(job, None)
         self._jobs = [other for other in self._jobs if other is not job] + list(parts)
-        self._say(f"    {job.title}: lost its worker; it goes on from its records{', one by one' if len(parts) > 1 else ''}")
+        self._say(f"    {job.title}: {why}{', one by one' if len(parts) > 1 else ''}")
 
     def efficiency(self, busy_s: float) -> str:
         """How much of the workers' time went into nodes."""

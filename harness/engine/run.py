@@ -138,7 +138,7 @@ class _Loop:
         parts = self._again(job, outcomes)
         if parts:
             self._waiting += parts
-            self._progress.replaced(job, parts)
+            self._progress.replaced(job, parts, "lost its worker; it goes on from its records")
         else:
             self._progress.finished(job, outcomes)
         for key, outcome in outcomes.items():
@@ -162,11 +162,17 @@ class _Loop:
         return [replace(job, deaths=job.deaths + 1)] if died and job.deaths < self._retries else []
 
     def _end_what_waits_for(self, job: Job, key: str, outcome: Outcome) -> None:
+        reason = f"not run: {job.title} {outcome.kind}: {outcome.error.removeprefix('not run: ')}"
         for other in [waiting for waiting in self._waiting if key in waiting.waits_for]:
-            if other in self._waiting:
-                self._waiting.remove(other)
-                reason = f"not run: {job.title} {outcome.kind}: {outcome.error.removeprefix('not run: ')}"
-                self._settle(other, dict.fromkeys(other.keys, Outcome(outcome.kind, Failure.NOT_RUN, reason)))
+            if other not in self._waiting:  # what ended before it has ended it
+                continue
+            self._waiting.remove(other)
+            parts = other.apart() if len(other.cells) > 1 else [other]  # of cells that take turns, only those that need it end
+            if len(parts) > 1:
+                self._progress.replaced(other, parts, "not all of it can be done")
+            self._waiting += [part for part in parts if key not in part.waits_for]
+            for part in (part for part in parts if key in part.waits_for):
+                self._settle(part, dict.fromkeys(part.keys, Outcome(outcome.kind, Failure.NOT_RUN, reason)))
 
     def _folder(self, job: Job, key: str) -> Path:
         if job.training:

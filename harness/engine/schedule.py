@@ -21,7 +21,7 @@ def jobs_to_do(plan: Plan, pending: Sequence[CellNode], setting: Setting) -> lis
     unsealed = {node.key for node in trainings}
     jobs = []
     for cells in units(pending):
-        waits_for = {cells[0].training, plan.text_models} & unsealed
+        waits_for = {*(cell.training for cell in cells), plan.text_models} & unsealed
         jobs.append(Job(None, cells, tuple(sorted(waits_for)), cost=float(sum(cell.n_manifest for cell in cells))))
     blocked = Counter[str]()  # cost of what waits for a training
     for job in jobs:

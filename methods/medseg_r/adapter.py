@@ -9,13 +9,14 @@ from pathlib import Path
 import torch
 from prsbench.harness.contract.types import FitContext, Labels, Prediction, Query, Sample, TextSource, Weights
 from prsbench.methods.answers import answer_from_mask
+from prsbench.methods.asked_images import asked_images
 from prsbench.methods.exposure import exposure_note
 from prsbench.methods.lite_medsam_features import LiteMedSAMEncoder, embed, features_of
 from prsbench.methods.medseg_r.config import MedSegRConfig
 from prsbench.methods.medseg_r.network import MedSegR
 from prsbench.methods.medseg_r.training import read_twice, train
 from prsbench.methods.sentence_encoder import sentence_encoder
-from prsbench.methods.training_images import native_probability, resize_to_levels, training_images
+from prsbench.methods.training_images import native_probability, training_images
 from prsbench.methods.training_loop import write_losses
 from safetensors.torch import load_model, save_model
 
@@ -49,13 +50,12 @@ class MedSegRMethod:
 
     @torch.no_grad()
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
-        start = time.perf_counter()
-        side = self.config.image_size_px
-        image = torch.stack([resize_to_levels(query.image, side) for query in queries]).to(self._device)
-        features = embed(self._encoder, image, self.config.feature_side)
+        images, numbers = asked_images(queries)
+        features, embedding_s = embed(self._encoder, images, self.config.feature_side)
+        start, side = time.perf_counter(), self.config.image_size_px
         questions, modalities = [query.question for query in queries], [query.modality for query in queries]
-        _, logits = read_twice(self._network, features, questions, modalities, side)
-        seconds = (time.perf_counter() - start) / len(queries)
+        _, logits = read_twice(self._network, features[numbers], questions, modalities, side)
+        seconds = (embedding_s + time.perf_counter() - start) / len(queries)
         return [self._predicted(one, query, seconds) for one, query in zip(logits, queries, strict=True)]
 
     def _predicted(self, logits_1SS: torch.Tensor, query: Query, seconds: float) -> Prediction:

@@ -5,7 +5,7 @@ import torch
 from prsbench.harness.contract.records import Cost
 from prsbench.harness.contract.types import Prediction, PromptSource
 from prsbench.harness.engine.process import return_freed_memory
-from prsbench.methods import cost, sam_family
+from prsbench.methods import cost, shared_features
 from prsbench.methods.cost import measure, standard_query
 from prsbench.methods.sam_config import LiteMedSAMConfig
 from prsbench.methods.sam_family import SamMethod
@@ -106,13 +106,13 @@ def test_shared_features_and_sentences_do_not_hide_work_and_are_there_again_afte
     with torch.inference_mode():
         patches = nn.Conv2d(3, 256, 4, stride=4)  # in the encoder's place: 256 px to 64 x 64
     monkeypatch.setattr(method._network.image_encoder, "forward", lambda square: patches(square))
-    monkeypatch.setattr(sam_family, "_embedded", type(sam_family._embedded)())
+    monkeypatch.setattr(shared_features, "_kept", type(shared_features._kept)())
     method.predict([standard_query()])
     encoder = sentence_encoder()
     encoder.encode([standard_query().question])
-    kept, known = dict(sam_family._embedded), encoder.known
+    kept, known = dict(shared_features._kept), encoder.known
     with torch.utils.flop_counter.FlopCounterMode(display=False) as counter:
         method.predict([standard_query()])  # the features are there: the decoder alone
     found = measure(method)
-    assert dict(sam_family._embedded) == kept and encoder.known is known
+    assert dict(shared_features._kept) == kept and encoder.known is known
     assert found.flops_per_image == counter.get_total_flops() + 2 * 3 * 16 * 256 * 64 * 64

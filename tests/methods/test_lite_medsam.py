@@ -6,7 +6,7 @@ import torch
 from prsbench.harness.contract.errors import ContractError, MissingPrerequisite, PrsbenchError
 from prsbench.harness.contract.geometry import tight_box
 from prsbench.harness.contract.types import Box, Method, PromptSource, Query, TextSource, Weights, check_prediction
-from prsbench.methods import sam_family, sam_variants
+from prsbench.methods import sam_variants, shared_features
 from prsbench.methods.answers import answer_from_mask
 from prsbench.methods.packaged_weights import locate
 from prsbench.methods.sam_config import LiteMedSAMConfig
@@ -81,34 +81,22 @@ def test_every_weight_is_the_packaged_one_and_frozen():
 
 def test_splitting_a_batch_or_embedding_anew_changes_no_bit(oracle, monkeypatch):
     together = oracle.predict([SQUARE[0], WIDE[0]])
-    monkeypatch.setattr(sam_family, "_embedded", type(sam_family._embedded)())
+    monkeypatch.setattr(shared_features, "_kept", type(shared_features._kept)())
     alone = oracle.predict([SQUARE[0]])[0]
     assert np.array_equal(together[0].probability, alone.probability)
 
 
-def test_rows_over_the_same_image_embed_it_once_and_no_more_than_24_are_kept(methods, monkeypatch):
-    monkeypatch.setattr(sam_family, "_embedded", type(sam_family._embedded)())
+def test_rows_over_the_same_image_embed_it_once(methods, monkeypatch):
+    monkeypatch.setattr(shared_features, "_kept", type(shared_features._kept)())
     encoded = []
-
-    def encoder(square):
-        encoded.append(square)
-        return torch.zeros(1, 256, 64, 64)
-
+    monkeypatch.setattr(
+        methods[PromptSource.AUTOMATIC]._network.image_encoder,
+        "forward",
+        lambda square: encoded.append(square) or torch.zeros(1, 256, 64, 64),
+    )
     for method in methods.values():
-        monkeypatch.setattr(method._network.image_encoder, "forward", encoder)
-        method._embed(SQUARE[0].image)
+        method.predict([SQUARE[0]])
     assert len(encoded) == 1
-    for grey in range(30):
-        methods[PromptSource.AUTOMATIC]._embed(np.full((4, 4, 3), grey, np.uint8))
-    assert len(sam_family._embedded) == 24
-
-
-def test_the_same_pixels_in_another_shape_are_another_image(oracle, monkeypatch):
-    monkeypatch.setattr(sam_family, "_embedded", type(sam_family._embedded)())
-    monkeypatch.setattr(oracle._network.image_encoder, "forward", lambda square: torch.zeros(1, 256, 64, 64))
-    image = np.zeros((4, 9, 3), np.uint8)
-    assert oracle._embed(image).frame.native_shape == (4, 9)
-    assert oracle._embed(image.reshape(6, 6, 3)).frame.native_shape == (6, 6)
 
 
 @pytest.mark.parametrize("source", [PromptSource.ORACLE_BOX, PromptSource.JITTERED_BOX])

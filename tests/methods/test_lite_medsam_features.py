@@ -8,12 +8,12 @@ from prsbench.methods.lite_medsam_features import (
     CHUNK,
     LiteMedSAMEncoder,
     LiteMedSAMFeatures,
-    LiteMedSAMStages,
     embed,
     features_of,
 )
 from prsbench.methods.parts import LiteMedSAMFeaturesConfig
 from prsbench.methods.training_images import training_images
+from torch.nn import functional as F
 
 CONFIG = LiteMedSAMFeaturesConfig(image_size_px=64, stages_side=4)
 
@@ -33,16 +33,35 @@ def context(kept):
     return FitContext(0, "cpu", {"features": kept})
 
 
-@pytest.mark.parametrize(("layer", "encoder"), [("neck", LiteMedSAMEncoder), ("stages", LiteMedSAMStages)])
-def test_they_are_what_the_encoder_makes_of_each_image_and_of_its_mirror_image(layer, encoder, discs, context):
+@pytest.mark.parametrize("layer", ["neck", "stages"])
+def test_they_are_what_the_encoder_makes_of_each_image_and_of_its_mirror_image(layer, discs, context):
     images = training_images(discs(3), 64)
     got = features_of(images, layer, 4, context).float()
-    own = encoder(64)
+    own = LiteMedSAMEncoder(64, layer)
     own.load_packaged()
     for k, one in enumerate(images):
-        shown = torch.stack([one.image_3SS, one.image_3SS.flip(-1)])
-        expected = torch.cat([embed(own, picture[None], 4) for picture in shown])
+        shown = [picture.permute(1, 2, 0).numpy() for picture in (one.image_3SS, one.image_3SS.flip(-1))]
+        expected, _ = embed(own, shown, 4)
         assert torch.allclose(got[:, k], expected, rtol=2e-3, atol=2e-3)  # half precision
+        alone = torch.cat([own(torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float()) for picture in shown])
+        assert torch.allclose(expected, F.adaptive_avg_pool2d(alone, 4), atol=1e-5)
+
+
+def test_rows_of_one_process_share_the_encoders_pass_and_all_count_its_seconds(discs, monkeypatch):
+    passes = []
+    stages = LiteMedSAMEncoder.stages
+    monkeypatch.setattr(LiteMedSAMEncoder, "stages", lambda self, image: passes.append(len(image)) or stages(self, image))
+    images = [disc.query.image for disc in discs(2, start=40)]
+    neck, wide = LiteMedSAMEncoder(64), LiteMedSAMEncoder(64, "stages")
+    neck.load_packaged(), wide.load_packaged()
+    first, first_s = embed(neck, images, 4)
+    again, again_s = embed(neck, images[::-1], 4)
+    other, other_s = embed(wide, images, 4)
+    assert passes == [1, 1] and torch.allclose(first, again.flip(0), atol=1e-6) and other.shape[1] == 640
+    assert min(again_s, other_s) > 0.5 * first_s, "what another row computed is counted"
+    with torch.no_grad():
+        next(neck.parameters()).mul_(2)
+    assert not torch.allclose(embed(neck, images, 4)[0], first) and len(passes) == 4, "other weights, other features"
 
 
 def test_features_of_other_images_are_refused(discs, context):

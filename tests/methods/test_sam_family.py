@@ -11,7 +11,7 @@ from prsbench.harness.contract.catalog import Entry
 from prsbench.harness.contract.errors import ContractError, MissingPrerequisite, PrsbenchError
 from prsbench.harness.contract.geometry import innermost_point, tight_box
 from prsbench.harness.contract.types import Box, PromptSource, Query, Weights
-from prsbench.methods import sam_family, sam_variants
+from prsbench.methods import sam_variants, shared_features
 from prsbench.methods.catalog import METHODS
 from prsbench.methods.conformance import CHECKS, FAILED, Subject, verdict
 from prsbench.methods.sam_config import OFFICIAL_FILES, SamCheckpointConfig
@@ -45,7 +45,7 @@ def small(tmp_path, monkeypatch):
         state = build().state_dict()
         paths[name] = str(tmp_path / OFFICIAL_FILES[name])
         torch.save({"model": state} if name == "sam_med2d" else state, paths[name])
-    monkeypatch.setattr(sam_family, "_embedded", type(sam_family._embedded)())
+    monkeypatch.setattr(shared_features, "_kept", type(shared_features._kept)())
     return paths
 
 
@@ -191,8 +191,10 @@ def test_rows_over_one_checkpoint_share_the_network_and_its_image_features(small
     box, point = (loaded("sam_vit_b", s, small["sam_vit_b"]) for s in (PromptSource.ORACLE_BOX, PromptSource.ORACLE_POINT))
     other = loaded("medsam", PromptSource.ORACLE_BOX, small["medsam"])
     assert box._network is point._network and box._network is not other._network
-    assert box._embed(disc().image) is point._embed(disc().image)
-    assert other._embed(disc().image) is not box._embed(disc().image)
+    assert box._seen_as == point._seen_as and box._seen_as != other._seen_as
+    for method in (box, point, other):
+        method.predict([disc()])
+    assert len(shared_features._kept) == 2
 
 
 def test_a_checkpoint_that_was_replaced_is_read_again(small):

@@ -5,8 +5,10 @@ import json
 import os
 import signal
 import time
+from dataclasses import replace
 
 import pytest
+from prsbench.harness.contract.catalog import Catalog
 from prsbench.harness.contract.errors import ConfigError, MissingPrerequisite, RunFolderError
 from prsbench.harness.engine.failures import Failure, NodeTimeout, class_of, time_limit
 from prsbench.harness.engine.ledger import RunFolder, attempts_of
@@ -16,6 +18,12 @@ from prsbench.harness.engine.run import run_grid
 
 def go(stand_ins, root, folder, methods, executor="serial", **execution):
     return run_grid(stand_ins.make_grid(root, methods, **execution), stand_ins.REGISTRY, RunFolder(folder), str, executor)
+
+
+def sharing(stand_ins, *names):
+    """The registry with these rows evaluated in turns by one worker."""
+    entries = [replace(e, shares="turns" if e.name in names else "") for e in stand_ins.REGISTRY.methods.values()]
+    return replace(stand_ins.REGISTRY, methods=Catalog("method", entries))
 
 
 def attempts(run, method):
@@ -51,6 +59,30 @@ def test_a_time_limit_passes_every_except_of_a_method_and_is_gone_after_its_bloc
             except Exception:
                 pass
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def test_a_training_that_fails_ends_its_own_cells_and_not_those_that_take_turns_with_them(stand_ins, data_root, tmp_path):
+    grid = stand_ins.make_grid(data_root, ["bright", {"trained": {"fit_fails": True}}, "echo"])
+    said = []
+    registry = sharing(stand_ins, "bright", "trained", "echo")
+    run = run_grid(grid, registry, RunFolder(tmp_path / "run"), said.append, "serial")
+    states = {(cell.method, cell.modality): cell.status for cell in results(run)}
+    assert {states[method, m] for method in ("bright", "echo") for m in ("brain_mri", "skin_rgb")} == {"complete"}
+    assert states["trained", "brain_mri"] == states["trained", "skin_rgb"] == "failed"
+    assert [[attempt["reason"] for attempt in cell] for cell in attempts(run, "trained")] == [["not run"]] * 2
+    assert sum("not all of it can be done, one by one" in line for line in said) == 2
+
+
+def test_cells_in_turns_wait_for_every_training_among_them_and_give_the_numbers_they_give_apart(stand_ins, data_root, tmp_path):
+    grid = stand_ins.make_grid(data_root, ["bright", "trained"])
+    apart, together = (
+        run_grid(grid, sharing(stand_ins, *names), RunFolder(tmp_path / str(len(names))), str, "serial")
+        for names in ((), ("bright", "trained"))
+    )
+    first, second = (
+        [json.dumps({**r.to_json(), "seconds": 0}) for cell in results(run) for r in cell.records] for run in (apart, together)
+    )
+    assert first == second and {cell.status for cell in results(together)} == {"complete"}
 
 
 def test_a_batch_too_large_for_memory_is_halved_until_it_fits_and_the_records_say_so(stand_ins, data_root, tmp_path):

@@ -1,6 +1,6 @@
 """Nodes, keys and dependencies of a plan."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pytest
 from prsbench.harness.contract.catalog import Catalog, PackagedFile
@@ -111,13 +111,32 @@ def test_a_plan_survives_its_file(planned):
 
 
 def test_rows_that_share_image_features_go_to_one_worker(planned):
-    together = units(planned(methods=["bright", "boxed", "trained", "echo"]).cells)
+    together = units(planned(methods=["bright", "boxed", "trained", "echo"], seeds=(0, 1)).cells)
     assert sorted([cell.method for cell in unit] for unit in together) == [
-        *[["bright", "boxed"]] * 2,
-        *[["echo"]] * 2,
-        *[["trained"]] * 2,
+        *[["bright", "boxed"]] * 4,
+        *[["echo"]] * 4,
+        *[["trained"]] * 4,
     ]
-    assert all(len({asdict(cell)["dataset"] for cell in unit}) == 1 for unit in together)
+    assert all(len({(cell.dataset, cell.seed) for cell in unit}) == 1 for unit in together)
+
+
+def test_what_a_row_shares_is_no_part_of_its_cells_key(stand_ins, planned):
+    changed = replace(stand_ins.REGISTRY, methods=Catalog("method", [replace(e, shares="x") for e in _entries(stand_ins)]))
+    assert keys(planned()) == keys(planned(registry=changed)), "it changes no number"
+    [unit] = {tuple(cell.method for cell in unit) for unit in units(planned(registry=changed).cells)}
+    assert unit == ("bright", "trained")
+
+
+def test_rows_on_one_frozen_encoder_share_its_features_and_two_sizes_of_a_release_are_never_loaded_together():
+    assert {METHODS[f"lite_medsam_{how}"].shares for how in ("oracle_box", "jittered_box", "automatic", "text_box")} == {
+        "lite_medsam"
+    }
+    assert len({METHODS[name].shares for name in ("prs_med", "medseg_r", "lisa_tiny", "pixellm_tiny")} - {""}) == 1
+    assert {METHODS[name].shares for name in ("lisa_7b", "lisa_13b", "oracle", "cg_reasoner")} == {""}
+
+
+def _entries(stand_ins):
+    return [stand_ins.REGISTRY.methods[name] for name in stand_ins.REGISTRY.methods]
 
 
 def test_includes_and_excludes_choose_cells_and_the_trainings_nobody_needs_go_with_them(stand_ins, data_root):

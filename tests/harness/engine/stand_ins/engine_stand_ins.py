@@ -160,7 +160,8 @@ def load_judges(folder, device):
 
 def entry(name, factory="Bright", config="StandInConfig", trains=False, **defaults):
     here, code = "engine_stand_ins", ("engine_stand_ins",)
-    return Entry(name, name, f"{here}:{factory}", f"{here}:{config}", code, {"name": name, **defaults}, trains)
+    shares = "light" if factory == "Bright" else ""
+    return Entry(name, name, f"{here}:{factory}", f"{here}:{config}", code, {"name": name, **defaults}, trains, shares=shares)
 
 
 PART = Entry("part", "part", "engine_stand_ins:Part", "prsbench.harness.contract.config:PartConfig", ("engine_stand_ins",))
