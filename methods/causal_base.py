@@ -44,13 +44,14 @@ class CausalBase:
 
     @classmethod
     def read(cls, source: str, side: int, dtype: str, device: str) -> CausalBase:
-        """From "packaged" or a Hugging Face folder (config, weights, tokenizer); nothing is downloaded.
+        """From "packaged" or a Hugging Face folder (config, weights, tokenizer); nothing is downloaded, no chance is drawn.
 
         Raises:
             MissingPrerequisite: a package is not installed, the folder holds no such model, or its tensors do not all fit.
         """
-        place, gguf = _packaged() if source == "packaged" else (_folder(source), {})
-        tokenizer, model = _read(place, gguf, dtype)
+        with torch.random.fork_rng(devices=[]):  # unpacking, at a machine's first call, draws weights before it fills them
+            place, gguf = _packaged() if source == "packaged" else (_folder(source), {})
+            tokenizer, model = _read(place, gguf, dtype)
         return cls(tokenizer, model.to(device), side)
 
 

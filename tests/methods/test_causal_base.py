@@ -137,6 +137,14 @@ def fitted(folder, disc):
     return method
 
 
+def test_reading_it_draws_no_chance_whatever_unpacking_it_takes(folder, monkeypatch):
+    read = causal_base._read
+    monkeypatch.setattr(causal_base, "_read", lambda *given: (torch.rand(1), read(*given))[1])
+    before = torch.get_rng_state()
+    CausalBase.read(str(folder), 4, "float32", "cpu")
+    assert torch.equal(torch.get_rng_state(), before), "else the first training on a machine would be another than the second"
+
+
 def test_a_place_is_the_sum_of_its_words_as_long_as_a_word_is(folder):
     base = CausalBase.read(str(folder), 4, "float32", "cpu")
     embedding = base.model.get_input_embeddings().weight.detach()
