@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import os
 import signal
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -21,17 +22,25 @@ if TYPE_CHECKING:
     from prsbench.harness.engine.results import Run
     from prsbench.harness.report.pictures import Pictures
 
-OK, SOME_FAILED, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
+OK, SOME_FAILED, USER_ERROR, INTERRUPTED, NOBODY_READS = 0, 1, 2, 130, 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0 all well, 1 some cells are not complete, 2 an error the user can cure."""
+    """Run one command; returns the exit code: 0 all well, 1 some cells are not complete, 2 an error the user can cure.
+
+    130 and 141 are a shell's for Ctrl-C and for output that nobody reads on.
+    """
     options = _parser().parse_args(arguments)
     try:
-        return options.command(options)
+        code = options.command(options)
+        sys.stdout.flush()  # here, where a reader who left is caught
+        return code
     except PrsbenchError as error:
         print(error, file=sys.stderr)
         return USER_ERROR
+    except BrokenPipeError:  # as in `prsbench config schema | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python says so once more as it ends
+        return NOBODY_READS
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES):
             raise

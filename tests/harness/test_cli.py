@@ -25,6 +25,16 @@ def test_listing_loads_no_torch_ray_or_pandas(what, tmp_path):
     assert len(done.stdout.splitlines()) >= 3
 
 
+@pytest.mark.parametrize("command", ["list methods", "config schema"])
+def test_a_reader_who_leaves_early_gets_no_traceback(command, tmp_path):
+    code = "import sys; from prsbench.harness.cli import main; sys.exit(main(sys.argv[1:]))"
+    writer = subprocess.Popen(
+        [sys.executable, "-c", code, *command.split()], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
+    )
+    writer.stdout.close()  # before it has written a line
+    assert writer.stderr.read() == "" and writer.wait(60) == 141
+
+
 def test_every_command_explains_itself(tmp_path):
     from prsbench.harness.cli import main
 
