@@ -66,7 +66,7 @@ class EmbeddedMethod:
         self._model.to(device).eval()
 
     def _load_encoder(self, device: str) -> None:
-        self._device, self._encoder = device, LiteMedSAMEncoder(self.config.image_size_px, self.layer)
+        self._encoder = LiteMedSAMEncoder(self.config.image_size_px, self.layer)
         self._encoder.load_packaged()
         self._encoder.to(device)
 

@@ -90,7 +90,7 @@ def embed(encoder: LiteMedSAMEncoder, images: Sequence[NDArray[np.uint8]], featu
 
 
 def _checksum(encoder: nn.Module) -> int:
-    """Of every weight: milliseconds beside the encoder's pass, and no row is given what other weights made."""
+    """Of every weight (`fingerprint` probes some): milliseconds beside the pass, and no row is given what other weights made."""
     check = 0
     for tensor in encoder.state_dict().values():
         check = zlib.crc32(tensor.cpu().contiguous().numpy(), check)
@@ -110,7 +110,7 @@ class LiteMedSAMFeatures:
         """An earlier process that was killed left what it had embedded in `context.scratch`."""
         side = self.config.image_size_px
         images = training_images(train, side)
-        encoder = LiteMedSAMEncoder(side, "stages")
+        encoder = LiteMedSAMEncoder(side)
         encoder.load_packaged()
         encoder.to(context.device)
         found: list[Mapping[str, Tensor]] = []
@@ -137,8 +137,8 @@ class LiteMedSAMFeatures:
         for flips in (False, True):
             # One at a time, as `embed` does: on a CPU a batch of them is no faster, and takes its memory.
             shown = [(one.image_3SS.flip(-1) if flips else one.image_3SS)[None].to(device).float() for one in images]
-            stages = [encoder(image) for image in shown]
-            neck = [encoder.blocks.neck(both[:, STAGE_CHANNELS:]) for both in stages]
+            stages = [encoder.stages(image) for image in shown]
+            neck = [encoder.read(both) for both in stages]
             coarse = [F.adaptive_avg_pool2d(both, self.config.stages_side) for both in stages]
             for layer, made in (("neck", neck), ("stages", coarse)):
                 ways[layer].append(torch.cat(made).to("cpu", torch.float16))

@@ -167,11 +167,12 @@ class _Loop:
             if other not in self._waiting:  # what ended before it has ended it
                 continue
             self._waiting.remove(other)
-            parts = other.apart() if len(other.cells) > 1 else [other]  # of cells that take turns, only those that need it end
-            if len(parts) > 1:
+            ended, parts = [other], other.apart()
+            if rest := [part for part in parts if key not in part.waits_for]:  # of cells that take turns
+                ended = [part for part in parts if key in part.waits_for]
                 self._progress.replaced(other, parts, "not all of it can be done")
-            self._waiting += [part for part in parts if key not in part.waits_for]
-            for part in (part for part in parts if key in part.waits_for):
+                self._waiting += rest
+            for part in ended:
                 self._settle(part, dict.fromkeys(part.keys, Outcome(outcome.kind, Failure.NOT_RUN, reason)))
 
     def _folder(self, job: Job, key: str) -> Path:

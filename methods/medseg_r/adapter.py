@@ -74,7 +74,7 @@ class MedSegRMethod:
         self._network.to(device).eval()
 
     def _load_encoders(self, device: str) -> None:
-        self._device, self._encoder = device, LiteMedSAMEncoder(self.config.image_size_px)
+        self._encoder = LiteMedSAMEncoder(self.config.image_size_px)
         self._encoder.load_packaged()
         self._encoder.to(device)
         self._sentences = sentence_encoder(device).network  # held to be counted as a part of it

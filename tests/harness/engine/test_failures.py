@@ -5,10 +5,8 @@ import json
 import os
 import signal
 import time
-from dataclasses import replace
 
 import pytest
-from prsbench.harness.contract.catalog import Catalog
 from prsbench.harness.contract.errors import ConfigError, MissingPrerequisite, RunFolderError
 from prsbench.harness.engine.failures import Failure, NodeTimeout, class_of, time_limit
 from prsbench.harness.engine.ledger import RunFolder, attempts_of
@@ -18,12 +16,6 @@ from prsbench.harness.engine.run import run_grid
 
 def go(stand_ins, root, folder, methods, executor="serial", **execution):
     return run_grid(stand_ins.make_grid(root, methods, **execution), stand_ins.REGISTRY, RunFolder(folder), str, executor)
-
-
-def sharing(stand_ins, *names):
-    """The registry with these rows evaluated in turns by one worker."""
-    entries = [replace(e, shares="turns" if e.name in names else "") for e in stand_ins.REGISTRY.methods.values()]
-    return replace(stand_ins.REGISTRY, methods=Catalog("method", entries))
 
 
 def attempts(run, method):
@@ -64,7 +56,7 @@ def test_a_time_limit_passes_every_except_of_a_method_and_is_gone_after_its_bloc
 def test_a_training_that_fails_ends_its_own_cells_and_not_those_that_take_turns_with_them(stand_ins, data_root, tmp_path):
     grid = stand_ins.make_grid(data_root, ["bright", {"trained": {"fit_fails": True}}, "echo"])
     said = []
-    registry = sharing(stand_ins, "bright", "trained", "echo")
+    registry = stand_ins.sharing("bright", "trained", "echo")
     run = run_grid(grid, registry, RunFolder(tmp_path / "run"), said.append, "serial")
     states = {(cell.method, cell.modality): cell.status for cell in results(run)}
     assert {states[method, m] for method in ("bright", "echo") for m in ("brain_mri", "skin_rgb")} == {"complete"}
@@ -76,7 +68,7 @@ def test_a_training_that_fails_ends_its_own_cells_and_not_those_that_take_turns_
 def test_cells_in_turns_wait_for_every_training_among_them_and_give_the_numbers_they_give_apart(stand_ins, data_root, tmp_path):
     grid = stand_ins.make_grid(data_root, ["bright", "trained"])
     apart, together = (
-        run_grid(grid, sharing(stand_ins, *names), RunFolder(tmp_path / str(len(names))), str, "serial")
+        run_grid(grid, stand_ins.sharing(*names), RunFolder(tmp_path / str(len(names))), str, "serial")
         for names in ((), ("bright", "trained"))
     )
     first, second = (

@@ -121,7 +121,7 @@ def test_rows_that_share_image_features_go_to_one_worker(planned):
 
 
 def test_what_a_row_shares_is_no_part_of_its_cells_key(stand_ins, planned):
-    changed = replace(stand_ins.REGISTRY, methods=Catalog("method", [replace(e, shares="x") for e in _entries(stand_ins)]))
+    changed = stand_ins.sharing("bright", "trained")
     assert keys(planned()) == keys(planned(registry=changed)), "it changes no number"
     [unit] = {tuple(cell.method for cell in unit) for unit in units(planned(registry=changed).cells)}
     assert unit == ("bright", "trained")
@@ -133,10 +133,6 @@ def test_rows_on_one_frozen_encoder_share_its_features_and_two_sizes_of_a_releas
     }
     assert len({METHODS[name].shares for name in ("prs_med", "medseg_r", "lisa_tiny", "pixellm_tiny")} - {""}) == 1
     assert {METHODS[name].shares for name in ("lisa_7b", "lisa_13b", "oracle", "cg_reasoner")} == {""}
-
-
-def _entries(stand_ins):
-    return [stand_ins.REGISTRY.methods[name] for name in stand_ins.REGISTRY.methods]
 
 
 def test_includes_and_excludes_choose_cells_and_the_trainings_nobody_needs_go_with_them(stand_ins, data_root):

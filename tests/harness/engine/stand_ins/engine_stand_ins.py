@@ -11,6 +11,7 @@ import resource
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -181,6 +182,12 @@ REGISTRY = Registry(
     text_models="engine_stand_ins:load_judges",
     text_part="part",
 )
+
+
+def sharing(*names):
+    """The registry with these rows, and no others, evaluated in turns by one worker."""
+    entries = [replace(e, shares="turns" if e.name in names else "") for e in REGISTRY.methods.values()]
+    return replace(REGISTRY, methods=Catalog("method", entries))
 
 
 def write_data(root, folders=("brain_tumors_ct_scan", "skin_rgbimage"), counts=(("train", 4), ("val", 2), ("test", 5)), empty=()):
