@@ -271,7 +271,7 @@ def _ablate(options: argparse.Namespace) -> int:
     from prsbench.harness.engine.ablation import ablation_grid, estimate
     from prsbench.harness.engine.executor import workers_here
 
-    grid, folder = _grid_and_folder(options, partial(ablation_grid, options.ablation))
+    grid, folder = _grid_and_folder(options, partial(ablation_grid, options.ablation, _registry()))
     seeds = ", ".join(map(str, grid.seeds))
     print(f"Rows: {', '.join(choice.row for choice in grid.rows)}\nSeeds: {seeds}\nRun folder: {folder.path}", flush=True)
     run = _planned(grid, folder, last=2)

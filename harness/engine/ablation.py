@@ -9,6 +9,7 @@ from prsbench.harness.contract.errors import unknown_name
 from prsbench.harness.engine.config import Ablation, GridConfig, base_name, validated
 from prsbench.harness.engine.earlier import Earlier
 from prsbench.harness.engine.forecast import forecast
+from prsbench.harness.engine.grid import Registry, resolved
 from prsbench.harness.engine.grid_files import ABLATIONS, packaged_ablations
 from prsbench.harness.engine.marked_yaml import read_mapping
 from prsbench.harness.engine.results import Run
@@ -16,11 +17,13 @@ from prsbench.harness.engine.results import Run
 SEEDS = (0, 1, 2)  # a difference between two single trainings says nothing of the next pair
 
 
-def ablation_grid(name: str, grid: GridConfig) -> GridConfig:
+def ablation_grid(name: str, registry: Registry, grid: GridConfig) -> GridConfig:
     """The grid with the method alone, as configured there, its variants, and three seeds unless it has as many.
 
+    Values that are the method's own already make no variant.
+
     Raises:
-        ConfigError: there is no such ablation.
+        ConfigError: there is no such ablation, or the method cannot be configured as the grid says.
     """
     if name not in packaged_ablations():
         raise unknown_name("ablation", name, packaged_ablations())
@@ -34,10 +37,13 @@ def ablation_grid(name: str, grid: GridConfig) -> GridConfig:
         "seeds": grid.seeds if len(grid.seeds) >= len(SEEDS) else SEEDS,
         "methods": [{ablation.method: dict(own[0]) if own else {}}],
         "sweeps": [],
-        "ablations": [ablation.model_dump(mode="json")],
+        "ablations": [],
     }
     for kind in ("include", "exclude"):  # filters that speak of other methods would be idle here
         content[kind] = [f for f, each in zip(content[kind], getattr(grid, kind), strict=True) if each.speaks_of(ablation.method)]
+    ((_, parent),) = resolved(validated(GridConfig, content, lambda _: place), registry)["methods"][0].items()
+    others = {key: [value for value in values if value != parent[key]] for key, values in ablation.change.items()}
+    content["ablations"] = [{"method": ablation.method, "change": {key: values for key, values in others.items() if values}}]
     return validated(GridConfig, content, lambda _: place)
 
 

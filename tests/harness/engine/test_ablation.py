@@ -19,46 +19,54 @@ def registry():
 
 
 def test_each_row_but_the_parent_differs_from_it_in_one_value_which_is_not_its_own():
-    grid = ablation_grid("text2centroid", grid_of())
+    grid = ablation_grid("text2centroid", registry(), grid_of())
     parent, *variants = resolved(grid, registry())["methods"]
     (plain,) = parent.values()
     assert list(parent) == ["cg_reasoner"] and plain["epochs"] == 3
-    assert len(variants) == 8
+    assert len(variants) == 10
     for variant in variants:
         ((row, config),) = variant.items()
         changed = {key for key in config if config[key] != plain[key]}
         assert len(changed) == 1 and row == f"cg_reasoner@{changed.copy().pop()}={config[changed.pop()]}"
 
 
-def test_it_studies_every_bridge_both_targets_both_reaches_and_both_conditions():
-    rows = {choice.row for choice in ablation_grid("text2centroid", grid_of()).rows}
+@pytest.mark.parametrize("parent", [{}, {"bridge": "none"}, {"bridge": "soft_tokens", "spatial_weight": 2.0}])
+def test_it_studies_every_bridge_target_reach_and_condition_but_the_parents_own(parent):
+    changes = [f"methods.cg_reasoner.{key}={value}" for key, value in parent.items()]
+    rows = {choice.row for choice in ablation_grid("text2centroid", registry(), grid_of(*changes)).rows}
     config = resolve(registry().methods["cg_reasoner"].config)
     for key in ("bridge", "spatial_target", "spatial_reaches", "mask_condition"):
         field = config.model_fields[key]
-        others = set(field.annotation.__args__) - {field.default}
-        assert {f"cg_reasoner@{key}={value}" for value in others} <= rows
+        own = parent.get(key, field.default)
+        expected = {f"cg_reasoner@{key}={value}" for value in set(field.annotation.__args__) - {own}}
+        assert {row for row in rows if f"@{key}=" in row} == expected
+
+
+def test_it_tells_the_spatial_loss_from_the_distillation():
+    rows = {choice.row for choice in ablation_grid("text2centroid", registry(), grid_of()).rows}
+    assert {"cg_reasoner@spatial_weight=0.0", "cg_reasoner@distil_weight=0.0"} <= rows
 
 
 @pytest.mark.parametrize(("given", "seeds"), [("[0]", (0, 1, 2)), ("[4, 5]", (0, 1, 2)), ("[3, 4, 5, 6]", (3, 4, 5, 6))])
 def test_there_are_never_fewer_than_three_seeds(given, seeds):
-    assert ablation_grid("text2centroid", grid_of(f"seeds={given}")).seeds == seeds
+    assert ablation_grid("text2centroid", registry(), grid_of(f"seeds={given}")).seeds == seeds
 
 
 def test_data_execution_and_fitting_filters_stay_and_the_name_is_its_own():
     asked = grid_of("execution={workers: 2}", "exclude=[{method: oracle}, {dataset: skin*}]")
-    grid = ablation_grid("text2centroid", asked)
+    grid = ablation_grid("text2centroid", registry(), asked)
     assert (grid.data, grid.execution, grid.name) == (asked.data, asked.execution, "smoke-text2centroid")
     assert [str(each.dataset) for each in grid.exclude] == ["skin*"]
 
 
 def test_a_grid_without_the_method_takes_its_defaults():
-    grid = ablation_grid("text2centroid", load_grid("smoke"))
+    grid = ablation_grid("text2centroid", registry(), load_grid("smoke"))
     assert [dict(choice.overrides) for choice in grid.methods] == [{}]
 
 
 def test_an_unknown_ablation_is_named_with_the_nearest():
     with pytest.raises(ConfigError, match="Did you mean 'text2centroid'"):
-        ablation_grid("text2centriod", grid_of())
+        ablation_grid("text2centriod", registry(), grid_of())
 
 
 @pytest.mark.parametrize(
