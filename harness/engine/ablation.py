@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from prsbench.harness.contract.errors import unknown_name
-from prsbench.harness.engine.config import Ablation, GridConfig, base_name, validated
+from prsbench.harness.engine.config import Ablation, CellFilter, GridConfig, base_name, validated
 from prsbench.harness.engine.earlier import Earlier
 from prsbench.harness.engine.forecast import forecast
 from prsbench.harness.engine.grid import Registry, resolved
@@ -40,11 +40,16 @@ def ablation_grid(name: str, registry: Registry, grid: GridConfig) -> GridConfig
         "ablations": [],
     }
     for kind in ("include", "exclude"):  # filters that speak of other methods would be idle here
-        content[kind] = [f for f, each in zip(content[kind], getattr(grid, kind), strict=True) if each.speaks_of(ablation.method)]
+        each_said = zip(content[kind], getattr(grid, kind), strict=True)
+        content[kind] = [said for said, each in each_said if each.speaks_of(ablation.method) or _of_variant(each, ablation)]
     ((_, parent),) = resolved(validated(GridConfig, content, lambda _: place), registry)["methods"][0].items()
     others = {key: [value for value in values if value != parent[key]] for key, values in ablation.change.items()}
     content["ablations"] = [{"method": ablation.method, "change": {key: values for key, values in others.items() if values}}]
     return validated(GridConfig, content, lambda _: place)
+
+
+def _of_variant(each: CellFilter, ablation: Ablation) -> bool:
+    return base_name(each.method) == ablation.method
 
 
 def estimate(run: Run, workers: int, like: Path) -> str:

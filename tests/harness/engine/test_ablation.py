@@ -59,6 +59,11 @@ def test_data_execution_and_fitting_filters_stay_and_the_name_is_its_own():
     assert [str(each.dataset) for each in grid.exclude] == ["skin*"]
 
 
+def test_a_filter_of_one_of_its_variants_stays():
+    grid = ablation_grid("text2centroid", registry(), grid_of("exclude=[{method: cg_reasoner@spatial_weight=0.1}]"))
+    assert [each.method for each in grid.exclude] == ["cg_reasoner@spatial_weight=0.1"]
+
+
 def test_a_grid_without_the_method_takes_its_defaults():
     grid = ablation_grid("text2centroid", registry(), load_grid("smoke"))
     assert [dict(choice.overrides) for choice in grid.methods] == [{}]
