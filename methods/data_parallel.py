@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -25,7 +26,7 @@ def train_on_workers(train: Callable[[], None], count: int, context: FitContext)
     """Call `train` in `count` processes that know each other; whatever it learns it has to write to a folder all of them see.
 
     Raises:
-        PrsbenchError: as `train` raised it on a worker.
+        PrsbenchError: as `train` raised it on a worker; or it would wait for GPUs for ever.
         MissingPrerequisite: Ray Train is not installed.
     """
     try:
@@ -38,6 +39,8 @@ def train_on_workers(train: Callable[[], None], count: int, context: FitContext)
     if is_ours:
         ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="error")
     on_gpu = context.device.startswith("cuda")
+    if on_gpu:
+        _refuse_too_few_gpus(ray, count, 0.0 if is_ours else ray.get_runtime_context().get_assigned_resources().get("GPU", 0.0))
     # A byte of memory in place of a core: Ray takes no empty reservation.
     each = {"GPU": 1} if on_gpu else {"CPU": 0, "memory": 1}
     threads = torch.get_num_threads()
@@ -58,6 +61,16 @@ def train_on_workers(train: Callable[[], None], count: int, context: FitContext)
         finally:
             if is_ours:
                 ray.shutdown()
+
+
+def _refuse_too_few_gpus(ray: Any, count: int, held: float) -> None:
+    """held: GPUs that the task which waits for the workers keeps to itself."""
+    there = ray.cluster_resources().get("GPU", 0.0)
+    if there - held < count:
+        raise PrsbenchError(
+            f"data_parallel_workers: {count} need a GPU each, Ray has {there:g}, of which the training's own task holds "
+            f"{held:g}. Set execution.resources.cg_reasoner: {{cpus: {count}, gpus: 0}}, or fewer workers."
+        )
 
 
 def workers() -> int:

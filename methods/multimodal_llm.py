@@ -181,7 +181,9 @@ class AdaptedLLM(nn.Module):
         return Generated(answers, states_RTD.float(), is_question_RT, said, torch.stack(behind, dim=1).float())
 
     def _merged_reader(self) -> LlamaReader:
-        """Kept from one batch of questions to the next, until a weight changes."""
+        """Kept from one batch of questions to the next, until a weight changes. Autocast would round a merged LoRA away."""
+        if torch.is_autocast_enabled(next(self._decoder.parameters()).device.type):
+            return LlamaReader(self._decoder)
         now = weights_seen(self._decoder)
         if self._answering is None or self._answering[0] != now:
             self._answering = now, LlamaReader(self._decoder, merged=True)

@@ -66,11 +66,18 @@ def training_images(samples: Sequence[Sample], side_px: int) -> list[TrainingIma
         key = image_id(sample)
         pairs.setdefault(key, []).append((sample.query.question, sample.truth.answer))
         if key not in pictures:
-            mask = resize(sample.truth.mask[..., None], side_px) >= 0.5
-            pictures[key] = sample.query.modality, resize_to_levels(sample.query.image, side_px), mask
+            pictures[key] = sample.query.modality, resize_to_levels(sample.query.image, side_px), _small(sample, side_px)
     if not pictures:
         raise DataError("The training split is empty. Check the data set's splits.")
     return [TrainingImage(key, *parts, tuple(pairs[key])) for key, parts in pictures.items()]
+
+
+def _small(sample: Sample, side_px: int) -> Tensor:
+    """The mask at a network's size; of a lesion too small to be seen there, every pixel it touches: its answer names a place."""
+    mask_1SS = resize(sample.truth.mask[..., None], side_px) >= 0.5
+    if sample.truth.mask.any() and not mask_1SS.any():
+        return F.adaptive_max_pool2d(torch.from_numpy(sample.truth.mask)[None].float(), side_px) > 0
+    return mask_1SS
 
 
 def z_score(image_B3SS: Tensor) -> Tensor:

@@ -118,10 +118,12 @@ class Loop:
         """All steps, from the beginning or from where an earlier process was killed. Leaves the network in eval mode.
 
         Raises:
-            PrsbenchError: a loss is not finite; names the samples.
+            PrsbenchError: a loss or a gradient is not finite, with the samples; or the scratch folder holds another training.
         """
         self.network.train()
         self._resume()
+        if data_parallel.rank():  # noise of its own; what is chosen comes from `chance`, which is the same on all workers
+            torch.manual_seed(hash((self.context.seed, data_parallel.rank(), self.step)))
         while self.step < self.steps:
             row = self._descend(draw(), weigh)
             self.history.append({"step": self.step, **row})
@@ -149,20 +151,24 @@ class Loop:
                 terms = {name: term * (part.counts[name] / max(1, totals[name])) for name, term in terms.items()}
             loss = weigh(terms)
             values = {"loss": loss.item(), **{name: term.item() for name, term in terms.items()}}
-            if not math.isfinite(values["loss"]):
-                raise PrsbenchError(
-                    f"Step {self.step}: the loss is not finite ({values}) on samples {list(step.ids)}. "
-                    "Lower the learning rate or look at those images."
-                )
+            self._refuse_if_not_finite(values["loss"], f"loss is not finite ({values})", step)
             loss.backward()
             row.update(values)
         parameters = [p for p in self.network.parameters() if p.requires_grad]
         data_parallel.sum_gradients(parameters)
+        norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        self._refuse_if_not_finite(norm.item(), f"gradient is not finite (loss terms {dict(row)})", step)
         if self._clip is not None:
-            torch.nn.utils.clip_grad_norm_(parameters, self._clip)
+            torch.nn.utils.clip_grads_with_norm_(parameters, self._clip, norm)
         self.optimizer.step()
         self.schedule.step()
         return data_parallel.summed(row)
+
+    def _refuse_if_not_finite(self, value: float, what: str, step: Step) -> None:
+        if not math.isfinite(value):
+            raise PrsbenchError(
+                f"Step {self.step}: the {what} on samples {list(step.ids)}. Lower the learning rate or look at those images."
+            )
 
     @torch.no_grad()
     def _validate(self, validation: Validation, weigh: Callable[[Mapping[str, Tensor]], Tensor]) -> None:
@@ -177,6 +183,11 @@ class Loop:
         self.network.train()
         means = {name: total / max(1, counts[name]) for name, total in sums.items()}
         loss = weigh({name: torch.tensor(mean) for name, mean in means.items()}).item()
+        if not math.isfinite(loss):
+            raise PrsbenchError(
+                f"Step {self.step}: the loss on the val split is not finite ({means}). "
+                "Look at its images, or lower the learning rate."
+            )
         is_best = all(loss < row["loss"] for row in self.validated)
         self.validated.append({"step": self.step, "loss": loss, **means})
         if validation.keep == "best" and is_best:
@@ -185,6 +196,11 @@ class Loop:
     @property
     def _state(self) -> Path | None:
         return self.context.scratch / STATE if self.context.scratch else None
+
+    @property
+    def _course(self) -> dict[str, object]:
+        """What a training cannot change on its way; the rest of its config the caller answers for."""
+        return {"seed": self.context.seed, "steps": self.steps, "rates": [g["initial_lr"] for g in self.optimizer.param_groups]}
 
     def _save_if_due(self) -> None:
         if self._state is None or data_parallel.rank() or time.monotonic() - self._saved < SAVE_EVERY_S:
@@ -195,6 +211,7 @@ class Loop:
         if torch.cuda.is_available():
             tensors["random/cuda"] = torch.cuda.get_rng_state()
         facts = {
+            "course": self._course,
             "step": self.step,
             "groups": self.optimizer.state_dict()["param_groups"],
             "schedule": self.schedule.state_dict(),
@@ -211,6 +228,11 @@ class Loop:
         if found is None:
             return
         tensors, facts = found
+        if facts["course"] != self._course:
+            raise PrsbenchError(
+                f"{self._state}: the state of another training ({facts['course']}, this one is {self._course}). "
+                "Name an empty scratch folder, or go on with the config it was begun with."
+            )
         kinds: dict[str, dict[str, Tensor]] = {"network": {}, "optimizer": {}, "best": {}, "random": {}}
         for key, tensor in tensors.items():
             kind, _, name = key.partition("/")

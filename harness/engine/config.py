@@ -148,7 +148,7 @@ class GridConfig(_Strict):
     data: tuple[Annotated[Phantoms | PrsMedFolder, Field(discriminator="source")], ...] = Field(min_length=1)
     methods: tuple[MethodChoice, ...] = Field(min_length=1)
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
-    split: Literal["test", "val"] = "test"
+    split: Literal["test"] = "test"
     sweeps: tuple[Sweep, ...] = ()
     ablations: tuple[Ablation, ...] = ()
     include: tuple[CellFilter, ...] = ()  # none: every cell
@@ -173,6 +173,13 @@ class GridConfig(_Strict):
         index = next((i for i, choice in enumerate(self.methods) if choice.name == method), 0)
         line = line_of(text, ("methods", index, method, key))
         return f"{where} line {line}: " if line else ""
+
+    @field_validator("split", mode="before")
+    @classmethod
+    def _was_not_trained_on(cls, split: Any) -> Any:
+        if split == "val":
+            raise ValueError("val trains the judge of the text, and may choose an epoch: nothing can be scored on it. Use test")
+        return split
 
     @field_validator("methods", mode="before")
     @classmethod

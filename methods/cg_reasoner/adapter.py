@@ -116,7 +116,9 @@ class CGReasonerCheckpoint:
         self._device = device
         self._weights = Weights.IMPORTED if said else Weights.OFFICIAL
         notes = said.get("sources", ["exposure of its training to the test data: unknown"])
-        self._notes = (f"checkpoint {Path(given).name}, {self._used.size} size", *notes)
+        found = f"{self.matched.found} of {self.matched.expected} tensors matched"
+        unread = [f"not read: {', '.join(names)}"] if (names := public_folder.left_unread(Path(given))) else []
+        self._notes = (f"checkpoint {Path(given).name}, {self._used.size} size, {found}", *unread, *notes)
 
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
         return _answer(self._model, self._used, self.config.amp, self._device, queries)

@@ -19,6 +19,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 METHOD = "cg_reasoner"
+PREDICTS = (  # the keys without which the same tensors give other predictions, or do not fit
+    *("size", "image_size_px", "backbone", "backbone_stages", "feature_channels", "language", "lora_rank", "lora_alpha"),
+    *("bridge", "mask_condition"),
+)
 WEIGHTS, LANGUAGE_BASE = "cg_reasoner.safetensors", "language_base"
 
 
@@ -63,8 +67,18 @@ def facts(model: CGReasoner, config: CGReasonerConfig, notes: Sequence[str]) -> 
 
 
 def read(folder: Path, config: CGReasonerConfig, device: str) -> tuple[CGReasoner, Base, Matched, tuple[str, ...]]:
-    """The model, its base, how many of its trained tensors were found, the notes of its training; a partial load is an error."""
+    """The model, its base, how many of its trained tensors were found, the notes of its training.
+
+    Raises:
+        PrsbenchError: a file is missing or changed, a tensor is missing, unknown or of another shape, or the config is another.
+    """
     said = described(folder, METHOD)
+    here = config.model_dump(mode="json")
+    other = [f"{key}: {said['config'].get(key)}, here {here[key]}" for key in PREDICTS if said["config"].get(key) != here[key]]
+    if other:
+        raise PrsbenchError(
+            f"{folder}: trained with another config: {'; '.join(other)}. Load it with the one it was trained with."
+        )
     base = read_base(config, folder / LANGUAGE_BASE, device)
     model = assemble(config, base, said["language_model"], str(folder))
     matched = place(model, load_file(folder / WEIGHTS), str(folder))

@@ -28,7 +28,7 @@ class CGReasonerConfig(MethodConfig):
 
     language: LanguageBaseConfig = LanguageBaseConfig()  # tiny; its drawings' side is that of every embedded size
     language_model: str | None = None  # small: "packaged" SmolLM2 or a causal LM's folder; paper: LLaVA-Med v1.5's (Mistral-7B)
-    language_dtype: Literal["bfloat16", "float32"] = "float32"  # of frozen weights alone, what is trained is float32
+    language_dtype: Literal["bfloat16", "float32"] = "float32"  # paper: of frozen weights alone, what is trained is float32
     gradient_checkpointing: bool = True  # ours, at the paper's size alone: activations are computed again in the backward pass
     projector_warmup_steps: int = 0  # small: of images, before LoRA; 0: the gist learns no words either (`warm_up.py`)
     lora_rank: int = 16  # paper
@@ -84,6 +84,8 @@ class CGReasonerConfig(MethodConfig):
     def _language_model_fits(self) -> CGReasonerConfig:
         if self.size == "tiny" and self.language_model is not None:
             raise ValueError("language_model: the tiny size trains its own. Set `size: small` or `size: paper`, or leave it out")
+        if self.size != "paper" and self.language_dtype != "float32":
+            raise ValueError(f"language_dtype: the {self.size} size has float32 alone. Leave it out, or set `size: paper`")
         return self
 
     def needs(self) -> Mapping[str, Need]:
@@ -107,6 +109,7 @@ SMALL: Mapping[str, object] = {
 # But for the two paths only a user can give: `language_model` and `backbone_weights`.
 PAPER: Mapping[str, object] = {
     "image_size_px": 1024,
+    "questions_per_image": 1,  # ours: a batch of 4 is 4 rows, as there
     "backbone": "convnext_tiny",
     "backbone_stages": (1, 2, 3),  # strides 8, 16, 32: at 1024 px finer than the embedded size's
     "feature_channels": 256,

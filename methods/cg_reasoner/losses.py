@@ -37,8 +37,8 @@ def mask_centroid(logits_B1SS: Tensor) -> Tensor:
     mask_BSS = (logits_B1SS[:, 0].detach() >= 0).float()
     _, height, width = mask_BSS.shape
     x_S, y_S = (((torch.arange(n, device=mask_BSS.device) + 0.5) * 2 / n - 1) for n in (width, height))
-    area_B = mask_BSS.sum((1, 2))
-    return torch.stack([mask_BSS.sum(1) @ x_S / area_B, mask_BSS.sum(2) @ y_S / area_B], dim=1)
+    area_B = mask_BSS.sum((1, 2))  # sums, as autocast would round a matrix product to bf16
+    return torch.stack([(mask_BSS.sum(1) * x_S).sum(1) / area_B, (mask_BSS.sum(2) * y_S).sum(1) / area_B], dim=1)
 
 
 def ending_at(parameters: Sequence[Tensor], loss: Tensor) -> Tensor:

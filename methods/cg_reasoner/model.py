@@ -84,15 +84,19 @@ class CGReasoner(nn.Module):
         if text.image.reading is not None:
             terms["alignment"] = alignment_loss(text.image.reading, batch.drawing_BNN, batch.mask_B1SS)
         if self.bridge is not None:
-            terms |= self._bridge_terms(text, batch, logits)
+            with torch.autocast(logits.device.type, enabled=False):  # a point in bf16 is off by hundredths of the frame
+                terms |= self._bridge_terms(text, batch, logits)
         return terms
 
     def _bridge_terms(self, text: TeacherForced, batch: Batch, logits_B1SS: Tensor) -> dict[str, Tensor]:
         bridged = self.bridge(text)
-        target_B2 = batch.centroid_B2
+        target_R2 = batch.centroid_B2[batch.row_image_R]
         if self._config.spatial_target == "predicted_mask_centroid":  # of images that have a true one
-            target_B2 = mask_centroid(logits_B1SS).masked_fill(target_B2.isnan(), torch.nan)
-        spatial = spatial_loss(bridged.point_R2, target_B2[batch.row_image_R])
+            own_R2 = mask_centroid(logits_B1SS)[batch.row_image_R]
+            # Where nothing is predicted there is no pull, but the row counts: whatever a step is cut into, the mean is the same.
+            own_R2 = torch.where(own_R2.isnan(), bridged.point_R2.detach(), own_R2)
+            target_R2 = own_R2.masked_fill(target_R2.isnan(), torch.nan)
+        spatial = spatial_loss(bridged.point_R2, target_R2)
         if self._config.spatial_reaches == "lora":
             spatial = ending_at([p for name, p in self.named_parameters() if _is_adapter(name) and p.requires_grad], spatial)
         if not bridged.is_learned:

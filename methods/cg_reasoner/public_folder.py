@@ -7,6 +7,7 @@ What the public layout has no name for stands beside it: `rest.safetensors` (the
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -77,9 +78,19 @@ def _state(folder: Path, model: CGReasoner) -> dict[str, Tensor]:
     """Every tensor of the folder under our network's names."""
     encoder, decoder = (read_checkpoint(folder / name, ROW, name) for name in (ENCODER, DECODER))
     known = model.state_dict().keys()
-    lora = {lora_name(name, known): t for name, t in read_checkpoint(folder / ADAPTER / ADAPTER_WEIGHTS, ROW, ADAPTER).items()}
-    rest = load_file(folder / REST) if (folder / REST).is_file() else {}
-    return {**{f"encoder.{n}": t for n, t in encoder.items()}, **{f"decoder.{n}": t for n, t in decoder.items()}, **lora, **rest}
+    lora = read_checkpoint(folder / ADAPTER / ADAPTER_WEIGHTS, ROW, ADAPTER)
+    named = [(f"encoder.{n}", t) for n, t in encoder.items()] + [(f"decoder.{n}", t) for n, t in decoder.items()]
+    named += [(lora_name(n, known), t) for n, t in lora.items()]
+    named += load_file(folder / REST).items() if (folder / REST).is_file() else []
+    if twice := sorted(name for name, n in Counter(name for name, _ in named).items() if n > 1):
+        raise PrsbenchError(f"{folder}: {len(twice)} tensors come twice ({', '.join(twice[:3])}). Take one of each out.")
+    return dict(named)
+
+
+def left_unread(folder: Path) -> list[str]:
+    """Files of tensors in the folder that are no part of this network, such as the public code's modality head (`cls.pth`)."""
+    files = (path.name for path in folder.iterdir() if path.suffix in (".pth", ".pt", ".bin", ".safetensors"))
+    return sorted(set(files) - {ENCODER, DECODER, REST})
 
 
 def lora_name(name: str, known: Collection[str]) -> str:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,17 @@ def test_an_image_asked_about_twice_is_prepared_once_with_both_pairs(discs):
     assert (images[0].image_3SS.shape, images[0].image_3SS.dtype) == ((3, 32, 32), torch.uint8)
     assert (images[0].mask_1SS.shape, images[0].mask_1SS.dtype) == ((1, 32, 32), torch.bool)
     assert images[1].pairs == ((samples[1].query.question, samples[1].truth.answer),) * 2
+
+
+def test_a_lesion_too_small_for_the_networks_size_is_every_pixel_it_touches(discs):
+    (sample,) = discs(1)
+    mask = np.zeros((1024, 1024), bool)
+    mask[100:102, 903:905] = True
+    tiny = replace(
+        sample, truth=replace(sample.truth, mask=mask), query=replace(sample.query, image=np.zeros((1024, 1024, 3), np.uint8))
+    )
+    (image,) = training_images([tiny], 128)
+    assert image.mask_1SS.nonzero().tolist() == [[0, 12, 112], [0, 12, 113]]
 
 
 def test_no_sample_is_an_error():

@@ -157,6 +157,37 @@ def test_a_loss_that_is_not_finite_stops_before_it_moves_a_weight_and_names_the_
     assert all(torch.equal(p, q) for p, q in zip(network.parameters(), before, strict=True))
 
 
+def test_a_gradient_that_is_not_finite_stops_before_it_moves_a_weight_though_the_loss_is(monkeypatch):
+    network = nn.Linear(4, 1)
+    before = [p.clone() for p in network.parameters()]
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    for clip in (None, 1.0):
+        loop = Loop(network, optimizer, cosine(optimizer, 2, 1, 1.0), 2, FitContext(0, "cpu"), clip)
+        zero = lambda: ((network(INPUTS) - network(INPUTS)) ** 2).sum().sqrt()  # noqa: E731 - 0, with a slope of infinity times 0
+        with pytest.raises(PrsbenchError, match=r"Step 0: the gradient is not finite .*'zero': 0.0.* on samples \['one'\]"):
+            loop.run(lambda zero=zero: Step([Part(lambda: {"zero": zero()}, {})], ["one"]), lambda terms: terms["zero"])
+    assert all(torch.equal(p, q) for p, q in zip(network.parameters(), before, strict=True))
+
+
+def test_a_val_loss_that_is_not_finite_is_no_best_epoch():
+    network = nn.Linear(4, 1)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    loop = Loop(network, optimizer, cosine(optimizer, 2, 1, 1.0), 2, FitContext(0, "cpu"))
+    step = Step([Part(lambda: {"square": network(INPUTS).square().mean()}, {})], ["one"])
+    nowhere = Validation(lambda: [Part(lambda: {"square": torch.tensor(torch.nan)}, {"square": 1})], 1, "best")
+    with pytest.raises(PrsbenchError, match="Step 1: the loss on the val split is not finite"):
+        loop.run(lambda: step, lambda terms: terms["square"], nowhere)
+
+
+def test_the_state_of_another_training_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(training_loop, "SAVE_EVERY_S", 0.0)
+    with suppress(Killed):
+        trained(small_network(), tmp_path, kill_at=5)
+    monkeypatch.setitem(globals(), "STEPS", STEPS + 1)
+    with pytest.raises(PrsbenchError, match="the state of another training .*'steps': 7.* this one is .*'steps': 8"):
+        trained(small_network(), tmp_path)
+
+
 def test_losses_written_are_losses_read(tmp_path):
     loop = trained(small_network())
     write_losses(tmp_path, loop.history, loop.validated)

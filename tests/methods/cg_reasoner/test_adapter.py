@@ -83,6 +83,17 @@ def test_a_file_that_lacks_a_tensor_is_refused(method, tmp_path):
         CGReasonerMethod(CONFIG).load(tmp_path, "cpu")
 
 
+@pytest.mark.parametrize(
+    "change", [{"lora_alpha": 64}, {"mask_condition": "generated"}, {"image_size_px": 96}, {"bridge": "soft_tokens"}]
+)
+def test_weights_are_not_loaded_under_a_config_that_would_predict_otherwise(method, tmp_path, change):
+    method.save(tmp_path)
+    ((key, value),) = change.items()
+    with pytest.raises(PrsbenchError, match=f"trained with another config: {key}: .*, here {value}. Load it with"):
+        CGReasonerMethod(CONFIG.model_copy(update=change)).load(tmp_path, "cpu")
+    CGReasonerMethod(CONFIG.model_copy(update={"epochs": 99, "answer_tokens": 3})).load(tmp_path, "cpu")
+
+
 def test_the_same_seed_trains_the_same_model(method, samples, needs):
     again = fitted(samples, needs)
     assert [row["loss"] for row in again._history] == [row["loss"] for row in method._history]

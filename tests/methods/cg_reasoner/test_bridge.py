@@ -1,6 +1,7 @@
 """How Text2Centroid reaches the language model: what each bridge reads, and what the spatial loss may change."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -176,3 +177,25 @@ def test_its_own_mask_as_target_pulls_the_text_there_and_leaves_the_mask_alone(m
     monkeypatch.undo()
     moved = moved_by(model.losses(batch)["spatial"], model)
     assert not any(name.startswith("decoder") for name in moved)
+
+
+def of_image(batch, k):
+    """What a batch holds of its image k alone."""
+    mine = (batch.row_image_R == k).nonzero()[:, 0]
+    of_images = {name: getattr(batch, name)[k : k + 1] for name in ("image_B3SS", "mask_B1SS", "drawing_BNN", "centroid_B2")}
+    rows = {name: tuple(getattr(batch, name)[i] for i in mine.tolist()) for name in ("questions", "answers")}
+    return replace(batch, **of_images, **rows, row_image_R=torch.zeros_like(mine), reference_RE=batch.reference_RE[mine])
+
+
+def test_a_row_whose_own_mask_is_empty_has_no_pull_but_counts_so_that_parts_add_up(model_of, samples, monkeypatch):
+    model, batch = model_of(spatial_target="predicted_mask_centroid").eval(), batch_of(samples[:2])
+    is_full = iter([[True, False], [True], [False]])
+    masks = lambda self, features, states, is_prompt, size: torch.stack(  # noqa: E731
+        [torch.full((1, *size), 1.0 if full else -1.0) for full in next(is_full)]
+    )
+    monkeypatch.setattr(type(model), "_mask_logits", masks)
+    parts = [of_image(batch, k) for k in (0, 1)]
+    with torch.no_grad():
+        whole, first, second = (model.losses(one)["spatial"].item() for one in (batch, *parts))
+    assert second == 0.0 and first > 0
+    assert whole == pytest.approx(first * len(parts[0].answers) / len(batch.answers), rel=1e-4)

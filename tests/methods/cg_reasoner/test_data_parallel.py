@@ -55,6 +55,13 @@ def test_two_workers_are_one_with_the_doubled_batch(samples, needs, tmp_path):
         assert rows == [{name: pytest.approx(value, abs=1e-4) for name, value in row.items()} for row in others]
     theirs, ours = one._model.state_dict(), two._model.state_dict()
     assert ours.keys() == theirs.keys()
+    # Beside how far it went: what hardly moves is within 1e-4 of anything.
+    begun = fitted(samples, needs, batch_size=6, learning_rate=0.0, lora_learning_rate=0.0, backbone_learning_rate=0.0)._model
+    for (name, before), after, other in zip(
+        begun.named_parameters(), one._model.parameters(), two._model.parameters(), strict=True
+    ):
+        went = (after - before).abs().max()
+        assert (other - after).abs().max() <= 1e-2 * went + 1e-7, name
     for name, tensor in ours.items():
         relative = 1e-3 if "running_var" in name else 0.0  # a variance of hundreds
         torch.testing.assert_close(tensor, theirs[name], atol=1e-4, rtol=relative, msg=lambda said, name=name: f"{name}: {said}")
@@ -77,5 +84,26 @@ def test_two_workers_train_inside_a_task_that_holds_all_cores_and_an_error_comes
 
         assert ray.get(task.remote(0.05)) == "4"
         assert "the loss is not finite" in ray.get(task.remote(float("inf")))
+    finally:
+        ray.shutdown()
+
+
+@pytest.mark.slow
+def test_workers_that_would_wait_for_gpus_for_ever_are_refused_with_the_cure(samples, needs):
+    import ray
+
+    ray.init(address="local", num_cpus=1, num_gpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=2**27)
+    try:
+
+        @ray.remote(num_cpus=1, num_gpus=1, max_retries=0)
+        def task() -> str:
+            with pytest.raises(PrsbenchError) as refused:
+                CGReasonerMethod(CONFIG.model_copy(update={"data_parallel_workers": 2})).fit(
+                    samples, [], FitContext(0, "cuda", needs)
+                )
+            return str(refused.value)
+
+        said = ray.get(task.remote())
+        assert "Ray has 2, of which the training's own task holds 1" in said and "{cpus: 2, gpus: 0}" in said
     finally:
         ray.shutdown()

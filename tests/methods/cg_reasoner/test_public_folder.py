@@ -188,6 +188,19 @@ def test_a_release_with_a_tensor_gone_or_code_inside_is_refused(paper, release, 
     assert not (tmp_path / "sprung").exists()
 
 
+def test_what_is_not_read_is_said_and_a_tensor_that_comes_twice_is_refused(paper, release, monkeypatch):
+    reduced(monkeypatch)
+    torch.save({"weight": torch.zeros(6, 256)}, release / "cls.pth")  # the public code's modality head
+    notes = read(release, language_model=str(paper[1])).labels.notes
+    assert "not read: cls.pth" in notes and any(note.endswith(" tensors matched") for note in notes)
+    adapter = release / "lora_adapter" / "adapter_model.safetensors"
+    state = load_file(adapter)
+    name = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
+    save_file({**state, name.replace("model.layers", "model.language_model.layers"): state[name].clone()}, adapter)
+    with pytest.raises(PrsbenchError, match=r"1 tensors come twice \(llm.language.*layers.0.self_attn.q_proj.lora_A"):
+        read(release, language_model=str(paper[1]))
+
+
 def test_an_adapter_that_is_not_our_lora_is_refused(release):
     path = release / "lora_adapter" / "adapter_config.json"
     said = json.loads(path.read_text())
