@@ -66,6 +66,8 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("run", type=Path, metavar="RUN", help="the run folder, such as runs/default")
     together = report.add_argument("--across-prompts", action="store_true")
     together.help = "print the main tables ranked over all prompt sources, though rows are not told the same; writes nothing"
+    events = report.add_argument("--tensorboard", type=Path, metavar="DIR")
+    events.help = "write the losses of its trainings as TensorBoard events there, and nothing else"
     status = _add(commands, "status", _status, "Say which cells of a run folder are complete, and why others are not.")
     status.add_argument("run", type=Path, metavar="RUN", help="the run folder, such as runs/default")
     logs = _add(commands, "logs", _logs, "Show the attempts at a cell or training of a run folder and the end of its log.")
@@ -338,11 +340,16 @@ def _show_schema(options: argparse.Namespace) -> int:
 
 def _report(options: argparse.Namespace) -> int:
     from prsbench.harness.engine.results import held_out, open_run, results, trainings_of
+    from prsbench.harness.report.curves import write_events
     from prsbench.harness.report.writer import summary_text, write_report
 
     run = open_run(options.run)
     if options.across_prompts:
         print(summary_text(results(run), across_prompts=True))
+        return OK
+    if options.tensorboard:
+        for path in write_events(trainings_of(run), options.tensorboard):
+            print(path)
         return OK
     for path in write_report(results(run), options.run, partial(_pictures, run), trainings_of(run), held_out(run)):
         print(path)

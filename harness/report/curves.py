@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from prsbench.harness.contract.errors import MissingPrerequisite
 from prsbench.harness.contract.types import DataKind
 from prsbench.harness.report.drawing import Figure, finish, mark_data_kind
 from prsbench.harness.report.footnotes import data_line
@@ -35,6 +36,33 @@ def loss_curves(trainings: Mapping[str, Path], kind: DataKind) -> Figure | None:
     mark_data_kind(canvas, kind)
     caption = f"Loss of every step (lines) and on the val split after every epoch (points). {data_line(kind)}"
     return finish(canvas, f"losses_{kind}", "Training losses", caption)
+
+
+def write_events(trainings: Mapping[str, Path], folder: Path) -> list[Path]:
+    """The same losses as TensorBoard events, under `folder`/<title>; those of an earlier call are replaced.
+
+    Raises:
+        MissingPrerequisite: tensorboardX is not installed.
+    """
+    import pandas as pd
+
+    try:
+        from tensorboardX import SummaryWriter
+    except ImportError as error:
+        raise MissingPrerequisite("TensorBoard events need tensorboardX. pip install 'prsbench[tensorboard]'.") from error
+
+    written = []
+    for title, where in trainings.items():
+        for name, split in ((LOSSES, "train"), (VALIDATION, "val")):
+            if (where / name).is_file():
+                written.append(place := folder / title / split)
+                for stale in place.glob("events.out.tfevents.*"):
+                    stale.unlink()
+                with SummaryWriter(str(place)) as writer:
+                    for step, row in pd.read_csv(where / name).set_index("step").iterrows():
+                        for term, value in row.items():
+                            writer.add_scalar(term, value, int(step), walltime=0.0)  # when it was is not kept
+    return written
 
 
 def _panel(axes: Axes, title: str, folder: Path) -> None:

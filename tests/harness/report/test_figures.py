@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from io import BytesIO
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 from prsbench.harness.contract.types import DataKind
 from prsbench.harness.report import curves
+from prsbench.harness.report.curves import write_events
 from prsbench.harness.report.examples import median_sample
 from prsbench.harness.report.figures import figures_of
 
@@ -59,6 +61,30 @@ def test_a_method_without_a_map_and_an_empty_prediction_can_be_drawn(cell, pictu
 
     cells = [cell(), cell("lite_medsam_oracle_box", status="failed", error="boom")]
     assert len(figures_of(cells, without_maps)) == 2
+
+
+def test_losses_are_written_as_tensorboard_events_that_read_back_and_replace_earlier_ones(tmp_path):
+    from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.record_writer import masked_crc32c  # the checksum beside each record
+
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "losses.csv").write_text("step,loss,text\n0,3.0,2.0\n1,2.5,nan\n")
+    (tmp_path / "one" / "validation.csv").write_text("step,loss\n2,1.5\n")
+    for _ in range(2):
+        places = write_events({"a": tmp_path / "one", "b": tmp_path}, tmp_path / "events")
+    assert places == [tmp_path / "events" / "a" / split for split in ("train", "val")]
+    found = {}
+    for place in places:
+        (file,) = place.iterdir()
+        data, at = file.read_bytes(), 0
+        while at < len(data):
+            length, body = int.from_bytes(data[at : at + 8], "little"), at + 12
+            record = data[body : body + length]
+            assert masked_crc32c(record) == int.from_bytes(data[body + length : body + length + 4], "little")
+            event, at = Event.FromString(record), body + length + 4
+            found |= {(place.name, v.tag, event.step): v.simple_value for v in event.summary.value}
+    assert math.isnan(found.pop(("train", "text", 1)))
+    assert found == {("train", "loss", 0): 3.0, ("train", "text", 0): 2.0, ("train", "loss", 1): 2.5, ("val", "loss", 2): 1.5}
 
 
 def test_losses_are_drawn_for_every_training_that_left_them_and_alone_for_those(cell, tmp_path):
