@@ -102,7 +102,8 @@ def t2c_ablation(rows: Sequence[Row]) -> Table | None:
     return Table(
         "t2c_ablation",
         "Text2Centroid ablation",
-        f"{WITH_T2C} minus {WITHOUT_T2C}: mean paired difference on the same samples.",
+        f"{WITH_T2C} minus {WITHOUT_T2C}, mean paired difference on the same samples: the spatial loss and, with the hidden "
+        "bridge, its distillation (ours). `prsbench ablate text2centroid` tells them apart.",
         pd.DataFrame(lines, columns=[*labels, *numbers, "n", "remark"], dtype=str),
         labels,
         tuple(Column("", name) for name in numbers),

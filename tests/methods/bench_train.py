@@ -6,6 +6,9 @@ At test it generates, then reads question and answer again in full; LoRA is not 
 standard memory format, and keeps whatever the backward pass needs. Times are CPU seconds, the best of several runs in turn;
 ratios are what counts.
 
+With several questions an image our step asks each mask by the first of them, as a training does: 8 masks where the public
+schedule's three steps have 24.
+
 Encoder and decoder run once a step in either schedule, so a step's ratio grows with the language model's share, which is printed.
 At the paper's size it is about 0.96 by FLOPs: 7.2 + 0.3 billion parameters read some 640 and 577 tokens, forward and backward
 through frozen weights, where the encoder at 1024 px and the decoder take 0.12 TMAC forward, and twice that backward.
@@ -26,11 +29,14 @@ import numpy as np
 import torch
 from prsbench.harness.contract.types import FitContext, Sample
 from prsbench.methods.cg_reasoner import decoder, training
+from prsbench.methods.cg_reasoner.bridge import HiddenBridge
 from prsbench.methods.cg_reasoner.config import CGReasonerConfig
 from prsbench.methods.cg_reasoner.losses import segmentation_loss
 from prsbench.methods.cg_reasoner.model import Batch, CGReasoner, build, weighted_sum
 from prsbench.methods.language_base import LanguageBase, answer_ids, pad_right
 from prsbench.methods.parts import LanguageBaseConfig
+from prsbench.methods.sentence_encoder import WIDTH
+from prsbench.methods.text2centroid import CentroidHead
 from prsbench.methods.vision_backbone import build_backbone
 from torch import Tensor
 from torch.nn import functional as F
@@ -52,10 +58,13 @@ def compare(layers: int) -> None:
     config = CGReasonerConfig(language=language, bridge="none", lora_dropout=0.0, questions_per_image=QUESTIONS)
     model, together, (batch, *_) = network_and_batches(config)
     ours = partial(our_loss, config)
-    steps = (ours, together), (ours, batch), (public_loss, batch), (language_loss, batch)
-    three_s, one_s, public_s, language_s = in_turn(*(partial(step, model, rows, loss) for loss, rows in steps))
+    steps = (ours, together), (ours, batch), (with_bridge(config), batch), (public_loss, batch), (language_loss, batch)
+    three_s, one_s, bridge_s, public_s, language_s = in_turn(*(partial(step, model, rows, loss) for loss, rows in steps))
     print(f"\nLanguage model of {layers} layers, {language_s / one_s:.2f} of our step of one question an image")
     say("step", (three_s, one_s), public_s, 2.0)
+    print(
+        f"  with the T2C bridge, which the public code lacks: {bridge_s:.2f} s for one question, {bridge_s / one_s:.2f} x without"
+    )
     model.eval()
     answers = (our_answer, together), (our_answer, batch), (public_answer, batch)
     three_s, one_s, public_s = in_turn(*(partial(answer, model, rows) for answer, rows in answers))
@@ -99,6 +108,19 @@ def network_and_batches(config: CGReasonerConfig) -> tuple[CGReasoner, Batch, li
 
 def our_loss(config: CGReasonerConfig, model: CGReasoner, batch: Batch) -> Tensor:
     return weighted_sum(model.losses(batch), config)
+
+
+def with_bridge(config: CGReasonerConfig) -> Callable[[CGReasoner, Batch], Tensor]:
+    """Our step by default: the hidden bridge, whose loss goes back through the language model by itself to end at LoRA."""
+    config = config.model_copy(update={"bridge": "hidden"})
+    bridge = HiddenBridge(config.language.width, CentroidHead(config.text2centroid.hidden))
+
+    def loss(model: CGReasoner, batch: Batch) -> Tensor:
+        reference_RE = F.normalize(torch.ones(len(batch.answers), WIDTH), dim=1)  # of Sentence-BERT, kept on disk in a training
+        with mock.patch.object(model, "bridge", bridge):
+            return our_loss(config, model, replace(batch, reference_RE=reference_RE))
+
+    return loss
 
 
 def language_loss(model: CGReasoner, batch: Batch) -> Tensor:

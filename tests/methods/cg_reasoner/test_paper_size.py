@@ -18,8 +18,8 @@ from prsbench.methods.cg_reasoner.model import build
 from prsbench.methods.cg_reasoner.public_folder import lora_name
 from prsbench.methods.language_base import LanguageBase
 from prsbench.methods.llava import LlavaBase, LlavaLLM
-from prsbench.methods.parts import LanguageBaseConfig
-from prsbench.methods.text2centroid import CentroidHead
+from prsbench.methods.parts import LanguageBaseConfig, Text2CentroidConfig
+from prsbench.methods.text2centroid import CentroidHead, Text2Centroid
 from transformers import CLIPVisionConfig, LlavaConfig, LlavaForConditionalGeneration, MistralConfig
 
 WHOLE = CGReasonerConfig(size="paper", backbone_weights=None)
@@ -113,6 +113,14 @@ def test_every_tensor_of_the_published_adapter_has_its_place(whole):
     assert {lora_name(name, ours): tuple(shape) for name, shape in official.items()} == ours
 
 
+@parity.needs("cg_reasoner_decoder")
+def test_the_decoder_has_the_public_decoders_names_and_shapes_at_the_papers_width(whole):
+    said = Parity("cg_reasoner_decoder").json
+    ours = {name: list(tensor.shape) for name, tensor in whole.decoder.state_dict().items()}
+    assert {name for name in ours if name not in said["keys_prompt_dim_4096"]} == set(said["integer_keys"])
+    assert {name: ours[name] for name in said["keys_prompt_dim_4096"]} == said["keys_prompt_dim_4096"]
+
+
 def test_two_gpus_of_ten_gib_hold_it_cut_between_layers(whole):
     from accelerate import infer_auto_device_map
 
@@ -137,10 +145,14 @@ def folder(tokenizer, tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope="module")
-def fitted(folder, samples):
-    method = CGReasonerMethod(REDUCED.model_copy(update={"language_model": str(folder)}))
-    method.fit(samples[:8], [], FitContext(0, "cpu"))
+@pytest.fixture(scope="module", params=["none", "hidden"])
+def fitted(folder, samples, tmp_path_factory, request):
+    part = Text2Centroid(Text2CentroidConfig(steps=5))
+    part.fit(samples, [], FitContext(0, "cpu"))
+    part.save(head := tmp_path_factory.mktemp("text2centroid"))
+    method = CGReasonerMethod(REDUCED.model_copy(update={"language_model": str(folder), "bridge": request.param}))
+    method.fit(samples[:8], [], FitContext(0, "cpu", {"text2centroid": head}))
+    assert ("spatial" in method._history[0]) == (request.param == "hidden")
     return method
 
 
@@ -206,7 +218,12 @@ def test_gradient_checkpointing_changes_no_gradient(folder):
     for checkpointing in (False, True):
         llm = llm_of(folder, checkpointing).train()
         assert llm.language.get_base_model().is_gradient_checkpointing == checkpointing
-        llm.teacher_forced(torch.full((1, 3, 40, 40), 0.3), torch.zeros(1, dtype=int), ["Where?"], ["Top."]).text_loss.backward()
+        loss = llm.teacher_forced(torch.full((1, 3, 40, 40), 0.3), torch.zeros(1, dtype=int), ["Where?"], ["Top."]).text_loss
+        passes: list[int] = []
+        for layer in llm._decoder.layers:
+            layer.input_layernorm.register_forward_hook(lambda *_, passes=passes: passes.append(1))
+        loss.backward()
+        assert len(passes) == (len(llm._decoder.layers) if checkpointing else 0), "each layer is computed again"
         gradients.append({n: p.grad for n, p in llm.named_parameters() if p.grad is not None})
     assert gradients[0].keys() == gradients[1].keys() and gradients[0]
     assert all(torch.allclose(gradients[0][n], gradients[1][n], atol=1e-7) for n in gradients[0])
