@@ -275,8 +275,9 @@ def _ablate(options: argparse.Namespace) -> int:
 
     grid, folder = _grid_and_folder(options, partial(ablation_grid, options.ablation, _registry()))
     seeds = ", ".join(map(str, grid.seeds))
-    print(f"Rows: {', '.join(choice.row for choice in grid.rows)}\nSeeds: {seeds}\nRun folder: {folder.path}", flush=True)
     run = _planned(grid, folder, last=2)
+    rows = ", ".join(dict.fromkeys(cell.method for cell in run.plan.cells))
+    print(f"Rows: {rows}\nSeeds: {seeds}\nRun folder: {folder.path}", flush=True)
     like = Path("runs") / grid.name.removesuffix(f"-{options.ablation}")
     if like.is_dir():
         print(estimate(run, workers_here(grid.execution), like), flush=True)

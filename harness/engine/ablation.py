@@ -40,16 +40,17 @@ def ablation_grid(name: str, registry: Registry, grid: GridConfig) -> GridConfig
         "ablations": [],
     }
     for kind in ("include", "exclude"):  # filters that speak of other methods would be idle here
-        each_said = zip(content[kind], getattr(grid, kind), strict=True)
-        content[kind] = [said for said, each in each_said if each.speaks_of(ablation.method) or _of_variant(each, ablation)]
+        given = zip(content[kind], getattr(grid, kind), strict=True)
+        content[kind] = [said for said, each in given if _concerns(each, ablation.method)]
     ((_, parent),) = resolved(validated(GridConfig, content, lambda _: place), registry)["methods"][0].items()
     others = {key: [value for value in values if value != parent[key]] for key, values in ablation.change.items()}
     content["ablations"] = [{"method": ablation.method, "change": {key: values for key, values in others.items() if values}}]
     return validated(GridConfig, content, lambda _: place)
 
 
-def _of_variant(each: CellFilter, ablation: Ablation) -> bool:
-    return base_name(each.method) == ablation.method
+def _concerns(each: CellFilter, method: str) -> bool:
+    """Whether it speaks of the method or of a variant of it; what speaks of others would be idle here."""
+    return each.speaks_of(method) or base_name(each.method) == method
 
 
 def estimate(run: Run, workers: int, like: Path) -> str:

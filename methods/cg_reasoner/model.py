@@ -84,7 +84,7 @@ class CGReasoner(nn.Module):
         if text.image.reading is not None:
             terms["alignment"] = alignment_loss(text.image.reading, batch.drawing_BNN, batch.mask_B1SS)
         if self.bridge is not None:
-            with torch.autocast(logits.device.type, enabled=False):  # a point in bf16 is off by hundredths of the frame
+            with torch.autocast(logits.device.type, enabled=False):  # a point in bf16 is off by thousandths of the frame
                 terms |= self._bridge_terms(text, batch, logits)
         return terms
 
