@@ -64,9 +64,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_ablate(commands)
     report = _add(commands, "report", _report, "Write tables, figures and report.html of a run folder again; computes nothing.")
     report.add_argument("run", type=Path, metavar="RUN", help="the run folder, such as runs/default")
-    together = report.add_argument("--across-prompts", action="store_true")
+    instead = report.add_mutually_exclusive_group()
+    together = instead.add_argument("--across-prompts", action="store_true")
     together.help = "print the main tables ranked over all prompt sources, though rows are not told the same; writes nothing"
-    events = report.add_argument("--tensorboard", type=Path, metavar="DIR")
+    events = instead.add_argument("--tensorboard", type=Path, metavar="DIR")
     events.help = "write the losses of its trainings as TensorBoard events there, and nothing else"
     status = _add(commands, "status", _status, "Say which cells of a run folder are complete, and why others are not.")
     status.add_argument("run", type=Path, metavar="RUN", help="the run folder, such as runs/default")

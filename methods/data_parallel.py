@@ -39,8 +39,6 @@ def train_on_workers(train: Callable[[], None], count: int, context: FitContext)
     if is_ours:
         ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="error")
     on_gpu = context.device.startswith("cuda")
-    if on_gpu:
-        _refuse_too_few_gpus(ray, count, 0.0 if is_ours else ray.get_runtime_context().get_assigned_resources().get("GPU", 0.0))
     # A byte of memory in place of a core: Ray takes no empty reservation.
     each = {"GPU": 1} if on_gpu else {"CPU": 0, "memory": 1}
     threads = torch.get_num_threads()
@@ -52,6 +50,9 @@ def train_on_workers(train: Callable[[], None], count: int, context: FitContext)
     with TemporaryDirectory(prefix="ray-", dir=context.scratch) as storage:
         scaling = ScalingConfig(num_workers=count, use_gpu=on_gpu, resources_per_worker=each)
         try:
+            if on_gpu:
+                held = {} if is_ours else ray.get_runtime_context().get_assigned_resources()
+                _refuse_too_few_gpus(ray, count, held.get("GPU", 0.0))
             TorchTrainer(work, scaling_config=scaling, run_config=RunConfig(storage_path=storage)).fit()
         except ray.train.TrainingFailedError as error:
             for failure in getattr(error, "worker_failures", {}).values():
