@@ -1,4 +1,4 @@
-# Every target sets up what it needs: a bare clone with Python 3.11+, venv, pip and make is enough.
+# Every target installs what it needs: a bare clone on a machine with Python 3.11+, venv, pip and make is enough.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,41 +8,48 @@ export TOKENIZERS_PARALLELISM := false
 export OMP_WAIT_POLICY := PASSIVE
 export MPLBACKEND := Agg
 
-.PHONY: help install run test test-slow test-kills bench-engine bench-metrics bench-train lint dev
+.PHONY: help install constraints run test test-slow test-kills bench-engine bench-metrics bench-train lint dev
 
-help:  ## this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 15
 
-install: $(VENV)/installed  ## create .venv and install prsbench with its dependencies
+install: $(VENV)/installed  ## create .venv and install prsbench with its dependencies, at the versions of constraints.txt
 
-$(VENV)/installed: pyproject.toml
+$(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-run: install  ## train and compare everything on synthetic images; tables in runs/default
+constraints: install  ## write the versions installed in .venv to constraints.txt (its head says when)
+	{ grep '^#' constraints.txt; $(BIN)/pip freeze --exclude-editable | grep -Ev '^(nvidia|cuda)-|^triton=| @ ' | sed 's/+.*//'; } \
+		> constraints.new
+	mv constraints.new constraints.txt
+
+run: install  ## train and compare the methods of the default grid on synthetic images; tables in runs/default
 	$(BIN)/python run_benchmark.py run default
 
-test: install  ## the whole test suite but the slow checks
-	$(BIN)/python -m pytest -m "not slow and not kills"
+test: install  ## run the test suite without its slow tests
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not kills"
 
-test-slow: install  ## the checks that take minutes
+test-slow: install  ## run the tests that take minutes
 	$(BIN)/python -m pytest -m slow
 
-test-kills: install  ## 200 random SIGKILLs of drivers and workers on one run
+test-kills: install  ## send 200 random SIGKILLs to the drivers and workers of one run
 	$(BIN)/python -m pytest -m kills
 
-bench-engine: install  ## how the engine holds up with 10,000 cells of 1,000 records
+bench-engine: install  ## time the engine on 10,000 cells of 1,000 records
 	$(BIN)/python tests/harness/engine/bench_scale.py
 
-bench-metrics: install  ## how fast the metrics are, beside a plain loop and PySODMetrics; about ten minutes
+bench-metrics: install  ## time the metrics against a plain loop and PySODMetrics; ten minutes
 	OMP_NUM_THREADS=1 $(BIN)/python tests/metrics/bench_metrics.py
 
-bench-train: install  ## CG-Reasoner's step and answer beside the public code's schedule; some minutes
+bench-train: install  ## time CG-Reasoner's training step and answer against the public code's schedule; minutes
 	OMP_NUM_THREADS=1 $(BIN)/python tests/methods/bench_train.py
 
-lint: install  ## ruff
+lint: install dev  ## run ruff (rules and format) and mypy
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
-dev: install  ## a link that lets editors and type checkers follow `prsbench.x`
+dev: install  ## create the link .typing/prsbench, with which editors and mypy find the prsbench package
 	@mkdir -p .typing && ln -sfn .. .typing/prsbench

@@ -1,4 +1,4 @@
-"""The door: `python run_benchmark.py --help`. The same command is installed as `prsbench`."""
+"""Runs prsbench from a checkout: `python run_benchmark.py --help`. The installed command is `prsbench`."""
 
 import sys
 from importlib.util import find_spec
@@ -7,9 +7,9 @@ from pathlib import Path
 
 def door() -> int:
     """Call the installed command line, or say how to install it."""
-    # The root holds folders named `datasets` and `metrics`, which other libraries would take for packages of theirs.
+    # Off sys.path: other libraries would import the folders `datasets` and `metrics` here instead of packages of that name.
     root = Path(__file__).resolve().parent
-    sys.path[:] = [place for place in sys.path if Path(place or ".").resolve() != root]
+    sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != root]
     if find_spec("prsbench") is None:
         print("prsbench is not installed here. Run `make install`, then `make run`.", file=sys.stderr)
         return 2

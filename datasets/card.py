@@ -1,4 +1,4 @@
-"""The card of a data root: it says whether the images are synthetic or real, and what has been put there."""
+"""The card of a data root (prsbench.json): whether its images are synthetic or real, and what it contains."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def read_card(root: Path) -> dict[str, Any]:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Replace a file in one step: a crash leaves the old one or the new one."""
+    """Replace a file in one step: a crash leaves either the old file or the new one."""
     partial = path.with_name(f".{path.name}.partial")
     with partial.open("w", encoding="utf-8", newline="") as file:
         file.write(text)
@@ -47,20 +47,20 @@ def joinable_card(root: Path, folder: str, target_noun: str, data_kind: DataKind
     """The root's card, or {} if the root is new.
 
     Raises:
-        DataError: the root holds another kind of data, tables of other origin, or another target in this modality's folder.
+        DataError: the root holds the other kind of data, tables not made by prsbench, or this modality with another target.
     """
     card = read_card(root)
     if not card and any(root.glob("*.csv")):
-        raise DataError(f"{root}: expected an empty folder or one made by prsbench, got tables but no {CARD}. Choose another.")
+        raise DataError(f"{root}: expected an empty folder or one of prsbench, got tables but no {CARD}. Choose another folder.")
     if card and card["data_kind"] != data_kind:
         raise DataError(
             f"{root}: expected {data_kind} data, got a folder of {card['data_kind']} data. "
-            "Real and synthetic images are never mixed: choose another folder."
+            "Real and synthetic images must not be mixed: choose another folder."
         )
-    held = card.get("modalities", {}).get(folder, {}).get("target", target_noun)
-    if held != target_noun:
+    existing = card.get("modalities", {}).get(folder, {}).get("target", target_noun)
+    if existing != target_noun:
         raise DataError(
-            f"{root / folder}: expected masks of '{held}' as already there, got '{target_noun}'. A modality has one target: "
-            "choose another folder."
+            f"{root / folder}: expected masks of '{existing}', as in the existing data, got '{target_noun}'. A modality has one "
+            "target: choose another folder."
         )
     return card

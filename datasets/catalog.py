@@ -1,4 +1,4 @@
-"""The sources `prepare` knows, and the one function that turns any of them into a folder of the official layout."""
+"""Catalog of the sources of `prepare`, and the function that writes any of them into a folder of the official layout."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One kind of archive. find is "module:attribute"; modality is None where the caller must say it."""
+    """One kind of archive. find is "module:attribute"; modality is None where the caller must give it."""
 
     summary: str
     find: str
@@ -52,8 +52,8 @@ SOURCES: Mapping[str, Source] = {
     "busi": Source("BUSI breast ultrasound, Dataset_BUSI_with_GT/", f"{_PREPARE}.busi:find", "breast_us"),
     "cvc-clinicdb": Source("CVC-ClinicDB polyps, PNG/Original/", f"{_PREPARE}.cvc_clinicdb:find", "polyp_endoscopy"),
     "ph2": Source("PH2 dermoscopy, PH2 Dataset images/", f"{_PREPARE}.ph2:find", "skin_rgb"),
-    "pairs": Source("any images/ and masks/ of the same names; say --modality and --target", f"{_PREPARE}.pairs:find", None),
-    "phantoms": Source("drawn images of all six modalities; needs no --from", f"{_PREPARE}.phantoms:materialise", None),
+    "pairs": Source("any images/ and masks/ with the same names; needs --modality and --target", f"{_PREPARE}.pairs:find", None),
+    "phantoms": Source("synthetic images of all six modalities; needs no --from", f"{_PREPARE}.phantoms:materialise", None),
 }
 
 
@@ -64,18 +64,18 @@ def prepare(
     """Write an archive (or phantoms) into to_folder; the same call again gives the same bytes.
 
     Args:
-        modality, target, archive, group: for "pairs" alone: the modality, the noun of what the masks outline ("lungs"), the
-            archive's name (else that of from_folder), and the rule for cases (see `prepare.pairs`).
-        seed: decides splits and wording, and for phantoms the drawings.
+        modality, target, archive, group: only for "pairs": the modality, a noun for what the masks outline ("lungs"), the
+            archive's name (default: that of from_folder), and the rule that names cases (see `prepare.pairs`).
+        seed: of splits and wording, and of the pictures for "phantoms".
 
     Raises:
-        ConfigError: an unknown source or modality, or an argument missing or out of place.
+        ConfigError: an unknown source or modality, or an argument that is missing or not allowed.
         DataError: faults in the archive or in to_folder.
     """
     if source not in SOURCES:
         raise unknown_name("source", source, SOURCES)
-    given = {"modality": modality, "target": target, "archive": archive, "group": group}
-    _check_arguments(source, from_folder, given)
+    options = {"modality": modality, "target": target, "archive": archive, "group": group}
+    _check_arguments(source, from_folder, options)
     to_folder = Path(to_folder)
     if source == "phantoms":
         return _prepare_phantoms(to_folder, seed)
@@ -90,15 +90,15 @@ def prepare(
     return _report(name, to_folder, (modality,), [written])
 
 
-def _check_arguments(source: str, from_folder: Path | None, given: Mapping[str, str | None]) -> None:
+def _check_arguments(source: str, from_folder: Path | None, options: Mapping[str, str | None]) -> None:
     if source != "pairs":
-        foreign = [f"--{name}" for name, value in given.items() if value is not None]
-        if foreign:
-            raise ConfigError(f"Source '{source}' decides {', '.join(foreign)} itself: leave it out, or use the source 'pairs'.")
-    elif given["modality"] is None or given["target"] is None:
+        not_allowed = [f"--{name}" for name, value in options.items() if value is not None]
+        if not_allowed:
+            raise ConfigError(f"Source '{source}' sets {', '.join(not_allowed)} itself: omit it, or use the source 'pairs'.")
+    elif options["modality"] is None or options["target"] is None:
         raise ConfigError("Source 'pairs' needs --modality and --target (what the masks outline, such as 'lungs').")
-    elif given["modality"] not in MODALITIES:
-        raise unknown_name("modality", given["modality"], MODALITIES)
+    elif options["modality"] not in MODALITIES:
+        raise unknown_name("modality", options["modality"], MODALITIES)
     if from_folder is None and source != "phantoms":
         raise ConfigError(f"Source '{source}' needs --from: the folder where the archive was unpacked.")
 
@@ -114,14 +114,14 @@ def _prepare_phantoms(to_folder: Path, seed: int) -> PrepareReport:
 
 def _report(source: str, folder: Path, modalities: tuple[str, ...], written: Sequence[Written]) -> PrepareReport:
     per_split: Counter[str] = Counter()
-    for part in written:
-        per_split.update(part.images_per_split)
+    for counts in written:
+        per_split.update(counts.images_per_split)
     return PrepareReport(
         source=source,
         folder=folder,
         modalities=modalities,
-        images=sum(part.images for part in written),
-        empty_masks=sum(part.empty_masks for part in written),
-        groups=sum(part.groups for part in written),
+        images=sum(counts.images for counts in written),
+        empty_masks=sum(counts.empty_masks for counts in written),
+        groups=sum(counts.groups for counts in written),
         images_per_split=dict(per_split),
     )

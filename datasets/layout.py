@@ -1,7 +1,7 @@
-"""Writing one modality into the official PRS-Med folder layout, beside a card that says what the folder holds.
+"""Writer of the official PRS-Med folder layout: adds an archive to one modality, and a card that describes the folder.
 
 <root>/prsbench.json                      the card: synthetic or real, archives, counts
-<root>/<folder>.csv                       one row per question; image_path is the MASK's path, as published
+<root>/<folder>.csv                       one row per question; image_path is the MASK's path, as in the official tables
 <root>/<folder>/{train,val,test}_images/  <archive>_<stem>.png, RGB
 <root>/<folder>/{train,val,test}_masks/   the same names, values 0 and 255
 """
@@ -51,8 +51,8 @@ Row = dict[str, str]
 class Item:
     """One picture of an archive.
 
-    group is the patient, video or case. load() gives the image (H, W, 3) uint8 and the mask (H, W) bool, or raises DataError.
-    split is set where the archive decides it; None lets `split_by_group` decide.
+    group is the patient, video or case. load() returns the image (H, W, 3) uint8 and the mask (H, W) bool, or raises DataError.
+    split is set where the archive fixes it; with None, `split_by_group` chooses it.
     """
 
     stem: str
@@ -63,7 +63,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What one call of `write_modality` put into the folder; images_per_split has all three splits."""
+    """Counts of what was written; images_per_split has all three splits."""
 
     images: int
     empty_masks: int
@@ -74,42 +74,43 @@ class Written:
 def write_modality(
     root: Path, modality: str, target: Target, archive: str, data_kind: DataKind, items: Iterable[Item], seed: int
 ) -> Written:
-    """Add an archive to a modality of the root, or replace what an earlier call wrote of it.
+    """Add an archive to a modality of the root, or replace what a previous call wrote for that archive.
 
-    The same call gives the same bytes. Pictures are gathered in a hidden folder first: a fault in any of them, or a crash,
-    leaves the readable data set as it was.
+    The same call gives the same bytes. Pictures are written to a hidden folder first: after a fault in any of them, or a crash,
+    the existing data set is still readable.
 
     Raises:
-        DataError: faults in the archive (all of them, first 20 shown), or a root that holds something this may not join.
+        ConfigError: the archive's name cannot start a file name.
+        DataError: faults in the archive (all of them, first 20 shown), or a root to which the archive cannot be added.
     """
     _check_archive_name(archive)
     card = joinable_card(root, FOLDERS[modality], target.noun, data_kind)
-    held = _read_rows(root, modality)
-    kept = [row for row in held if row["archive"] != archive]
+    old_rows = _read_rows(root, modality)
+    other_rows = [row for row in old_rows if row["archive"] != archive]
     items = list(items)
     _check_names(archive, items)
     staging = root / f".{archive}.{modality}.partial"
     shutil.rmtree(staging, ignore_errors=True)
     try:
         rows = _stage(staging, modality, target, archive, items, seed)
-        _publish(root, staging, modality, sorted(kept + rows, key=_row_order), card, data_kind, target)
-        _remove(root, {row["image_path"] for row in held} - {row["image_path"] for row in kept + rows})
+        _publish(root, staging, modality, sorted(other_rows + rows, key=_row_order), card, data_kind, target)
+        _remove(root, {row["image_path"] for row in old_rows} - {row["image_path"] for row in other_rows + rows})
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return _written(rows)
 
 
 def written_in(root: Path, modality: str) -> Written:
-    """What a root holds of a modality, all archives together."""
+    """Counts of what a root holds of a modality, over all archives."""
     return _written(_read_rows(root, modality))
 
 
 def _stage(staging: Path, modality: str, target: Target, archive: str, items: Sequence[Item], seed: int) -> list[Row]:
-    """Write every picture below `staging` and return the rows; raise one DataError if any item is at fault."""
+    """Write every picture below `staging` and return the rows; raise one DataError if any item is faulty."""
     splits = _splits(archive, items, seed)
     for split in SPLITS:
-        for part in ("images", "masks"):
-            (staging / f"{split}_{part}").mkdir(parents=True, exist_ok=True)
+        for kind in ("images", "masks"):
+            (staging / f"{split}_{kind}").mkdir(parents=True, exist_ok=True)
     rows, problems = [], []
     for item in items:
         try:
@@ -149,11 +150,11 @@ def _rows(modality: str, target: Target, archive: str, item: Item, split: str, m
 
 
 def _splits(archive: str, items: Sequence[Item], seed: int) -> dict[str, str]:
-    free = [item.group for item in items if item.split is None]
-    if not free:
+    groups = [item.group for item in items if item.split is None]
+    if not groups:
         return {}
     try:
-        return split_by_group(free, seed)
+        return split_by_group(groups, seed)
     except DataError as error:
         raise DataError(f"Archive '{archive}': {error}") from error
 
@@ -161,11 +162,11 @@ def _splits(archive: str, items: Sequence[Item], seed: int) -> dict[str, str]:
 def _publish(
     root: Path, staging: Path, modality: str, rows: Sequence[Row], card: dict[str, Any], data_kind: DataKind, target: Target
 ) -> None:
-    """Pictures, then the card, then the table: what the table names is always there."""
+    """Move the pictures, then write the card, then the table, so that every file the table names exists."""
     for source in sorted(staging.rglob("*.png")):
-        goal = root / FOLDERS[modality] / source.relative_to(staging)
-        goal.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(source, goal)
+        destination = root / FOLDERS[modality] / source.relative_to(staging)
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(source, destination)
     modalities = {**card.get("modalities", {}), FOLDERS[modality]: _card_entry(rows, target)}
     card = {"made_by": "prsbench", "schema": SCHEMA, "data_kind": str(data_kind), "modalities": modalities}
     write_atomically(root / CARD, json.dumps(card, indent=2, sort_keys=True) + "\n")
@@ -177,7 +178,7 @@ def _publish(
 
 
 def _remove(root: Path, mask_paths: Iterable[str]) -> None:
-    """Delete the pictures of rows that are gone."""
+    """Delete the pictures of rows that are no longer in the table."""
     for mask_path in mask_paths:
         (root / mask_path).unlink(missing_ok=True)
         (root / mask_path.replace("_masks/", "_images/", 1)).unlink(missing_ok=True)
@@ -207,17 +208,18 @@ def _written(rows: Sequence[Row]) -> Written:
 
 
 def _check_archive_name(archive: str) -> None:
-    # No "_", so that <archive>_<stem> names one picture.
+    # Without "_", <archive>_<stem> is unambiguous.
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", archive):
         raise ConfigError(
-            f"'{archive}' cannot name an archive, for it starts file names. Give letters, digits, '-' and '.' with --archive."
+            f"'{archive}' cannot name an archive: the name starts file names and may hold only letters, digits, '-' and '.', "
+            "beginning with a letter or digit. Change --archive."
         )
 
 
 def _check_names(archive: str, items: Sequence[Item]) -> None:
     names = Counter(_file_name(archive, item) for item in items)
     if not items:
-        raise DataError(f"Archive '{archive}': expected pictures, found none. Check the folder given.")
+        raise DataError(f"Archive '{archive}': expected pictures, found none. Check the given folder.")
     refuse(
         f"Archive '{archive}'",
         [f"'{name}' names {count} pictures, expected one. Rename them." for name, count in names.items() if count > 1],
@@ -225,7 +227,7 @@ def _check_names(archive: str, items: Sequence[Item]) -> None:
 
 
 def _file_name(archive: str, item: Item) -> str:
-    # The official rule takes "_Segmentation" off a mask's name to find its image: keep it out of ours.
+    # The official loader removes "_Segmentation" from a mask's name to find its image, so our names must not contain it.
     return f"{archive}_{item.stem.replace('_Segmentation', '')}.png"
 
 

@@ -1,4 +1,4 @@
-"""The rows of an official table: which columns it needs, where its paths lead, and what is wrong with it."""
+"""Parser of an official table: required columns, paths of images and masks, and all problems found in it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One question of a table, its paths resolved. image is None where no candidate exists.
+    """One question of a table, with its paths resolved. image is None if no candidate exists.
 
-    spacing_mm is the height and width of a pixel, None where the table does not say.
+    spacing_mm is the height and width of a pixel, None if the table does not give them.
     """
 
     sample_id: str
@@ -37,12 +37,12 @@ class Row:
 
 
 def image_candidates(mask_path: str) -> list[str]:
-    """Where the image of a mask may lie, likeliest first; paths relative to the root, as in the table.
+    """Possible paths of a mask's image, likeliest first, relative to the root as in the table.
 
-    The official train script takes "_Segmentation" off the name and reads .jpg where the path holds "ISIC"; its test script
-    keeps the name of other skin images. So: the train rule, the name as it is, then either name with another suffix. The
-    folder becomes `{split}_images` in every split (the official loader does so for train alone, and reads val and test masks
-    as images). Only the table's path is rewritten, never the root.
+    The official train script removes "_Segmentation" from the name and reads .jpg where the path contains "ISIC"; the test
+    script does not rename other skin images. The order is therefore: the train rule, the unchanged name, then either name with
+    another suffix. The folder becomes `{split}_images` in every split (the official loader does so only for train, and reads
+    val and test masks as images). Only the table's path is rewritten, never the root.
     """
     path = PurePosixPath(mask_path.replace("\\", "/"))
     folder = PurePosixPath(*(re.sub(r"(?i)^(train|val|test)_masks$", r"\1_images", part) for part in path.parts[:-1]))
@@ -53,7 +53,7 @@ def image_candidates(mask_path: str) -> list[str]:
 
 
 def read_table(table: Path) -> list[dict[str, str]]:
-    """The cells of a table by column.
+    """The rows of a table as dicts by column.
 
     Raises:
         DataError: not a CSV in UTF-8, a required column is missing, or there are no rows.
@@ -68,10 +68,10 @@ def read_table(table: Path) -> list[dict[str, str]]:
     if missing:
         raise DataError(
             f"{table}: expected the columns {', '.join(REQUIRED_COLUMNS)}, missing {', '.join(missing)}, found "
-            f"{', '.join(columns) or 'none'}. Rename or add the column, or move a file that is no table of this data set away."
+            f"{', '.join(columns) or 'none'}. Rename or add the column, or move the file away if it is no table of a data set."
         )
     if not rows:
-        raise DataError(f"{table}: expected rows, got a header alone. Restore the table, or prepare the archive again.")
+        raise DataError(f"{table}: expected rows, got only a header. Restore the table, or prepare the archive again.")
     return rows
 
 
@@ -87,22 +87,22 @@ def folder_of(table: Path, row: Mapping[str, str]) -> str:
 
 
 def base_of(table: Path, folder: str) -> Path:
-    """The folder that the table's paths start from: beside the table, or one above it."""
+    """The folder that the table's paths are relative to: the table's own folder, or the one above."""
     if not (table.parent / folder).is_dir() and (table.parent.parent / folder).is_dir():
         return table.parent.parent
     return table.parent
 
 
 def resolve(base: Path, modality: str, cells: Sequence[Mapping[str, str]]) -> tuple[list[Row], list[str]]:
-    """The rows of one modality with their files, and the table's faults in words (pictures are not opened)."""
+    """The rows of one modality with their files, and the problems of the table as messages (pictures are not opened)."""
     masks = [cell["image_path"].replace("\\", "/") for cell in cells]
     images = {mask: _first_file(base, image_candidates(mask)) for mask in dict.fromkeys(masks)}
     rows = []
-    asked: Counter[str] = Counter()
+    questions: Counter[str] = Counter()
     for cell, mask in zip(cells, masks, strict=True):
         stem = PurePosixPath(cell["image_name"].replace("\\", "/")).stem or PurePosixPath(mask).stem
-        rows.append(_row(base, f"{modality}/{stem}#{asked[stem]}", cell, mask, images[mask]))
-        asked[stem] += 1
+        rows.append(_row(base, f"{modality}/{stem}#{questions[stem]}", cell, mask, images[mask]))
+        questions[stem] += 1
     path_problems = [problem for mask, image in images.items() for problem in _path_problems(base, mask, image)]
     return rows, [*path_problems, *_split_problems(rows), *_empty_cells(rows), *_spacing_problems(cells, rows)]
 
@@ -140,7 +140,7 @@ def _path_problems(base: Path, mask: str, image: Path | None) -> Iterator[str]:
             "read as the image. Correct the path."
         )
     elif not (base / mask).is_file():
-        yield f"{base / mask}: expected a mask, found no such file. Restore it, or take its rows out of the table."
+        yield f"{base / mask}: expected a mask, found no such file. Restore it, or remove its rows from the table."
     elif image is None:
         tried = ", ".join(str(base / name) for name in image_candidates(mask)[:3])
         yield f"{base / mask}: expected its image, found none (tried {tried} and other suffixes). Restore it."
@@ -169,5 +169,5 @@ def _spacing_problems(cells: Sequence[Mapping[str, str]], rows: Sequence[Row]) -
         if (given := (cell.get("spacing_mm") or "").strip()) and row.spacing_mm is None:
             yield (
                 f"sample '{row.sample_id}': expected a pixel's height and width in mm in column spacing_mm, as in '0.7 0.65', "
-                f"got '{given}'. Correct it, or leave it empty if it is not known."
+                f"got '{given}'. Correct it, or leave it empty if it is unknown."
             )

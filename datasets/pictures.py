@@ -1,4 +1,4 @@
-"""Image files to 8-bit RGB and masks to bool: every other depth is refused, because the right grey window is not in the file."""
+"""Read images as 8-bit RGB and masks as bool. Other depths are refused, because the file does not hold the right grey window."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image
 from prsbench.harness.contract.errors import DataError
 
 EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK")
-MASK_THRESHOLD = 127  # grey levels above it are foreground; masks kept as JPEG or resized have grey edges
+MASK_THRESHOLD = 127  # grey levels above it are foreground; masks saved as JPEG or resized have grey edges
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
@@ -26,14 +26,14 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
     """One mask as (H, W) bool: grey level > 127. An all-zero file is an empty mask.
 
     Raises:
-        DataError: as read_image, and for a mask with values but none above 127 (coded {0, 1}, as labels, or in dark colours):
-            it would be scored as empty.
+        DataError: as read_image, and for a mask with non-zero values but none above 127 (coded {0, 1}, as labels, or in dark
+            colours), which would be scored as empty.
     """
     grey = np.asarray(_decoded(path, "L"))
     top = int(grey.max())
     if top == 1:
         raise DataError(
-            f"{path}: expected a mask of values 0 and 255, got 0 and 1, which scores 0.004 under the published protocol. "
+            f"{path}: expected a mask of values 0 and 255, got 0 and 1, which scores 0.004 under the official protocol. "
             "Multiply by 255."
         )
     if 1 < top <= MASK_THRESHOLD:
@@ -62,7 +62,7 @@ def write_png(path: Path, pixels: NDArray[np.uint8] | NDArray[np.bool_]) -> None
 
 def _decoded(path: Path, mode: str) -> Image.Image:
     if not path.is_file():
-        raise DataError(f"{path}: expected a picture, found no such file. Put it there, or take its row out.")
+        raise DataError(f"{path}: expected a picture, found no such file. Restore it, or remove its row.")
     try:
         with Image.open(path) as picture:
             _refuse_unclear(path, picture)
@@ -77,7 +77,7 @@ def _refuse_unclear(path: Path, picture: Image.Image) -> None:
             f"{path}: expected 8 bits per channel, got mode {picture.mode}. Choose a grey window and save it as 8 bits."
         )
     if getattr(picture, "n_frames", 1) > 1:
-        raise DataError(f"{path}: expected one picture, got {picture.n_frames} frames. Save each frame as a file of its own.")
+        raise DataError(f"{path}: expected one picture, got {picture.n_frames} frames. Save each frame as a separate file.")
     if picture.has_transparency_data and picture.convert("RGBA").getextrema()[3][0] < 255:
         raise DataError(f"{path}: expected an opaque picture, got transparent pixels. Flatten it onto its background.")
 

@@ -1,4 +1,4 @@
-"""All faults of a data set in one error: a user mends a folder once, not file by file."""
+"""One error for all problems of a data set, so that a user can correct them in one go."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SHOWN = 20
 
 
 def refuse(subject: object, problems: Sequence[str]) -> None:
-    """Raise one DataError with the first 20 problems and the number of the rest; none: return."""
+    """Raise one DataError with the first 20 problems and the number of the rest; return if there are none."""
     if not problems:
         return
     lines = [f"  {problem}" for problem in problems[:SHOWN]]

@@ -1,11 +1,11 @@
-"""The one reader of the official PRS-Med/MMRS layout, for the official release, prepared archives and phantoms alike.
+"""Reader of the official PRS-Med/MMRS layout, for the official release, prepared archives and phantoms alike.
 
 A table is any CSV in the root (or, if there is none, one folder below) with the columns `image_path` (really the MASK's path),
-`image_name`, `split`, `question` and `answer`. Its own `position` is not trusted: labels are computed from the masks.
-The modality is the official folder name in image_path. Where a table has no `group` column, as in the official release,
-each mask is a group of its own: patients and videos cannot be told apart there. (Not the name: numbered files of different
-archives share names across splits.) A column `spacing_mm`, ours, may give a pixel's height and width as in "0.7 0.65"; no table
-without it gets distances in mm. A sample's id ends in the number of its row among those of the same image name.
+`image_name`, `split`, `question` and `answer`. A column `position` is ignored: labels are computed from the masks.
+The official folder name in image_path gives the modality. Where a table has no `group` column, as in the official release,
+each mask path is a separate group, because patients and videos are not identified. (Not the image name: numbered files of
+different archives share names across splits.) A column `spacing_mm` (ours) may give a pixel's height and width as in
+"0.7 0.65"; distances in mm need it. A sample's id ends in the number of its row among those of the same image name.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from prsbench.harness.contract.types import DataKind, Query, Sample, Truth
 
 @dataclass(frozen=True, slots=True)
 class ManifestRow:
-    """What identifies one sample: hashes are sha256 of the files' bytes, in hex."""
+    """What identifies one sample; hashes are sha256 of the files' bytes, in hex."""
 
     sample_id: str
     image_sha256: str
@@ -48,8 +48,8 @@ class ManifestRow:
 class FolderDataset:
     """One modality of a root.
 
-    name is the official folder's; target is the noun of what the masks outline. samples and manifests of a split are in the
-    order of its table. A faulty table is refused by `samples`, `manifest` and `check`, so that other modalities stay usable.
+    name is the official folder name; target is a noun for what the masks outline. Samples and manifests are in the order of the
+    table. `samples`, `manifest` and `check` refuse a faulty table, `open_root` does not, so that other modalities stay usable.
     """
 
     name: str
@@ -67,11 +67,11 @@ class FolderDataset:
         return tuple(split for split in SPLITS if any(row.split == split for row in self.rows))
 
     def samples(self, split: str) -> Sequence[Sample]:
-        """The split's samples; length is known at once, files are decoded at each access."""
+        """The split's samples: the length is known immediately, files are decoded on access."""
         return LazySamples(self.modality, self.data_kind, self._rows(split))
 
     def manifest(self, split: str) -> list[ManifestRow]:
-        """What the split consists of, byte for byte."""
+        """What identifies each of the split's samples, in order."""
         return [
             ManifestRow(
                 sample_id=row.sample_id,
@@ -113,7 +113,7 @@ class FolderDataset:
 
 @dataclass(frozen=True, slots=True)
 class _Picture:
-    """What the questions about one image share: the pictures, and what the mask says."""
+    """What the questions about one image share: image, mask, and the labels computed from the mask."""
 
     image: NDArray[np.uint8]
     mask: NDArray[np.bool_]
@@ -124,7 +124,7 @@ class _Picture:
 
 @dataclass(frozen=True)
 class LazySamples(Sequence[Sample]):
-    """Samples that are decoded when asked for. The last picture is kept: the questions about one stand together in a table."""
+    """Samples decoded on access. The last picture is cached, because a table lists the questions about one image together."""
 
     modality: str
     data_kind: DataKind
@@ -142,11 +142,11 @@ class LazySamples(Sequence[Sample]):
         if isinstance(index, slice):
             return LazySamples(self.modality, self.data_kind, self.rows[index])
         row = self.rows[index]
-        seen = self._picture(row)
-        image, mask = seen.image.copy(), seen.mask.copy()  # whoever writes into one sample leaves the next as it was
+        picture = self._picture(row)
+        image, mask = picture.image.copy(), picture.mask.copy()  # writing into one sample must not change the next
         return Sample(
             query=Query(sample_id=row.sample_id, image=image, question=row.question, modality=self.modality),
-            truth=Truth(mask, row.answer, seen.position, seen.near_centre, seen.zone, row.spacing_mm),
+            truth=Truth(mask, row.answer, picture.position, picture.near_centre, picture.zone, row.spacing_mm),
             group=row.group,
             split=row.split,
             data_kind=self.data_kind,
@@ -163,7 +163,7 @@ class LazySamples(Sequence[Sample]):
 
 
 def open_root(root: Path) -> list[FolderDataset]:
-    """The data sets of a root, one per modality found, in the order of `contract.types.MODALITIES`. No picture is read.
+    """The data sets of a root, one per modality found, in the order of `contract.types.MODALITIES`. Reads no picture.
 
     Raises:
         DataError: no table, a table without a required column, or rows of no known modality.
@@ -177,8 +177,8 @@ def open_root(root: Path) -> list[FolderDataset]:
         for row in read_table(table):
             folder = folder_of(table, row)
             cells[folder, base_of(table, folder)].append(row)
-    found = [_dataset(folder, base, rows) for (folder, base), rows in cells.items()]
-    return sorted(found, key=lambda dataset: list(FOLDERS).index(dataset.modality))
+    datasets = [_dataset(folder, base, rows) for (folder, base), rows in cells.items()]
+    return sorted(datasets, key=lambda dataset: list(FOLDERS).index(dataset.modality))
 
 
 def _dataset(folder: str, base: Path, cells: Sequence[Mapping[str, str]]) -> FolderDataset:

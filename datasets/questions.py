@@ -1,7 +1,7 @@
-"""The project's own wording of questions and answers; the official templates are not public.
+"""Templates of questions and answers, in our wording because the official templates are not public.
 
-Each pool has a train half (used for train and val) and a test half with other wording, so that a score on test is not a score
-for remembering sentences. Left, right, top and bottom are the image's, not the patient's.
+Each pool has a train half (used for train and val) and a test half with other wording, so that test scores do not reward
+memorised sentences. Left, right, top and bottom refer to the image, not to the patient.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PLURAL_TARGETS = ("lungs",)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a data set's masks outline and what its pictures are called, as nouns without article."""
+    """What a data set's masks outline, and what its images are called, as nouns without an article."""
 
     noun: str
     image_noun: str
@@ -43,7 +43,7 @@ class Target:
 
 
 def target_of(modality: str, noun: str | None = None) -> Target:
-    """The target of a modality; `noun` where a data set outlines something else than the official one."""
+    """The target of a modality; pass `noun` if the masks outline something else than the official ones."""
     return Target(noun or TARGETS[modality], IMAGE_NOUNS[modality])
 
 
@@ -114,7 +114,7 @@ UPPER_LOWER = (("top", "upper"), ("bottom", "lower"), ("center", "middle"))
 SUPERIOR_INFERIOR = (("top", "superior"), ("bottom", "inferior"), ("center", "centre"))
 BRITISH = (("center", "centre"),)
 
-# (sentence, words put in place of the official ones in {place})
+# (sentence, synonyms that replace the official words in {place})
 ANSWERS_TRAIN = (
     ("The {target} {is} marked in position {place}.", OFFICIAL),
     ("The {target} {is} located at the {place}.", OFFICIAL),
@@ -187,7 +187,7 @@ def render_answer(target: Target, position: tuple[str, ...], near_centre: bool, 
     """The sentence for an official label (`contract.position.position_of`), in the wording of the split.
 
     The place is `position_phrase` verbatim in most forms; some say upper or superior for top, lower or inferior for bottom,
-    middle or centre for center. ("no mask",) gives a sentence saying that nothing is there.
+    middle or centre for center. ("no mask",) gives a sentence saying that there is no finding.
     """
     if position == (NO_MASK,):
         return _say(str(rng.choice(EMPTY_ANSWERS_TEST if split == "test" else EMPTY_ANSWERS_TRAIN)), target)

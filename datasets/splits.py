@@ -1,4 +1,4 @@
-"""Train, val and test by whole groups (patients, videos, cases): no group is ever in two splits."""
+"""Split into train, val and test by group (patient, video or case): no group is ever in two splits."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ SPLITS = ("train", "val", "test")
 def split_by_group(groups: Iterable[str], seed: int, fractions: tuple[float, float, float] = (0.7, 0.1, 0.2)) -> dict[str, str]:
     """The split of each group, balanced by the number of images.
 
-    Large groups are placed first, equal ones in the order of sha256(seed, group), each into the split that lacks most images.
+    Groups are placed from large to small, equal ones in the order of sha256(seed, group), each into the split that lacks most
+    images.
 
     Args:
         groups: the group of each image, one entry per image, in any order.
         seed: other seeds give other splits of equal-sized groups.
-        fractions: wanted shares of images in train, val and test.
+        fractions: desired shares of images in train, val and test.
 
     Returns:
-        Group to split. No split is empty, except val where there are only two groups.
+        The split of each group. No split is empty, except val if there are only two groups.
 
     Raises:
         DataError: fewer than two groups, which cannot be split without a leak.

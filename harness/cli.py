@@ -1,4 +1,4 @@
-"""The command line, and the one module that knows the three catalogs. Commands import what they need when they run."""
+"""The prsbench command line, the only module that knows all three catalogs. Each command imports what it needs when it runs."""
 
 from __future__ import annotations
 
@@ -26,68 +26,68 @@ OK, SOME_FAILED, USER_ERROR, INTERRUPTED, NOBODY_READS = 0, 1, 2, 130, 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0 all well, 1 some cells are not complete, 2 an error the user can cure.
+    """Run one command. Returns the exit code: 0 success, 1 incomplete cells or a failed check, 2 an error the user can fix.
 
-    130 and 141 are a shell's for Ctrl-C and for output that nobody reads on.
+    130 and 141 are a shell's codes for Ctrl-C and for a closed output pipe.
     """
     options = _parser().parse_args(arguments)
     try:
         code = options.command(options)
-        sys.stdout.flush()  # here, where a reader who left is caught
+        sys.stdout.flush()  # raises BrokenPipeError here, where it is caught, and not at exit
         return code
     except PrsbenchError as error:
         print(error, file=sys.stderr)
         return USER_ERROR
     except BrokenPipeError:  # as in `prsbench config schema | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python says so once more as it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python reports it again at exit
         return NOBODY_READS
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES):
             raise
-        print(f"{error}. Make room or choose another place with --out; the same command goes on from here.", file=sys.stderr)
+        print(f"{error}. Make room or choose another place with --out. The same command resumes the run.", file=sys.stderr)
         return USER_ERROR
     except KeyboardInterrupt:
-        print("\nStopped. Nothing finished is lost: the same command goes on from here.", file=sys.stderr)
+        print("\nStopped. Finished work is saved: the same command resumes the run.", file=sys.stderr)
         return INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="prsbench",
-        description="Train, run and compare positional-reasoning segmenters: a mask and a sentence that says where it is.",
-        epilog="Start with: prsbench run smoke (two minutes), then prsbench run. Each command explains itself with --help.",
+        description="Train, run and compare positional-reasoning segmenters, which give a mask and describe its place.",
+        epilog="Start with `prsbench run smoke` (two minutes), then `prsbench run`. Every command has its own --help.",
     )
     parser.add_argument("--version", action="version", version=f"prsbench {version('prsbench')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_run(commands)
     _add_plan(commands)
     _add_ablate(commands)
-    report = _add(commands, "report", _report, "Write tables, figures and report.html of a run folder again; computes nothing.")
+    report = _add(commands, "report", _report, "Rewrite a run folder's tables, figures and report.html from its stored results.")
     report.add_argument("run", type=Path, metavar="RUN", help="the run folder, such as runs/default")
-    instead = report.add_mutually_exclusive_group()
-    together = instead.add_argument("--across-prompts", action="store_true")
-    together.help = "print the main tables ranked over all prompt sources, though rows are not told the same; writes nothing"
-    events = instead.add_argument("--tensorboard", type=Path, metavar="DIR")
-    events.help = "write the losses of its trainings as TensorBoard events there, and nothing else"
-    status = _add(commands, "status", _status, "Say which cells of a run folder are complete, and why others are not.")
+    exclusive = report.add_mutually_exclusive_group()
+    across = exclusive.add_argument("--across-prompts", action="store_true")
+    across.help = "only print the main tables, with all prompt sources ranked together although their inputs differ"
+    events = exclusive.add_argument("--tensorboard", type=Path, metavar="DIR")
+    events.help = "only write the training losses, as TensorBoard events under DIR"
+    status = _add(commands, "status", _status, "Show which cells of a run folder are complete, and why the others are not.")
     status.add_argument("run", type=Path, metavar="RUN", help="the run folder, such as runs/default")
-    logs = _add(commands, "logs", _logs, "Show the attempts at a cell or training of a run folder and the end of its log.")
+    logs = _add(commands, "logs", _logs, "Show the attempts at one cell or training of a run folder, and the end of its log.")
     logs.add_argument("run", type=Path, metavar="RUN", help="the run folder, such as runs/default")
-    logs.add_argument("name", metavar="CELL", help="the name of its folder, or how it begins (`prsbench status RUN` shows them)")
-    logs.add_argument("--all", action="store_true", help="the whole log")
+    logs.add_argument("name", metavar="CELL", help="its folder name or the start of it (`prsbench status RUN` lists the names)")
+    logs.add_argument("--all", action="store_true", help="show the complete log")
     _add_retry(commands)
-    summary = "Make all hashes of a run folder again, and its scores and tables from its records."
+    summary = "Recompute a run folder's hashes, and its scores and tables from its records; report every difference."
     verify = _add(commands, "verify", _verify, summary)
     verify.add_argument("run", type=Path, metavar="RUN", help="the run folder, such as runs/default")
     _add_config(commands)
     _add_audit(commands)
     _add_prepare(commands)
     _add_export(commands)
-    examine = _add(commands, "test-method", _test_method, "Examine a method's manners on a few drawn images; no data needed.")
-    examine.add_argument("name", metavar="NAME", help="a name of `prsbench list methods`, or file.py:ClassName")
-    new = _add(commands, "new-method", _new_method, "Write a working method of one file, to start from.")
-    new.add_argument("name", metavar="NAME", help="such as my_method; writes my_method.py here")
-    lists = _add(commands, "list", _list, "List what can be named in a grid or on the command line.")
+    examine = _add(commands, "test-method", _test_method, "Run the conformance suite on a few synthetic images; no data needed.")
+    examine.add_argument("name", metavar="NAME", help="a name from `prsbench list methods`, or file.py:ClassName")
+    new = _add(commands, "new-method", _new_method, "Write a working one-file method to start from.")
+    new.add_argument("name", metavar="NAME", help="such as my_method: writes my_method.py to this folder")
+    lists = _add(commands, "list", _list, "List the methods, data sources, metrics or packaged grids.")
     lists.add_argument("what", choices=("methods", "datasets", "metrics", "grids"))
     return parser
 
@@ -100,97 +100,97 @@ def _add(commands: argparse._SubParsersAction, name: str, command: object, summa
 
 def _add_grid(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("grid", nargs="?", default="default", help="a packaged grid (`prsbench list grids`) or a YAML file")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="folder in the official layout, for sources 'prs_med'")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="data set in the official layout, for the source 'prs_med'")
     parser.add_argument("--out", metavar="DIR", help="the run folder, or a URL such as s3://... (default: runs/<grid's name>)")
     changes = parser.add_argument("--set", action="append", default=[], metavar="A.B=C", dest="changes")
     changes.help = "change one key of the grid, as in seeds=[0,1] or data.0.train=20; may be repeated"
 
 
 def _add_run(commands: argparse._SubParsersAction) -> None:
-    run = _add(commands, "run", _run, "Train and evaluate a grid, then write its tables. Finished work is never done again.")
+    run = _add(commands, "run", _run, "Train and evaluate a grid, then write its tables. The same command resumes a stopped run.")
     _add_grid(run)
-    run.add_argument("--only", nargs="+", default=[], metavar="METHOD", help="work on these methods of the grid alone")
+    run.add_argument("--only", nargs="+", default=[], metavar="METHOD", help="run only these methods of the grid")
     _add_executor(run)
 
 
 def _add_executor(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--executor", choices=("ray", "serial"), default="ray", help="side by side or one by one; same numbers")
-    parser.add_argument("--workers", type=int, metavar="N", help="jobs side by side (default: one a core)")
-    parser.add_argument("--address", help="work on this existing Ray cluster")
+    parser.add_argument("--executor", choices=("ray", "serial"), default="ray", help="in parallel or one by one; same numbers")
+    parser.add_argument("--workers", type=int, metavar="N", help="parallel jobs (default: one per core)")
+    parser.add_argument("--address", help="address of a running Ray cluster to use")
 
 
 def _add_retry(commands: argparse._SubParsersAction) -> None:
-    summary = "Try cells of a run folder again that failed or are damaged, with their own grid."
+    summary = "Run the failed and damaged cells of a run folder again, with the grid stored in it."
     retry = _add(commands, "retry", _retry, summary)
     retry.add_argument("run", type=Path, metavar="RUN", help="the run folder, such as runs/default")
-    retry.add_argument("--failed", action="store_true", help="cells that failed or are damaged (the default)")
-    retry.add_argument("--skipped", action="store_true", help="cells that were skipped too")
-    retry.add_argument("--partial", action="store_true", help="cells that are complete but for failed samples too")
+    retry.add_argument("--failed", action="store_true", help="retry failed and damaged cells (always on)")
+    retry.add_argument("--skipped", action="store_true", help="also retry skipped cells")
+    retry.add_argument("--partial", action="store_true", help="also retry complete cells in which samples failed")
     _add_executor(retry)
 
 
 def _add_config(commands: argparse._SubParsersAction) -> None:
-    config = _add(commands, "config", lambda options: options.show(options), "Show a grid as it is understood, or all keys.")
+    config = _add(commands, "config", lambda options: options.show(options), "Show a grid as prsbench reads it, or all keys.")
     kinds = config.add_subparsers(required=True, metavar="show|schema")
-    show = kinds.add_parser("show", help="a grid as it is understood, in YAML")
+    show = kinds.add_parser("show", help="print a grid as prsbench reads it, in YAML")
     _add_grid(show)
-    show.add_argument("--resolved", action="store_true", help="with every key of every method, default or not")
+    show.add_argument("--resolved", action="store_true", help="include every key of every method, also defaults")
     show.set_defaults(show=_show_config)
-    schema = kinds.add_parser("schema", help="the JSON Schema of grid files, for editors")
+    schema = kinds.add_parser("schema", help="print the JSON Schema of grid files, for editors")
     schema.set_defaults(show=_show_schema)
 
 
 def _add_plan(commands: argparse._SubParsersAction) -> None:
-    summary = "Check a grid and its data; say which cells are new, cached, failed or stale and why, and what the rest will take."
+    summary = "Check a grid and its data; show which cells are new, cached, failed or stale and why, and estimate the time left."
     plan = _add(commands, "plan", _plan, summary)
     _add_grid(plan)
-    plan.add_argument("--workers", type=int, metavar="N", help="jobs side by side (default: one a core)")
+    plan.add_argument("--workers", type=int, metavar="N", help="parallel jobs (default: one per core)")
 
 
 def _add_ablate(commands: argparse._SubParsersAction) -> None:
-    summary = "Change one thing of a method at a time, on a grid's data with three seeds or more, and say what each change does."
+    summary = "Change one setting of a method at a time, on a grid's data with three or more seeds, and report each effect."
     ablate = _add(commands, "ablate", _ablate, summary)
     ablate.add_argument("ablation", metavar="WHAT", help="a packaged ablation: text2centroid")
     _add_grid(ablate)
-    ablate.add_argument("--plan", action="store_true", help="say what it will take, and stop there")
+    ablate.add_argument("--plan", action="store_true", help="only show the plan and the estimated time")
     _add_executor(ablate)
 
 
 def _add_prepare(commands: argparse._SubParsersAction) -> None:
-    summary = "Turn a public archive, unpacked, into the official layout. Running it again changes nothing."
+    summary = "Convert an unpacked public archive to the official layout. A second run changes nothing."
     prepare = _add(commands, "prepare", _prepare, summary)
     prepare.add_argument("source", metavar="SOURCE", help="which archive (`prsbench list datasets`)")
-    prepare.add_argument("--from", type=Path, metavar="DIR", dest="from_folder", help="the unpacked archive")
-    prepare.add_argument("--to", type=Path, required=True, metavar="DIR", dest="to_folder", help="the prepared data set's root")
-    prepare.add_argument("--modality", help="for 'pairs': what the images are, such as lung_xray")
-    prepare.add_argument("--target", help="for 'pairs': the noun of what the masks outline, such as lungs")
-    prepare.add_argument("--archive", help="for 'pairs': a name for where the images come from")
-    prepare.add_argument("--group", metavar="REGEX", help="for 'pairs': its first group is the case in a file's name")
-    prepare.add_argument("--seed", type=int, default=0, help="of the split into train, val and test (default 0)")
+    prepare.add_argument("--from", type=Path, metavar="DIR", dest="from_folder", help="folder of the unpacked archive")
+    prepare.add_argument("--to", type=Path, required=True, metavar="DIR", dest="to_folder", help="root of the prepared data set")
+    prepare.add_argument("--modality", help="for 'pairs': modality of the images, such as lung_xray")
+    prepare.add_argument("--target", help="for 'pairs': what the masks outline, such as lungs")
+    prepare.add_argument("--archive", help="for 'pairs': name of the archive")
+    prepare.add_argument("--group", metavar="REGEX", help="for 'pairs': its first group is the case in a file name")
+    prepare.add_argument("--seed", type=int, default=0, help="seed of the split into train, val and test (default 0)")
 
 
 def _add_audit(commands: argparse._SubParsersAction) -> None:
-    audits = commands.add_parser("audit", help="Check what a number is worth.").add_subparsers(required=True, metavar="WHAT")
-    summary = "Write one page on a run's PRScore: other judges, weights and combinations, circularity, its tie to Dice."
+    audits = commands.add_parser("audit", help="Check what the scores are worth.").add_subparsers(required=True, metavar="WHAT")
+    summary = "Write a page on a run's PRScore: other judges, weights and combinations, circularity, correlation with Dice."
     _add(audits, "prscore", _audit_prscore, summary).add_argument("run", type=Path, metavar="RUN", help="the run folder")
-    summary = "Predict again with the reference hidden: a method that changes by one bit sees what it must not."
+    summary = "Predict again with the reference hidden. A method has a leak if one bit of a prediction changes."
     leaks = _add(audits, "leaks", _audit_leaks, summary)
     leaks.add_argument("method", metavar="METHOD", help="a method of the run")
-    leaks.add_argument("--run", type=Path, default=Path("runs/default"), metavar="RUN", help="its run (default: runs/default)")
-    leaks.add_argument("--samples", type=int, default=8, metavar="N", help="of each data set (default 8)")
-    summary = "Let a language model say whether answers name the right place, and say how far it agrees with the rule parser."
+    leaks.add_argument("--run", type=Path, default=Path("runs/default"), metavar="RUN", help="run folder (default: runs/default)")
+    leaks.add_argument("--samples", type=int, default=8, metavar="N", help="samples per data set (default 8)")
+    summary = "Let a language model judge whether answers name the right place; report its agreement with the rule parser."
     judge = _add(audits, "judge", _audit_judge, summary)
     judge.add_argument("run", type=Path, metavar="RUN", help="the run folder")
-    judge.add_argument("--model", type=Path, required=True, metavar="DIR", help="a causal language model's local folder")
+    judge.add_argument("--model", type=Path, required=True, metavar="DIR", help="local folder of a causal language model")
 
 
 def _add_export(commands: argparse._SubParsersAction) -> None:
-    summary = "Write a trained method of a run in its public layout, for `checkpoint` of a row that reads it."
+    summary = "Write a trained method of a run in its public layout, as a folder for a method's `checkpoint` key."
     export = _add(commands, "export", _export, summary)
     export.add_argument("method", metavar="METHOD", help="a method of the run, such as cg_reasoner")
     export.add_argument("run", type=Path, metavar="RUN", help="the run folder, such as runs/default")
-    export.add_argument("--to", type=Path, required=True, metavar="DIR", help="a folder that is empty or not there")
-    export.add_argument("--seed", type=int, metavar="N", help="which training (default: the run's first)")
+    export.add_argument("--to", type=Path, required=True, metavar="DIR", help="a new or empty folder")
+    export.add_argument("--seed", type=int, metavar="N", help="seed of the training (default: the run's first)")
 
 
 def _export(options: argparse.Namespace) -> int:
@@ -254,20 +254,20 @@ def _retry(options: argparse.Namespace) -> int:
 
 
 def _work(grid: GridConfig, folder: RunFolder, options: argparse.Namespace, **which: Collection[str]) -> int:
-    """Run, write the report, say the tables."""
+    """Run a grid, write its report and print the main tables."""
     from prsbench.harness.engine.results import held_out, results, trainings_of
     from prsbench.harness.engine.run import run_grid
     from prsbench.harness.report.writer import summary_text, write_report
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's way to say Ctrl-C
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # schedulers send SIGTERM; treat it as Ctrl-C
     say = partial(print, file=sys.stdout, flush=True)
     run = run_grid(grid, _registry(), folder, say, options.executor, address=options.address, **which)
     cells = results(run)
     write_report(cells, folder.path, partial(_pictures, run), trainings_of(run), held_out(run))
     folder.report_written()
     print(f"\n{summary_text(cells)}\nTables, figures and report.html are in {folder.path}")
-    is_whole = run.status == "complete" and all(cell.status != "failed" for cell in cells)
-    return OK if is_whole else SOME_FAILED
+    is_complete = run.status == "complete" and all(cell.status != "failed" for cell in cells)
+    return OK if is_complete else SOME_FAILED
 
 
 def _ablate(options: argparse.Namespace) -> int:
@@ -279,9 +279,9 @@ def _ablate(options: argparse.Namespace) -> int:
     run = _planned(grid, folder, last=2)
     rows = ", ".join(dict.fromkeys(cell.method for cell in run.plan.cells))
     print(f"Rows: {rows}\nSeeds: {seeds}\nRun folder: {folder.path}", flush=True)
-    like = Path("runs") / grid.name.removesuffix(f"-{options.ablation}")
-    if like.is_dir():
-        print(estimate(run, workers_here(grid.execution), like), flush=True)
+    parent_run = Path("runs") / grid.name.removesuffix(f"-{options.ablation}")
+    if parent_run.is_dir():
+        print(estimate(run, workers_here(grid.execution), parent_run), flush=True)
     return OK if options.plan else _work(grid, folder, options)
 
 
@@ -291,7 +291,7 @@ def _plan(options: argparse.Namespace) -> int:
 
 
 def _planned(grid: GridConfig, folder: RunFolder, last: int = 0) -> Run:
-    """Say the plan, or the last lines of it: the counts and the forecast."""
+    """Print the plan, or only its last lines: the counts and the forecast."""
     from prsbench.harness.engine.executor import workers_here
     from prsbench.harness.engine.forecast import planned_lines
     from prsbench.harness.engine.run import plan_run
@@ -317,7 +317,7 @@ def _verify(options: argparse.Namespace) -> int:
 
     run = open_run(options.run)
     problems = [*verify_run(run), *changed_tables(results(run), options.run, held_out(run))]
-    print("\n".join(problems) or f"{options.run}: every hash, score and table is what the records give.")
+    print("\n".join(problems) or f"{options.run}: all hashes, scores and tables match the records.")
     return SOME_FAILED if problems else OK
 
 
@@ -389,7 +389,7 @@ def _new_method(options: argparse.Namespace) -> int:
     from prsbench.methods.skeleton import write_skeleton
 
     name = write_skeleton(options.name, Path())
-    print(f"{name} is ready. Examine it: prsbench test-method {name}. Then name it in a grid.")
+    print(f"{name} is ready. Check it with `prsbench test-method {name}`, then name it in a grid.")
     return OK
 
 
@@ -402,7 +402,7 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _names(what: str) -> Mapping[str, str]:
-    """Names of one catalog with what they are."""
+    """Names in one catalog, with their summaries."""
     if what == "methods":
         from prsbench.methods.catalog import METHODS
 
@@ -449,19 +449,19 @@ def _execution_changes(options: argparse.Namespace) -> list[str]:
 
 
 def _pictures(run: Run, sample_id: str, dataset: str, methods: Sequence[str]) -> Pictures | None:
-    """A sample and the maps of these methods, from the run folder."""
+    """A sample and its prediction maps by these methods; None if the run's data no longer holds the sample."""
     from prsbench.harness.engine.maps import read_map
     from prsbench.harness.engine.results import sample_of
     from prsbench.harness.report.pictures import Pictures
 
-    found = sample_of(run, dataset, sample_id)
-    if found is None:
+    indexed = sample_of(run, dataset, sample_id)
+    if indexed is None:
         return None
-    index, sample = found
+    index, sample = indexed
     maps = {}
     for cell in run.plan.cells:
         if cell.dataset == dataset and cell.method in methods and cell.method not in maps:  # the first seed
-            kept = read_map(run.setting.run.cell(cell.folder), index)
-            if kept is not None:
-                maps[cell.method] = kept
+            probability = read_map(run.setting.run.cell(cell.folder), index)
+            if probability is not None:
+                maps[cell.method] = probability
     return Pictures(sample.query.image, sample.truth.mask, maps)

@@ -1,4 +1,4 @@
-"""The sentence of a method that has no language model: one fixed form around the official words for a place."""
+"""Template answers for methods without a language model: one fixed sentence around the official position words."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from prsbench.harness.contract.position import NO_MASK, position_of, position_ph
 
 
 def answer_from_mask(probability: NDArray[np.floating], modality: str) -> str:
-    """Say where the method's own mask is; rows that speak like this carry `TextSource.OWN_MASK`.
+    """Describe the position of the method's own mask; rows that answer this way are labelled `TextSource.OWN_MASK`.
 
     Args:
         probability: (H, W) in [0, 1] at native size; foreground where >= 0.5.
-        modality: one of `contract.types.MODALITIES`; it picks the official rule.
+        modality: one of `contract.types.MODALITIES`; it selects the official position rule.
 
     Returns:
-        One sentence; without foreground it says that nothing is visible.
+        One sentence; if the mask has no foreground, it says that no lesion is visible.
     """
     return sentence_for(*position_of(probability >= 0.5, modality))
 
 
 def sentence_for(position: tuple[str, ...], near_centre: bool) -> str:
-    """The sentence for an official label (`contract.position.position_of`).
+    """The sentence for an official position label (`contract.position.position_of`).
 
-    It says "lesion" of everything: the same modality outlines the lungs in one data set and a lesion in another.
+    It always says "lesion", because the same modality outlines the lungs in one data set and a lesion in another.
 
     Example:
         >>> sentence_for(("top left",), True)

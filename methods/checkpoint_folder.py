@@ -1,4 +1,4 @@
-"""A checkpoint of ours: a folder of safetensors with a `config.yaml` that says what they are and what their bytes must be."""
+"""Checkpoint folders written here: safetensors and a `config.yaml` with their description and sha256 checksums."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import yaml
 from prsbench.harness.contract.errors import PrsbenchError
 from torch import Tensor
 
-SCHEMA = 1  # raised when a reader of the earlier one would misread it
+SCHEMA = 1  # increased when readers of the previous one would misread it
 DESCRIPTION = "config.yaml"
-PROBES = 256  # numbers a tensor of which a fingerprint is made
+PROBES = 256  # values per tensor that enter a fingerprint
 
 
 def describe(folder: Path, method: str, facts: Mapping[str, Any]) -> None:
-    """Write config.yaml about all files that lie in the folder by now: call it last."""
+    """Write config.yaml with the checksums of all files now in the folder: call it last."""
     files = {p.relative_to(folder).as_posix(): _sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()}
     files.pop(DESCRIPTION, None)
     content = {"schema": SCHEMA, "method": method, **facts, "sha256": files}
@@ -26,30 +26,30 @@ def describe(folder: Path, method: str, facts: Mapping[str, Any]) -> None:
 
 
 def described(folder: Path, method: str) -> dict[str, Any]:
-    """What config.yaml says, once every file it names is there with the bytes it names.
+    """The content of config.yaml, after checking that every file it lists has the listed checksum.
 
     Raises:
-        PrsbenchError: no config.yaml, another method or schema, or files that are missing or changed.
+        PrsbenchError: no config.yaml, another method or schema, or missing or changed files.
     """
     path = folder / DESCRIPTION
     if not path.is_file():
-        raise PrsbenchError(f"{folder}: no {DESCRIPTION} here. Name a folder that `prsbench export` or a training wrote.")
+        raise PrsbenchError(f"{folder}: no {DESCRIPTION} found. Name a folder that `prsbench export` or a training wrote.")
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    said = (content.get("schema"), content.get("method")) if isinstance(content, dict) else (None, None)
-    if said != (SCHEMA, method):
+    got = (content.get("schema"), content.get("method")) if isinstance(content, dict) else (None, None)
+    if got != (SCHEMA, method):
         raise PrsbenchError(
-            f"{path}: expected schema {SCHEMA} of '{method}', got schema {said[0]} of '{said[1]}'. "
-            "Read it with the version that wrote it, or train it again."
+            f"{path}: expected schema {SCHEMA} of '{method}', got schema {got[0]} of '{got[1]}'. "
+            "Read it with the version of prsbench that wrote it, or train it again."
         )
     files = content["sha256"].items()
-    off = [name for name, expected in files if not (folder / name).is_file() or _sha256(folder / name) != expected]
-    if off:
-        raise PrsbenchError(f"{folder}: {len(off)} files missing or changed ({', '.join(off[:3])}). Export or train it again.")
+    bad = [name for name, expected in files if not (folder / name).is_file() or _sha256(folder / name) != expected]
+    if bad:
+        raise PrsbenchError(f"{folder}: {len(bad)} files missing or changed ({', '.join(bad[:3])}). Export or train it again.")
     return content
 
 
 def fingerprint(state: Mapping[str, Tensor]) -> str:
-    """sha256 over names, shapes and some numbers of every tensor: tells two models apart without reading all of a large one."""
+    """sha256 over the name, shape and some values of every tensor: tells models apart without reading every value."""
     digest = hashlib.sha256()
     for name in sorted(state):
         flat = state[name].detach().flatten()

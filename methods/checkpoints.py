@@ -1,4 +1,4 @@
-"""Checkpoints named by their users: found or skipped with the cure, and matched tensor by tensor."""
+"""Checkpoints supplied by the user: read, or skipped with instructions, and matched tensor by tensor."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """How many of a network's tensors a checkpoint filled, of those that hold weights (BatchNorm's step counter does not)."""
+    """How many of a network's weight tensors a checkpoint filled; BatchNorm's step counters are not counted."""
 
     found: int
     expected: int
 
 
 def read_checkpoint(path: str | Path | None, method: str, name: str) -> dict[str, Tensor]:
-    """The tensors of a file on the CPU, pickle's code never run.
+    """The tensors of a checkpoint file, on the CPU; pickled code is never run.
 
     Args:
-        path: .pth, .pt or .safetensors; None if the user has named none.
-        method: the catalog's name of the row, for the cure.
-        name: the official file, such as sam_vit_b_01ec64.pth.
+        path: .pth, .pt or .safetensors; None if the user named none.
+        method: the row's name in the catalog, for the instructions.
+        name: the official file name, such as sam_vit_b_01ec64.pth.
 
     Raises:
-        MissingPrerequisite: no file there.
-        PrsbenchError: it is no file of plain tensors.
+        MissingPrerequisite: the file does not exist.
+        PrsbenchError: the file does not hold plain tensors.
     """
     if path is None or not Path(path).is_file():
         where = "no checkpoint is set" if path is None else f"weights not found at {path}"
@@ -42,35 +42,35 @@ def read_checkpoint(path: str | Path | None, method: str, name: str) -> dict[str
 
 
 def read_pretrained(kind: Any, folder: Path, dtype: torch.dtype) -> nn.Module:
-    """A transformers model of this kind from a folder; nothing is downloaded, and what it lacks is not drawn at random.
+    """A transformers model of class `kind` from a folder; nothing is downloaded, and no missing tensor is initialised at random.
 
     Raises:
         PrsbenchError: tensors are missing, left over or of another shape.
     """
-    model, found = kind.from_pretrained(folder, local_files_only=True, dtype=dtype, output_loading_info=True)
-    strange = {what: sorted(map(str, names))[:3] for what, names in found.items() if names}
-    if strange:
-        raise PrsbenchError(f"{folder}: the weights do not fit its config.json: {strange}. Fetch or convert it again.")
+    model, loading_info = kind.from_pretrained(folder, local_files_only=True, dtype=dtype, output_loading_info=True)
+    mismatches = {what: sorted(map(str, names))[:3] for what, names in loading_info.items() if names}
+    if mismatches:
+        raise PrsbenchError(f"{folder}: the weights do not match config.json: {mismatches}. Fetch or convert it again.")
     return model.requires_grad_(False).eval()
 
 
 def fill(network: nn.Module, state: Mapping[str, Tensor], source: str) -> Matched:
-    """Load every tensor under its own name, then switch to evaluation; a partial match is an error that lists what is off."""
+    """Load every tensor under its own name, then switch to eval mode; a partial match is an error that lists the differences."""
     matched = match(network.state_dict(), state, source)
-    network.load_state_dict(dict(state), strict=False)  # the step counters, where there are any
-    network.requires_grad_(False).eval()  # after loading: TinyViT caches its attention biases when it is switched
+    network.load_state_dict(dict(state), strict=False)  # not strict: BatchNorm's step counters may be missing
+    network.requires_grad_(False).eval()  # after loading: TinyViT caches its attention biases in eval()
     return matched
 
 
 def match(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], source: str) -> Matched:
-    """Account for every tensor by name and shape; one that is missing, unknown or of another shape is an error."""
+    """Match every tensor by name and shape; a missing or unknown tensor, or one of another shape, is an error."""
     own, given = _weights(expected), _weights(found)
     missing, unknown = sorted(own.keys() - given.keys()), sorted(given.keys() - own.keys())
-    other = sorted(key for key in own.keys() & given.keys() if own[key].shape != given[key].shape)
-    if missing or unknown or other:
+    reshaped = sorted(key for key in own.keys() & given.keys() if own[key].shape != given[key].shape)
+    if missing or unknown or reshaped:
         raise PrsbenchError(
             f"{source}: does not fit the network: {len(missing)} tensors missing ({', '.join(missing[:3])}), {len(unknown)} "
-            f"unknown ({', '.join(unknown[:3])}), {len(other)} of another shape ({', '.join(other[:3])}). "
+            f"unknown ({', '.join(unknown[:3])}), {len(reshaped)} of another shape ({', '.join(reshaped[:3])}). "
             "Is it the checkpoint of another method?"
         )
     return Matched(len(given), len(own))

@@ -1,6 +1,6 @@
-"""The suite every method must pass: the catalog's, and a user's own. Each check is a claim; its docstring says it.
+"""Conformance suite that every method must pass, the catalog's and a user's. Each check is a claim, stated in its docstring.
 
-Training is cut to a few steps (config fields `epochs` and `steps`, also inside parts): the claims are about manners, not scores.
+Training is cut to a few steps (config fields `epochs` and `steps`, also inside parts): the checks concern behaviour, not scores.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ from prsbench.methods.cost import measure, networks_of
 from pydantic import BaseModel, ValidationError
 
 PASSED, FAILED, SKIPPED, NOT_APPLICABLE, MEASURED = "passed", "FAILED", "skipped", "not applicable", "measured"
-TOLERANCE = 1e-4  # of a probability: batched kernels may sum in another order
+TOLERANCE = 1e-4  # in probability: batched kernels may sum in another order
 _SHORT = {"epochs": 1, "steps": 3, "projector_warmup_steps": 3}
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """How one check ended; `reason` is "" if it passed, and the cure if the method is skipped."""
+    """Result of one check; `reason` is "" if it passed, and the instructions if the method is skipped."""
 
     check: str
     status: str
@@ -51,14 +51,14 @@ class Finding:
 
 
 class DoesNotApply(Exception):
-    """The claim says nothing about this kind of method."""
+    """The check does not apply to this kind of method."""
 
 
 class Subject:
-    """A method under examination: trained on a few discs if it trains, saved, and loaded anew.
+    """A method under test: trained on a few discs if it trains, saved, and loaded anew.
 
     Raises:
-        MissingPrerequisite: a package or checkpoint is missing; the text is the cure.
+        MissingPrerequisite: a package or checkpoint is missing; the message says what to do.
     """
 
     def __init__(self, entry: Entry, folder: Path):
@@ -115,16 +115,16 @@ class Subject:
         folders = {}
         for role, need in config.needs().items():
             part, folders[role] = PARTS[need.trainable], self.saved(f"{name}-{role}")
-            own = resolve(part.config).model_validate({**part.defaults, **need.config})
-            trainable = resolve(part.factory)(own)
-            earlier = self._needs_of(own, f"{name}-{role}")
-            trainable.fit(training_samples(need.split), (), FitContext(0, "cpu", earlier))
+            part_config = resolve(part.config).model_validate({**part.defaults, **need.config})
+            trainable = resolve(part.factory)(part_config)
+            needs = self._needs_of(part_config, f"{name}-{role}")
+            trainable.fit(training_samples(need.split), (), FitContext(0, "cpu", needs))
             trainable.save(folders[role])
         return folders
 
 
 def shortened(config: BaseModel) -> Any:
-    """The config with its `epochs` and `steps` cut, also inside parts."""
+    """The config with its `epochs` and `steps` reduced, also inside parts."""
     changes: dict[str, Any] = {}
     for name in type(config).model_fields:
         value = getattr(config, name)
@@ -136,30 +136,30 @@ def shortened(config: BaseModel) -> Any:
 
 
 def says_what_it_is(subject: Subject) -> None:
-    """Labels are the contract's, and their prompt source is the config's."""
+    """The labels are the contract's `Labels`, with the config's prompt source."""
     labels = subject.method.labels
     assert isinstance(labels, Labels), f"labels must be Labels, got {type(labels).__name__}"
-    told, said = subject.config.prompt_source, labels.prompt_source
-    assert said == told, f"labels.prompt_source must be the config's '{told}', got '{said}'"
+    expected, got = subject.config.prompt_source, labels.prompt_source
+    assert got == expected, f"labels.prompt_source must be the config's '{expected}', got '{got}'"
 
 
 def fits_its_queries(subject: Subject) -> None:
-    """Square, 3:1, odd and grey images each get a float32 map in [0, 1] of native size, and a sentence; in order."""
-    given = subject.predictions
-    assert len(given) == len(subject.samples), f"expected {len(subject.samples)} predictions, got {len(given)}"
-    for sample, prediction in zip(subject.samples, given, strict=True):
+    """Square, 3:1, odd-sized and grey images each get a sentence and a float32 map in [0, 1] of native size, in order."""
+    samples, predictions = subject.samples, subject.predictions
+    assert len(predictions) == len(samples), f"expected {len(samples)} predictions, got {len(predictions)}"
+    for sample, prediction in zip(samples, predictions, strict=True):
         check_prediction(sample.query, prediction)
 
 
 def same_seed_same_numbers(subject: Subject) -> None:
-    """Asked again with the same seed, and trained again with the same seed, it gives the same numbers."""
-    _same(subject.predictions, subject.ask(subject.method), 0, "asked twice with the same seed")
+    """Predicting again, and training again, with the same seed gives the same numbers."""
+    _same(subject.predictions, subject.ask(subject.method), 0, "predicted twice with the same seed")
     if subject.entry.trains:
         _same(subject.predictions, subject.ask(subject.fit("second", seed=0)), 0, "trained twice with the same seed")
 
 
 def neighbours_in_the_batch_do_not_matter(subject: Subject) -> None:
-    """One by one, or the other way round, the queries get what they got together."""
+    """Predicted one by one, or in reverse order, the queries get the same predictions as together."""
     _skip_reference(subject)
     alone = [subject.ask(subject.method, [query])[0] for query in subject.queries()]
     _same(subject.predictions, alone, TOLERANCE, "in batches of another size")
@@ -167,7 +167,7 @@ def neighbours_in_the_batch_do_not_matter(subject: Subject) -> None:
 
 
 def leaves_its_query_alone(subject: Subject) -> None:
-    """Neither pixels nor words of a query are changed by predicting."""
+    """Predicting does not change the image of a query."""
     _skip_reference(subject)
     queries = subject.queries()
     before = deepcopy(queries)
@@ -177,21 +177,21 @@ def leaves_its_query_alone(subject: Subject) -> None:
 
 
 def travels_between_processes(subject: Subject) -> None:
-    """Config, labels, predictions and the method before loading survive pickling, as Ray needs."""
-    for what in (subject.config, subject.new(), subject.method.labels, subject.predictions):
-        pickle.loads(pickle.dumps(what))
+    """The config, the labels, the predictions and the method before loading survive pickling, as Ray needs."""
+    for item in (subject.config, subject.new(), subject.method.labels, subject.predictions):
+        pickle.loads(pickle.dumps(item))
 
 
 def does_not_know_the_answer(subject: Subject) -> None:
-    """Another sample id, and a box or point it was not promised, change nothing."""
+    """Another sample id, and a box or point that the row was not promised, change nothing."""
     _skip_reference(subject)
-    told = subject.queries()
-    strays = [replace(q, sample_id=f"x/{n}", box=q.box or Box(0, 0, 3, 3), point=q.point or (1, 1)) for n, q in enumerate(told)]
+    plain = subject.queries()
+    strays = [replace(q, sample_id=f"x/{n}", box=q.box or Box(0, 0, 3, 3), point=q.point or (1, 1)) for n, q in enumerate(plain)]
     _same(subject.predictions, subject.ask(subject.method, strays), TOLERANCE, "under other sample ids, or with a stray prompt")
 
 
 def loads_what_it_saved(subject: Subject) -> None:
-    """A trained method is the same after saving and loading, and refuses a folder without its weights."""
+    """A trained method predicts the same after saving and loading, and refuses a folder without its weights."""
     if not subject.entry.trains:
         raise DoesNotApply("nothing is trained")
     _same(subject.predictions, subject.ask(subject.fitted), TOLERANCE, "before saving and after loading")
@@ -199,76 +199,74 @@ def loads_what_it_saved(subject: Subject) -> None:
         subject.load("empty")
     except Exception:
         return
-    raise AssertionError("load must fail on an empty folder; running on random weights would go unseen")
+    raise AssertionError("load must fail on an empty folder; running on random weights would go unnoticed")
 
 
 def uses_every_weight_it_was_given(subject: Subject) -> None:
-    """A checkpoint is matched tensor by tensor, and with its weights shuffled the map or the answer is another.
+    """A checkpoint is matched tensor by tensor, and shuffling the weights changes the map or the answer.
 
-    Each network alone, where nothing is trained; after three steps of training one alone may not show.
+    Networks that are not trained here are shuffled one at a time; after three training steps a single one may have no effect.
     """
     if subject.method.labels.weights in (Weights.OFFICIAL, Weights.IMPORTED, Weights.PACKAGED):
         matched = getattr(subject.method, "matched", None)
-        assert matched, "a method with a checkpoint must say in `matched` (methods/checkpoints.py) how much of it was used"
+        assert matched, "a method with a checkpoint must report in `matched` (methods/checkpoints.py) how much of it was used"
         assert matched.found == matched.expected, f"matched {matched.found} of {matched.expected} tensors"
     names = list(networks_of(subject.method))
     if not names:
         raise DoesNotApply("no network inside")
-    for together in [names] if subject.entry.trains else [[name] for name in names]:
+    for group in [names] if subject.entry.trains else [[name] for name in names]:
         scrambled = subject.load()
-        for name in together:
+        for name in group:
             setattr(scrambled, name, _shuffled(getattr(scrambled, name)))
-        both = list(zip(subject.predictions, subject.ask(scrambled), strict=True))
-        moved, reworded = max(_distance(a, b) for a, b in both), any(a.answer != b.answer for a, b in both)
-        unmoved = (
-            f"with the weights of {', '.join(together)} shuffled the output moved by {moved:.1g} only; are they used at all?"
-        )
-        assert moved > TOLERANCE or reworded, unmoved
+        pairs = list(zip(subject.predictions, subject.ask(scrambled), strict=True))
+        moved, reworded = max(_distance(a, b) for a, b in pairs), any(a.answer != b.answer for a, b in pairs)
+        message = f"shuffling the weights of {', '.join(group)} moved the map by only {moved:.1g}; are they used at all?"
+        assert moved > TOLERANCE or reworded, message
 
 
 def gives_its_memory_back(subject: Subject) -> None:
-    """Dropped, it is gone, and no tensor of it stays behind."""
-    subject.ask(subject.method)  # fills whatever cache is shared by all methods of its kind
+    """After its last use the method is freed, and its tensors with it."""
+    subject.ask(subject.method)  # fills the caches that methods of this kind share
     before = _tensor_bytes()
     method = subject.load()
     subject.ask(method)
-    remains = weakref.ref(method)
+    reference = weakref.ref(method)
     del method
     gc.collect()
-    assert remains() is None, "the method is still referred to from somewhere after its last use"
-    kept = _tensor_bytes() - before
-    assert kept < 2**20, f"{kept / 2**20:.0f} MiB of tensors stay after the method is gone"
+    assert reference() is None, "the method is still referenced after its last use"
+    leaked = _tensor_bytes() - before
+    assert leaked < 2**20, f"{leaked / 2**20:.0f} MiB of tensors remain after the method was freed"
 
 
 def names_a_missing_checkpoint(subject: Subject) -> None:
-    """A checkpoint, or another file or folder of the user's, that is not there is a skip that names the path.
+    """A missing checkpoint, or another missing file or folder of the user's, is a skip that names the path.
 
-    A config may refuse the key and say so, as one whose weights come in a package.
+    A config may instead refuse the key, if its weights come in a package; the error must name the key.
     """
     keys = {"checkpoint"} & type(subject.config).model_fields.keys()
-    if not subject.entry.trains:  # a training keeps what it needs of the others
+    if not subject.entry.trains:  # a trained method stores what it needs of the others
         keys |= subject.config.checkpoints().keys()
     absent = str(subject.saved("nowhere") / "absent.pth")
     configs = {key: config for key in sorted(keys) if (config := _with(subject.config, key, absent))}
     if not configs:
         raise DoesNotApply("its config names no checkpoint")
     for key, config in configs.items():
-        lacking = resolve(subject.entry.factory)(config)
+        method = resolve(subject.entry.factory)(config)
         try:
-            lacking.load(subject.saved("first"), "cpu")
+            method.load(subject.saved("first"), "cpu")
         except MissingPrerequisite as error:
             assert absent in str(error), f"the message must name {absent}, got: {error}"
         else:
-            raise AssertionError(f"load must raise MissingPrerequisite when its `{key}` is not there")
+            raise AssertionError(f"load must raise MissingPrerequisite when the path of `{key}` does not exist")
 
 
 def _with(config: BaseModel, key: str, value: str) -> BaseModel | None:
-    """The config with that value, None if it refuses the key by its name."""
+    """The config with that value; None if it refuses the key and names it."""
     try:
         return type(config).model_validate({**config.model_dump(), key: value})
     except ValidationError as error:
-        said = "; ".join(each["msg"] for each in error.errors())
-        assert key in said, f"a config that refuses `{key}` must name it, got: {said}"
+        messages = "; ".join(problem["msg"] for problem in error.errors())
+        assert key in messages, f"a config that refuses `{key}` must name it, got: {messages}"
         return None
 
 
@@ -288,7 +286,7 @@ CHECKS: tuple[Callable[[Subject], None], ...] = (
 
 
 def examine(name: str) -> Iterator[Finding]:
-    """Every check on one method, one finding each, then its cost; one finding alone if it cannot be prepared."""
+    """Run every check on one method: one finding each, then its cost; a single finding if the method cannot be prepared."""
     entry = METHODS[name]
     with TemporaryDirectory() as folder:
         try:
@@ -306,30 +304,30 @@ def examine(name: str) -> Iterator[Finding]:
 
 
 def verdict(check: Callable[[Subject], None], subject: Subject) -> Finding:
-    """One check on one subject; whatever the method raises is a failure of the check."""
+    """Run one check on one subject; any exception from the method is a failure of the check."""
     claim = check.__name__.replace("_", " ")
     try:
         check(subject)
     except DoesNotApply as error:
         return Finding(claim, NOT_APPLICABLE, str(error))
     except Exception as error:
-        said = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
-        return Finding(claim, FAILED, said)
+        reason = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
+        return Finding(claim, FAILED, reason)
     return Finding(claim, PASSED)
 
 
 def report(name: str, say: Callable[[str], None]) -> bool:
-    """Say every finding; whether none is a failure."""
-    well = True
+    """Pass every finding to `say`, one line each; returns whether none is a failure."""
+    passed = True
     for finding in examine(name):
         say(f"{finding.status:14} {finding.check}{': ' if finding.reason else ''}{finding.reason}")
-        well &= finding.status != FAILED
-    return well
+        passed &= finding.status != FAILED
+    return passed
 
 
 def _skip_reference(subject: Subject) -> None:
     if subject.is_reference:
-        raise DoesNotApply("it is made from the truth, by design")
+        raise DoesNotApply("its predictions are made from the truth, by design")
 
 
 def _same(first: Sequence[Prediction], second: Sequence[Prediction], tolerance: float, when: str) -> None:
@@ -351,7 +349,7 @@ def _seed(seed: int) -> None:
 
 
 def _shuffled(network: Any) -> Any:
-    """A copy (rows may share the original) with the numbers of each tensor in another order."""
+    """A copy (rows may share the original) with the values of each tensor permuted."""
     torch = sys.modules["torch"]
     network = deepcopy(network)
     with torch.no_grad():
@@ -367,7 +365,7 @@ def _tensor_bytes() -> int:
     if torch is None:
         return 0
     storages = {}
-    for found in gc.get_objects():
-        if type(found) in (torch.Tensor, torch.nn.Parameter):
-            storages[found.untyped_storage().data_ptr()] = found.untyped_storage().nbytes()
+    for item in gc.get_objects():
+        if type(item) in (torch.Tensor, torch.nn.Parameter):
+            storages[item.untyped_storage().data_ptr()] = item.untyped_storage().nbytes()
     return sum(storages.values())

@@ -1,4 +1,4 @@
-"""What a method costs: parameters, floating-point operations and memory of one image, the same image for every method."""
+"""Cost of a method: parameters, FLOPs and peak memory for one image, the same image for every method."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from prsbench.harness.contract.records import Cost
 from prsbench.harness.contract.types import Box, Method, Query, Trainable
 
 SIDE_PX = 256
-_CACHES = {  # what rows of one process share, so that the second one to ask would seem to cost nothing
+_CACHES = {  # shared by the rows of one process; a hit would make a prediction look free
     "prsbench.methods.shared_features": "fresh_features",
     "prsbench.methods.sentence_encoder": "fresh_sentences",
 }
@@ -24,13 +24,13 @@ _STATM = Path("/proc/self/statm")
 
 
 def networks_of(method: Any) -> dict[str, Any]:
-    """The networks a method holds, by attribute."""
+    """The networks that a method holds, by attribute name."""
     torch = sys.modules.get("torch")
     return {} if torch is None else {name: value for name, value in vars(method).items() if isinstance(value, torch.nn.Module)}
 
 
 def measure(method: Method) -> Cost:
-    """The cost of one prediction for `standard_query`; nothing is asked of a method that holds no network."""
+    """The cost of predicting `standard_query`; a method without networks is not run."""
     parameters = {id(p): p for network in _all_networks(method) for p in network.parameters()}
     device = "cuda" if any(p.is_cuda for p in parameters.values()) else "cpu"
     flops, peak = _measure_prediction(method, device) if parameters else (0, nan)
@@ -44,7 +44,7 @@ def measure(method: Method) -> Cost:
 
 
 def standard_query() -> Query:
-    """Seeded noise with a brighter square in its middle, the square's box and its centre."""
+    """Seeded noise with a brighter central square, and that square's box and centre point."""
     image = np.random.default_rng(0).integers(0, 160, (SIDE_PX, SIDE_PX, 3), dtype=np.uint8)
     low, high = SIDE_PX // 4, 3 * SIDE_PX // 4
     image[low:high, low:high] += 90
@@ -76,7 +76,7 @@ def _measure_prediction(method: Method, device: str) -> tuple[int, float]:
 
 @contextmanager
 def _frozen(method: Method) -> Iterator[None]:
-    """No parameter asks for gradients: the counter hooks whatever does, and cannot hook a view made without gradients."""
+    """Turn off all gradients: the counter hooks tensors that require them, and cannot hook a view made without gradients."""
     trained = [p for network in _all_networks(method) for p in network.parameters() if p.requires_grad]
     for parameter in trained:
         parameter.requires_grad_(False)
@@ -89,9 +89,9 @@ def _frozen(method: Method) -> Iterator[None]:
 
 @contextmanager
 def _peak_memory(device: str) -> Iterator[list[float]]:
-    """The most bytes held while in the context: of the device on CUDA, else of this process, looked at every 2 ms.
+    """Peak bytes in use inside the context: of the device on CUDA, else of this process, polled every 2 ms.
 
-    NaN where the system does not say.
+    NaN if the system does not report it.
     """
     torch, peak = sys.modules["torch"], [nan]
     if device == "cuda":
@@ -104,17 +104,17 @@ def _peak_memory(device: str) -> Iterator[list[float]]:
         return
     done, peak[0] = threading.Event(), _resident_bytes()
 
-    def look() -> None:
+    def poll() -> None:
         while not done.wait(_LOOK_EVERY_S):
             peak[0] = max(peak[0], _resident_bytes())
 
-    looking = threading.Thread(target=look, daemon=True)
-    looking.start()
+    poller = threading.Thread(target=poll, daemon=True)
+    poller.start()
     try:
         yield peak
     finally:
         done.set()
-        looking.join()
+        poller.join()
 
 
 def _resident_bytes() -> float:

@@ -1,11 +1,11 @@
-"""One training on several workers through Ray Train: gloo between CPUs, NCCL between GPUs.
+"""Data-parallel training on several workers through Ray Train: gloo between CPUs, NCCL between GPUs.
 
-Every worker makes the same choices for the whole step and takes its own images of it; losses are weighted by what each holds
-(`training_loop`), so the sum of the workers' gradients is that of one worker with all the images.
+All workers make the same random choices for a step, and each computes its share of the images; losses are weighted by each
+worker's counts (`training_loop`), so the workers' gradients sum to the gradient of one worker with all images.
 
-Inside a grid the training's own task must have reserved the cores, for example `execution.resources.cg_reasoner: {cpus: 2}`: the
-workers ask Ray for no core again, or two such trainings would wait for each other for ever. GPUs the workers ask for, one each,
-so there the task must reserve none: `{cpus: 2, gpus: 0}`.
+Inside a grid the training's own task must have reserved the cores, for example `execution.resources.cg_reasoner: {cpus: 2}`:
+the workers do not ask Ray for cores again, because two such trainings would wait for each other for ever. The workers do ask
+for GPUs, one each, so the task must reserve none: `{cpus: 2, gpus: 0}`.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from torch.nn import functional as F
 
 
 def train_on_workers(train: Callable[[], None], count: int, context: FitContext) -> None:
-    """Call `train` in `count` processes that know each other; whatever it learns it has to write to a folder all of them see.
+    """Call `train` in `count` connected processes; it must write its results to a folder that all of them can reach.
 
     Raises:
-        PrsbenchError: as `train` raised it on a worker; or it would wait for GPUs for ever.
+        PrsbenchError: `train` raised it on a worker, or Ray has too few GPUs.
         MissingPrerequisite: Ray Train is not installed.
     """
     try:
@@ -39,8 +39,8 @@ def train_on_workers(train: Callable[[], None], count: int, context: FitContext)
     if is_ours:
         ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="error")
     on_gpu = context.device.startswith("cuda")
-    # A byte of memory in place of a core: Ray takes no empty reservation.
-    each = {"GPU": 1} if on_gpu else {"CPU": 0, "memory": 1}
+    # One byte of memory instead of a core: Ray accepts no empty reservation.
+    per_worker = {"GPU": 1} if on_gpu else {"CPU": 0, "memory": 1}
     threads = torch.get_num_threads()
 
     def work() -> None:
@@ -48,7 +48,7 @@ def train_on_workers(train: Callable[[], None], count: int, context: FitContext)
         train()
 
     with TemporaryDirectory(prefix="ray-", dir=context.scratch) as storage:
-        scaling = ScalingConfig(num_workers=count, use_gpu=on_gpu, resources_per_worker=each)
+        scaling = ScalingConfig(num_workers=count, use_gpu=on_gpu, resources_per_worker=per_worker)
         try:
             if on_gpu:
                 held = {} if is_ours else ray.get_runtime_context().get_assigned_resources()
@@ -65,12 +65,12 @@ def train_on_workers(train: Callable[[], None], count: int, context: FitContext)
 
 
 def _refuse_too_few_gpus(ray: Any, count: int, held: float) -> None:
-    """held: GPUs that the task which waits for the workers keeps to itself."""
-    there = ray.cluster_resources().get("GPU", 0.0)
-    if there - held < count:
+    """held: GPUs reserved by the task that waits for the workers."""
+    available = ray.cluster_resources().get("GPU", 0.0)
+    if available - held < count:
         raise PrsbenchError(
-            f"data_parallel_workers: {count} need a GPU each, Ray has {there:g}, of which the training's own task holds "
-            f"{held:g}. Set execution.resources.cg_reasoner: {{cpus: {count}, gpus: 0}}, or fewer workers."
+            f"data_parallel_workers: {count} workers need a GPU each, Ray has {available:g}, of which the training's own "
+            f"task holds {held:g}. Set execution.resources.cg_reasoner: {{cpus: {count}, gpus: 0}}, or fewer workers."
         )
 
 
@@ -80,18 +80,18 @@ def workers() -> int:
 
 
 def rank() -> int:
-    """Which of them this is, from 0."""
+    """The number of this worker, from 0."""
     return dist.get_rank() if workers() > 1 else 0
 
 
 def share(numbers: Sequence[object]) -> slice:
-    """The places of `numbers` that are this worker's: neighbours, of each worker as many."""
-    each = len(numbers) // workers()
-    return slice(rank() * each, (rank() + 1) * each)
+    """This worker's contiguous slice of `numbers`; all workers get equally many."""
+    count = len(numbers) // workers()
+    return slice(rank() * count, (rank() + 1) * count)
 
 
 def summed(values: Mapping[str, float]) -> dict[str, float]:
-    """Each value summed over the workers, all of which name the same ones."""
+    """Each value summed over the workers; all of them must pass the same names."""
     if workers() == 1:
         return dict(values)
     total = torch.tensor(list(values.values()), dtype=torch.float64, device=_device())
@@ -100,7 +100,7 @@ def summed(values: Mapping[str, float]) -> dict[str, float]:
 
 
 def sum_gradients(parameters: Sequence[Tensor]) -> None:
-    """Sum gradients over the workers, in one message. A parameter that has none on any worker keeps none."""
+    """Sum gradients over the workers, in one message. A parameter without a gradient on any worker stays without one."""
     if workers() == 1:
         return
     has = torch.tensor([float(p.grad is not None) for p in parameters], device=_device())
@@ -115,7 +115,7 @@ def sum_gradients(parameters: Sequence[Tensor]) -> None:
 
 
 def synchronised(network: nn.Module) -> nn.Module:
-    """The network, its batch norms over the images of all workers; names and parameters stay. Alone, it is left as it is."""
+    """The network with batch norm over the images of all workers; tensor names stay. One worker's network is left unchanged."""
     if workers() == 1:
         return network
     if dist.get_backend() == "nccl":
@@ -130,7 +130,7 @@ def synchronised(network: nn.Module) -> nn.Module:
 
 
 class _BatchNormOverWorkers(nn.Module):
-    """Batch norm for gloo, which torch's SyncBatchNorm does not support; takes over a BatchNorm2d, timm's activation included."""
+    """Batch norm for gloo, which torch's SyncBatchNorm does not support; replaces a BatchNorm2d, including timm's activation."""
 
     def __init__(self, norm: nn.BatchNorm2d):
         super().__init__()
@@ -144,8 +144,8 @@ class _BatchNormOverWorkers(nn.Module):
         if not self.training:
             x = F.batch_norm(x_BCHW, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
             return self.act(self.drop(x))
-        own = x_BCHW.new_tensor([x_BCHW.numel() / x_BCHW.shape[1]])
-        sums = _SumOverWorkers.apply(torch.cat([x_BCHW.sum((0, 2, 3)), own]))
+        count = x_BCHW.new_tensor([x_BCHW.numel() / x_BCHW.shape[1]])
+        sums = _SumOverWorkers.apply(torch.cat([x_BCHW.sum((0, 2, 3)), count]))
         mean, n = sums[:-1] / sums[-1], sums[-1]
         centred = x_BCHW - mean[:, None, None]
         variance = _SumOverWorkers.apply(centred.square().sum((0, 2, 3))) / n

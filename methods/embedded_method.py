@@ -1,4 +1,4 @@
-"""PRS-Med and the small LISA and PixelLM as a `Method`, trained here: LiteMedSAM's frozen encoder, a small language model."""
+"""Method base of PRS-Med and the small LISA and PixelLM, trained here: LiteMedSAM's frozen encoder, a small language model."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ WEIGHTS = "weights.safetensors"
 
 
 class EmbeddedMethod:
-    """A subclass says what it is (`labels`), how its network is built on `self._base` (`_build`) and trained (`_train`).
+    """A subclass defines its `labels`, how its network is built on `self._base` (`_build`) and how it is trained (`_train`).
 
-    `_train` gets the features of the images, (2, N, C, H, W) float16: each as it is, and flipped. The network has `answer`:
-    features, questions, generation limit and image side to mask logits (None for no mask) and answers.
+    `_train` gets the features of the images, (2, N, C, H, W) float16: original and mirrored. The network has a method `answer`
+    from features, questions, generation limit and image side to mask logits (None for no mask) and answers.
     """
 
-    layer: Layer = "neck"  # of the encoder, which the network reads
+    layer: Layer = "neck"  # the encoder layer that the network reads
 
     def __init__(self, config):
         self.config = config
@@ -52,12 +52,12 @@ class EmbeddedMethod:
         return [Prediction(probability, answer, seconds) for probability, answer in zip(maps, answers, strict=True)]
 
     def save(self, folder: Path) -> None:
-        save_model(self._model, str(folder / WEIGHTS))  # the language model's head is its embedding: written once
+        save_model(self._model, str(folder / WEIGHTS))  # the language model's head shares its embedding's tensor, saved once
         self._base.save_shape(folder)
         write_losses(folder, self._loop.history)
 
     def load(self, folder: Path, device: str) -> None:
-        """Every tensor of the file must find its place and the other way round; a partial load is an error."""
+        """The file and the network must have the same tensors; a partial load is an error."""
         self._load_encoder(device)
         self._base = LanguageBase(self.config.language)
         self._base.load_shape(folder)
@@ -78,5 +78,5 @@ class EmbeddedMethod:
 
 
 def _to_native(logits_1SS: Tensor | None, shape: tuple[int, int]) -> np.ndarray:
-    """(H, W) float32; no logits, no foreground."""
+    """(H, W) float32; without logits, no foreground."""
     return np.zeros(shape, np.float32) if logits_1SS is None else native_probability(logits_1SS, shape)

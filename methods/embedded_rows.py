@@ -1,4 +1,4 @@
-"""A step's images and question-answer rows for methods that train on features embedded both ways round."""
+"""One training batch for methods on a frozen encoder: features (original or mirrored), masks, question-answer pairs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedRows:
-    """B images on the CPU and their rows (number of the image, question, answer), every image's first row before the others."""
+    """B images on the CPU and their rows (index of the image, question, answer); first rows of all images precede the others."""
 
     features_BCHW: Tensor
     mask_B1SS: Tensor  # bool
@@ -30,22 +30,22 @@ def draw_rows(
     questions_per_image: int,
     drawing_side: int,
     horizontal_flip: float,
-    chance: np.random.Generator,
+    rng: np.random.Generator,
 ) -> EmbeddedRows:
-    """Where an image is flipped, so are its mask, its drawing and the words left and right.
+    """Sample the rows of some images. With a mirrored image go its mirrored mask, layout and words left and right.
 
     Args:
-        features_2NCHW: of each image as it is, and flipped.
-        numbers: which images.
+        features_2NCHW: of each image, original and mirrored.
+        numbers: indices of the images.
     """
-    flips = chance.random(len(numbers)) < horizontal_flip
+    flips = rng.random(len(numbers)) < horizontal_flip
     chosen = [images[i] for i in numbers]
-    masks = [one.mask_1SS.flip(-1) if flip else one.mask_1SS for one, flip in zip(chosen, flips, strict=True)]
-    drawings = [torch.from_numpy(draw(mask[0].numpy(), drawing_side)) for mask in masks]
+    masks = [image.mask_1SS.flip(-1) if flip else image.mask_1SS for image, flip in zip(chosen, flips, strict=True)]
+    layouts = [torch.from_numpy(draw(mask[0].numpy(), drawing_side)) for mask in masks]
     first, more = [], []
-    for k, one in enumerate(chosen):
-        for nth, pair in enumerate(chance.permutation(len(one.pairs))[:questions_per_image]):
-            question, answer = (mirror_words(text) if flips[k] else text for text in one.pairs[pair])
+    for k, image in enumerate(chosen):
+        for nth, pair in enumerate(rng.permutation(len(image.pairs))[:questions_per_image]):
+            question, answer = (mirror_words(text) if flips[k] else text for text in image.pairs[pair])
             (more if nth else first).append((k, question, answer))
     features = torch.stack([features_2NCHW[int(flip), i] for flip, i in zip(flips, numbers, strict=True)])
-    return EmbeddedRows(features, torch.stack(masks), torch.stack(drawings), [*first, *more])
+    return EmbeddedRows(features, torch.stack(masks), torch.stack(layouts), [*first, *more])

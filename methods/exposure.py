@@ -1,4 +1,4 @@
-"""Whether a checkpoint's training has seen the data sets it may be tested on, as far as public sources say."""
+"""Contamination: whether a checkpoint's training data include the data sets it may be tested on, as far as public sources say."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Exposure(StrEnum):
-    """A checkpoint that has seen the test images competes with an answer sheet; one nobody knows about may."""
+    """Whether the training saw the test images, which is an unfair advantage."""
 
     YES = "yes"
     NO = "no"
@@ -16,18 +16,18 @@ class Exposure(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is known of one checkpoint: the data sets its training saw, and whether that list is all it saw."""
+    """What is known about one checkpoint: the data sets its training saw, and whether that list is complete."""
 
     seen: tuple[str, ...]
     complete: bool
     source: str
 
 
-DATA_SETS = ("LGG", "BUSI", "CVC-ClinicDB", "PH2", "PRS-Med (MMRS)")  # what can be tested on here under a name of its own
+DATA_SETS = ("LGG", "BUSI", "CVC-ClinicDB", "PH2", "PRS-Med (MMRS)")  # data sets that prsbench tests on by name
 _RANDOM_START = "random start"
 
 _PHOTOGRAPHS = Record((), True, "SA-1B: 11 M licensed photographs (Kirillov et al., 2023)")
-_UNDISCLOSED = "; the web images that CLIP and LLaVA saw before are not listed"
+_UNDISCLOSED = "; the web images used to train CLIP and LLaVA are not listed"
 _OF_LISA = "ADE20K, COCO, PASCAL-Part, PACO, Mapillary, RefCOCO, ReasonSeg"
 _OF_PIXELLM = "ADE20K, COCO, PASCAL-Part, PACO, Mapillary, RefCOCO, MUSE"
 _OF_GROUNDING_DINO = "COCO, Objects365, GoldG, Cap4M, OpenImages, ODinW, RefCOCO"
@@ -35,7 +35,7 @@ _OF_BIOMEDPARSE = (
     *("LGG", "BUSI", "COVID-QU-Ex", "ISIC 2018", "PolypGen", "NeoPolyp", "QaTa-COV19"),
     "CXR Masks and Labels (Shenzhen, Montgomery)",
 )
-_MEDSAM = Record((), False, "1.57 M image-mask pairs of public data sets (Ma et al., 2024), whose list was not read for this")
+_MEDSAM = Record((), False, "1.57 M image-mask pairs of public data sets (Ma et al., 2024), whose list was not checked")
 _LISA = Record((), False, f"LISA's public training data are photographs, {_OF_LISA}{_UNDISCLOSED}")
 _PIXELLM = Record((), False, f"PixelLM's public training data are photographs, {_OF_PIXELLM}{_UNDISCLOSED}")
 RECORDS = {
@@ -48,9 +48,9 @@ RECORDS = {
     **dict.fromkeys(("lisa_7b", "lisa_13b"), _LISA),
     **dict.fromkeys(("pixellm_7b", "pixellm_13b"), _PIXELLM),
     **dict.fromkeys(("medsam", "lite_medsam"), _MEDSAM),
-    "biomedparse": Record(_OF_BIOMEDPARSE, False, "its repository's results by data set, of the data it was trained on"),
+    "biomedparse": Record(_OF_BIOMEDPARSE, False, "its repository's results by data set, for the data it was trained on"),
     "prs_med": Record(
-        ("PRS-Med (MMRS)",), False, "its train split; MMRS was put together from public archives, not all of them named"
+        ("PRS-Med (MMRS)",), False, "its train split; MMRS was compiled from public archives, not all of them named"
     ),
     "grounding_dino": Record((), False, f"Grounding-DINO's public training data are photographs, {_OF_GROUNDING_DINO}"),
     "imagenet_1k": Record((), True, "the backbone starts from ImageNet-1k, 1.28 M photographs (Russakovsky et al., 2015)"),
@@ -59,7 +59,7 @@ RECORDS = {
 
 
 def exposure(checkpoint: str, dataset: str) -> Exposure:
-    """Whether this checkpoint's training saw this data set; unknown unless a source says yes, or says what all of it was."""
+    """Whether this checkpoint's training saw this data set; unknown unless a source says yes or lists all of it."""
     record = RECORDS.get(checkpoint)
     if record is None:
         return Exposure.UNKNOWN
@@ -69,21 +69,21 @@ def exposure(checkpoint: str, dataset: str) -> Exposure:
 
 
 def exposure_note(checkpoint: str) -> str:
-    """The sentence a row carries: the verdict for each data set by name, and its source."""
-    said = "pre-training exposure to the test data"
+    """A row's footnote: the verdict for each data set by name, and its source."""
+    prefix = "pre-training exposure to the test data"
     record = RECORDS.get(checkpoint)
     if record is None:
-        return f"{said}: unknown"
+        return f"{prefix}: unknown"
     rest = Exposure.NO if record.complete else Exposure.UNKNOWN
     if not record.seen:
-        return f"{said}: {rest} ({record.source})"
+        return f"{prefix}: {rest} ({record.source})"
     names: dict[Exposure, list[str]] = {Exposure.YES: [], rest: []}
     for name in dict.fromkeys((*record.seen, *DATA_SETS)):
         names[exposure(checkpoint, name)].append(name)
-    verdicts = "; ".join(f"{verdict} for {', '.join(those)}" for verdict, those in names.items() if those)
-    return f"{said}: {verdicts} and all others ({record.source})"
+    verdicts = "; ".join(f"{verdict} for {', '.join(data_sets)}" for verdict, data_sets in names.items() if data_sets)
+    return f"{prefix}: {verdicts} and all others ({record.source})"
 
 
 def random_start_note() -> str:
-    """The sentence of a row whose every weight is trained here."""
+    """The footnote of a row whose weights are all trained here."""
     return exposure_note(_RANDOM_START)

@@ -1,12 +1,12 @@
-"""The embedded language model's base: a small Llama that knows the language of questions and answers, and no image.
+"""Small Llama: the base of the embedded language models, pre-trained here on questions and answers, without images.
 
-It stands in for the pre-trained LLM of the papers (LLaVA-Med v1.5, Mistral-7B): trained once on text only, then frozen and
-adapted by LoRA. Shared by every method with a language model. A large LLM brings a sense of layout along; this one gets it from
-drawings: the training masks as N = side x side characters of four levels before the question, every place with characters of its
-own. No pixel of any image, and nothing of the val or test split, is read.
+It stands in for the pre-trained LLM of the papers (LLaVA-Med v1.5, Mistral-7B): trained once on text only, then frozen, adapted
+by LoRA and shared by the methods with a language model. A large LLM already has a sense of layout; this one learns it from
+layouts in text: each training mask as N = side x side characters of four levels before the question, with separate characters
+for every place. It reads no pixel of any image, and nothing of the val or test split.
 """
 
-# B batch, N places of a drawing, K levels, T text tokens, A answer tokens of all rows, D language width, V vocabulary
+# B batch, N places of a layout, K levels, T text tokens, A answer tokens of all rows, D language width, V vocabulary
 
 from __future__ import annotations
 
@@ -27,62 +27,62 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 PAD, BEGIN, END, ANSWER = "<pad>", "<s>", "</s>", "<answer>"
-LEVELS = 4  # how much of a place is foreground: none, up to 1/3, up to 2/3, more
+LEVELS = 4  # foreground share of a place: none, up to 1/3, up to 2/3, more
 CHARACTERS = "characters.safetensors"
-Row = tuple[np.ndarray, str, str]  # drawing, question, answer
+Row = tuple[np.ndarray, str, str]  # layout, question, answer
 
 
 class LanguageBase:
-    """After `fit` or `load`: `.tokenizer`, `.model` (a LlamaForCausalLM), `.character_NKD` (embeddings of drawing characters)."""
+    """After `fit` or `load`: `.tokenizer`, `.model` (a LlamaForCausalLM), `.character_NKD` (embeddings of layout characters)."""
 
     def __init__(self, config: LanguageBaseConfig):
         self.config = config
         self.character_NKD = torch.zeros(config.drawing_side**2, LEVELS, config.width)
 
     def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
-        """Train to answer: `drawing question <answer>` is read, the answer predicted.
+        """Train to answer: the model reads `layout question <answer>` and predicts the answer.
 
-        Drawings are mirrored along either axis, moved and scaled: no image is ever shown upside down, but a drawing is only a
-        layout, and few masks would be known by heart.
+        Layouts are mirrored along either axis, moved and scaled. Images are never shown upside down, but a layout is no image,
+        and without augmentation the model would memorise the few masks.
         """
         torch.manual_seed(context.seed)
-        shown = scenes(train)
-        texts = sorted({text for scene in shown for pair in scene.pairs for text in pair})
+        pool = scenes(train)
+        texts = sorted({text for scene in pool for pair in scene.pairs for text in pair})
         self.tokenizer = _train_tokenizer(texts, self.config.vocabulary)
         self.model = _build(self.config, self.tokenizer).to(context.device).train()
         characters = nn.Parameter(torch.randn(self.character_NKD.shape, device=context.device) * 0.02)
-        trained = nn.ModuleList([self.model, nn.ParameterList([characters])])
+        network = nn.ModuleList([self.model, nn.ParameterList([characters])])
         rate, steps = self.config.learning_rate, self.config.steps
-        optimizer = torch.optim.AdamW(trained.parameters(), lr=rate, weight_decay=0.1)
+        optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.1)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps)
-        loop = Loop(trained, optimizer, schedule, steps, context, gradient_clip=1.0)
+        loop = Loop(network, optimizer, schedule, steps, context, gradient_clip=1.0)
 
-        def draw_step() -> Step:
-            chosen = [shown[i] for i in loop.chance.integers(len(shown), size=self.config.batch_size)]
+        def next_step() -> Step:
+            chosen = [pool[i] for i in loop.chance.integers(len(pool), size=self.config.batch_size)]
             rows = [self._row(scene, loop.chance) for scene in chosen]
-            part = Part(lambda: {"text": self._text_loss(rows, characters)}, {})
-            return Step([part], [scene.image_id for scene in chosen])
+            batch = Part(lambda: {"text": self._text_loss(rows, characters)}, {})
+            return Step([batch], [scene.image_id for scene in chosen])
 
-        loop.run(draw_step, lambda terms: terms["text"])
+        loop.run(next_step, lambda terms: terms["text"])
         self.character_NKD = characters.detach()
 
-    def _row(self, scene: Scene, chance: np.random.Generator) -> Row:
-        view, seen_HW = scene.view(Reach(0.5, 0.5, self.config.shift, self.config.zoom), chance)
-        [(question, answer)] = scene.said(view, seen_HW, [chance.integers(len(scene.pairs))])
-        return draw(seen_HW, self.config.drawing_side), drop_words(question, self.config.word_dropout, chance), answer
+    def _row(self, scene: Scene, rng: np.random.Generator) -> Row:
+        view, seen_HW = scene.view(Reach(0.5, 0.5, self.config.shift, self.config.zoom), rng)
+        [(question, answer)] = scene.said(view, seen_HW, [rng.integers(len(scene.pairs))])
+        return draw(seen_HW, self.config.drawing_side), drop_words(question, self.config.word_dropout, rng), answer
 
     def _text_loss(self, rows: Sequence[Row], character_NKD: Tensor) -> Tensor:
         embed, device = self.model.get_input_embeddings(), character_NKD.device
-        drawing_BN = torch.from_numpy(np.stack([levels.ravel() for levels, _, _ in rows]))
-        drawn = character_NKD[torch.arange(drawing_BN.shape[1]), drawing_BN]
+        layout_BN = torch.from_numpy(np.stack([levels.ravel() for levels, _, _ in rows]))
+        layout_BND = character_NKD[torch.arange(layout_BN.shape[1]), layout_BN]
         pairs = [(question_ids(self.tokenizer, q), answer_ids(self.tokenizer, a)) for _, q, a in rows]
         text = TextRows.of(pairs, self.tokenizer.pad_token_id, device)
-        each = torch.arange(len(rows), device=device)  # its own drawing
-        states_BTD = LlamaReader(self.model.model).read(drawn, embed(text.ids_BT), text.is_text_BT, each)
+        own_B = torch.arange(len(rows), device=device)  # each row has its own layout
+        states_BTD = LlamaReader(self.model.model).read(layout_BND, embed(text.ids_BT), text.is_text_BT, own_B)
         return text.answers_loss(states_BTD, self.model.lm_head)[0]
 
     def save(self, folder: Path) -> None:
-        """In transformers' layout, without the LoRA a method may have wrapped it in."""
+        """Save in transformers' format, without the LoRA that a method may have added."""
         state = {n.replace(".base_layer", ""): t for n, t in self.model.state_dict().items() if "lora_" not in n}
         self.model.save_pretrained(folder, state_dict=state)
         self.tokenizer.save_pretrained(folder)
@@ -108,13 +108,13 @@ class LanguageBase:
 
 
 def draw(mask: np.ndarray, side: int) -> np.ndarray:
-    """(H, W) bool to (side, side) int64 levels 0..3 of foreground per cell; 0 only where a cell holds none."""
+    """(H, W) bool to (side, side) int64 levels 0..3 of foreground per place; 0 only where a place holds none."""
     pooled = F.adaptive_avg_pool2d(torch.from_numpy(mask)[None, None].float(), side)[0, 0]
     return torch.ceil(pooled * 3).long().numpy()
 
 
 def question_ids(tokenizer, question: str) -> list[int]:
-    """`<s> question <answer>`: all that exists at test time."""
+    """`<s> question <answer>`: the text that exists at test time."""
     return [
         tokenizer.bos_token_id,
         *tokenizer.encode(question, add_special_tokens=False),
@@ -135,7 +135,7 @@ def pad_right(rows: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tenso
 
 @dataclass(frozen=True, slots=True)
 class TextRows:
-    """Questions with the answers behind them, padded on the right; padding is neither question nor answer."""
+    """Questions followed by their answers, padded on the right; padding is neither question nor answer."""
 
     ids_BT: Tensor
     is_question_BT: Tensor
@@ -153,9 +153,9 @@ class TextRows:
         return self.is_question_BT | self.is_answer_BT
 
     def answers_loss(self, states_BTD: Tensor, head: nn.Module) -> tuple[Tensor, Tensor]:
-        """Mean cross-entropy over the answers' A tokens, their ends included, and the logits (A, V) they were predicted by.
+        """Mean cross-entropy over the answers' A tokens, end tokens included, and the logits (A, V) that predict them.
 
-        Token t is predicted by the state before it; logits are computed at those places only.
+        Token t is predicted from the state before it; logits are computed at those positions only.
         """
         predicts = self.is_answer_BT[:, 1:]
         logits_AV = head(states_BTD[:, :-1][predicts])
@@ -163,7 +163,7 @@ class TextRows:
 
 
 def _train_tokenizer(texts: Sequence[str], vocabulary: int):
-    """Byte-level BPE: unseen wording at test time is spelled, never unknown."""
+    """Byte-level BPE: wording unseen in training is spelled out and never becomes an unknown token."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 

@@ -1,7 +1,7 @@
-"""A Llama's pass over images and rows of text about them, without the work that nobody reads.
+"""Llama forward pass that encodes an image prefix once for all its questions and skips padding.
 
-An image's tokens stand before the text, and attention is causal: they are the same in every row about the image, so they are read
-once. Padding is not read. Of the last layer only the text is computed. While answering, LoRA is added to copies of the weights.
+An image's tokens stand before the text and attention is causal, so they are the same in every row about the image and are
+computed once. In the last layer only the text is computed. For answering, LoRA is merged into copies of the weights.
 """
 
 # B images, N image tokens, R rows of text about them, T text tokens, M tokens in all, S = N + T keys of a row,
@@ -22,15 +22,15 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")
-FORMS = ("LlamaModel", "MistralModel")  # transformers' decoders that are computed as here; others scale or norm what these do not
+FORMS = ("LlamaModel", "MistralModel")  # transformers' decoders of this form; others add scales or norms
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where tokens lie among the M: image by image, then row by row the text without its padding.
+    """Indices of tokens among the M: image by image, then the text row by row, without padding.
 
-    text_RT, key_RS: the tokens of each row, and of each row behind its image. Padding points to the first token of all: it stands
-    after whatever could attend to it. text_K: the text among R x T, without padding.
+    text_RT: each row's text. key_RS: each row's image, then its text. Padding points to token 0; it follows all
+    real tokens of its row, so none attends to it. text_K: the text among R x T, without padding. position_M: rotary positions.
     """
 
     text_RT: Tensor
@@ -40,7 +40,7 @@ class Layout:
 
     @classmethod
     def of(cls, count: int, before: int, is_text_RT: Tensor, row_image_R: Tensor) -> Layout:
-        """Of `count` images of `before` tokens each."""
+        """For `count` images of `before` tokens each."""
         device = is_text_RT.device
         images_BN = torch.arange(count * before, device=device).view(count, before)
         text_K = is_text_RT.flatten().nonzero()[:, 0]
@@ -53,9 +53,9 @@ class Layout:
 
 @dataclass(slots=True)
 class Memory:
-    """What an answer's tokens attend to: keys and values of every layer, with room for the answer's own behind them.
+    """KV cache for answering: keys and values of every layer, with room at the end for those of the answer.
 
-    is_key_RS: which of them are there; length_R: of each row so far.
+    is_key_RS: which keys are valid. length_R: tokens of each row so far. used: columns in use.
     """
 
     layers: list[tuple[Tensor, Tensor]]
@@ -65,10 +65,10 @@ class Memory:
 
 
 class LlamaReader:
-    """`decoder`: one of `FORMS`, with or without peft's LoRA inside.
+    """Runs `decoder`, one of `FORMS`, with or without peft's LoRA; merged: LoRA is added to copies of the weights.
 
     Raises:
-        PrsbenchError: the decoder is of another form, or what is read is longer than the window it attends to.
+        PrsbenchError: the decoder is of another class, or the input is longer than its attention window.
     """
 
     def __init__(self, decoder: nn.Module, merged: bool = False):
@@ -80,83 +80,84 @@ class LlamaReader:
         ]
 
     def read(self, image_BND: Tensor, text_RTD: Tensor, is_text_RT: Tensor, row_image_R: Tensor) -> Tensor:
-        """Last hidden states (R, T, D) of text padded on the right; 0 where it is padding."""
+        """Last hidden states (R, T, D) of text padded on the right; 0 at padding."""
         return self._read(image_BND, text_RTD, is_text_RT, row_image_R, None)
 
     def begin(
         self, image_BND: Tensor, text_RTD: Tensor, is_text_RT: Tensor, row_image_R: Tensor, room: int
     ) -> tuple[Tensor, Memory]:
-        """As `read`, and what up to `room` tokens more a row need of it."""
-        kept: list[tuple[Tensor, Tensor]] = []
-        states_RTD = self._read(image_BND, text_RTD, is_text_RT, row_image_R, kept)
-        layers = [tuple(F.pad(t, (0, 0, 0, room)) for t in pair) for pair in kept]
+        """As `read`, plus the KV cache for up to `room` more tokens per row."""
+        cache: list[tuple[Tensor, Tensor]] = []
+        states_RTD = self._read(image_BND, text_RTD, is_text_RT, row_image_R, cache)
+        layers = [tuple(F.pad(t, (0, 0, 0, room)) for t in pair) for pair in cache]
         rows, count = len(text_RTD), image_BND.shape[1]
         is_key_RS = torch.cat([is_text_RT.new_ones(rows, count), is_text_RT, is_text_RT.new_zeros(rows, room)], dim=1)
         return states_RTD, Memory(layers, is_key_RS, count + is_text_RT.sum(1), count + is_text_RT.shape[1])
 
     def go_on(self, token_BD: Tensor, memory: Memory) -> Tensor:
-        """The last hidden states (B, D) of one more token a row."""
-        place, memory.used = memory.used, memory.used + 1
+        """The last hidden states (B, D) of one more token per row."""
+        column, memory.used = memory.used, memory.used + 1
         self._check_window(memory.used)
-        memory.is_key_RS[:, place] = True
+        memory.is_key_RS[:, column] = True
         rotation = self._rotation(token_BD, memory.length_R)
         memory.length_R = memory.length_R + 1
-        seen_R11S = memory.is_key_RS[:, None, None, : memory.used]
+        visible_R11S = memory.is_key_RS[:, None, None, : memory.used]
 
         def attend(layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
             keys, values = memory.layers[layer]
-            keys[:, :, place], values[:, :, place] = key, value
+            keys[:, :, column], values[:, :, column] = key, value
             return self._attended(
-                layer, query[:, :, None], keys[:, :, : memory.used], values[:, :, : memory.used], seen_R11S
+                layer, query[:, :, None], keys[:, :, : memory.used], values[:, :, : memory.used], visible_R11S
             ).squeeze(1)
 
         for n in range(len(self._decoder.layers)):
             token_BD = self._layer(n, token_BD, 0, rotation, attend)
         return self._decoder.norm(token_BD)
 
-    def _read(self, image_BND, text_RTD, is_text_RT, row_image_R, kept: list | None) -> Tensor:
+    def _read(self, image_BND, text_RTD, is_text_RT, row_image_R, cache: list | None) -> Tensor:
         count, before = image_BND.shape[:2]
-        lay = Layout.of(count, before, is_text_RT, row_image_R)
-        self._check_window(lay.key_RS.shape[1])
-        x_MD = torch.cat([image_BND.flatten(0, 1), _rows(text_RTD.flatten(0, 1), lay.text_K)])
-        rotation = self._rotation(x_MD, lay.position_M)
-        hidden_TS = torch.ones(is_text_RT.shape[1], lay.key_RS.shape[1], dtype=torch.bool, device=x_MD.device).tril(before)
+        layout = Layout.of(count, before, is_text_RT, row_image_R)
+        self._check_window(layout.key_RS.shape[1])
+        x_MD = torch.cat([image_BND.flatten(0, 1), _rows(text_RTD.flatten(0, 1), layout.text_K)])
+        rotation = self._rotation(x_MD, layout.position_M)
+        visible_TS = torch.ones(is_text_RT.shape[1], layout.key_RS.shape[1], dtype=torch.bool, device=x_MD.device).tril(before)
 
         def attend(layer: int, query_MHE: Tensor, key_MHE: Tensor, value_MHE: Tensor) -> Tensor:
-            keys, values = (_rows(t, lay.key_RS).transpose(1, 2) for t in (key_MHE, value_MHE))
-            if kept is not None:
-                kept.append((keys, values))
+            keys, values = (_rows(t, layout.key_RS).transpose(1, 2) for t in (key_MHE, value_MHE))
+            if cache is not None:
+                cache.append((keys, values))
             is_last = len(query_MHE) < len(key_MHE)
-            queries = _rows(query_MHE, (lay.text_RT - count * before).clamp(min=0) if is_last else lay.text_RT).transpose(1, 2)
-            text_KD = _rows(self._attended(layer, queries, keys, values, hidden_TS).flatten(0, 1), lay.text_K)
+            text_RT = (layout.text_RT - count * before).clamp(min=0) if is_last else layout.text_RT
+            queries = _rows(query_MHE, text_RT).transpose(1, 2)
+            text_KD = _rows(self._attended(layer, queries, keys, values, visible_TS).flatten(0, 1), layout.text_K)
             if is_last:
                 return text_KD
-            of_images = (
+            image_qkv = (
                 t[: count * before].unflatten(0, (count, before)).transpose(1, 2) for t in (query_MHE, key_MHE, value_MHE)
             )
-            return torch.cat([self._attended(layer, *of_images, None).flatten(0, 1), text_KD])
+            return torch.cat([self._attended(layer, *image_qkv, None).flatten(0, 1), text_KD])
 
         last = len(self._decoder.layers) - 1
         for n in range(last + 1):
             x_MD = self._in_turn(n, x_MD, count * before if n == last else 0, rotation, attend)
         states_RTD = text_RTD.new_zeros(len(text_RTD) * text_RTD.shape[1], text_RTD.shape[2], dtype=x_MD.dtype)
-        return states_RTD.index_copy(0, lay.text_K, self._decoder.norm(x_MD)).view(text_RTD.shape)
+        return states_RTD.index_copy(0, layout.text_K, self._decoder.norm(x_MD)).view(text_RTD.shape)
 
     def _check_window(self, length: int) -> None:
         if length > self._window:
             raise PrsbenchError(
-                f"{length} tokens of image and text are more than the model's window of {self._window}. Ask less."
+                f"{length} tokens of image and text are more than the model's window of {self._window}. Shorten the question."
             )
 
-    def _in_turn(self, n: int, *given: object) -> Tensor:
-        """One layer, computed again in the backward pass where transformers' gradient checkpointing is on."""
+    def _in_turn(self, n: int, *inputs: object) -> Tensor:
+        """One layer, computed again in the backward pass if transformers' gradient checkpointing is on."""
         layer = self._decoder.layers[n]
         if getattr(layer, "gradient_checkpointing", False) and layer.training:
-            return checkpoint(self._layer, n, *given, use_reentrant=False)
-        return self._layer(n, *given)
+            return checkpoint(self._layer, n, *inputs, use_reentrant=False)
+        return self._layer(n, *inputs)
 
     def _layer(self, n: int, x_MD: Tensor, first: int, rotation: tuple[Tensor, Tensor], attend: Callable[..., Tensor]) -> Tensor:
-        """What the tokens from `first` on become; the others lend their keys and values."""
+        """One layer's output for the tokens from `first` on; the others only provide keys and values."""
         layer = self._decoder.layers[n]
         query, key, value, out = self._projections[n]
         heads = (-1, layer.self_attn.head_dim)
@@ -170,13 +171,13 @@ class LlamaReader:
     def _gated(self, gate: Tensor, up: Tensor) -> Tensor:
         return self._decoder.layers[0].mlp.act_fn(gate) * up
 
-    def _attended(self, n: int, query: Tensor, key: Tensor, value: Tensor, seen: Tensor | None) -> Tensor:
-        """Heads (B, H, T, E) to (B, T, H E). seen: which keys each query attends to, None for those up to its own place."""
+    def _attended(self, n: int, query: Tensor, key: Tensor, value: Tensor, visible: Tensor | None) -> Tensor:
+        """Heads (B, H, T, E) to (B, T, H E). visible: which keys each query attends to; None: causal."""
         attention = self._decoder.layers[n].self_attn
         dropout = attention.attention_dropout if attention.training else 0.0
         grouped = query.shape[1] != key.shape[1]
         out = F.scaled_dot_product_attention(
-            query, key, value, seen, dropout, is_causal=seen is None, scale=attention.scaling, enable_gqa=grouped
+            query, key, value, visible, dropout, is_causal=visible is None, scale=attention.scaling, enable_gqa=grouped
         )
         return out.transpose(1, 2).flatten(2)
 
@@ -186,16 +187,16 @@ class LlamaReader:
 
 
 def refuse_other_forms(decoder: nn.Module) -> None:
-    """Raises PrsbenchError if a `LlamaReader` cannot read this decoder."""
+    """Raise PrsbenchError if `LlamaReader` cannot run this decoder."""
     if type(decoder).__name__ not in FORMS:
         raise PrsbenchError(
-            f"A language model of the form {type(decoder).__name__} cannot be read; expected one of {', '.join(FORMS)}. "
+            f"Language model {type(decoder).__name__} is not supported; expected one of {', '.join(FORMS)}. "
             "Set `language_model` to a Llama or Mistral."
         )
 
 
 def weights_seen(decoder: nn.Module) -> tuple[object, ...]:
-    """Differs as soon as a weight is written to or replaced, or LoRA is switched off or on."""
+    """A value that changes when a weight is written to or replaced, or when LoRA is switched off or on."""
     from peft.tuners.lora import Linear
 
     lora_off = (module.disable_adapters for module in decoder.modules() if isinstance(module, Linear))
@@ -208,14 +209,14 @@ def _rotated(x_MHE: Tensor, cos_M1E: Tensor, sin_M1E: Tensor) -> Tensor:
 
 
 def _rows(x: Tensor, index: Tensor) -> Tensor:
-    """x[index], by the lookup whose gradient is summed in the same order every time, on a GPU too, and fast on a CPU."""
+    """x[index] through F.embedding, whose gradient is deterministic, also on a GPU, and fast on a CPU."""
     return F.embedding(index, x.flatten(1)).unflatten(-1, x.shape[1:])
 
 
 def _projection(module: nn.Module, merged: bool) -> Callable[[Tensor], Tensor]:
-    """The projection, or one with LoRA added to a copy of its weight, which costs nothing more a token.
+    """The projection; if `merged`, with LoRA added to a copy of its weight, so that LoRA costs nothing per token.
 
-    A weight of less than float32 would round LoRA away: there it stays beside the weight.
+    In less than float32 the sum would round LoRA away, so there LoRA stays separate.
     """
     from peft.tuners.lora import Linear
 

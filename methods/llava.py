@@ -1,6 +1,6 @@
-"""LLaVA of the 1.5 layout (LLaVA-Med v1.5: CLIP tower, two-layer projector, Mistral) from a local folder, with LoRA.
+"""LLaVA-Med v1.5, the papers' language model, from a local folder and with LoRA; any LLaVA of the 1.5 architecture fits.
 
-The papers' language model. It reads the image through its own CLIP tower and projector, both frozen.
+It consists of a CLIP tower, a two-layer projector and Mistral, and reads the image through its frozen tower and projector.
 """
 
 # B batch, S image side, N image tokens, D language width
@@ -19,7 +19,7 @@ BEFORE_IMAGE, AFTER_QUESTION = "[INST] ", " [/INST]"  # Mistral's instruction fo
 
 
 class LlavaBase:
-    """`.tokenizer` and `.model`, a LlavaForConditionalGeneration. Given, or `read` from a folder."""
+    """`.tokenizer` and `.model` (a LlavaForConditionalGeneration), passed in or `read` from a folder."""
 
     def __init__(self, tokenizer, model: nn.Module):
         if tokenizer.pad_token_id is None:
@@ -32,28 +32,28 @@ class LlavaBase:
         """A Hugging Face folder (config, weights, tokenizer); nothing is downloaded.
 
         Raises:
-            MissingPrerequisite: the folder holds no such model, or lacks tensors of it, or holds more.
+            MissingPrerequisite: the folder holds no such model, or tensors are missing, left over or of another shape.
         """
         from transformers import AutoTokenizer, LlavaForConditionalGeneration
 
         if not (folder / "config.json").is_file():
             raise MissingPrerequisite(
-                f"{folder}: no config.json here. Set `language_model` to a folder of LLaVA-Med v1.5 in transformers' Llava form."
+                f"{folder}: no config.json found. Set `language_model` to a folder of LLaVA-Med v1.5 in transformers' Llava form."
             )
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        model, found = LlavaForConditionalGeneration.from_pretrained(
+        model, loading_info = LlavaForConditionalGeneration.from_pretrained(
             folder, local_files_only=True, dtype=getattr(torch, dtype), output_loading_info=True
         )
-        # transformers draws what is missing at random, and only warns.
-        strange = {kind: sorted(map(str, names))[:3] for kind, names in found.items() if names}
-        if strange:
-            raise MissingPrerequisite(f"{folder}: the weights do not fit its config.json: {strange}. Fetch or convert it again.")
+        # transformers initialises missing tensors at random and only warns.
+        mismatches = {kind: sorted(map(str, names))[:3] for kind, names in loading_info.items() if names}
+        if mismatches:
+            raise MissingPrerequisite(f"{folder}: the weights do not match config.json: {mismatches}. Fetch or convert it again.")
         return cls(tokenizer, model.to(device))
 
 
 class LlavaLLM(AdaptedLLM):
-    """LoRA stands wherever a projection has one of `LORA_TARGETS`' names, so on the CLIP tower's q, k, v too, as in the public
-    adapter (144 of its 400 tensors). The tower's last layer gets no gradient: LLaVA reads the layer before it.
+    """LLaVA with LoRA on every projection named in `LORA_TARGETS`, so on the CLIP tower's q, k, v too, as in the public adapter
+    (144 of its 400 tensors). The tower's last layer gets no gradient: LLaVA reads the layer before it.
     """
 
     reads_pixels = True
@@ -64,15 +64,15 @@ class LlavaLLM(AdaptedLLM):
             base.model.gradient_checkpointing_enable({"use_reentrant": False})  # the reentrant one needs inputs with gradients
 
     def _see(self, seen_BCHW: Tensor) -> ImageTokens:
-        """`<s>[INST] ` and the image's tokens, so that the text begins behind the image."""
+        """`<s>[INST] ` and the image's tokens; the text follows the image."""
         llava = self.language.get_base_model()
-        seen = llava.get_image_features(pixel_values=self._pixels(seen_BCHW), return_dict=True)
-        image_BND = torch.stack(tuple(seen.pooler_output))
+        output = llava.get_image_features(pixel_values=self._pixels(seen_BCHW), return_dict=True)
+        image_BND = torch.stack(tuple(output.pooler_output))
         begin = [self.tokenizer.bos_token_id, *self.tokenizer.encode(BEFORE_IMAGE, add_special_tokens=False)]
         return self._after(begin, ImageTokens(image_BND, None))
 
     def _pixels(self, image_B3SS: Tensor) -> Tensor:
-        """At the tower's side and statistics. The whole image, its aspect not kept: CLIP's centre crop would lose places."""
+        """Resize and normalise for the tower. The image is stretched to the square: CLIP's centre crop would lose its edges."""
         from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
         llava = self.language.get_base_model()

@@ -1,4 +1,4 @@
-"""The loss of a mask that several methods train with."""
+"""Mask loss that several methods train with: soft Dice plus binary cross-entropy."""
 
 # B batch, S image side
 
@@ -8,7 +8,7 @@ from monai.losses import DiceLoss
 from torch import Tensor
 from torch.nn import functional as F
 
-_dice = DiceLoss(sigmoid=True, smooth_nr=1.0, smooth_dr=1.0)  # smooth 1: an empty truth with an empty prediction costs 0
+_dice = DiceLoss(sigmoid=True, smooth_nr=1.0, smooth_dr=1.0)  # smoothing 1: an empty prediction of an empty truth costs 0
 
 
 def dice_and_bce(logits_B1SS: Tensor, mask_B1SS: Tensor) -> Tensor:

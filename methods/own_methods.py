@@ -1,4 +1,4 @@
-"""Methods from outside: a class in a user's file, named file.py:ClassName, or an entry point of an installed package."""
+"""Plugin methods: a class in a user's file, named file.py:ClassName, or an entry point of an installed package."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from pathlib import Path
 from prsbench.harness.contract.catalog import Catalog, Entry, resolve
 from prsbench.harness.contract.errors import ConfigError
 
-GROUP = "prsbench.methods"  # of entry points: name = "package.module:ClassName"
+GROUP = "prsbench.methods"  # group of entry points: name = "package.module:ClassName"
 
 
 class OpenCatalog(Catalog):
-    """The catalog's own entries, those of installed packages, and any file.py:ClassName; our own names cannot be taken."""
+    """The catalog, plus methods of installed packages and any file.py:ClassName; plugins cannot replace the catalog's names."""
 
     def __getitem__(self, name: str) -> Entry:
         if ".py:" in name:
             path, _, attribute = name.rpartition(":")
             return _entry(name, f"{Path(path).resolve()}:{attribute}", f"{attribute} of {path}")
         if name in self._installed:
-            found = self._installed[name]
-            return _entry(name, found.value, f"{found.value}, from an installed package")
+            plugin = self._installed[name]
+            return _entry(name, plugin.value, f"{plugin.value}, from an installed package")
         return super().__getitem__(name)
 
     def __iter__(self) -> Iterator[str]:
@@ -33,11 +33,11 @@ class OpenCatalog(Catalog):
 
     @cached_property
     def _installed(self) -> dict[str, EntryPoint]:
-        return {found.name: found for found in entry_points(group=GROUP) if found.name not in self._entries}
+        return {plugin.name: plugin for plugin in entry_points(group=GROUP) if plugin.name not in self._entries}
 
 
 def _entry(name: str, factory: str, summary: str) -> Entry:
-    """Its config is the class <ClassName>Config beside it. `trains = False` on the class says that nothing has to be fitted."""
+    """A plugin's catalog entry. The config is <ClassName>Config in its module; `trains = False` on the class means no fit."""
     module, _, attribute = factory.rpartition(":")
     try:
         method = resolve(factory)
@@ -48,4 +48,4 @@ def _entry(name: str, factory: str, summary: str) -> Entry:
         resolve(config)
     except AttributeError:
         raise ConfigError(f"{module} has no class '{attribute}Config'. Add one that inherits from MethodConfig.") from None
-    return Entry(name, summary, factory, config, sources=(module,), trains=getattr(method, "trains", True))
+    return Entry(name, summary, factory, config, trains=getattr(method, "trains", True))

@@ -1,4 +1,4 @@
-"""Real weights that come inside ordinary dependencies, by path and checksum. Nothing is downloaded at run time."""
+"""Pre-trained weights inside ordinary Python packages, by path and checksum. Nothing is downloaded at run time."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SMOLLM2 = PackagedFile(
 
 
 def installed(file: PackagedFile) -> Path | None:
-    """Where the file lies, its bytes unread, or None if its package is not installed."""
+    """Path of the file, not verified; None if its package is not installed."""
     spec = find_spec(file.package)
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -47,15 +47,15 @@ def installed(file: PackagedFile) -> Path | None:
 
 @cache
 def locate(file: PackagedFile) -> Path | None:
-    """Path of the verified file, or None if its package is not installed. Wrong bytes are an error, never used."""
+    """Path of the verified file; None if its package is not installed. A wrong checksum is a PrsbenchError."""
     path = installed(file)
     if path is None:
         return None
     with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != file.sha256:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if digest != file.sha256:
         raise PrsbenchError(
-            f"{path}: expected sha256 {file.sha256}, got {found}. "
+            f"{path}: expected sha256 {file.sha256}, got {digest}. "
             f"Reinstall it: pip install --force-reinstall '{file.requirement}'"
         )
     return path

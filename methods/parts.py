@@ -1,4 +1,4 @@
-"""Configs of the parts several methods share. Torch-free, so that a grid is validated before anything heavy loads."""
+"""Configs of the parts that several methods share. Torch-free, so that a grid is validated before torch is imported."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ class Text2CentroidConfig(PartConfig):
 
 
 class LiteMedSAMFeaturesConfig(PartConfig):
-    """What LiteMedSAM's frozen encoder makes of the training images, each as it is and flipped: embedded once a grid."""
+    """LiteMedSAM's frozen features of the training images, original and mirrored: computed once per grid."""
 
     image_size_px: int = 128  # as CG-Reasoner
-    stages_side: int = 16  # the two stages before the neck are kept averaged down to this; the neck's features as they are
+    stages_side: int = 16  # the two stages before the neck are averaged down to this side; the neck's features are not
 
     def need(self) -> Need:
-        """Nothing is drawn at random: one embedding serves every seed."""
+        """Nothing is random, so the same features serve every seed."""
         return Need("lite_medsam_features", self.model_dump(), seed=0)
 
 
 class LanguageBaseConfig(PartConfig):
     """The embedded stand-in for a pre-trained LLM: a small Llama trained on the training questions and answers, text only."""
 
-    drawing_side: int = 6  # masks are drawn as 6 x 6 characters; a method's image tokens take the same places
+    drawing_side: int = 6  # masks are laid out as 6 x 6 characters; a method's image tokens use the same grid
     vocabulary: int = 768
     width: int = 128
     layers: int = 2
     heads: int = 4
     feed_forward: int = 384
-    steps: int = 2000  # ours: below 600 it knows the sentences but does not read the drawings
+    steps: int = 2000  # ours: below 600 it learns the sentences but not to read the layouts
     batch_size: int = 24
     learning_rate: float = 2e-3
-    shift: float = 0.4  # ours: drawings are moved by up to this much (the frame is 2 wide); their answers follow
-    zoom: float = 0.3  # ours: and scaled by 1 - zoom to 1 + zoom
-    word_dropout: float = 0.4  # of the words of every second question, so that test wording does not surprise it
+    shift: float = 0.4  # ours: layouts are moved by up to this much (the frame is 2 wide), and their answers adapted
+    zoom: float = 0.3  # ours: layouts are scaled by 1 - zoom to 1 + zoom
+    word_dropout: float = 0.4  # of the words of every second question, against overfitting to the wording

@@ -1,4 +1,4 @@
-"""Cheap results computed again in the backward pass instead of kept for it."""
+"""Activation recomputation: cheap results are computed again in the backward pass instead of stored for it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 
-def recomputed(work: Callable[..., Tensor], *given: Tensor) -> Tensor:
-    """work(*given), of which only what was given is kept. The work must draw nothing at random.
+def recomputed(work: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+    """work(*inputs), for which only the inputs are stored. `work` must not use random numbers.
 
-    A last step that needs no more than its inputs for its gradient, such as a convolution, is not run again.
+    A last operation whose gradient needs only its inputs, such as a convolution, is not run again.
     """
     if not torch.is_grad_enabled():
-        return work(*given)
-    return checkpoint(work, *given, use_reentrant=False, preserve_rng_state=False)
+        return work(*inputs)
+    return checkpoint(work, *inputs, use_reentrant=False, preserve_rng_state=False)

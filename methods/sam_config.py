@@ -1,4 +1,4 @@
-"""Configs of the SAM rows. Torch-free."""
+"""Configs of the rows of the SAM family (SAM, MedSAM, SAM-Med2D, MobileSAM, TinySAM, LiteMedSAM). Torch-free."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from prsbench.harness.contract.types import PromptSource
 from pydantic import model_validator
 
 PACKAGED = "lite_medsam"
-OFFICIAL_FILES = {  # what the user's checkpoint is called where it is published
+OFFICIAL_FILES = {  # file names of the official checkpoints
     "sam_vit_b": "sam_vit_b_01ec64.pth",
     "sam_vit_l": "sam_vit_l_0b3195.pth",
     "sam_vit_h": "sam_vit_h_4b8939.pth",
@@ -23,32 +23,32 @@ OFFICIAL_FILES = {  # what the user's checkpoint is called where it is published
 
 
 class SamConfig(MethodConfig):
-    """The prompt source has no default: each catalog entry says its own, and rows of different sources are not comparable."""
+    """The prompt source has no default: each catalog entry sets it, and rows of different sources are not comparable."""
 
     prompt_source: Literal[PromptSource.ORACLE_BOX, PromptSource.JITTERED_BOX, PromptSource.ORACLE_POINT, PromptSource.AUTOMATIC]
     amp: bool = True  # bf16 autocast of the encoder, on CUDA only
 
 
 class LiteMedSAMConfig(SamConfig):
-    """LiteMedSAM, whose weights come in a package; trained with boxes alone."""
+    """LiteMedSAM, whose weights come in a package; it was trained with boxes only."""
 
     prompt_source: Literal[PromptSource.ORACLE_BOX, PromptSource.JITTERED_BOX, PromptSource.AUTOMATIC]
     variant: Literal["lite_medsam"] = PACKAGED
 
 
 class SamCheckpointConfig(SamConfig):
-    """A network of the family with the user's copy of its official checkpoint."""
+    """A network of the SAM family with the user's copy of its official checkpoint."""
 
     variant: Literal["sam_vit_b", "sam_vit_l", "sam_vit_h", "medsam", "sam_med2d", "mobile_sam", "tiny_sam"]
-    checkpoint: str | None = None  # path; None: the row is skipped with the cure
-    preprocessing: Literal["predictor", "test_set"] = "predictor"  # SAM-Med2D's own figures were made by its test-set loader
+    checkpoint: str | None = None  # path; None: the row is skipped, with instructions
+    preprocessing: Literal["predictor", "test_set"] = "predictor"  # SAM-Med2D's published figures used its test-set loader
 
     @model_validator(mode="after")
     def _has_a_test_set_loader(self) -> SamCheckpointConfig:
         if self.preprocessing == "test_set" and (self.variant != "sam_med2d" or self.prompt_source == PromptSource.AUTOMATIC):
             raise ValueError(
-                f"preprocessing: SAM-Med2D alone was released with a test-set loader, which takes boxes and points; got variant "
-                f"'{self.variant}' with the {self.prompt_source}. Leave it out"
+                f"preprocessing: 'test_set' is for SAM-Med2D with a box or a point, got variant '{self.variant}' with the "
+                f"{self.prompt_source}. Leave it out"
             )
         return self
 
@@ -57,10 +57,10 @@ class SamCheckpointConfig(SamConfig):
 
     @property
     def family(self) -> str:
-        """What the catalog calls its rows, before the prompt."""
+        """The first part of its rows' names in the catalog."""
         return "sam" if self.variant.startswith("sam_vit") else self.variant
 
     @property
     def row(self) -> str:
-        """What the catalog calls the row."""
+        """The row's name in the catalog."""
         return f"{self.family}_{self.prompt_source.name.lower()}"

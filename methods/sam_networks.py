@@ -1,7 +1,7 @@
-"""The networks of the SAM family, by their official tensor names: Meta's modules, put together as each checkpoint needs them.
+"""Networks of the SAM family under their official tensor names: Meta's modules, assembled as each checkpoint needs them.
 
 SAM and MedSAM: ViT at 1024 px. SAM-Med2D: ViT-B with an adapter in every block at 256 px. MobileSAM and TinySAM: TinyViT at
-1024 px. A part of several methods: the SAM rows, PRS-Med (TinyViT), LISA (ViT-H) and PixelLM (prompt encoder).
+1024 px. Shared by the SAM rows, PRS-Med (TinyViT), LISA (ViT-H) and PixelLM (prompt encoder).
 """
 
 # B batch, C channels, H W feature size, S side of the square input, N prompts, L side of the logits
@@ -18,12 +18,12 @@ from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncode
 from segment_anything.modeling.image_encoder import Block, window_partition, window_unpartition
 from torch import Tensor, nn
 
-EMBED = 256  # width of the image embedding and of the prompts, in all of them
+EMBED = 256  # width of the image embedding and of the prompts, in all variants
 
 
 @dataclass(frozen=True, slots=True)
 class ViT:
-    """Size of a ViT image encoder. global_blocks attend to the whole image, the others to windows of 14 x 14 patches."""
+    """Size of a ViT image encoder. The global_blocks attend to the full image, the others to windows of 14 x 14 patches."""
 
     width: int
     depth: int
@@ -56,10 +56,10 @@ def decode(
     texts_NC: Tensor | None = None,
     several: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """Mask logits (N, K, L, L) and the network's own estimate of their IoU (N, K).
+    """Mask logits (N, K, L, L) and the network's estimate of their IoU (N, K).
 
-    Prompts are boxes or points in pixels of the square, or texts, to which nothing is added. `several` asks for the K = 3 masks
-    of an ambiguous prompt, else K = 1. One image at a time: the decoder repeats its embedding.
+    Prompts are boxes or points in pixels of the square, or text embeddings, which are used as they are. `several` asks for the
+    K = 3 masks of an ambiguous prompt, otherwise K = 1. One image per call: the decoder repeats its embedding.
     """
     prompts, device = network.prompt_encoder, features_1CHW.device
     boxes = None if boxes_N4 is None else boxes_N4[:, None].float().to(device)
@@ -79,7 +79,7 @@ def decode(
 
 
 def build_vit_sam(size: ViT, side_px: int = 1024, adapters: bool = False) -> SamNetwork:
-    """SAM with a ViT, random weights. adapters: one in every block, as SAM-Med2D has."""
+    """SAM with a ViT and random weights. adapters: one in every block, as in SAM-Med2D."""
     encoder = ImageEncoderViT(
         img_size=side_px,
         embed_dim=size.width,
@@ -99,12 +99,12 @@ def build_vit_sam(size: ViT, side_px: int = 1024, adapters: bool = False) -> Sam
 
 
 def build_tiny_vit_sam() -> SamNetwork:
-    """SAM with MobileSAM's TinyViT-5M at 1024 px, random weights; TinySAM's and PRS-Med's encoder too."""
+    """SAM with TinyViT-5M at 1024 px and random weights, as in MobileSAM and TinySAM."""
     return SamNetwork(tiny_vit(), *prompt_and_mask_decoder(1024, 64))
 
 
 def prompt_and_mask_decoder(side_px: int, grid: int) -> tuple[PromptEncoder, MaskDecoder]:
-    """SAM's, for a square input of side_px embedded as grid x grid."""
+    """SAM's prompt encoder and mask decoder, for a square input of side_px embedded as grid x grid."""
     transformer = TwoWayTransformer(depth=2, embedding_dim=EMBED, mlp_dim=2048, num_heads=8)
     return (
         PromptEncoder(embed_dim=EMBED, image_embedding_size=(grid, grid), input_image_size=(side_px, side_px), mask_in_chans=16),
@@ -113,10 +113,10 @@ def prompt_and_mask_decoder(side_px: int, grid: int) -> tuple[PromptEncoder, Mas
 
 
 def tiny_vit() -> nn.Module:
-    """TinyViT-5M, (B, 3, 1024, 1024) to (B, 256, 64, 64). Call eval() after loading: it caches its attention biases then.
+    """TinyViT-5M, (B, 3, 1024, 1024) to (B, 256, 64, 64). Call eval() after loading: it then caches its attention biases.
 
-    LiteMedSAM's network, whose stem keeps the resolution, with the official stem that quarters it; so the blocks see the same
-    sizes. norm_head and head are in the official files and are not used.
+    LiteMedSAM's network, whose stem keeps the resolution, with the official stem that quarters it, so that the blocks see
+    the same sizes. norm_head and head are in the official files and are not used.
     """
     network = tiny_vit_blocks(256)
     stem = type(network.patch_embed.seq[0])  # convolution and batch norm, under the official names
@@ -126,7 +126,7 @@ def tiny_vit() -> nn.Module:
 
 
 def tiny_vit_blocks(side_px: int) -> nn.Module:
-    """LiteMedSAM's TinyViT-5M from its package, random weights; side_px is that of its stem's output, divisible by 4.
+    """LiteMedSAM's TinyViT-5M from its package, random weights; side_px is the side of its stem's output, divisible by 4.
 
     Raises:
         MissingPrerequisite: the package is not installed.
@@ -168,7 +168,7 @@ class Adapter(nn.Module):
 
 
 class AdaptedBlock(Block):
-    """Meta's ViT block with the adapter beside the MLP: both read the second norm, both are added."""
+    """Meta's ViT block with the adapter parallel to the MLP: both read the second norm and both are added."""
 
     def forward(self, x_BHWC: Tensor) -> Tensor:
         x = self.norm1(x_BHWC)

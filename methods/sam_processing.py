@@ -1,4 +1,4 @@
-"""What happens to an image before, and to the logits after, each network of the SAM family; exactly as released.
+"""Pre- and post-processing for each network of the SAM family, exactly as in the official code.
 
 Every processing has `side_px`, `prepare(image)` and `probability(logits, frame)`.
 """
@@ -17,7 +17,7 @@ from prsbench.harness.contract.types import Box
 from torch import Tensor
 from torch.nn import functional as F
 
-# Of SAM's training images, for pixels in [0, 255].
+# ImageNet statistics, for pixels in [0, 255].
 _MEAN, _STD = np.array((123.675, 116.28, 103.53), np.float32), np.array((58.395, 57.12, 57.375), np.float32)
 
 
@@ -32,7 +32,7 @@ class Frame:
     left: int = 0
 
     def to_square(self, x: float, y: float) -> tuple[float, float]:
-        """A place in native pixels, in pixels of the square."""
+        """A point from native pixels to pixels of the square."""
         return self.left + x * (self.width / self.native_shape[1]), self.top + y * (self.height / self.native_shape[0])
 
     def box_to_square(self, box: Box) -> tuple[float, float, float, float]:
@@ -41,7 +41,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class LongestSide:
-    """SAM, MobileSAM, TinySAM: longer side to 1024 keeping the aspect, ImageNet statistics, zeros right and below."""
+    """SAM, MobileSAM, TinySAM: longer side to 1024 with the aspect preserved, ImageNet statistics, zeros right and below."""
 
     side_px: int = 1024
 
@@ -55,7 +55,7 @@ class LongestSide:
         return torch.from_numpy(square).permute(2, 0, 1), Frame(image.shape[:2], height, width)
 
     def probability(self, logits_LL: Tensor, frame: Frame) -> Tensor:
-        """(H, W): logits to the square, its padding cut off, to native size, sigmoid; SAM's logit 0 becomes 0.5."""
+        """(H, W): logits resized to the square, padding cut off, resized to native size, sigmoid; SAM's logit 0 becomes 0.5."""
         return _cut_out(logits_LL, self.side_px, frame).sigmoid()
 
     def _scaled(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -64,7 +64,7 @@ class LongestSide:
 
 @dataclass(frozen=True, slots=True)
 class LongestSideMinMax(LongestSide):
-    """LiteMedSAM: longer side to 256 keeping the aspect, min-max to [0, 1], zeros right and below; uniform becomes zeros."""
+    """LiteMedSAM: longer side to 256, aspect preserved, min-max to [0, 1], zeros right and below; uniform becomes zeros."""
 
     side_px: int = 256
 
@@ -74,7 +74,7 @@ class LongestSideMinMax(LongestSide):
 
 @dataclass(frozen=True, slots=True)
 class StretchedCubic:
-    """MedSAM: stretched to 1024 x 1024 (cubic, anti-aliased), cut to whole grey levels, min-max to [0, 1]."""
+    """MedSAM: stretched to 1024 x 1024 (cubic, anti-aliased), truncated to integer grey levels, min-max to [0, 1]."""
 
     side_px: int = 1024
 
@@ -88,13 +88,13 @@ class StretchedCubic:
         return torch.from_numpy(stretched.astype(np.float32)).permute(2, 0, 1), Frame(image.shape[:2], *size)
 
     def probability(self, logits_LL: Tensor, frame: Frame) -> Tensor:
-        """(H, W): sigmoid at the size of the logits, the probability then to native size."""
+        """(H, W): sigmoid of the logits, then resized to native size."""
         return _resized(logits_LL.sigmoid(), frame.native_shape)
 
 
 @dataclass(frozen=True, slots=True)
 class StretchedNearest:
-    """SAM-Med2D's predictor: ImageNet statistics, then stretched to 256 x 256 by the nearest pixel up and left of the place."""
+    """SAM-Med2D's predictor: ImageNet statistics, then stretched to 256 x 256 by OpenCV's nearest pixel (rounded down)."""
 
     side_px: int = 256
 
@@ -105,15 +105,15 @@ class StretchedNearest:
         return torch.from_numpy(square).permute(2, 0, 1), Frame(image.shape[:2], self.side_px, self.side_px)
 
     def probability(self, logits_LL: Tensor, frame: Frame) -> Tensor:
-        """(H, W): logits to the square, the image's part of it (here all) to native size, sigmoid."""
+        """(H, W): logits resized to the square, the image's part of it resized to native size, sigmoid."""
         return _cut_out(logits_LL, self.side_px, frame).sigmoid()
 
 
 @dataclass(frozen=True, slots=True)
 class PaddedBGR(StretchedNearest):
-    """SAM-Med2D's test-set loader, by which its figures were made: BGR with the RGB statistics; small images are not stretched.
+    """SAM-Med2D's test-set loader, used for its published figures: BGR with RGB statistics; small images are not stretched.
 
-    An image with both sides below 256 lies unscaled in the middle, zeros around it.
+    An image with both sides below 256 is centred at its native size, with zeros around it.
     """
 
     def prepare(self, image: NDArray[np.uint8]) -> tuple[Tensor, Frame]:
@@ -132,12 +132,12 @@ Processing = LongestSide | StretchedCubic | StretchedNearest
 
 
 def _nearest_as_opencv(side: int, new_side: int) -> NDArray[np.int64]:
-    """The pixel each new one is: floor(place * scale), not its centre. The scale is rounded twice, which moves a few of them."""
+    """Source index of each new pixel: floor(index * scale), as in OpenCV. The scale is rounded twice, which shifts a few."""
     return np.minimum((np.arange(new_side) * (1 / (new_side / side))).astype(np.int64), side - 1)
 
 
 def _cut_out(logits_LL: Tensor, side_px: int, frame: Frame) -> Tensor:
-    """(L, L) to the square, its padding cut off, to native size."""
+    """(L, L) resized to the square, padding cut off, resized to native size."""
     square = _resized(logits_LL, (side_px, side_px))
     part = square[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width]
     return _resized(part, frame.native_shape)

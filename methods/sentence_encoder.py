@@ -1,4 +1,4 @@
-"""Sentence-BERT (all-MiniLM-L6-v2), frozen: sentences to 384 numbers. Used by Text2Centroid, its bridge and PRScore's S_sem."""
+"""Sentence-BERT (all-MiniLM-L6-v2), frozen: sentences to 384 numbers, for Text2Centroid, its bridge and PRScore's S_sem."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from torch import Tensor
 
 WIDTH = 384
 _BATCH = 16
-_MOST_KNOWN = 20_000  # sentences a process remembers where others are kept on the disk: 40 MB
+_MOST_KNOWN = 20_000  # sentences held in memory if there is a disk cache: 40 MB
 
 
 class SentenceEncoder:
-    """Encodes each distinct sentence once: it is remembered in the process, and on a CPU by `SentenceCache` beyond it.
+    """Encodes each distinct sentence once: embeddings are cached in the process and, on a CPU, on disk by `SentenceCache`.
 
-    unknown is a word it does not know.
-    is_random is True if the package with the weights is missing: the architecture is built with random weights, and every
-    row that depends on it must say so.
+    unknown: the token for words outside the vocabulary.
+    is_random: True if the package with the weights is missing; the architecture then has random weights, and every row that
+    depends on it must say so.
     """
 
     unknown = "[UNK]"
@@ -56,16 +56,16 @@ class SentenceEncoder:
             self.known.update(encoded)
             if self._kept:
                 self._kept.put({text: vector.numpy() for text, vector in encoded.items()})
-        found = torch.stack([self.known[s] for s in sentences]) if sentences else torch.zeros(0, WIDTH)
+        embedding_NE = torch.stack([self.known[s] for s in sentences]) if sentences else torch.zeros(0, WIDTH)
         if self._kept and len(self.known) > _MOST_KNOWN:
             self.known.clear()
-        return found
+        return embedding_NE
 
     def _groups(self, sentences: list[str]) -> Iterator[list[str]]:
-        """Sentences that may share a batch: those of as many tokens.
+        """Sentences that may share a batch: those with the same number of tokens.
 
-        Padding would move last digits, and numbers would depend on the order of cells; so may a GPU without padding, and there
-        each stands alone.
+        Padding would change last digits, and numbers would depend on the order of cells. A GPU may change them even without
+        padding, so without a disk cache each sentence is encoded alone.
         """
         if not self._kept:
             yield from ([sentence] for sentence in sentences)
@@ -83,9 +83,9 @@ class SentenceEncoder:
         return zip(group, encoded.float().cpu().clone(), strict=True)  # inference tensors cannot be trained on: clone
 
     def encode_words(self, sentences: Sequence[Tensor]) -> Tensor:
-        """Sentences given as word embeddings, (T, 384) each with T >= 0, to (N, 384) of unit length; differentiable.
+        """Sentences as word embeddings, (T, 384) each with T >= 0, to (N, 384) of unit length; differentiable.
 
-        Given what `read` gives of a sentence this is `encode`.
+        With the embeddings that `read` returns for the sentences it equals `encode`.
         """
         begin, end = (self._embed(ids) for ids in self._ends)
         rows = [torch.cat([begin, words_TE, end]) for words_TE in sentences]
@@ -96,12 +96,12 @@ class SentenceEncoder:
         return torch.nn.functional.normalize((states * is_word[..., None]).sum(1) / lengths, dim=1)
 
     def read(self, text: str) -> tuple[Tensor, list[tuple[int, int]]]:
-        """(T, 384) input embeddings of a text's word pieces, and the letters [start, stop) that each stands for."""
+        """(T, 384) input embeddings of a text's word pieces, and the characters [start, stop) of each."""
         if self.is_random:
-            spans = [found.span() for found in re.finditer(r"\S+", text)] or [(0, 0)]
+            spans = [match.span() for match in re.finditer(r"\S+", text)] or [(0, 0)]
             return self._embed(_hashed(text, self._bert.config.vocab_size)), spans
-        found = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        return self._embed(found["input_ids"]), found["offset_mapping"]
+        pieces = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        return self._embed(pieces["input_ids"]), pieces["offset_mapping"]
 
     def _embed(self, ids: Sequence[int]) -> Tensor:
         table_VE = self._bert.get_input_embeddings().weight
@@ -109,8 +109,8 @@ class SentenceEncoder:
 
 
 def sentence_encoder(device: str = "cpu") -> SentenceEncoder:
-    """The one encoder of this process on this device."""
-    return _encoder(device)  # `cache` itself would tell f() from f("cpu") and load the weights twice
+    """The encoder that all callers in this process share on this device."""
+    return _encoder(device)  # `cache` alone would treat f() and f("cpu") as different and load the weights twice
 
 
 @cache
@@ -124,19 +124,19 @@ _encoders: list[SentenceEncoder] = []
 
 @contextmanager
 def fresh_sentences() -> Iterator[None]:
-    """Inside, sentences are encoded anew; afterwards the encoders of this process know what they knew."""
-    kept = [(encoder, encoder.known, encoder._kept) for encoder in _encoders]
-    for encoder, *_ in kept:
+    """Inside the context sentences are encoded anew; afterwards the encoders' caches are restored."""
+    saved = [(encoder, encoder.known, encoder._kept) for encoder in _encoders]
+    for encoder, *_ in saved:
         encoder.known, encoder._kept = {}, None
     try:
         yield
     finally:
-        for encoder, known, cache_ in kept:
+        for encoder, known, cache_ in saved:
             encoder.known, encoder._kept = known, cache_
 
 
 class _RandomMiniLM(torch.nn.Module):
-    """MiniLM's shape with seeded random weights and words hashed to tokens, for machines without the package."""
+    """MiniLM's architecture with seeded random weights and words hashed to tokens, for machines without the package."""
 
     def __init__(self):
         super().__init__()

@@ -1,4 +1,4 @@
-"""What frozen encoders made of the last images, kept for the other rows that one process evaluates in turns with this one."""
+"""Per-process LRU cache of frozen-encoder features, shared by the rows of one job."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-_KEPT_IMAGES = 24  # up to 4 MiB each; rows over one data set take turns batch by batch, so a few batches are enough
+_KEPT_IMAGES = 24  # up to 4 MiB each; rows on one data set alternate batch by batch, so a few batches are enough
 
 
 Features = TypeVar("Features")
@@ -22,7 +22,7 @@ Features = TypeVar("Features")
 
 @dataclass(frozen=True, slots=True)
 class Made(Generic[Features]):
-    """seconds: what making it took; every row that uses it counts them."""
+    """The features of one image. seconds: the time to compute them, counted by every row that uses them."""
 
     features: Features
     seconds: float
@@ -33,14 +33,14 @@ _kept: OrderedDict[bytes, Made] = OrderedDict()
 
 @contextmanager
 def fresh_features() -> Iterator[None]:
-    """Inside, images are embedded anew; afterwards what rows of one process share is as it was."""
-    kept = dict(_kept)
+    """Inside the context images are encoded anew; afterwards the cache is restored."""
+    saved = dict(_kept)
     _kept.clear()
     try:
         yield
     finally:
         _kept.clear()
-        _kept.update(kept)
+        _kept.update(saved)
 
 
 def made_once(
@@ -49,26 +49,26 @@ def made_once(
     make: Callable[[Sequence[NDArray[np.uint8]]], Sequence[Features]],
     device: str,
 ) -> list[Made[Features]]:
-    """The features of each image, in order.
+    """The features of each image, in order, from the cache where possible.
 
     Args:
-        encoder: says all that could give other features: the network, its weights, how it is shown an image.
+        encoder: names everything that could change the features: the network, its weights, its preprocessing.
         images: (H, W, 3) each.
-        make: gives those of some images; called once, with the images whose features are not kept.
+        make: computes the features of some images; called at most once, with the images that are not cached.
     """
     keys = [hashlib.sha256(f"{encoder} {device} {image.shape}".encode() + image.tobytes()).digest() for image in images]
     new = {key: image for key, image in zip(keys, images, strict=True) if key not in _kept}
-    found = {key: _kept[key] for key in keys if key in _kept}
+    cached = {key: _kept[key] for key in keys if key in _kept}
     if new:
         start = time.perf_counter()
-        made = make(list(new.values()))
-        if device.startswith("cuda"):  # else the seconds would be those of asking for it
+        computed = make(list(new.values()))
+        if device.startswith("cuda"):  # wait, or only the launch would be timed
             torch.cuda.synchronize(device)
         seconds = (time.perf_counter() - start) / len(new)
-        found |= {key: Made(features, seconds) for key, features in zip(new, made, strict=True)}
+        cached |= {key: Made(features, seconds) for key, features in zip(new, computed, strict=True)}
     for key in keys:
-        _kept[key] = found[key]
+        _kept[key] = cached[key]
         _kept.move_to_end(key)
     while len(_kept) > _KEPT_IMAGES:
         _kept.popitem(last=False)
-    return [found[key] for key in keys]
+    return [cached[key] for key in keys]

@@ -1,4 +1,4 @@
-"""A working method of one file, for a user to start from."""
+"""Template of a one-file method, which `prsbench new-method` writes for a user to start from."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from pathlib import Path
 
 from prsbench.harness.contract.errors import ConfigError
 
-_TEXT = '''"""CLASS: foreground is what is as bright as the training foreground. Put your network in its place.
+_TEXT = '''"""CLASS: a pixel is foreground if it is as bright as the training foreground. Replace this rule by your network.
 
-Examine it:   prsbench test-method FILE:CLASS
-Compare it:   put FILE:CLASS under `methods:` of a grid; then only its cells run.
+Test it:      prsbench test-method FILE:CLASS
+Compare it:   put FILE:CLASS under `methods:` of a grid; a finished grid then runs only the new cells.
 """
 
 import json
@@ -32,7 +32,7 @@ class CLASS:
         self.config = config
 
     @property
-    def labels(self):  # what it is told, where its weights come from, who writes its sentences
+    def labels(self):  # prompt source, origin of the weights, source of the answers
         return Labels(self.config.prompt_source, Weights.TRAINED_HERE, TextSource.OWN_MASK)
 
     def fit(self, train, val, context):  # samples: query and truth; context: seed, device, progress
@@ -57,16 +57,16 @@ class CLASS:
 
 
 def write_skeleton(name: str, folder: Path) -> str:
-    """Write `<name>.py` with a class that passes the suite; returns what to call the method: file.py:ClassName.
+    """Write `<name>.py` with a class that passes the conformance suite; returns the method's name, file.py:ClassName.
 
     Raises:
-        ConfigError: the name is no Python name, or the file exists.
+        ConfigError: the name is not a Python identifier, or the file exists.
     """
     if not name.isidentifier():
-        raise ConfigError(f"'{name}' is no name of a Python module. Use letters, digits and underscores, as in my_method.")
+        raise ConfigError(f"'{name}' is not a valid module name. Use letters, digits and underscores, as in my_method.")
     path = folder / f"{name}.py"
     if path.exists():
-        raise ConfigError(f"{path} exists and is left as it is. Choose another name.")
+        raise ConfigError(f"{path} already exists and was not changed. Choose another name.")
     title = "".join(part[:1].upper() + part[1:] for part in name.split("_"))
     path.write_text(_TEXT.replace("CLASS", title).replace("FILE", path.name))
     return f"{path.name}:{title}"

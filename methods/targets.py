@@ -1,10 +1,10 @@
-"""What a question asks for, as a noun: the prompt of networks that are told a class and not a sentence."""
+"""The target noun of a question (lesion, polyp, lungs): the prompt of networks that take a class name, not a sentence."""
 
 from __future__ import annotations
 
 import re
 
-_USUAL = {  # where a question names nothing
+_USUAL = {  # if the question names no target
     "brain_mri": "tumour",
     "breast_us": "mass",
     "lung_ct": "lungs",
@@ -12,13 +12,13 @@ _USUAL = {  # where a question names nothing
     "polyp_endoscopy": "polyp",
     "skin_rgb": "skin lesion",
 }
-# The longer of two alike first.
+# Longer alternatives first.
 _NOUNS = ("skin lesion", "lesion", "tumour", "tumor", "mass", "lungs", "lung", "nodule", "opacity", "polyp")
 _NOUN = re.compile(rf"\b({'|'.join(_NOUNS)})\b", re.IGNORECASE)
 
 
 def target_named(question: str, modality: str) -> str:
-    """The first noun of a target in the question, in lower case; else what is usual in the modality, else "lesion".
+    """The first target noun in the question, in lower case; else the modality's usual target, else "lesion".
 
     Example:
         >>> target_named("Where is the Polyp in this image?", "skin_rgb")
@@ -26,5 +26,5 @@ def target_named(question: str, modality: str) -> str:
         >>> target_named("Where is it?", "breast_us")
         'mass'
     """
-    found = _NOUN.search(question)
-    return found[1].lower() if found else _USUAL.get(modality, "lesion")
+    match = _NOUN.search(question)
+    return match[1].lower() if match else _USUAL.get(modality, "lesion")

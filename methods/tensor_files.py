@@ -1,4 +1,4 @@
-"""Files of tensors that users name. Tensors alone are read: a pickled object could run code, so it is refused with a way out."""
+"""Tensor files of the user (.safetensors, .pth). Pickled objects could run code, so they are refused, with instructions."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _CONVERT = (
 
 
 def read_tensors(path: Path, mmap: bool = False) -> dict[str, Tensor]:
-    """The content of a .safetensors file, or of a file of torch.save with plain tensors, on the CPU.
+    """The content of a .safetensors file, or of a torch.save file with plain tensors, on the CPU.
 
     Raises:
-        PrsbenchError: it holds pickled objects (the error says how to convert it), or is damaged.
+        PrsbenchError: the file holds pickled objects (the error says how to convert it), or is damaged.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -31,26 +31,26 @@ def read_tensors(path: Path, mmap: bool = False) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        found = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except (UnpicklingError, SafetensorError, RuntimeError, EOFError) as error:
         raise PrsbenchError(_refusal(path, error)) from None
-    if not isinstance(found, dict):
-        raise PrsbenchError(f"{path}: expected a state dict of tensors, got {type(found).__name__}. Is it a checkpoint?")
-    return found
+    if not isinstance(content, dict):
+        raise PrsbenchError(f"{path}: expected a state dict of tensors, got {type(content).__name__}. Is it a checkpoint?")
+    return content
 
 
 def _refusal(path: Path, error: Exception) -> str:
     if not (isinstance(error, UnpicklingError) and _is_pickle(path)):
-        return f"{path}: is damaged or no checkpoint ({type(error).__name__}). Fetch it again."
+        return f"{path}: damaged, or not a checkpoint ({type(error).__name__}). Fetch it again."
     target = path.with_suffix(".safetensors")
     return (
-        f"{path}: holds pickled objects beside its tensors. Loading them could run code of its maker, so it is refused. If you "
-        "trust its maker, convert it once, in an environment that has the packages it was saved with, and name the new file:\n"
+        f"{path}: holds pickled objects besides tensors. Loading them could run code of the author, so it is refused. If you "
+        "trust the author, convert it once, in an environment that has the packages it was saved with, and name the new file:\n"
         f'  python -c "{_CONVERT}" {shlex.quote(str(path))} {shlex.quote(str(target))}'
     )
 
 
 def _is_pickle(path: Path) -> bool:
-    """Whether it is what torch.save writes, today (a zip) or before 1.6 (a pickle), and whole enough to be that."""
+    """Whether the file has the format of torch.save, today (a complete zip) or before version 1.6 (a pickle)."""
     with path.open("rb") as stream:
         return is_zipfile(path) or stream.read(1) == b"\x80"

@@ -1,8 +1,8 @@
-"""Text2Centroid (T2C): a sentence to the point it speaks of. Frozen Sentence-BERT, then an MLP (CG-Reasoner).
+"""Text2Centroid (T2C): maps a sentence to the point it describes, by frozen Sentence-BERT and an MLP (CG-Reasoner).
 
-Trained alone on (answer, centroid of the mask it describes), Smooth L1. The same part is trained twice in a grid: on the
-train split for CG-Reasoner's spatial loss, and on the val split, disjoint from it, as the `t2c_eval` that scores PRScore.
-The first leaves its errors on val beside its weights (`text2centroid_report`); a run's report has those of `t2c_eval` on test.
+Trained alone on (answer, centroid of the mask it describes), Smooth L1. A grid trains the same part twice: on the train split
+for CG-Reasoner's spatial loss, and on the val split, disjoint from it, as the `t2c_eval` that scores PRScore. The first stores
+its errors on val next to its weights (`text2centroid_report`); a run's report has those of `t2c_eval` on test.
 """
 
 # N sentences, E sentence width (384)
@@ -27,7 +27,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-METHOD = "text2centroid"  # in its config.yaml
+METHOD = "text2centroid"  # as named in its config.yaml
 
 
 class CentroidHead(nn.Module):
@@ -46,7 +46,7 @@ class CentroidHead(nn.Module):
 
 
 class Text2Centroid:
-    """The trainable part, and after `load` the text models that scoring uses (`embed`, `locate`, `checksum`)."""
+    """The trainable part; after `load` also the text models that scoring uses (`embed`, `locate`, `checksum`)."""
 
     def __init__(self, config: Text2CentroidConfig):
         self.config = config
@@ -67,11 +67,11 @@ class Text2Centroid:
         self.head.to(context.device)
         optimizer = torch.optim.AdamW(self.head.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.config.steps)
-        whole = Part(lambda: {"smooth L1": F.smooth_l1_loss(self.head(embedding_NE), target_N2)}, {})
+        batch = Part(lambda: {"smooth L1": F.smooth_l1_loss(self.head(embedding_NE), target_N2)}, {})
         loop = Loop(self.head, optimizer, schedule, self.config.steps, context)
-        loop.run(lambda: Step([whole], ["all answers"]), lambda terms: terms["smooth L1"])
+        loop.run(lambda: Step([batch], ["all answers"]), lambda terms: terms["smooth L1"])
         held_out = placed(val)
-        located_N2 = self.locate([one.answer for one in held_out])
+        located_N2 = self.locate([pair.answer for pair in held_out])
         self._errors = error_lines(held_out, located_N2, set(answers), tuple(target_N2.mean(0).tolist()))
 
     def save(self, folder: Path) -> None:
@@ -85,7 +85,7 @@ class Text2Centroid:
         encoder = sentence_encoder(device)
         if saved["sentence_encoder"] != encoder.checksum:
             raise DataError(
-                f"{folder}: trained on sentence encoder {saved['sentence_encoder'][:12]}, here it is {encoder.checksum[:12]}. "
+                f"{folder}: trained with sentence encoder {saved['sentence_encoder'][:12]}, here it is {encoder.checksum[:12]}. "
                 "Train it again in this environment."
             )
         self.head = CentroidHead(saved["config"]["hidden"])
@@ -100,7 +100,7 @@ class Text2Centroid:
 
     @torch.no_grad()
     def locate(self, sentences: Sequence[str]) -> NDArray[np.float32]:
-        """(N, 2) points in the image frame. One sentence at a time, so that a point never depends on its neighbours."""
+        """(N, 2) points in the image frame. One sentence at a time, so that no point depends on the other sentences."""
         device = _device(self.head)
         embedding_NE = sentence_encoder(device).encode(sentences).to(device)
         points = [self.head(row[None])[0].cpu().numpy() for row in embedding_NE]
@@ -112,7 +112,7 @@ class Text2Centroid:
 
 
 def load_text_models(folder: Path, device: str) -> Text2Centroid:
-    """The trained part as scoring's text models."""
+    """Load the trained part as the text models for scoring."""
     part = Text2Centroid(Text2CentroidConfig.model_validate(described(folder, METHOD)["config"]))
     part.load(folder, device)
     return part

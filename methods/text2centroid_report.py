@@ -1,4 +1,4 @@
-"""How far Text2Centroid's points lie from the true centroids of samples it was not trained on, by modality and position word."""
+"""Held-out errors of Text2Centroid: distances of its points to the true centroids, by modality and position words."""
 
 # N sentences
 
@@ -21,7 +21,7 @@ Line = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A sentence about a lesion and where the lesion is, in the image frame (-1 to 1)."""
+    """A sentence about a lesion, and the lesion's centroid in the image frame (-1 to 1)."""
 
     answer: str
     modality: str
@@ -30,52 +30,52 @@ class Placed:
 
 
 def placed(samples: Sequence[Sample]) -> list[Placed]:
-    """Those with a lesion: the others say nothing about a place."""
-    found = []
+    """The samples with a lesion; the others have no position."""
+    located = []
     for sample in samples:
         point = centroid(sample.truth.mask)
         if point is not None:
             position = " and ".join(sample.truth.position)
-            found.append(Placed(sample.truth.answer, sample.query.modality, position, (point.x, point.y)))
-    return found
+            located.append(Placed(sample.truth.answer, sample.query.modality, position, (point.x, point.y)))
+    return located
 
 
 def error_lines(
     held_out: Sequence[Placed], located_N2: NDArray[np.float32], known: Collection[str], mean_point: tuple[float, float]
 ) -> list[Line]:
-    """Distances of each group, under `HEADER`; "-" where there is none.
+    """One line per group, in the columns of `HEADER`; "-" where a group has no new wording.
 
     Args:
-        located_N2: the points that the sentences of held_out were sent to.
-        known: the sentences of the training; the others are new wording.
-        mean_point: of the training's centroids, the best answer to a sentence not read: the floor.
+        located_N2: the points predicted for the sentences of held_out.
+        known: the training sentences; all others are new wording.
+        mean_point: the mean training centroid; always predicting it is the floor.
     """
     if not held_out:
         return []
-    true_N2 = np.array([one.point for one in held_out])
+    true_N2 = np.array([sentence.point for sentence in held_out])
     error_N = np.hypot(*(located_N2 - true_N2).T)
     floor_N = np.hypot(*(np.array(mean_point) - true_N2).T)
-    is_new_N = np.array([one.answer not in known for one in held_out])
+    is_new_N = np.array([sentence.answer not in known for sentence in held_out])
     kinds = {"all": ["all"] * len(held_out)}
-    kinds |= {kind: [getattr(one, kind) for one in held_out] for kind in ("modality", "position")}
+    kinds |= {kind: [getattr(sentence, kind) for sentence in held_out] for kind in ("modality", "position")}
     lines = []
     for kind, names in kinds.items():
         for name in sorted(set(names)):
             chosen_N = np.array([other == name for other in names])
             new_N = chosen_N & is_new_N
             numbers = error_N[chosen_N].mean(), np.median(error_N[chosen_N]), error_N[new_N].sum() / max(new_N.sum(), 1)
-            mean, median, of_new = (f"{number:.3f}" for number in numbers)
+            mean, median, new_mean = (f"{number:.3f}" for number in numbers)
             counts = str(chosen_N.sum()), str(new_N.sum())
-            lines.append((kind, name, *counts, mean, median, of_new if new_N.any() else "-", f"{floor_N[chosen_N].mean():.3f}"))
+            lines.append((kind, name, *counts, mean, median, new_mean if new_N.any() else "-", f"{floor_N[chosen_N].mean():.3f}"))
     return lines
 
 
 def write_report(lines: Sequence[Line], folder: Path) -> None:
-    """`held_out.csv`, which reports show, and the same as `held_out.md`. Without lines the header alone."""
+    """Write `held_out.csv`, which reports show, and the same table as `held_out.md`. Without lines, only the header."""
     with (folder / HELD_OUT).open("w", newline="") as stream:
         csv.writer(stream, lineterminator="\n").writerows([HEADER, *lines])
-    said = ["Distance to the true centroid on samples of the val split, -1 to 1 across the image."]
+    caption = "Distance to the true centroid on samples of the val split, -1 to 1 across the image."
     if not lines:
-        said = ["There was no held-out sample with a lesion: this training was given none."]
+        caption = "This training was given no held-out sample with a lesion."
     rows = [f"| {' | '.join(line)} |" for line in (HEADER, ("---",) * len(HEADER), *lines)]
-    (folder / HELD_OUT).with_suffix(".md").write_text("\n".join([*said, "", *rows, ""]))
+    (folder / HELD_OUT).with_suffix(".md").write_text("\n".join([caption, "", *rows, ""]))

@@ -1,4 +1,4 @@
-"""Training images at a network's size, and the pace of a training: what methods that train here share."""
+"""Training images at a network's size, probabilities at native size, light augmentation and the learning-rate schedule."""
 
 # S side of the square input
 
@@ -28,7 +28,7 @@ class TrainingImage:
 
 
 def resize(image: np.ndarray, side_px: int) -> Tensor:
-    """(H, W, C) uint8 or bool to (C, S, S) float32, bilinear with antialiasing; the aspect is not kept."""
+    """(H, W, C) uint8 or bool to (C, S, S) float32, bilinear with antialiasing; the aspect is not preserved."""
     tensor = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float()
     return F.interpolate(tensor, size=(side_px, side_px), mode="bilinear", antialias=True)[0]
 
@@ -39,18 +39,18 @@ def resize_to_levels(image: np.ndarray, side_px: int) -> Tensor:
 
 
 def native_probability(logits_1SS: Tensor, shape: tuple[int, int]) -> np.ndarray:
-    """Logits resized bilinearly to the image's own (H, W), then sigmoid: float32."""
+    """Logits resized bilinearly to the image's native (H, W), then sigmoid: float32."""
     native = F.interpolate(logits_1SS[None], size=shape, mode="bilinear", align_corners=False)
     return native[0, 0].sigmoid().cpu().numpy()
 
 
 def image_id(sample: Sample) -> str:
-    """The image a sample asks about: what stands before '#' where several samples ask about one."""
+    """The id of the image a sample asks about: the part before '#' if several samples ask about one image."""
     return sample.sample_id.rpartition("#")[0] or sample.sample_id
 
 
 def weighted(terms: Mapping[str, Tensor], weight: Mapping[str, float]) -> Tensor:
-    """The loss: every term by the weight of its name."""
+    """The loss: the sum of all terms, each times the weight of its name."""
     return torch.stack([weight[name] * term for name, term in terms.items()]).sum()
 
 
@@ -73,7 +73,7 @@ def training_images(samples: Sequence[Sample], side_px: int) -> list[TrainingIma
 
 
 def _small(sample: Sample, side_px: int) -> Tensor:
-    """The mask at a network's size; of a lesion too small to be seen there, every pixel it touches: its answer names a place."""
+    """The mask at a network's size; if a lesion would vanish there, every pixel it touches, as its answer names a position."""
     mask_1SS = resize(sample.truth.mask[..., None], side_px) >= 0.5
     if sample.truth.mask.any() and not mask_1SS.any():
         return F.adaptive_max_pool2d(torch.from_numpy(sample.truth.mask)[None].float(), side_px) > 0
@@ -88,19 +88,19 @@ def z_score(image_B3SS: Tensor) -> Tensor:
 
 
 def relit(image_B3SS: Tensor, light_3B: np.ndarray) -> Tensor:
-    """Float images in [0, 1], each with its gamma, contrast and brightness moved by `light_3B`."""
+    """Float images in [0, 1], each with its gamma, contrast and brightness changed by `light_3B`."""
     gamma, contrast, brightness = torch.from_numpy(light_3B[..., None, None, None]).to(image_B3SS)
     mean = image_B3SS.mean((1, 2, 3), keepdim=True)
     return ((image_B3SS.clamp(min=1e-6) ** (1 + gamma) - mean) * (1 + contrast) + mean + brightness / 2).clamp(0, 1)
 
 
-def jittered(image_B3SS: Tensor, reach: float, chance: np.random.Generator) -> Tensor:
-    """`relit` by up to `reach` each."""
-    return relit(image_B3SS, chance.uniform(-reach, reach, (3, len(image_B3SS))))
+def jittered(image_B3SS: Tensor, reach: float, rng: np.random.Generator) -> Tensor:
+    """`relit` with random changes of up to `reach` in each."""
+    return relit(image_B3SS, rng.uniform(-reach, reach, (3, len(image_B3SS))))
 
 
 def cosine(optimizer: torch.optim.Optimizer, steps: int, warmup_steps: int, floor: float) -> torch.optim.lr_scheduler.LRScheduler:
-    """A linear warm-up, then half a cosine down to `floor` (a share of the rate)."""
+    """Linear warm-up, then half a cosine down to `floor` (a share of the learning rate)."""
 
     def factor(step: int) -> float:
         if step < warmup_steps:

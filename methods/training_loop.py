@@ -1,7 +1,7 @@
-"""The loop all trainings here share: steps down the gradient, validation, and a state that outlives a kill.
+"""The training loop that all methods here share: optimizer steps, validation, and resume after a kill.
 
-A step may be cut into parts (gradient accumulation) and spread over workers (`data_parallel`). Each term of the loss is a mean,
-over images, rows or tokens; weighted by how many of those a part holds, the parts add up to the mean over the whole step.
+A step may be split into micro-batches (gradient accumulation) and spread over workers (`data_parallel`). Each loss term is a
+mean over images, rows or tokens; weighted by their counts, the terms of the micro-batches add up to the mean over the step.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from prsbench.methods.training_state import (
 from torch import Tensor, nn
 
 STATE, LOSSES, VALIDATION = "training.state", "losses.csv", "validation.csv"
-SAVE_EVERY_S = 30.0  # a state of the embedded size is written in less than half a second
+SAVE_EVERY_S = 30.0  # writing the state of the embedded size takes less than half a second
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one forward pass takes of a step.
+    """A micro-batch: what one forward pass takes of a step.
 
-    terms runs the pass: unweighted loss terms by name. counts: of how many things each term is the mean; needed where a step has
-    several parts or workers, and in validation.
+    terms: runs the pass and returns unweighted loss terms by name. counts: over how many things each term is the mean; needed
+    if a step has several micro-batches or workers, and in validation.
     """
 
     terms: Callable[[], Mapping[str, Tensor]]
@@ -48,7 +48,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One optimizer step: this worker's parts, and the ids of all samples in it, to name if the loss is not finite."""
+    """One optimizer step: this worker's micro-batches, and the ids of all its samples for the error if the loss is not finite."""
 
     parts: Sequence[Part]
     ids: Sequence[str]
@@ -56,7 +56,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """After every `every` steps the mean loss over `parts()` is noted; keep "best" ends with the weights whose was lowest."""
+    """The mean loss over `parts()` is recorded every `every` steps; keep "best" ends with the weights of the lowest loss."""
 
     parts: Callable[[], Iterable[Part]]
     every: int
@@ -64,19 +64,19 @@ class Validation:
 
 
 def steps_an_epoch(count: int, size: int) -> int:
-    """How many steps `count` images make, `size` of them a step over all workers.
+    """Steps per epoch of `count` images, with `size` images per step over all workers.
 
     Raises:
         DataError: there are fewer images than workers.
     """
     workers = data_parallel.workers()
     if count < workers:
-        raise DataError(f"{count} training images cannot be shared by {workers} workers. Set data_parallel_workers to less.")
+        raise DataError(f"{count} training images cannot be shared by {workers} workers. Set data_parallel_workers lower.")
     return math.ceil((count - count % workers) / size)
 
 
 class Loop:
-    """Trains a network in place. `history` and `validated` are the loss terms of every step and of every validation."""
+    """Trains a network in place. `history` and `validated` hold the loss terms of every step and every validation."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class Loop:
     ):
         self.network = data_parallel.synchronised(network)
         self.optimizer, self.schedule, self.steps, self.context = optimizer, schedule, steps, context
-        self.chance = np.random.default_rng(context.seed)  # the only source of a step's choices
+        self.chance = np.random.default_rng(context.seed)  # makes all random choices of a step
         self.step = 0
         self.history: list[dict[str, float]] = []
         self.validated: list[dict[str, float]] = []
@@ -100,9 +100,9 @@ class Loop:
         self._saved = time.monotonic()
 
     def numbers(self, count: int, size: int) -> list[int]:
-        """Which of `count` images this step takes: every one once an epoch, in a new order.
+        """Indices of the images of this step, out of `count`: every one once per epoch, in a new order.
 
-        What the number of workers does not divide sits the epoch out, so that all workers have equal shares of every step.
+        If the workers do not divide `count`, the remainder is left out of the epoch, so that all workers have equal shares.
         """
         start = self.step % steps_an_epoch(count, size) * size
         if start == 0:
@@ -111,24 +111,24 @@ class Loop:
 
     def run(
         self,
-        draw: Callable[[], Step],
+        next_step: Callable[[], Step],
         weigh: Callable[[Mapping[str, Tensor]], Tensor],
         validation: Validation | None = None,
     ) -> None:
-        """All steps, from the beginning or from where an earlier process was killed. Leaves the network in eval mode.
+        """Run all steps, from the beginning or from where a killed process stopped; leave the network in eval mode.
 
         Raises:
-            PrsbenchError: a loss or a gradient is not finite, with the samples; or the scratch folder holds another training.
+            PrsbenchError: a loss or gradient is not finite (with the samples), or the scratch folder is another training's.
         """
         self.network.train()
         self._resume()
-        if data_parallel.rank():  # noise of its own; what is chosen comes from `chance`, which is the same on all workers
+        if data_parallel.rank():  # noise differs between workers; the choices of a step do not
             torch.manual_seed(hash((self.context.seed, data_parallel.rank(), self.step)))
         while self.step < self.steps:
-            row = self._descend(draw(), weigh)
-            self.history.append({"step": self.step, **row})
+            losses = self._descend(next_step(), weigh)
+            self.history.append({"step": self.step, **losses})
             self.step += 1
-            self.context.progress(self.step, self.steps, f"loss {row['loss']:.3f}")
+            self.context.progress(self.step, self.steps, f"loss {losses['loss']:.3f}")
             if validation and self.step % validation.every == 0:
                 self._validate(validation, weigh)
             self._save_if_due()
@@ -141,33 +141,33 @@ class Loop:
         for part in step.parts:
             totals.update(part.counts)
         totals = data_parallel.summed(totals)
-        is_whole = len(step.parts) == 1 and data_parallel.workers() == 1
+        is_single = len(step.parts) == 1 and data_parallel.workers() == 1
         self.optimizer.zero_grad(set_to_none=True)
-        row: Counter[str] = Counter()
+        losses: Counter[str] = Counter()
         for part in step.parts:
             with torch.autocast("cuda", dtype=torch.bfloat16, enabled=self._amp):
                 terms = part.terms()
-            if not is_whole:
+            if not is_single:
                 terms = {name: term * (part.counts[name] / max(1, totals[name])) for name, term in terms.items()}
             loss = weigh(terms)
             values = {"loss": loss.item(), **{name: term.item() for name, term in terms.items()}}
             self._refuse_if_not_finite(values["loss"], f"loss is not finite ({values})", step)
             loss.backward()
-            row.update(values)
+            losses.update(values)
         parameters = [p for p in self.network.parameters() if p.requires_grad]
         data_parallel.sum_gradients(parameters)
         norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
-        self._refuse_if_not_finite(norm.item(), f"gradient is not finite (loss terms {dict(row)})", step)
+        self._refuse_if_not_finite(norm.item(), f"gradient is not finite (loss terms {dict(losses)})", step)
         if self._clip is not None:
             torch.nn.utils.clip_grads_with_norm_(parameters, self._clip, norm)
         self.optimizer.step()
         self.schedule.step()
-        return data_parallel.summed(row)
+        return data_parallel.summed(losses)
 
     def _refuse_if_not_finite(self, value: float, what: str, step: Step) -> None:
         if not math.isfinite(value):
             raise PrsbenchError(
-                f"Step {self.step}: the {what} on samples {list(step.ids)}. Lower the learning rate or look at those images."
+                f"Step {self.step}: the {what} on samples {list(step.ids)}. Lower the learning rate or check those images."
             )
 
     @torch.no_grad()
@@ -186,9 +186,9 @@ class Loop:
         if not math.isfinite(loss):
             raise PrsbenchError(
                 f"Step {self.step}: the loss on the val split is not finite ({means}). "
-                "Look at its images, or lower the learning rate."
+                "Check its images, or lower the learning rate."
             )
-        is_best = all(loss < row["loss"] for row in self.validated)
+        is_best = all(loss < previous["loss"] for previous in self.validated)
         self.validated.append({"step": self.step, "loss": loss, **means})
         if validation.keep == "best" and is_best:
             self._best = {name: tensor.clone() for name, tensor in changing_tensors(self.network).items()}
@@ -199,7 +199,7 @@ class Loop:
 
     @property
     def _course(self) -> dict[str, object]:
-        """What a training cannot change on its way; the rest of its config the caller answers for."""
+        """Settings that must be the same on resume; the caller is responsible for the rest of the config."""
         return {"seed": self.context.seed, "steps": self.steps, "rates": [g["initial_lr"] for g in self.optimizer.param_groups]}
 
     def _save_if_due(self) -> None:
@@ -224,14 +224,14 @@ class Loop:
         self._saved = time.monotonic()
 
     def _resume(self) -> None:
-        found = read_state(self._state) if self._state else None
-        if found is None:
+        state = read_state(self._state) if self._state else None
+        if state is None:
             return
-        tensors, facts = found
+        tensors, facts = state
         if facts["course"] != self._course:
             raise PrsbenchError(
                 f"{self._state}: the state of another training ({facts['course']}, this one is {self._course}). "
-                "Name an empty scratch folder, or go on with the config it was begun with."
+                "Name an empty scratch folder, or resume with the original config."
             )
         kinds: dict[str, dict[str, Tensor]] = {"network": {}, "optimizer": {}, "best": {}, "random": {}}
         for key, tensor in tensors.items():
@@ -246,11 +246,11 @@ class Loop:
         self.chance.bit_generator.state = facts["chance"]
         self.step, self._order, self._best = facts["step"], facts["order"], kinds["best"]
         self.history, self.validated = facts["history"], facts["validated"]
-        print(f"Training goes on from step {self.step} of {self.steps}.")
+        print(f"Training resumes at step {self.step} of {self.steps}.")
 
 
 def write_losses(folder: Path, history: Sequence[Mapping[str, float]], validated: Sequence[Mapping[str, float]] = ()) -> None:
-    """losses.csv, a row a step; validation.csv, a row an epoch, if there was any."""
+    """Write losses.csv, one line per step, and validation.csv, one line per validation, if there are any."""
     for name, rows in ((LOSSES, history), (VALIDATION, validated)):
         if rows:
             with (folder / name).open("w", newline="") as stream:
@@ -260,9 +260,9 @@ def write_losses(folder: Path, history: Sequence[Mapping[str, float]], validated
 
 
 def read_losses(folder: Path) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
-    """What `write_losses` wrote: history and validated."""
-    found = []
+    """Read what `write_losses` wrote: history and validated."""
+    tables = []
     for name in (LOSSES, VALIDATION):
         lines = (folder / name).read_text().splitlines() if (folder / name).exists() else []
-        found.append([{key: float(value) for key, value in row.items()} for row in csv.DictReader(lines)])
-    return found[0], found[1]
+        tables.append([{key: float(value) for key, value in row.items()} for row in csv.DictReader(lines)])
+    return tables[0], tables[1]

@@ -1,4 +1,4 @@
-"""A training's state in one file: written whole or not at all, read back only if it is what was written. No pickle."""
+"""State of a running training, for resume: one file, written atomically and verified when read. No pickle."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-_FACTS = "facts.json"  # the part that is no tensor, as bytes among the tensors: one file, one rename
+_FACTS = "facts.json"  # everything that is no tensor, as bytes among the tensors, so that one file is enough
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 def write_state(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-    """Replace the file, flushed to the disk; a kill leaves the old one or the new one."""
-    spelled = torch.frombuffer(bytearray(json.dumps(facts).encode()), dtype=torch.uint8)
-    data = save({**{name: t.detach().cpu().contiguous() for name, t in tensors.items()}, _FACTS: spelled})
-    beside = path.with_suffix(".partial")
-    with beside.open("wb") as stream:
+    """Replace the file atomically and flush it to the disk; a kill leaves the old file or the new one."""
+    facts_bytes = torch.frombuffer(bytearray(json.dumps(facts).encode()), dtype=torch.uint8)
+    data = save({**{name: t.detach().cpu().contiguous() for name, t in tensors.items()}, _FACTS: facts_bytes})
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as stream:
         stream.write(hashlib.sha256(data).digest())
         stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())
-    os.replace(beside, path)
+    os.replace(partial, path)
 
 
 def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """Tensors and facts, or None if there is no file, or one whose bytes are not those written."""
+    """Tensors and facts; None if the file does not exist or its checksum is wrong."""
     if not path.exists():
         return None
     stored = path.read_bytes()
     digest, data = stored[:_DIGEST_BYTES], stored[_DIGEST_BYTES:]
     if hashlib.sha256(data).digest() != digest:
-        print(f"{path} is damaged; the training begins anew.")
+        print(f"{path} is damaged; the training starts again from step 0.")
         return None
     tensors = load(data)
     return tensors, json.loads(tensors.pop(_FACTS).numpy().tobytes())
 
 
 def changing_tensors(network: nn.Module) -> dict[str, Tensor]:
-    """What a training changes: trainable parameters and buffers, each once; the frozen rest is where it was read from."""
+    """What a training changes: trainable parameters and buffers, each once; the frozen rest is read from its source again."""
     trainable = {name: p.data for name, p in network.named_parameters() if p.requires_grad}
     return {**trainable, **dict(network.named_buffers())}
 
@@ -57,9 +57,9 @@ def restore_tensors(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimizer's running tensors by "<number of the parameter>.<name>"."""
+    """The optimizer's state tensors by "<number of the parameter>.<name>"."""
     state = optimizer.state_dict()["state"]
-    return {f"{number}.{name}": tensor for number, of_one in state.items() for name, tensor in of_one.items()}
+    return {f"{number}.{name}": tensor for number, entries in state.items() for name, tensor in entries.items()}
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], groups: list[dict[str, Any]]) -> None:

@@ -1,7 +1,7 @@
-"""One training image in many places: mirrored, moved and scaled within its frame, with what is then said of it.
+"""Geometric augmentation: a training image mirrored, moved and scaled within its frame, with its answers adapted.
 
-A lesion's place decides its answer, so a moved image needs another one: the official label is taken again from the moved mask,
-and put where the old one stood in the sentence. Shared by every training that shows an image more than once.
+A lesion's position decides its answer, so a moved image needs another one: the official label is computed again from the moved
+mask and replaces the old one in the sentence. Shared by every training that shows an image more than once.
 """
 
 # B batch, H W a mask in its image's proportions, S side of the square input
@@ -44,21 +44,21 @@ AS_IT_IS = View()
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """How far views go: chances of a mirror, moves of up to `shift` frame units, scales of 1 - zoom to 1 + zoom."""
+    """Range of random views: probabilities of mirroring, moves of up to `shift` frame units, scales of 1 - zoom to 1 + zoom."""
 
     left_right: float = 0.0
     top_bottom: float = 0.0
     shift: float = 0.0
     zoom: float = 0.0
 
-    def draw(self, chance: np.random.Generator) -> View:
-        mirrored = chance.random(2) < (self.left_right, self.top_bottom)
-        x, y = chance.uniform(-self.shift, self.shift, 2)
-        return View(bool(mirrored[0]), bool(mirrored[1]), 1 + chance.uniform(-self.zoom, self.zoom), x, y)
+    def draw(self, rng: np.random.Generator) -> View:
+        mirrored = rng.random(2) < (self.left_right, self.top_bottom)
+        x, y = rng.uniform(-self.shift, self.shift, 2)
+        return View(bool(mirrored[0]), bool(mirrored[1]), 1 + rng.uniform(-self.zoom, self.zoom), x, y)
 
 
 def view_of_mask(mask_HW: NDArray[np.bool_], view: View, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """The mask in that view at another size, nearest pixel; what lies outside the image is background."""
+    """The mask in that view, at size `shape`, by nearest pixel; outside the image it is background."""
     rows = _sources(shape[0], mask_HW.shape[0], view.scale, view.y, view.top_bottom)
     cols = _sources(shape[1], mask_HW.shape[1], view.scale, view.x, view.left_right)
     seen_HW = np.zeros(shape, bool)
@@ -67,7 +67,7 @@ def view_of_mask(mask_HW: NDArray[np.bool_], view: View, shape: tuple[int, int])
 
 
 def _sources(count: int, source_count: int, scale: float, shift: float, mirrored: bool) -> NDArray[np.int64]:
-    """For each of `count` pixels along a side, the index of the source pixel that is seen there; -1 outside."""
+    """For each of `count` pixels along a side, the index of the source pixel shown there; -1 outside."""
     place = (np.arange(count) + 0.5) * 2 / count - 1
     source = ((-place if mirrored else place) - shift) / scale
     index = np.floor((source + 1) / 2 * source_count).astype(np.int64)
@@ -75,13 +75,13 @@ def _sources(count: int, source_count: int, scale: float, shift: float, mirrored
 
 
 def _inside(sources: NDArray[np.int64]) -> slice:
-    """The stretch of pixels that see a source; they stand together."""
+    """The range of pixels that show a source pixel; they are contiguous."""
     inside = np.flatnonzero(sources >= 0)
     return slice(inside[0], inside[-1] + 1) if inside.size else slice(0, 0)
 
 
 def view_of_images(image_B3SS: Tensor, views: Sequence[View]) -> Tensor:
-    """Float images in those views, bilinear; what lies outside an image is black."""
+    """Float images in those views, bilinear; outside the image they are black."""
     if not any(view.moves for view in views):  # exact, and cheaper
         return torch.stack([_mirrored(image, view) for image, view in zip(image_B3SS, views, strict=True)])
     theta_B23 = image_B3SS.new_tensor(
@@ -105,7 +105,7 @@ def _mirrored(image_3SS: Tensor, view: View) -> Tensor:
 class Scene:
     """One image's mask in its own proportions, and the questions and answers about it.
 
-    places holds each answer apart from its words for the place; None where the official ones do not stand in it.
+    places: each answer split at its position words; None where the official words do not occur in it.
     """
 
     image_id: str
@@ -116,12 +116,12 @@ class Scene:
 
     @property
     def movable(self) -> bool:
-        """Whether every answer can follow a move; those about nothing need not."""
+        """Whether every answer can follow a move; answers about an empty mask need not."""
         return all(self.places) or not self.mask_HW.any()
 
-    def view(self, reach: Reach, chance: np.random.Generator) -> tuple[View, NDArray[np.bool_]]:
-        """A view as drawn, and its mask; without its move if an answer could not follow or nothing of the mask would be left."""
-        view = reach.draw(chance)
+    def view(self, reach: Reach, rng: np.random.Generator) -> tuple[View, NDArray[np.bool_]]:
+        """A random view and its mask; without its move if an answer could not follow or the mask would become empty."""
+        view = reach.draw(rng)
         seen_HW = self.seen(view)
         if view.moves and (not self.movable or seen_HW.any() != self.mask_HW.any()):
             view = View(view.left_right, view.top_bottom)
@@ -132,7 +132,7 @@ class Scene:
         return view_of_mask(self.mask_HW, view, self.mask_HW.shape)
 
     def said(self, view: View, seen_HW: NDArray[np.bool_], pairs: Sequence[int]) -> list[tuple[str, str]]:
-        """Those questions and answers in that view, whose mask is `seen_HW`."""
+        """The chosen questions and answers in that view, whose mask is `seen_HW`."""
         if view == AS_IT_IS:
             return [self.pairs[pair] for pair in pairs]
         position = position_of(seen_HW, self.modality) if seen_HW.any() else None
@@ -153,19 +153,19 @@ def _turned(words: str, view: View) -> str:
 
 
 def scenes(samples: Sequence[Sample]) -> list[Scene]:
-    """One an image, in the order of the samples; each sample is decoded once."""
-    seen: dict[str, tuple[str, NDArray[np.bool_]]] = {}
+    """One scene per image, in the order of the samples; each sample is decoded once."""
+    masks: dict[str, tuple[str, NDArray[np.bool_]]] = {}
     pairs: dict[str, list[tuple[str, str, Placed | None]]] = {}
     for sample in samples:
         key, truth = image_id(sample), sample.truth
-        if key not in seen:
+        if key not in masks:
             height, width = truth.mask.shape
             shape = max(1, round(MASK_WIDTH_PX * height / width)), MASK_WIDTH_PX
             mask = view_of_mask(truth.mask, AS_IT_IS, shape)
-            seen[key] = sample.query.modality, mask if mask.any() == truth.mask.any() else truth.mask
+            masks[key] = sample.query.modality, mask if mask.any() == truth.mask.any() else truth.mask
         place = placed(truth.answer, truth.position, truth.near_centre) if truth.mask.any() else None
         pairs.setdefault(key, []).append((sample.query.question, truth.answer, place))
     return [
         Scene(key, modality, mask, tuple((q, a) for q, a, _ in pairs[key]), tuple(place for *_, place in pairs[key]))
-        for key, (modality, mask) in seen.items()
+        for key, (modality, mask) in masks.items()
     ]

@@ -1,4 +1,4 @@
-"""An image backbone by timm's name, with packaged ImageNet weights where a package carries them."""
+"""timm image backbone by name, with ImageNet weights from a package where one has them."""
 
 from __future__ import annotations
 
@@ -24,41 +24,41 @@ def build_backbone(name: str, stages: Sequence[int], weights: str | None) -> tup
         weights: "packaged", a path to that model's state dict (safetensors, or .pth read with weights_only), or None for random.
 
     Returns:
-        The module (RGB in, normalised), where its weights come from, and the sentence every row must carry.
+        The module (normalised RGB in), where its weights come from, and the note that every row must carry.
     """
     import timm
 
-    source, said = Weights.RANDOM, f"backbone {name}: RANDOM initialisation"
+    source, note = Weights.RANDOM, f"backbone {name}: RANDOM initialisation"
     model = timm.create_model(name, pretrained=False)
     if weights == "packaged":
         path = locate(EFFICIENTNET_LITE0) if name == "tf_efficientnet_lite0" else None
         if path is not None:
             model.load_state_dict(_in_timm_order(torch.load(path, map_location="cpu", weights_only=True), model))
-            source, said = (
+            source, note = (
                 Weights.PACKAGED,
                 f"backbone {name}: ImageNet-1k weights (packaged), stand-in for the paper's ConvNeXt-Tiny",
             )
         else:
-            said += f" ({EFFICIENTNET_LITE0.requirement} is not installed or has no weights for it)"
+            note += f" ({EFFICIENTNET_LITE0.requirement} is not installed or has no weights for it)"
     elif weights is not None:
         model.load_state_dict(_read(Path(weights)))
-        source, said = Weights.OFFICIAL, f"backbone {name}: {Path(weights).name}"
+        source, note = Weights.OFFICIAL, f"backbone {name}: {Path(weights).name}"
     extractor = timm.create_model(name, pretrained=False, features_only=True, out_indices=tuple(stages))
-    # The extractor names its tensors like the model (flattened or not), so whatever it has must be found.
+    # The extractor names its tensors like the model (flattened or not), so all its tensors must be found.
     flat = {key.replace(".", "_"): value for key, value in model.state_dict().items()}
     extractor.load_state_dict({key: flat[key.replace(".", "_")] for key in extractor.state_dict()})
-    return extractor, source, said
+    return extractor, source, note
 
 
 def normalise(image_B3HW: Tensor) -> Tensor:
-    """Float RGB in [0, 1] to ImageNet statistics."""
+    """Float RGB in [0, 1], normalised with the ImageNet statistics."""
     mean = image_B3HW.new_tensor(IMAGENET_MEAN)[:, None, None]
     std = image_B3HW.new_tensor(IMAGENET_STD)[:, None, None]
     return (image_B3HW - mean) / std
 
 
 def _in_timm_order(state: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
-    """The packaged file lists its tensors in timm's order under other names; shapes must agree one by one."""
+    """The packaged tensors under timm's names: they have other names in the same order, so all shapes must agree."""
     ours = model.state_dict()
     if [tuple(t.shape) for t in state.values()] != [tuple(t.shape) for t in ours.values()]:
         raise MissingPrerequisite(

@@ -1,4 +1,4 @@
-"""What augmentation does to words."""
+"""Text augmentation: mirrored position words, answers adapted to another position, word dropout in questions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PAIRS: dict[Axis, tuple[tuple[str, str], ...]] = {
     "left-right": (("left", "right"),),
     "top-bottom": (("top", "bottom"), ("upper", "lower"), ("superior", "inferior")),
 }
-_SYNONYMS = (  # what answers say in place of the official words
+_SYNONYMS = (  # used in answers instead of the official words
     (),
     (("top", "upper"), ("bottom", "lower"), ("center", "middle")),
     (("top", "superior"), ("bottom", "inferior"), ("center", "centre")),
@@ -26,27 +26,27 @@ _SYNONYMS = (  # what answers say in place of the official words
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """An answer without its words for the place: what stands before and after them, and their synonyms."""
+    """An answer split at its position words: the text before and after them, and the synonyms they use."""
 
     before: str
     after: str
     synonyms: tuple[tuple[str, str], ...]
 
     def with_place(self, position: tuple[str, ...], near_centre: bool, turn: Callable[[str], str] = lambda words: words) -> str:
-        """The answer for another label (`contract.position.position_of`); `turn` changes the words around the place."""
+        """The answer for another label (`contract.position.position_of`); `turn` changes the words around it."""
         return turn(self.before) + _in_words(position, near_centre, self.synonyms) + turn(self.after)
 
 
 def placed(answer: str, position: tuple[str, ...], near_centre: bool) -> Placed | None:
-    """The answer taken apart at the words of its label; None if they do not stand in it just once.
+    """The answer split at the words of its label; None unless they occur in it exactly once.
 
     Example:
         >>> placed("It is at the upper left and near the middle.", ("top left",), True).with_place(("center",), True)
         'It is at the middle.'
     """
     for synonyms in _SYNONYMS:
-        before, found, after = answer.partition(words := _in_words(position, near_centre, synonyms))
-        if found and words not in after:
+        before, match, after = answer.partition(words := _in_words(position, near_centre, synonyms))
+        if match and words not in after:
             return Placed(before, after, synonyms)
     return None
 
@@ -59,7 +59,7 @@ def _in_words(position: tuple[str, ...], near_centre: bool, synonyms: tuple[tupl
 
 
 def mirror_words(sentence: str, axis: Axis = "left-right") -> str:
-    """The sentence about the mirrored image: the words for its two sides change places.
+    """The sentence about the mirrored image: the words for its two sides are exchanged.
 
     Example:
         >>> mirror_words("Left lung, near the upper right border")
@@ -78,11 +78,11 @@ def _swap(axis: Axis) -> tuple[dict[str, str], re.Pattern[str]]:
     return swap, re.compile(rf"\b({'|'.join(swap)})\b")
 
 
-def drop_words(question: str, share: float, chance: np.random.Generator) -> str:
-    """Every second question, at random, without about `share` of its words; the others as they are.
+def drop_words(question: str, share: float, rng: np.random.Generator) -> str:
+    """Word dropout: every second question, at random, loses about `share` of its words; the others are unchanged.
 
-    Training questions have few forms: a model that reads whole sentences by heart fails on another wording.
+    Training questions have few forms: a model that memorises them as a unit fails on another wording.
     """
-    if chance.random() < 0.5:
+    if rng.random() < 0.5:
         return question
-    return " ".join(word for word in question.split(" ") if chance.random() >= share)
+    return " ".join(word for word in question.split(" ") if rng.random() >= share)

@@ -17,7 +17,7 @@ def e_measure_curve(sweep: Sweep, *, as_published: bool = False) -> Curve:
     Args:
         sweep: pixel counts at each threshold.
         as_published: divide by the number of pixels minus 1, which lets a perfect map exceed 1 (1.00006 at 128 x 128), and
-            score an empty truth by the share of background. By default it is the mean, and NaN for an empty truth.
+            score an empty truth by its share of background. By default the score is the mean, and NaN for an empty truth.
     """
     n, n_true = sweep.n_pixels, sweep.n_true
     if n_true == 0 and not as_published:

@@ -1,4 +1,4 @@
-"""How far the outline of the predicted mask lies from the true one: 95th percentile Hausdorff distance and surface Dice (NSD).
+"""Boundary distance of predicted and true mask: 95th percentile Hausdorff distance (HD95) and surface Dice (NSD).
 
 The outline is the mask minus its erosion by the 4-neighbourhood, image borders included; distances go from pixel centre to the
 nearest pixel centre of the other outline. Equal to MONAI's `HausdorffDistanceMetric(percentile=95)` and
@@ -17,7 +17,7 @@ from scipy.spatial import KDTree
 
 TOLERANCE_PX = 2.0  # of `nsd_2px`; ours: about the disagreement of two readers on images of a few hundred pixels
 TOLERANCE_MM = 2.0  # of `nsd_2mm`; ours
-PIXELS = (1.0, 1.0)  # spacing of distances in pixels
+PIXELS = (1.0, 1.0)  # the spacing that gives distances in pixels
 
 Distances = NDArray[np.float64]
 
@@ -25,16 +25,16 @@ Distances = NDArray[np.float64]
 def surface_distances(
     predicted: NDArray[np.bool_], truth: NDArray[np.bool_], spacing: tuple[float, float] = PIXELS
 ) -> tuple[Distances, Distances]:
-    """Distance of each outline pixel to the other outline: of the predicted one, of the true one.
+    """Distance of each outline pixel to the other outline: from predicted to true, and from true to predicted.
 
     Args:
         predicted, truth: (H, W) bool, neither empty.
-        spacing: height and width of a pixel; in mm it gives mm.
+        spacing: height and width of a pixel; given in mm, distances are in mm.
     """
-    box = tight_box(predicted | truth)  # outside it there is no outline to look for
+    box = tight_box(predicted | truth)  # there is no outline outside it
     window = (slice(box.top, box.bottom), slice(box.left, box.right))
     points = [np.argwhere(outline(mask[window])) * spacing for mask in (predicted, truth)]
-    trees = [KDTree(place) for place in points]
+    trees = [KDTree(outline_points) for outline_points in points]
     return trees[1].query(points[0])[0], trees[0].query(points[1])[0]
 
 
@@ -57,8 +57,8 @@ def outline_agreement(
         spacing: height and width of a pixel.
 
     Returns:
-        hd95: the larger of the two directed 95th percentiles; 0 is perfect. Empty prediction: the image's diagonal, for no
-            outline is further away than that.
+        hd95: the larger of the two directed 95th percentiles; 0 is perfect. Empty prediction: the image's diagonal, because no
+            outline can be further away.
         nsd: in [0, 1], the share of both outlines that lies within `tolerance` of the other. Empty prediction: 0.
         Both are NaN for an empty truth.
     """

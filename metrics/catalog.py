@@ -1,4 +1,4 @@
-"""What each column of a table means. Read by tables and by `list metrics`; loads nothing heavy."""
+"""Catalog of metrics: name, column title, direction, range, protocol, empty-case policy and source. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from math import inf
 
 from prsbench.metrics.empty import EmptyTruth
 
-_NO_TRUTH = "Empty truth: not defined, left out of the mean and counted."
+_NO_TRUTH = "Empty truth: not defined; excluded from the mean and counted."
 _PRANET = "256 thresholds over the 8-bit map, mean over thresholds"
 _HALF = "probability >= 0.5, no stretch"
 _HALF_EMPTY = f"Empty prediction: 0. {_NO_TRUTH}"
 _PUBLISHED = "PraNet; PRS-Med; CG-Reasoner"
 _STRETCHED = "per-image min-max stretch, 8 bit"
 _PRANET_CODE = "PraNet's evaluation code"
-_LESIONS = "8-connected lesions at probability >= 0.5, matched one to one, found from IoU 0.1 on"
+_LESIONS = "8-connected lesions at probability >= 0.5, matched one to one and found at IoU >= 0.1"
 _PRSCORE_EMPTY = f"No text: 0. {_NO_TRUTH}"
 
 
@@ -22,7 +22,7 @@ _PRSCORE_EMPTY = f"No text: 0. {_NO_TRUTH}"
 class Metric:
     """One metric: its name in records, its title in tables, and what a reader must know to compare it.
 
-    higher_is_better is None for a share that only says how to read the others.
+    higher_is_better is None for a value that only helps to interpret other metrics.
     """
 
     name: str
@@ -33,8 +33,8 @@ class Metric:
     empty_policy: str
     source: str
     empty_truth: EmptyTruth = EmptyTruth.EXCLUDED
-    needs_text_models: bool = False  # its numbers are only as good as the learned judges of text
-    needs_spacing: bool = False  # defined where the size of a pixel is known; tables leave it out where it never is
+    needs_text_models: bool = False  # computed with the learned text models (sentence encoder, Text2Centroid)
+    needs_spacing: bool = False  # defined only where the pixel size is known; tables omit it if it is defined nowhere
 
 
 _ALL = (
@@ -44,18 +44,16 @@ _ALL = (
     Metric("miou_pranet", "mIoU", True, (0, 1), f"per-image min-max stretch, {_PRANET}", _NO_TRUTH, _PUBLISHED),
     Metric("mdice_raw", "mDice (raw)", True, (0, 1), f"no stretch, {_PRANET}", _NO_TRUTH, "ours: PraNet without the stretch"),
     Metric("miou_raw", "mIoU (raw)", True, (0, 1), f"no stretch, {_PRANET}", _NO_TRUTH, "ours: PraNet without the stretch"),
-    Metric(
-        "maxdice_pranet", "maxDice", True, (0, 1), f"{_STRETCHED}, the one threshold best for the cell", _NO_TRUTH, _PUBLISHED
-    ),
-    Metric("maxiou_pranet", "maxIoU", True, (0, 1), f"{_STRETCHED}, the one threshold best for the cell", _NO_TRUTH, _PUBLISHED),
-    Metric("maxdice_raw", "maxDice (raw)", True, (0, 1), "no stretch, the one threshold best for the cell", _NO_TRUTH, "ours"),
+    Metric("maxdice_pranet", "maxDice", True, (0, 1), f"{_STRETCHED}, best single threshold of the cell", _NO_TRUTH, _PUBLISHED),
+    Metric("maxiou_pranet", "maxIoU", True, (0, 1), f"{_STRETCHED}, best single threshold of the cell", _NO_TRUTH, _PUBLISHED),
+    Metric("maxdice_raw", "maxDice (raw)", True, (0, 1), "no stretch, best single threshold of the cell", _NO_TRUTH, "ours"),
     Metric("sensitivity_pranet", "Sen", True, (0, 1), f"{_STRETCHED}, mean over thresholds", _NO_TRUTH, _PRANET_CODE),
     Metric(
         "specificity_pranet",
         "Spe",
         True,
         (0, 1),
-        f"{_STRETCHED}, mean over thresholds; 0 at every threshold that misses the lesion, as published",
+        f"{_STRETCHED}, mean over thresholds; 0 at every threshold that misses the lesion, as in the official code",
         f"No background: not defined. {_NO_TRUTH}",
         _PRANET_CODE,
     ),
@@ -69,7 +67,7 @@ _ALL = (
         True,
         (0, 1),
         f"{_STRETCHED}; alpha 0.5",
-        f"Centroid of the truth in row or column 0: not defined, as published. {_NO_TRUTH}",
+        f"True centroid in row or column 0: not defined, as in the official code. {_NO_TRUTH}",
         f"Fan 2017; {_PRANET_CODE}",
     ),
     Metric("s_measure_raw", "S-measure (raw)", True, (0, 1), "no stretch, 8 bit; alpha 0.5", _NO_TRUTH, "Fan 2017"),
@@ -78,7 +76,7 @@ _ALL = (
         "mean E",
         True,
         (0, 2),
-        f"{_STRETCHED}, mean over thresholds; divided by pixels - 1, as published, so it may exceed 1",
+        f"{_STRETCHED}, mean over thresholds; divided by pixels - 1, as in the official code, so it may exceed 1",
         _NO_TRUTH,
         f"Fan 2018; {_PRANET_CODE}",
     ),
@@ -87,13 +85,13 @@ _ALL = (
         "max E",
         True,
         (0, 2),
-        f"{_STRETCHED}, the one threshold best for the cell; divided by pixels - 1, as published",
+        f"{_STRETCHED}, best single threshold of the cell; divided by pixels - 1, as in the official code",
         _NO_TRUTH,
         f"Fan 2018; {_PRANET_CODE}",
     ),
     Metric("e_measure_mean_raw", "mean E (raw)", True, (0, 1), "no stretch, 8 bit, mean over thresholds", _NO_TRUTH, "Fan 2018"),
     Metric(
-        "e_measure_max_raw", "max E (raw)", True, (0, 1), "no stretch, the one threshold best for the cell", _NO_TRUTH, "Fan 2018"
+        "e_measure_max_raw", "max E (raw)", True, (0, 1), "no stretch, best single threshold of the cell", _NO_TRUTH, "Fan 2018"
     ),
     Metric("weighted_f_pranet", "wF", True, (0, 1), f"{_STRETCHED}; beta 1", _NO_TRUTH, f"Margolin 2014; {_PRANET_CODE}"),
     Metric("weighted_f_raw", "wF (raw)", True, (0, 1), "no stretch, 8 bit; beta 1", _NO_TRUTH, "Margolin 2014"),
@@ -115,7 +113,7 @@ _ALL = (
         False,
         (0, inf),
         f"{_HALF}; 95th percentile Hausdorff distance of the outlines, in mm",
-        f"Empty prediction: the image's diagonal. {_NO_TRUTH} Not defined where the size of a pixel is not known.",
+        f"Empty prediction: the image's diagonal. {_NO_TRUTH} Not defined where the pixel size is unknown.",
         "MONAI's definition",
         needs_spacing=True,
     ),
@@ -125,7 +123,7 @@ _ALL = (
         True,
         (0, 1),
         f"{_HALF}; share of both outlines within 2 mm",
-        f"{_HALF_EMPTY} Not defined where the size of a pixel is not known.",
+        f"{_HALF_EMPTY} Not defined where the pixel size is unknown.",
         "MONAI's definition",
         needs_spacing=True,
     ),
@@ -136,11 +134,11 @@ _ALL = (
         "Lesions false",
         False,
         (0, inf),
-        f"{_LESIONS}: made up per image",
+        f"{_LESIONS}: false predictions per image",
         "Empty truth: every predicted lesion is false.",
         "Metrics Reloaded",
     ),
-    Metric("prediction_empty", "Empty predictions", None, (0, 1), f"{_HALF}: share without foreground", _NO_TRUTH, "ours"),
+    Metric("prediction_empty", "Empty predictions", None, (0, 1), f"{_HALF}: share of empty masks", _NO_TRUTH, "ours"),
     Metric(
         "s_sem",
         "S_sem",
@@ -186,7 +184,7 @@ _ALL = (
         "PRScore above chance",
         True,
         (-inf, 1),
-        "(PRScore - chance) / (1 - chance), with the cell's mean chance: 0 is luck, 1 is perfect",
+        "(PRScore - chance) / (1 - chance), with the cell's mean chance: 0 is chance level, 1 is perfect",
         f"{_PRSCORE_EMPTY} A cell of one sample: not defined.",
         "ours",
         needs_text_models=True,
@@ -194,10 +192,10 @@ _ALL = (
     *(
         Metric(f"prscore_{name}", title, None, (0, 1), protocol, _PRSCORE_EMPTY, "ours", needs_text_models=True)
         for name, title, protocol in (
-            ("chance", "PRScore by chance", "this row's masks with the answers it gave to up to 64 other samples"),
-            ("constant", "PRScore, constant text", "this row's masks with the one reference sentence that scores best for all"),
-            ("opposite", "PRScore, opposite text", "this row's masks with every place word of the reference turned round"),
-            ("ceiling", "PRScore ceiling", "the reference sentence at the true centroid: what the labels allow"),
+            ("chance", "PRScore by chance", "the row's masks with its answers to up to 64 other samples"),
+            ("constant", "PRScore, constant text", "the row's masks with the reference sentence that scores best overall"),
+            ("opposite", "PRScore, opposite text", "the row's masks with the reference, its place words replaced by opposites"),
+            ("ceiling", "PRScore ceiling", "the true centroid with the reference sentence: what the labels allow"),
         )
     ),
     Metric(
@@ -228,8 +226,8 @@ _ALL = (
         "Position acc.",
         True,
         (0, 1),
-        "zones read from the answer by rule equal the official zones of the true mask",
-        f"No text, or none that is understood: 0. {_NO_TRUTH}",
+        "zones that the rule parser reads from the answer equal the official zones of the true mask",
+        f"No text, or no position understood: 0. {_NO_TRUTH}",
         "ours, on PRS-Med's position rule",
     ),
     Metric(
@@ -237,8 +235,8 @@ _ALL = (
         "Near/far acc.",
         True,
         (0, 1),
-        "near or far from the centre, read from the answer by rule, against the official flag",
-        "No such words: 0. Not defined unless the official position is one quadrant.",
+        "near or far from the centre, as the rule parser reads the answer, equals the official flag",
+        "No distance word: 0. Not defined unless the official position is one quadrant.",
         "ours, on PRS-Med's position rule",
     ),
     Metric(
@@ -246,7 +244,7 @@ _ALL = (
         "Absence acc.",
         True,
         (0, 1),
-        "the answer says that nothing is there",
+        "the answer says that there is no finding",
         "Defined for an empty truth only.",
         "ours",
     ),
@@ -283,9 +281,9 @@ _ALL = (
 
 
 def _other_policies(metric: Metric) -> list[Metric]:
-    """The metric with an empty truth scored, as other evaluations do it."""
+    """Variants of the metric that score an empty truth, as other evaluations do."""
     texts = {
-        EmptyTruth.ZERO: "Empty truth: 0, as PraNet's code scores it.",
+        EmptyTruth.ZERO: "Empty truth: 0, as in PraNet's code.",
         EmptyTruth.AGREEMENT: "Empty truth: 1 if the mask at >= 0.5 is empty too, else 0.",
     }
     return [

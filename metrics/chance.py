@@ -1,6 +1,6 @@
-"""What PRScore is worth beside: text at random, the best constant sentence, the opposite sentence, and the reference itself.
+"""Reference levels of PRScore: chance (answers to other samples), best constant sentence, opposite sentence, and ceiling.
 
-All are taken with the row's own masks, except the ceiling, which stands at the true centroid.
+All are scored with the row's predicted masks, except the ceiling, which uses the true centroid.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from prsbench.metrics.opposite import opposite
 from prsbench.metrics.placed_texts import NO_TEXT, PlacedTexts, Sentences, TextModels
 from prsbench.metrics.prscore import EQUAL, Combination, PartWeights
 
-PARTNERS = 64  # other samples whose answers each sample is given; all of them in a cell of up to 65 samples
+PARTNERS = 64  # other samples whose answers each sample is scored with; all of them in a cell of up to 65 samples
 CONSTANTS = 32  # candidates for the best constant: the most frequent reference sentences
 SEED = 0
 
@@ -24,7 +24,7 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """Per sample, (N,): mean over the answers of others, the best constant, the opposite, the ceiling; NaN where undefined."""
+    """Levels per sample, each (N,): mean over answers to others, best constant, opposite, ceiling; NaN where undefined."""
 
     chance: Values
     constant: Values
@@ -35,30 +35,30 @@ class Levels:
 def levels(
     texts: PlacedTexts, models: TextModels, combination: Combination = "both", weights: PartWeights = EQUAL, seed: int = SEED
 ) -> Levels:
-    """The levels of one cell. They depend on all its samples, and on their order only by Monte-Carlo error."""
+    """The levels of one cell. They depend on all its samples, and on sample order only through Monte Carlo error."""
     texts, opposites = _with_opposites(texts, models)
-    how = {"combination": combination, "weights": weights, "likeness": texts.sentences.likeness()}
+    options = {"combination": combination, "weights": weights, "likeness": texts.sentences.likeness()}
     return Levels(
-        chance=_chance(texts, how, seed),
-        constant=_best_constant(texts, how),
-        opposite=texts.score(opposites, **how).prscore,
-        ceiling=texts.score(texts.reference, texts.truth_centroid, **how).prscore,
+        chance=_chance(texts, options, seed),
+        constant=_best_constant(texts, options),
+        opposite=texts.score(opposites, **options).prscore,
+        ceiling=texts.score(texts.reference, texts.truth_centroid, **options).prscore,
     )
 
 
 def corrected(score: Values, chance: Values) -> Values:
-    """(score - chance) / (1 - chance) with the cell's mean chance: 0 is luck, 1 is perfect, below 0 is worse than luck.
+    """(score - chance) / (1 - chance) with the cell's mean chance: 0 is chance level, 1 perfect, below 0 worse than chance.
 
-    One sample alone has no chance to compare with: NaN.
+    A cell of one sample has no chance level: NaN.
     """
     level = float(np.nanmean(chance)) if np.isfinite(chance).any() else nan
     return (score - level) / (1 - level) if level < 1 else np.full(score.shape, nan)
 
 
-def _chance(texts: PlacedTexts, how: dict, seed: int) -> Values:
+def _chance(texts: PlacedTexts, options: dict, seed: int) -> Values:
     """Mean PRScore of each sample's mask and reference with the answers that the row gave to other samples.
 
-    The samples stand in a random circle, and each is given the answers of those 1, 2, ... places further on.
+    The samples are arranged in a random circle; each is scored with the answers to the samples 1, 2, ... steps further on.
     """
     n = len(texts.answer)
     if n < 2:
@@ -68,31 +68,27 @@ def _chance(texts: PlacedTexts, how: dict, seed: int) -> Values:
     for step in range(1, n_partners + 1):
         answer = np.empty_like(texts.answer)
         answer[circle] = texts.answer[np.roll(circle, -step)]
-        total += texts.score(answer, **how).prscore
+        total += texts.score(answer, **options).prscore
     return total / n_partners
 
 
-def _best_constant(texts: PlacedTexts, how: dict) -> Values:
-    """The scores with the one reference sentence that scores best if it is given to every sample."""
-    counted = Counter(texts.reference.tolist())
-    candidates = sorted(counted, key=lambda row: (-counted[row], row))[:CONSTANTS]
-    tried = (texts.score(np.full_like(texts.answer, row), **how).prscore for row in candidates)
-    return max(tried, key=lambda scores: float(np.nansum(scores)), default=np.zeros(0))
+def _best_constant(texts: PlacedTexts, options: dict) -> Values:
+    """PRScore of each sample with the single reference sentence whose scores over all samples are highest."""
+    counts = Counter(texts.reference.tolist())
+    candidates = sorted(counts, key=lambda sentence: (-counts[sentence], sentence))[:CONSTANTS]
+    scores = (texts.score(np.full_like(texts.answer, sentence), **options).prscore for sentence in candidates)
+    return max(scores, key=lambda values: float(np.nansum(values)), default=np.zeros(0))
 
 
 def _with_opposites(texts: PlacedTexts, models: TextModels) -> tuple[PlacedTexts, NDArray[np.int64]]:
-    """The texts with the references' opposites among their sentences, and the opposite's number for each sample."""
+    """The texts with the references' opposites added to the sentences, and (N,) the index of each sample's opposite."""
     known = texts.sentences
-    turned = {row: opposite(known.texts[row]) for row in np.unique(texts.reference).tolist()}
-    new = sorted(set(turned.values()) - set(known.texts))
+    opposite_of = {index: opposite(known.texts[index]) for index in np.unique(texts.reference).tolist()}
+    new = sorted(set(opposite_of.values()) - set(known.texts))
     added = Sentences.read(new, models)
     if new:
-        parts = (known.texts + added.texts, *(np.concatenate(pair) for pair in _pairs(known, added)))
-        known = Sentences(*parts)
-    number = {text: row for row, text in enumerate(known.texts)}
-    answer = np.array([number[turned[row]] if row != NO_TEXT else NO_TEXT for row in texts.reference.tolist()], np.int64)
-    return replace(texts, sentences=known), answer
-
-
-def _pairs(first: Sentences, second: Sentences) -> tuple[tuple, tuple]:
-    return (first.embeddings, second.embeddings), (first.points, second.points)
+        embeddings = np.concatenate((known.embeddings, added.embeddings))
+        known = Sentences(known.texts + added.texts, embeddings, np.concatenate((known.points, added.points)))
+    index_of = {text: index for index, text in enumerate(known.texts)}
+    answer = [index_of[opposite_of[index]] if index != NO_TEXT else NO_TEXT for index in texts.reference.tolist()]
+    return replace(texts, sentences=known), np.array(answer, np.int64)

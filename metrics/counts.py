@@ -1,4 +1,4 @@
-"""From a probability map and its truth to the pixel counts all overlap metrics are made of: the one pass over pixels."""
+"""Pixel counts of a probability map against its truth, from which all overlap metrics are computed: the only pass over pixels."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def count(probability: NDArray[np.float32], truth: NDArray[np.bool_]) -> Counts:
 
 
 def count_kept(maps: GreyMaps, truth: NDArray[np.bool_]) -> Counts:
-    """`count`, from what is kept of the map."""
+    """`count`, from the stored 8-bit maps."""
     if truth.dtype != np.bool_:
         raise ContractError(f"truth must be bool, got {truth.dtype}. Binarise the mask when it is read.")
     if maps.raw.shape != truth.shape:
@@ -61,13 +61,13 @@ def histograms(grey: NDArray[np.uint8], truth: NDArray[np.bool_]) -> tuple[Histo
 def per_level(grey: NDArray[np.uint8]) -> Histogram:
     """(256,) pixels per grey level, of an 8-bit array of any shape.
 
-    A large one is given to Pillow as if it had four bands: neighbours then count into four tables and do not wait for each other,
-    two to three times as fast as `bincount`.
+    A large array goes to Pillow as an image of four bands: neighbouring pixels then count into separate tables and need not wait
+    for each other, which is two to three times as fast as `bincount`.
     """
     flat = np.ravel(grey)
     if flat.size < _WORTH_PILLOW_PX:
         return np.bincount(flat, minlength=GREY_LEVELS)
-    whole = flat.size // _BANDS * _BANDS
-    picture = Image.frombuffer("RGBA", (whole // _BANDS, 1), flat[:whole], "raw", "RGBA", 0, 1)
-    tables = np.array(picture.histogram(), np.int64).reshape(_BANDS, GREY_LEVELS)
-    return tables.sum(axis=0) + np.bincount(flat[whole:], minlength=GREY_LEVELS)
+    n_in_bands = flat.size // _BANDS * _BANDS
+    image = Image.frombuffer("RGBA", (n_in_bands // _BANDS, 1), flat[:n_in_bands], "raw", "RGBA", 0, 1)
+    tables = np.array(image.histogram(), np.int64).reshape(_BANDS, GREY_LEVELS)
+    return tables.sum(axis=0) + np.bincount(flat[n_in_bands:], minlength=GREY_LEVELS)

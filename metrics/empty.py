@@ -1,4 +1,4 @@
-"""What an image without anything to find scores: a rule that stands in the metric's name, for published numbers differ by it."""
+"""Empty-truth policies: how an image without foreground scores. Published numbers differ in it, so metric names state it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class EmptyTruth(StrEnum):
     """The score of an image whose truth is empty. The value is the suffix of the metric's name; the default has none."""
 
     EXCLUDED = ""  # NaN: left out of the mean and counted
-    ZERO = "[empty=0]"  # PraNet's evaluation, PRS-Med and CG-Reasoner as published
+    ZERO = "[empty=0]"  # PraNet's evaluation code, PRS-Med and CG-Reasoner
     AGREEMENT = "[empty=1]"  # 1 if nothing is predicted either, else 0: many challenges, MONAI's ignore_empty=False
 
     def value_of(self, prediction_is_empty: bool) -> float:
@@ -21,5 +21,5 @@ class EmptyTruth(StrEnum):
 
 
 def policies(name: str, value: float, truth_is_empty: bool, prediction_is_empty: bool) -> dict[str, float]:
-    """A metric under the names of every policy. An empty prediction of a truth that is there keeps its value: 0 for overlap."""
+    """A metric's value under the name of each policy. Unless the truth is empty, all have the same value."""
     return {f"{name}{rule}": rule.value_of(prediction_is_empty) if truth_is_empty else value for rule in EmptyTruth}

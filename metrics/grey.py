@@ -1,4 +1,4 @@
-"""The two 8-bit maps that a prediction is measured on, as the published protocol does: they are what a cell keeps of it."""
+"""The two 8-bit maps, raw and stretched, on which a prediction is measured as in the official protocol, and which cells store."""
 
 from __future__ import annotations
 
@@ -48,5 +48,5 @@ def stretched_grey_map(probability: NDArray[np.float32]) -> GreyMap:
 
 
 def _rounded(levels: NDArray[np.floating]) -> GreyMap:
-    """Overwrites its argument: on large maps new memory costs more than arithmetic."""
+    """Round to uint8, overwriting `levels`: on large maps new memory costs more than arithmetic."""
     return np.rint(levels, out=levels).astype(np.uint8)

@@ -1,6 +1,6 @@
-"""A language model as judge: does the answer name the reference's place, yes or no? And how far it agrees with the rule parser.
+"""A language model as judge: does the answer name the reference's position? And its agreement (kappa) with the rule parser.
 
-PRS-Med scores text so; its prompt is not public, ours stands here. Any local causal language model can be the judge.
+PRS-Med scores text this way; its prompt is not public, so this one is ours. Any local causal language model can be the judge.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ _VERDICT = re.compile(r"\b(yes|no)\b", re.IGNORECASE)
 
 
 class LanguageModel(Protocol):
-    """What writes the verdicts: one continuation a prompt, the same for the same prompt."""
+    """The judge: one continuation per prompt, the same for the same prompt."""
 
     def complete(self, prompts: Sequence[str]) -> list[str]: ...
 
 
 def verdicts(records: Sequence[Record], model: LanguageModel) -> list[bool | None]:
-    """Of each record: yes, no, or None where the judge said neither or there is nothing to judge.
+    """For each record: True for yes, False for no, None where the judge replied neither or there is nothing to judge.
 
-    A missing answer is no, and the judge is not asked. Each distinct pair of sentences is asked about once.
+    A missing answer is False without a call of the judge. Each distinct pair of sentences is judged once.
     """
     pairs = [(r.answer, r.reference_answer) if r.status == "ok" and is_placed(r) else None for r in records]
     distinct = sorted({pair for pair in pairs if pair and has_text(pair[0])})
@@ -43,24 +43,24 @@ def verdicts(records: Sequence[Record], model: LanguageModel) -> list[bool | Non
 
 
 def parser_verdict(record: Record) -> bool | None:
-    """The rule parser's reply to the same question: the same zones. None where the reference names none or is not there."""
+    """The rule parser's verdict: whether the zones are equal. None where the reference is missing or names no zone."""
     if record.status != "ok" or not is_placed(record) or not parse(record.reference_answer).zones:
         return None
     return parse(record.answer).zones == parse(record.reference_answer).zones
 
 
 def kappa(first: Sequence[bool | None], second: Sequence[bool | None]) -> float:
-    """Cohen's kappa of two judges over the samples both judged: 1 is full agreement, 0 is luck. NaN if luck alone would agree."""
+    """Cohen's kappa of two judges over the samples both judged: 1 is full agreement, 0 is chance. NaN if chance alone gives 1."""
     both = [(a, b) for a, b in zip(first, second, strict=True) if a is not None and b is not None]
     if not both:
         return nan
     n = len(both)
     observed = sum(a == b for a, b in both) / n
     yes_first, yes_second = sum(a for a, _ in both) / n, sum(b for _, b in both) / n
-    by_luck = yes_first * yes_second + (1 - yes_first) * (1 - yes_second)
-    return (observed - by_luck) / (1 - by_luck) if by_luck < 1 else nan
+    by_chance = yes_first * yes_second + (1 - yes_first) * (1 - yes_second)
+    return (observed - by_chance) / (1 - by_chance) if by_chance < 1 else nan
 
 
 def _read(reply: str) -> bool | None:
-    found = _VERDICT.search(reply)
-    return found[1].lower() == "yes" if found else None
+    match = _VERDICT.search(reply)
+    return match[1].lower() == "yes" if match else None

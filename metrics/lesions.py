@@ -1,7 +1,7 @@
-"""Which lesions of an image were found, which were missed and which were made up, whatever their size.
+"""Lesion-wise detection: which lesions of an image were found, missed or falsely predicted, whatever their size.
 
-Lesions are 8-connected components. True and predicted ones are matched one to one so that the sum of their IoU is largest;
-from which IoU on a lesion counts as found is decided later, from the record.
+Lesions are 8-connected components. True and predicted lesions are matched one to one so that the sum of their IoU is largest.
+The IoU from which a lesion counts as found is applied later, to the record.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_array
 
-FOUND_IOU = 0.1  # a lesion counts as found from here on (Metrics Reloaded, for small structures)
+FOUND_IOU = 0.1  # from this IoU on a lesion counts as found (Metrics Reloaded, for small structures)
 _NEIGHBOURS = np.ones((3, 3), bool)
 
 
 @dataclass(frozen=True, slots=True)
 class LesionMatch:
-    """ious holds, for each true lesion in raster order, its IoU with the predicted one it is matched with, 0.0 if with none."""
+    """ious holds, for each true lesion in raster order, its IoU with the matched predicted lesion, 0.0 if there is none."""
 
     ious: tuple[float, ...]
     n_predicted: int
 
 
 def match_lesions(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> LesionMatch:
-    """Match the lesions of one image. No true lesion: no IoU, and every predicted one is false.
+    """Match the lesions of one image. Without true lesions ious is empty and every predicted lesion is false.
 
     Args:
         predicted, truth: (H, W) bool.
@@ -43,7 +43,7 @@ def match_lesions(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> Les
         return LesionMatch((0.0,) * n_true, n_predicted)
     area_true, area_predicted = np.bincount(true_label.ravel())[1:], np.bincount(predicted_label.ravel())[1:]
     places = (true_label[both] - 1, predicted_label[both] - 1)
-    touching, columns = np.unique(places[1], return_inverse=True)  # the others match nothing
+    touching, columns = np.unique(places[1], return_inverse=True)  # predicted lesions that overlap a true one
     ones = np.ones(places[0].size, np.int64)
     overlap = coo_array((ones, (places[0], columns)), shape=(n_true, touching.size)).toarray()
     iou = overlap / (area_true[:, None] + area_predicted[touching] - overlap)
@@ -54,5 +54,5 @@ def match_lesions(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> Les
 
 
 def n_found(ious: tuple[float, ...], found_iou: float = FOUND_IOU) -> int:
-    """True lesions whose match reaches `found_iou`; the others are missed, and predicted lesions beyond these are false."""
+    """Number of true lesions with an IoU of at least `found_iou`; the others are missed, other predicted lesions are false."""
     return sum(iou >= found_iou for iou in ious)

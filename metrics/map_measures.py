@@ -1,4 +1,4 @@
-"""What counts cannot give: measures of one map, taken once while the map is at hand, and kept in its record."""
+"""Measures of a map that pixel counts cannot give (S-measure, weighted F, HD95, NSD, lesions), stored in its record."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def measure(
 
 
 def measure_kept(maps: GreyMaps, truth: NDArray[np.bool_], spacing_mm: tuple[float, float] | None = None) -> MapMeasures:
-    """`measure`, from what is kept of the map."""
+    """`measure`, from the stored 8-bit maps."""
     predicted, raw, stretched = maps.mask, maps.raw, maps.stretched
     around = Surroundings.of(truth, (raw > 0) | (stretched > 0)) if truth.any() else None
     hd95_px, nsd_2px = outline_agreement(predicted, truth)

@@ -1,4 +1,4 @@
-"""The metrics of the mask, from one record's counts and measures. Empty truth: NaN throughout, unless the name says otherwise."""
+"""Mask metrics of one record, from its counts and measures. Empty truth: all are NaN, unless the name says otherwise."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class BestThresholds:
 
 
 class Thresholds:
-    """Finds the best threshold of a whole cell, record by record: as published, one for all images, not the best of each."""
+    """Finds the best threshold of a cell, record by record: one for all images, as in the official code, not one per image."""
 
     def __init__(self) -> None:
         self._total = {name: np.zeros(GREY_LEVELS) for name in _MAXIMA.values()}
 
     def add(self, record: Record) -> None:
-        """Count an image in, unless its truth is empty."""
+        """Add an image, unless its truth is empty."""
         if record.counts and record.counts.tp + record.counts.fn:
             curve = _curves(record.counts)
             for name, total in self._total.items():
@@ -56,7 +56,7 @@ def mask_scores(record: Record, best: BestThresholds) -> dict[str, float]:
     """
     counts = record.counts
     if counts is None:
-        raise ContractError(f"Sample '{record.sample_id}': status is 'ok' but there are no counts. Record it as failed.")
+        raise ContractError(f"Sample '{record.sample_id}': expected counts with status 'ok', got none. Record it as failed.")
     has_truth = bool(counts.tp + counts.fn)
     curve = _curves(counts)
     scores = {name: float(values.mean()) for name, values in curve.items()}
@@ -74,7 +74,7 @@ def mask_scores(record: Record, best: BestThresholds) -> dict[str, float]:
 
 def _curves(counts: Counts) -> dict[str, Curve]:
     """Every curve over thresholds, under the name of its mean."""
-    published, raw = sweep(counts), sweep(counts, stretched=False)
+    official, raw = sweep(counts), sweep(counts, stretched=False)
     dice, iou = curves(counts)
     dice_raw, iou_raw = curves(counts, stretched=False)
     return {
@@ -82,15 +82,15 @@ def _curves(counts: Counts) -> dict[str, Curve]:
         "miou_pranet": iou,
         "mdice_raw": dice_raw,
         "miou_raw": iou_raw,
-        "sensitivity_pranet": sensitivity_curve(published),
-        "specificity_pranet": specificity_curve(published),
-        "e_measure_mean_pranet": e_measure_curve(published, as_published=True),
+        "sensitivity_pranet": sensitivity_curve(official),
+        "specificity_pranet": specificity_curve(official),
+        "e_measure_mean_pranet": e_measure_curve(official, as_published=True),
         "e_measure_mean_raw": e_measure_curve(raw),
     }
 
 
 def _measured(measures: MapMeasures, has_truth: bool) -> dict[str, float]:
-    """What was measured on the map. Made-up lesions are counted in images without a lesion too."""
+    """Metrics from the measures of the map. False lesions are also counted in images without a lesion."""
     found, n_true = n_found(measures.lesion_ious), len(measures.lesion_ious)
     false = {"lesions_false": float(measures.n_predicted_lesions - found)}
     if not has_truth:

@@ -1,4 +1,4 @@
-"""A sentence turned into its contradiction: every word for a place becomes its opposite, all other words stay."""
+"""The opposite of a sentence: every place word is replaced by its opposite, all other words stay."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _VERTICAL = {
 _HORIZONTAL = {"left": "right", "leftmost": "rightmost"}
 _DISTANCE = {"near": "far from", "close to": "far from"}
 _CENTRE = re.compile(r"\b(?:center|centre|middle)\b", re.IGNORECASE)
-_CORNER = "top left"  # stands against the centre, which has no opposite
+_CORNER = "top left"  # replaces the centre, which has no opposite
 
 
 def opposite(sentence: str) -> str:
-    """The sentence with top and bottom, left and right, near and far exchanged; capitals are not kept.
+    """The sentence with top and bottom, left and right, near and far exchanged; the new words are in lower case.
 
-    Two places that are each other's opposite ("top left and bottom right") would stay the same two: there only left and right
-    are exchanged. A lesion said to be in the centre is said to be top left. A sentence without a place is returned as it is.
+    If that leaves the zones as they are ("top left and bottom right"), top and bottom are not exchanged. The centre becomes top
+    left. A sentence without a place is returned unchanged.
 
     Example:
         >>> opposite("The lesion is in the upper left and near the center.")
@@ -33,8 +33,8 @@ def opposite(sentence: str) -> str:
     zones = parse(sentence).zones
     if zones == {"center"}:
         return _CENTRE.sub(_CORNER, sentence, count=1)
-    turned = _exchange(sentence, _VERTICAL, _HORIZONTAL, _DISTANCE)
-    return _exchange(sentence, _HORIZONTAL, _DISTANCE) if parse(turned).zones == zones else turned
+    exchanged = _exchange(sentence, _VERTICAL, _HORIZONTAL, _DISTANCE)
+    return _exchange(sentence, _HORIZONTAL, _DISTANCE) if parse(exchanged).zones == zones else exchanged
 
 
 def _exchange(sentence: str, *tables: dict[str, str]) -> str:

@@ -1,6 +1,6 @@
-"""A cell's answers, references and places as arrays, so that PRScore can be asked of any answer for any sample.
+"""A cell's answers, references and centroids as arrays, so that PRScore can be computed for any answer on any sample.
 
-Every distinct sentence is embedded and located once; a sample holds two row numbers and two points, whatever its image was.
+Every distinct sentence is embedded and located once; a sample stores two sentence indices and two centroids.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from prsbench.harness.contract.records import Record
 from prsbench.harness.contract.types import Point
 from prsbench.metrics.prscore import EQUAL, Combination, PartWeights, PRScores, combine, normalised_cosine
 
-Locate = Callable[[Sequence[str]], NDArray[np.floating]]  # (N, 2) points; the Text2Centroid of a score
-Rows = NDArray[np.int64]  # (N,) numbers of sentences; NO_TEXT where there is none
+Locate = Callable[[Sequence[str]], NDArray[np.floating]]  # sentences to (N, 2) points, as Text2Centroid does
+Rows = NDArray[np.int64]  # (N,) indices of sentences; NO_TEXT where there is none
 
 NO_TEXT = -1
-_WORTH_PAIRING = 2048  # sentences whose likeness is held for every pair: 32 MB
-_AT_ONCE = 1024  # samples whose embeddings are held side by side
+_WORTH_PAIRING = 2048  # most sentences for which S_sem of every pair is stored: 32 MB
+_AT_ONCE = 1024  # samples per block, which bounds the memory of gathered embeddings
 
 
 class TextModels(Protocol):
-    """The learned judges of text, fixed for a whole table. `checksum` names their weights.
+    """The learned text models (sentence encoder and Text2Centroid), the same for a whole table.
 
-    embed gives (N, D) float32 sentence embeddings, locate (N, 2) float32 points (x, y) in [-1, 1]^2. notes are what a reader of
-    any score must know of them, such as weights that are random because a package is missing.
+    checksum identifies their weights. embed returns (N, D) float32 sentence embeddings, locate (N, 2) float32 points (x, y) in
+    [-1, 1]^2. notes are what a reader of any score must know, such as weights that are random because a package is missing.
     """
 
     checksum: str
@@ -42,19 +42,19 @@ class TextModels(Protocol):
 
 
 def has_text(sentence: str) -> bool:
-    """Whether a sentence says anything at all."""
+    """Whether a sentence has anything but white space."""
     return bool(sentence.strip())
 
 
 class Gathering:
-    """Collects the texts of records one by one, keeping a few numbers of each."""
+    """Collects the texts and centroids of records one by one, storing a few numbers for each."""
 
     def __init__(self) -> None:
         self._row: dict[str, int] = {}
-        self._answer, self._reference, self._centroids = array("q"), array("q"), array("d")  # 48 bytes a sample
+        self._answer, self._reference, self._centroids = array("q"), array("q"), array("d")  # 48 bytes per sample
 
     def add(self, record: Record) -> None:
-        """Take an "ok" record; one with an empty truth or no reference has its texts known but no place in the arrays."""
+        """Add an "ok" record; one with an empty truth or no reference adds its sentences but no sample."""
         answer, reference = self._number(record.answer), self._number(record.reference_answer)
         if is_placed(record):
             self._answer.append(answer)
@@ -68,10 +68,10 @@ class Gathering:
             ContractError: the models returned another shape than (N, D) and (N, 2), or points that are not finite.
         """
         centroids = np.array(self._centroids).reshape(-1, 4)
-        sentences = sorted(self._row)  # the order they came in must not matter
-        place = {self._row[sentence]: row for row, sentence in enumerate(sentences)}
-        place[NO_TEXT] = NO_TEXT
-        answer, reference = (np.array([place[i] for i in side], np.int64) for side in (self._answer, self._reference))
+        sentences = sorted(self._row)  # so that the order of records does not matter
+        index = {self._row[sentence]: i for i, sentence in enumerate(sentences)}
+        index[NO_TEXT] = NO_TEXT
+        answer, reference = (np.array([index[i] for i in numbers], np.int64) for numbers in (self._answer, self._reference))
         return PlacedTexts(Sentences.read(sentences, models), answer, reference, centroids[:, :2], centroids[:, 2:])
 
     def _number(self, sentence: str) -> int:
@@ -88,7 +88,7 @@ class Sentences:
 
     @classmethod
     def read(cls, texts: Sequence[str], models: TextModels) -> Sentences:
-        """Ask the models once; no sentence asks nothing."""
+        """Embed and locate the sentences; without sentences the models are not called."""
         if not texts:
             return cls((), np.zeros((0, 1)), np.zeros((0, 2)))
         embeddings, points = np.asarray(models.embed(list(texts))), np.asarray(models.locate(list(texts)))
@@ -96,7 +96,7 @@ class Sentences:
         return cls(tuple(texts), embeddings, points)
 
     def likeness(self) -> NDArray[np.float64] | None:
-        """(S, S) S_sem of every pair, or None if there are too many sentences to hold it."""
+        """(S, S) S_sem of every pair, or None if there are too many sentences to store it."""
         if len(self.texts) > _WORTH_PAIRING:
             return None
         length = np.linalg.norm(self.embeddings.astype(np.float64), axis=1, keepdims=True)
@@ -105,10 +105,10 @@ class Sentences:
         return (np.clip(cosine, -1, 1) + 1) / 2
 
     def located_by(self, locate: Locate) -> Sentences:
-        """The same sentences, placed by another Text2Centroid; points may be NaN where it finds no place."""
+        """The same sentences, located by another Text2Centroid; points may be NaN where it finds no place."""
         points = np.asarray(locate(list(self.texts))) if self.texts else self.points
         if points.shape != self.points.shape:
-            raise ContractError(f"Text2Centroid: expected points of shape {self.points.shape}, got {points.shape}.")
+            raise ContractError(f"Text2Centroid: locate must return points of shape {self.points.shape}, got {points.shape}.")
         return Sentences(self.texts, self.embeddings, points)
 
 
@@ -130,31 +130,26 @@ class PlacedTexts:
         weights: PartWeights = EQUAL,
         likeness: NDArray[np.float64] | None = None,
     ) -> PRScores:
-        """PRScore of each sample with these answers and mask centroids (default: the row's own), a block at a time.
+        """PRScore of each sample with the given answers and mask centroids (default: its own), computed in blocks.
 
-        likeness is `Sentences.likeness()`, for whoever scores many answers; it moves the last digit at most.
+        likeness is `Sentences.likeness()`, which saves time if many answers are scored; it changes the last digit at most.
         """
         answer = self.answer if answer is None else answer
         centroid = self.predicted_centroid if mask_centroid is None else mask_centroid
-        blocks = []
+        blocks, vectors, points = [], self.sentences.embeddings, self.sentences.points
         for start in range(0, max(len(answer), 1), _AT_ONCE):
             block = slice(start, start + _AT_ONCE)
-            said, reference = answer[block], self.reference[block]
-            is_text = said != NO_TEXT
-            said = np.where(is_text, said, reference)  # a missing answer borrows a row; is_text then sets its parts to 0
-            points = self.sentences.points
-            s_sem = self._likeness_of(said, reference) if likeness is None else likeness[said, reference]
-            places = (points[said], points[reference], centroid[block])
+            given, reference = answer[block], self.reference[block]
+            is_text = given != NO_TEXT
+            given = np.where(is_text, given, reference)  # a placeholder for a missing answer, whose parts is_text sets to 0
+            s_sem = normalised_cosine(vectors[given], vectors[reference]) if likeness is None else likeness[given, reference]
+            places = (points[given], points[reference], centroid[block])
             blocks.append(combine(s_sem, *places, is_text, combination, weights))
         return PRScores(*(np.concatenate([getattr(b, name) for b in blocks]) for name in PRScores.__slots__))
 
-    def _likeness_of(self, said: Rows, reference: Rows) -> NDArray[np.float64]:
-        embeddings = self.sentences.embeddings
-        return normalised_cosine(embeddings[said], embeddings[reference])
-
 
 def is_placed(record: Record) -> bool:
-    """Whether PRScore is defined: there is a true mask and the reference says something."""
+    """Whether PRScore is defined: the true mask is not empty and the reference has text."""
     return record.truth_centroid is not None and has_text(record.reference_answer)
 
 
@@ -168,4 +163,4 @@ def _check(embeddings: NDArray[np.floating], points: NDArray[np.floating], n: in
     if points.shape != (n, 2):
         raise ContractError(f"Text models: locate must return ({n}, 2) for {n} sentences, got {points.shape}.")
     if not (np.isfinite(embeddings).all() and np.abs(points).max() <= 1 + 1e-6):
-        raise ContractError("Text models: embeddings must be finite and points lie in [-1, 1]^2. Retrain or clip Text2Centroid.")
+        raise ContractError("Text models: embeddings must be finite, points in [-1, 1]^2. Retrain or clip Text2Centroid.")

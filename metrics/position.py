@@ -1,8 +1,8 @@
-"""Where an answer says the lesion is, read by rule, and whether that is where the true mask is. No learned model takes part.
+"""Rule parser of positions in answers, and position accuracy against the official zones of the true mask. No learned model.
 
-The parser prefers "not understood" to a guess: negated places, half images and clashing words give no zone. Several zones are
-all kept ("or" reads like "and"), so naming more than the true ones is wrong.
-"left" and "right" are sides of the picture, as in the official labels, never of the patient.
+The parser prefers "not understood" to a guess: negated places, half images and conflicting words give no zone. If an answer
+names several zones, all count ("or" reads like "and"), so naming more than the true ones is wrong.
+"left" and "right" are sides of the image, as in the official labels, never of the patient.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ _NOTHING = re.compile(
 )
 _OTHERS = re.compile(rf"\bno\s+(?:other|further|additional|second|more)\s+{_NO_FINDING}|\bnothing\s+(?:else|more|further)\b")
 _NEGATION = re.compile(r"\b(?:no|not|never|neither|nor|without|except|excluding|outside|instead\s+of|rather\s+than)\b")
-# "in the right lung" is anatomy, not a place in the picture; "lower right lung" still is one.
+# "in the right lung" is anatomy, not a position in the image; "lower right lung" is a position.
 _ORGAN_SIDE = re.compile(
     r"(?<!upper )(?<!lower )(?<!top )(?<!bottom )\b(?:left|right)\s+(?:lungs?|breast|hemisphere|hemithorax)\b"
 )
 _V, _H = r"(top|upper|superior|bottom|lower|inferior)", r"(left|right)"
 _PLACE_ENDS = r"(?=\s*(?:$|[,)]|of\b|(?:corner|quadrant|region|area|part|portion|side|zone)s?\b))"
-# Two places that share a word: "upper and lower left", "top left and right corners".
+# Two zones that share a word: "upper and lower left", "top left and right corners".
 _SHARED = (
     *((re.compile(rf"\b{a}\s+and\s+(?:the\s+)?{a}\s+{b}\b"), r"\1 \3 and \2 \3") for a, b in ((_V, _H), (_H, _V))),
     *((re.compile(rf"\b{a}\s+{b}\s+and\s+(?:the\s+)?{b}\b{_PLACE_ENDS}"), r"\1 \2 and \1 \3") for a, b in ((_V, _H), (_H, _V))),
@@ -61,10 +61,10 @@ _CLAUSE_END = re.compile(r"[,:()&]|\b(?:and|or|as\s+well\s+as|plus|while|whereas
 
 @dataclass(frozen=True, slots=True)
 class ParsedPosition:
-    """What an answer says.
+    """The position that the rule parser reads from an answer.
 
-    zones are of `contract.position.ZONES`. near is the distance word about the centre, None if there is none or both.
-    nothing: it says that there is no finding. understood: there is a zone, or nothing is.
+    zones are names of `contract.position.ZONES`. near is the distance word about the centre, None if there is none or both.
+    nothing: the answer says that there is no finding. understood: it names a zone or says that there is no finding.
     """
 
     zones: frozenset[str] = frozenset()
@@ -78,7 +78,7 @@ class ParsedPosition:
 
 @lru_cache(maxsize=16384)  # answers repeat, and each is read by several metrics
 def parse(answer: str) -> ParsedPosition:
-    """Read an answer. Whole words, any case; text without a readable place gives an empty `ParsedPosition`.
+    """Parse an answer: whole words, any case. Text without a readable position gives an empty `ParsedPosition`.
 
     Example:
         >>> sorted(parse("Two lesions: upper-left, and in the lower right corner.").zones)
@@ -100,8 +100,8 @@ def parse(answer: str) -> ParsedPosition:
         nothing |= says_nothing
         for pattern, spelled_out in _SHARED:
             sentence = pattern.sub(spelled_out, sentence)
-        found, left_over = _zones(_ORGAN_SIDE.sub(" ", sentence))
-        zones |= found
+        sentence_zones, left_over = _zones(_ORGAN_SIDE.sub(" ", sentence))
+        zones |= sentence_zones
         halves |= left_over
     zones |= _pairs(halves)  # "at the top, on the left"
     if refused or (nothing and zones | halves):
@@ -114,7 +114,7 @@ def parse(answer: str) -> ParsedPosition:
 def position_correct(answer: str, record: Record) -> float:
     """1.0 if the answer's zones are exactly the official zones of the true mask, else 0.0, missing text included.
 
-    The lung rule's " center" suffix is not asked for. Empty truth: NaN (see `absence_correct`).
+    The lung rule's " center" suffix is ignored. Empty truth: NaN (see `absence_correct`).
     """
     if record.position == (NO_MASK,):
         return nan
@@ -124,7 +124,7 @@ def position_correct(answer: str, record: Record) -> float:
 def distance_word_correct(answer: str, record: Record) -> float:
     """1.0 if the answer calls the lesion near or far from the centre as the official flag does, else 0.0.
 
-    NaN unless the official position is a single quadrant: only there does the reference say near or far.
+    NaN unless the official position is a single quadrant, because only there does the reference say near or far.
     """
     zones = _official_zones(record)
     if len(zones) != 1 or zones <= {"center", NO_MASK}:
@@ -142,11 +142,11 @@ def _official_zones(record: Record) -> set[str]:
 
 
 def _sentences(answer: str) -> Iterator[str]:
-    """Lower-case sentences with contractions and joined words ("upper-left", "topleft") taken apart."""
+    """Lower-case sentences, with contractions and joined words ("upper-left", "topleft") split into words."""
     text = answer.lower().replace("\u2019", "'")
     text = re.sub(r"n't\b|\bcannot\b", " not", text)
     text = re.sub(r"\b(top|bottom|upper|lower)(left|right)\b", r"\1 \2", re.sub(r"[-_/\u2010-\u2015]", " ", text))
-    text = re.sub(r"\boff\s+cent(?:er|re)(?:e?d)?\b", " ", text)  # near or far? it does not say
+    text = re.sub(r"\boff\s+cent(?:er|re)(?:e?d)?\b", " ", text)  # says neither near nor far
     return (sentence for sentence in re.split(r"[.!?;\n]+", text) if sentence.strip())
 
 
@@ -155,22 +155,22 @@ def _words(text: str) -> list[str]:
 
 
 def _zones(sentence: str) -> tuple[set[str], set[str]]:
-    """Whole zones of a sentence, and the half-image words ("left", "top") that no zone of their clause took."""
+    """Zones of a sentence, and the half-image words ("left", "top") that belong to no zone of their clause."""
     zones: set[str] = set()
     halves: set[str] = set()
     for clause in _CLAUSE_END.split(sentence):
         symbols = [_SYMBOLS[word] for word in _words(clause) if word in _SYMBOLS]
         if symbols and set(symbols) == {"center"}:
             zones.add("center")
-        # Beside a direction "center" only modifies it: "top left center", "center of the top left", "left of center".
-        found, left_over = _pair_neighbours([symbol for symbol in symbols if symbol != "center"])
-        zones |= found
+        # Next to a direction, "center" only modifies it: "top left center", "center of the top left", "left of center".
+        clause_zones, left_over = _pair_neighbours([symbol for symbol in symbols if symbol != "center"])
+        zones |= clause_zones
         halves |= left_over
     return zones, halves
 
 
 def _pair_neighbours(directions: list[str]) -> tuple[set[str], set[str]]:
-    """("top", "left", "right") to ({"top left"}, {"right"}): neighbours of different axes make a zone, greedily."""
+    """Map ("top", "left", "right") to ({"top left"}, {"right"}): neighbours on different axes form a zone, greedily."""
     zones: set[str] = set()
     halves: set[str] = set()
     while directions:
@@ -183,5 +183,5 @@ def _pair_neighbours(directions: list[str]) -> tuple[set[str], set[str]]:
 
 
 def _pairs(halves: set[str]) -> set[str]:
-    """The zone that exactly these halves make, if there is one."""
+    """The zone that consists of exactly these halves, if there is one."""
     return {zone for zone in ZONES if set(zone.split()) == halves}

@@ -1,6 +1,6 @@
-"""mDice and mIoU as published: the mean over 256 thresholds of the 8-bit map (PraNet's protocol, used by PRS-Med).
+"""mDice and mIoU by PraNet's protocol, which PRS-Med uses: the mean over 256 thresholds of the 8-bit map.
 
-Threshold 0 calls everything foreground, so a hard mask of Dice D over a lesion of area fraction a scores
+At threshold 0 every pixel is foreground, so a hard mask of Dice D over a lesion of area fraction a scores
 (255 D + 2a / (1 + a)) / 256, and a perfect mask about 0.996.
 """
 
@@ -35,7 +35,7 @@ class Sweep:
 
 
 def sweep(counts: Counts, *, stretched: bool = True) -> Sweep:
-    """The counts at each threshold, of the published min-max stretched map or of the raw one."""
+    """The counts at each threshold, of the official min-max stretched map or of the raw one."""
     if stretched:
         inside, outside = counts.stretched_inside, counts.stretched_outside
     else:
@@ -46,27 +46,27 @@ def sweep(counts: Counts, *, stretched: bool = True) -> Sweep:
 
 
 def curves(counts: Counts, *, stretched: bool = True) -> tuple[Curve, Curve]:
-    """Dice and IoU at each of `THRESHOLDS`, of the published min-max stretched map or of the raw one.
+    """Dice and IoU at each of `THRESHOLDS`, of the official min-max stretched map or of the raw one.
 
-    0 wherever the intersection is empty, as published; so an empty truth gives all 0 here.
+    0 wherever the intersection is empty, as in the official code; so an empty truth gives 0 at every threshold.
     """
     at = sweep(counts, stretched=stretched)
-    # Where a denominator is 0 so is the intersection, and 0 / 1 is the published value.
+    # Where a denominator is 0, so is the intersection, and the official code gives 0.
     dice = 2 * at.tp / np.maximum(at.predicted + at.n_true, 1)
     iou = at.tp / np.maximum(at.predicted + at.n_true - at.tp, 1)
     return dice, iou
 
 
 def sensitivity_curve(at: Sweep) -> Curve:
-    """Share of the truth that is predicted, at each threshold. Empty truth: 0, as published."""
+    """Share of the truth that is predicted, at each threshold. Empty truth: 0, as in the official code."""
     return at.tp / max(at.n_true, 1)
 
 
 def specificity_curve(at: Sweep) -> Curve:
     """Share of the background that is not predicted, at each threshold.
 
-    As published, 0 wherever the intersection is empty: an image that rightly predicts nothing scores 0, and so does every
-    threshold that misses the lesion. NaN where the truth has no background. `specificity@0.5` is the measure without this.
+    As in the official code, 0 wherever the intersection is empty: a correct empty prediction scores 0, and so does every
+    threshold that misses the lesion. NaN where the truth has no background. `specificity@0.5` is specificity without this rule.
     """
     n_background = at.n_pixels - at.n_true
     with np.errstate(invalid="ignore"):
@@ -75,7 +75,7 @@ def specificity_curve(at: Sweep) -> Curve:
 
 
 def mean_absolute_error(counts: Counts, *, stretched: bool = True) -> float:
-    """Mean absolute difference of the 8-bit map / 255 and the truth, in [0, 1]; an empty truth is as good as any."""
+    """Mean absolute difference of the 8-bit map / 255 and the truth, in [0, 1]; also defined for an empty truth."""
     inside = counts.stretched_inside if stretched else counts.raw_inside
     outside = counts.stretched_outside if stretched else counts.raw_outside
     total = int(inside @ _LEVELS[::-1]) + int(outside @ _LEVELS)
@@ -83,17 +83,17 @@ def mean_absolute_error(counts: Counts, *, stretched: bool = True) -> float:
 
 
 def mdice_pranet(counts: Counts) -> float:
-    """Published mDice of one image, in [0, 1]. Empty truth: NaN (published: 0; see `dataset_curves`)."""
+    """mDice of one image by the official protocol, in [0, 1]. Empty truth: NaN (official code: 0; see `dataset_curves`)."""
     return _mean(counts, curves(counts)[0])
 
 
 def miou_pranet(counts: Counts) -> float:
-    """Published mIoU of one image, in [0, 1]. Empty truth: NaN."""
+    """mIoU of one image by the official protocol, in [0, 1]. Empty truth: NaN."""
     return _mean(counts, curves(counts)[1])
 
 
 def mdice_raw(counts: Counts) -> float:
-    """mDice without the per-image stretch: an uncalibrated map is not repaired. Empty truth: NaN."""
+    """mDice without the per-image stretch, which would repair an uncalibrated map. Empty truth: NaN."""
     return _mean(counts, curves(counts, stretched=False)[0])
 
 
@@ -107,15 +107,15 @@ def dataset_curves(samples: Iterable[Counts], *, empty_truths_score_zero: bool =
 
     Args:
         samples: counts of the images of one data set.
-        empty_truths_score_zero: average images without foreground as 0, as published; by default they are left out.
+        empty_truths_score_zero: average images without foreground as 0, as in the official code; by default, exclude them.
 
     Returns:
         Two (256,) curves, all NaN if no image is left.
     """
-    kept = [curves(counts) for counts in samples if empty_truths_score_zero or counts.tp + counts.fn]
-    if not kept:
+    scored = [curves(counts) for counts in samples if empty_truths_score_zero or counts.tp + counts.fn]
+    if not scored:
         return np.full(GREY_LEVELS, nan), np.full(GREY_LEVELS, nan)
-    dice, iou = zip(*kept, strict=True)
+    dice, iou = zip(*scored, strict=True)
     return np.mean(dice, axis=0), np.mean(iou, axis=0)
 
 

@@ -1,7 +1,7 @@
 """PRScore: does the sentence mean what the reference means, name the same place, and agree with the predicted mask?
 
-PRScore = (S_sem + S_spatial + S_vis) / 3 (CG-Reasoner). How direction and distance combine is not published; "both", their
-mean, is the natural reading and the default. It never sees the true mask: read it beside its floors and the position accuracy.
+PRScore = (S_sem + S_spatial + S_vis) / 3 (CG-Reasoner). The paper does not say how direction and distance combine; the default
+"both" is their mean. PRScore never sees the true mask: read it together with its reference levels and the position accuracy.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ PartWeights = tuple[float, float, float]  # of S_sem, S_spatial and S_vis
 
 EQUAL: PartWeights = (1, 1, 1)  # CG-Reasoner
 
-CENTRE_RADIUS = 0.05  # frame units; nearer to the centre a direction is noise. Not in the paper; ours
+CENTRE_RADIUS = 0.05  # frame units; closer to the centre, direction is noise (not in the paper; ours)
 
 
 @dataclass(frozen=True, slots=True)
 class PRScores:
-    """Per-sample parts and their mean, each (N,) in [0, 1]; direction_undefined (N,) bool marks where distance stood alone."""
+    """Per-sample parts and their mean, each (N,) in [0, 1]; direction_undefined (N,) bool: scored by distance alone."""
 
     s_sem: Values
     s_spatial: Values
@@ -49,11 +49,11 @@ def prscore(
 
     Args:
         answer_embedding, reference_embedding: (N, D) sentence embeddings.
-        answer_point, reference_point: (N, 2) where a Text2Centroid, any callable, places each sentence. A row of NaN (no
-            place found): for an answer S_spatial and S_vis are 0; for a reference the score is NaN.
-        predicted_centroid: (N, 2), a row of NaN where the predicted mask is empty: S_vis is 0 there.
+        answer_point, reference_point: (N, 2) points that a Text2Centroid gives for each sentence. Where they are NaN (no
+            place found) in an answer, S_spatial and S_vis are 0; where they are NaN in a reference, the score is NaN.
+        predicted_centroid: (N, 2), NaN where the predicted mask is empty; S_vis is 0 there.
         has_text: (N,) bool; all three parts are 0 where the answer has no text.
-        combination: what S_spatial and S_vis are made of. Where direction is undefined it is distance alone in any case.
+        combination: how S_spatial and S_vis are computed. Where direction is undefined, it is always distance alone.
         weights: of the three parts, divided by their sum.
 
     Raises:
@@ -72,7 +72,7 @@ def combine(
     combination: Combination = "both",
     weights: PartWeights = EQUAL,
 ) -> PRScores:
-    """`prscore` from the likeness of the sentences, (N,), where that is known already."""
+    """`prscore`, given S_sem (N,) instead of the sentence embeddings."""
     if min(weights) < 0 or sum(weights) <= 0:
         raise ConfigError(f"PRScore weights must not be negative and not all be 0, got {weights}.")
     has_place = np.isfinite(answer_point).all(axis=-1)
@@ -94,10 +94,10 @@ def combine(
 
 
 def place_consistency(first: Points, second: Points, combination: Combination) -> tuple[Values, NDArray[np.bool_]]:
-    """Agreement of two places in [0, 1] (N,), and where their direction is undefined (N,) bool.
+    """Agreement of two points in [0, 1] (N,), and where their direction is undefined (N,) bool.
 
-    Direction is the normalised cosine of the two as seen from the image's centre; distance is 1 at the same point and
-    0 from corner to corner.
+    Direction is the normalised cosine of the two vectors from the image's centre; distance is 1 for the same point and
+    0 for opposite corners.
     """
     distance = 1 - np.linalg.norm(first - second, axis=-1) / MAX_DISTANCE
     radius = np.minimum(np.linalg.norm(first, axis=-1), np.linalg.norm(second, axis=-1))
@@ -110,7 +110,7 @@ def place_consistency(first: Points, second: Points, combination: Combination) -
 
 
 def normalised_cosine(first: NDArray[np.floating], second: NDArray[np.floating]) -> Values:
-    """(cos + 1) / 2 of each pair of rows: 1 same way, 0.5 orthogonal, 0 opposite. A zero vector is orthogonal to everything."""
+    """(cos + 1) / 2 of each pair: 1 same direction, 0.5 orthogonal, 0 opposite. A zero vector is orthogonal to everything."""
     first, second = first.astype(np.float64), second.astype(np.float64)
     length = np.linalg.norm(first, axis=-1) * np.linalg.norm(second, axis=-1)
     cosine = (first * second).sum(axis=-1) / np.where(length > 0, length, 1.0)

@@ -1,4 +1,4 @@
-"""Text2Centroid without a learned model: the position parser's reading of a sentence as a point."""
+"""Text2Centroid without a learned model: the point of the zones that the rule parser reads from a sentence."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _REACH = {True: 0.2, False: 0.6, None: 0.5}  # frame units along each axis, by t
 
 
 def locate_by_rule(sentences: Sequence[str]) -> NDArray[np.float64]:
-    """(N, 2) points in the image frame; two places give the point between them, no readable place a row of NaN."""
+    """(N, 2) points in the image frame; several zones give their mean, no readable zone gives NaN."""
     return np.array([_point(parse(sentence)) for sentence in sentences]).reshape(-1, 2)
 
 
-def _point(read: ParsedPosition) -> tuple[float, float]:
-    if not read.zones:
+def _point(parsed: ParsedPosition) -> tuple[float, float]:
+    if not parsed.zones:
         return np.nan, np.nan
-    directions = [np.sum([_SIGNS[word] for word in zone.split()], axis=0) for zone in sorted(read.zones)]
-    x, y = _REACH[read.near] * np.mean(directions, axis=0)
+    directions = [np.sum([_SIGNS[word] for word in zone.split()], axis=0) for zone in sorted(parsed.zones)]
+    x, y = _REACH[parsed.near] * np.mean(directions, axis=0)
     return float(x), float(y)

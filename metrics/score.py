@@ -1,4 +1,4 @@
-"""From a cell's records to one dict of metric values per sample: all a table is made of, without the model or the images."""
+"""Scoring: from a cell's records to one dict of metric values per sample, without the method or the images."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def score(records: Sequence[Record], text_models: TextModels) -> list[dict[str, 
 
 
 def score_each(records: Iterable[Record], text_models: TextModels) -> Iterator[dict[str, float]]:
-    """Metric values of each record of one cell, one after the other.
+    """Metric values of each record of one cell, one record at a time.
 
-    NaN = not defined for this sample (see each metric's empty policy): leave it out of means and count it. Records that
-    failed or were excluded are NaN throughout. Maxima over thresholds and chance levels are of the whole cell, so the records
-    are gone over twice, and must be iterable again; only a few numbers of each are held at a time.
+    NaN means not defined for this sample (see each metric's empty policy): exclude it from means and count it. Records that
+    failed or were excluded have NaN in every metric. Maxima over thresholds and chance levels depend on all records of the
+    cell, so `records` is iterated twice; only a few numbers per record are held in memory.
 
     Raises:
         ContractError: the text models returned another shape than (N, D) and (N, 2), or points that are not finite.
@@ -39,16 +39,16 @@ def score_each(records: Iterable[Record], text_models: TextModels) -> Iterator[d
     placed = _placed_scores(texts, text_models)
     points = dict(zip(texts.sentences.texts, texts.sentences.points.tolist(), strict=True))
     for record in records:
-        row = dict.fromkeys(METRICS, nan)
+        scores = dict.fromkeys(METRICS, nan)
         if record.status == "ok":
-            row |= mask_scores(record, best) | _rule_scores(record)
+            scores |= mask_scores(record, best) | _rule_scores(record)
             if record.truth_centroid and has_text(record.answer):
-                row["centroid_error_of_text"] = _distance(points[record.answer], record)
+                scores["centroid_error_of_text"] = _distance(points[record.answer], record)
             if is_placed(record):
-                row |= word_overlap(record.answer, record.reference_answer)
-                row["label_noise"] = _distance(points[record.reference_answer], record)
-                row |= next(placed)
-        yield row
+                scores |= word_overlap(record.answer, record.reference_answer)
+                scores["label_noise"] = _distance(points[record.reference_answer], record)
+                scores |= next(placed)
+        yield scores
 
 
 def _rule_scores(record: Record) -> dict[str, float]:
@@ -66,12 +66,12 @@ def _distance(point: Sequence[float], record: Record) -> float:
 
 
 def _placed_scores(texts: PlacedTexts, models: TextModels) -> Iterator[dict[str, float]]:
-    """PRScore, its parts and its levels, for each sample that has a place, in order."""
+    """PRScore, its parts and its reference levels of each sample with a true mask and a reference, in order."""
     if not len(texts.answer):
         return
-    own, beside = texts.score(), levels(texts, models)
-    columns = {name: getattr(own, name) for name in ("s_sem", "s_spatial", "s_vis", "prscore", "direction_undefined")}
-    columns |= {f"prscore_{name}": getattr(beside, name) for name in ("chance", "constant", "opposite", "ceiling")}
-    columns["prscore_corrected"] = corrected(own.prscore, beside.chance)
-    for row in range(len(texts.answer)):
-        yield {name: float(values[row]) for name, values in columns.items()}
+    scores, reference_levels = texts.score(), levels(texts, models)
+    columns = {name: getattr(scores, name) for name in ("s_sem", "s_spatial", "s_vis", "prscore", "direction_undefined")}
+    columns |= {f"prscore_{name}": getattr(reference_levels, name) for name in ("chance", "constant", "opposite", "ceiling")}
+    columns["prscore_corrected"] = corrected(scores.prscore, reference_levels.chance)
+    for i in range(len(texts.answer)):
+        yield {name: float(values[i]) for name, values in columns.items()}

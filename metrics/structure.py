@@ -1,7 +1,7 @@
 """S-measure: object and region similarity of the 8-bit map and the truth (Fan et al. 2017, as in PraNet's code).
 
-Half the score compares grey levels inside and outside the truth, half compares the four rectangles that meet in the truth's
-centroid. All sums are integers, so a flat rectangle is exactly flat.
+Half the score compares grey levels inside and outside the truth, half compares the four rectangles that meet at the truth's
+centroid. All sums are integers, so the variance of a constant rectangle is exactly 0.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from prsbench.metrics.counts import GREY_LEVELS, histograms
 
-EPSILON = float(np.finfo(np.float64).eps)  # as published, in every denominator
+EPSILON = float(np.finfo(np.float64).eps)  # in every denominator, as in the official code
 _LEVELS = np.arange(GREY_LEVELS)
 _WHITE = GREY_LEVELS - 1
 
@@ -48,12 +48,12 @@ def s_measure(grey: NDArray[np.uint8], truth: NDArray[np.bool_], *, as_published
 def _histograms_by_rectangle(grey: NDArray[np.uint8], truth: NDArray[np.bool_]) -> NDArray[np.int64]:
     """(4, 2, 256) pixels per grey level of each rectangle around the truth's centroid, outside and inside the truth."""
     row, col = _centroid_index(truth)
-    found = []
+    by_rectangle = []
     for rows in (slice(None, row), slice(row, None)):
         for cols in (slice(None, col), slice(col, None)):
             inside, outside = histograms(grey[rows, cols], truth[rows, cols])
-            found.append((outside, inside))
-    return np.array(found)
+            by_rectangle.append((outside, inside))
+    return np.array(by_rectangle)
 
 
 def _centroid_index(truth: NDArray[np.bool_]) -> tuple[int, int]:
@@ -73,16 +73,16 @@ def _object_similarity(histogram: NDArray[np.int64]) -> float:
 
 
 def _similarity(rectangle: NDArray[np.int64]) -> float:
-    """SSIM-like agreement of map and truth in one rectangle of (outside, inside) histograms; 1 if both are flat, NaN if empty."""
+    """SSIM-like similarity in one rectangle of (outside, inside) histograms; 1 if map and truth are constant, NaN if empty."""
     n, total, squares = _moments(rectangle.sum(axis=0))
     if n == 0:
         return nan
     n_true, _, _ = _moments(rectangle[1])
-    together = int(rectangle[1] @ _LEVELS)
+    product = int(rectangle[1] @ _LEVELS)
     freedom = n * (n - 1 + EPSILON)
     x, y = total / n / _WHITE, n_true / n
     variance_x, variance_y = (n * squares - total * total) / freedom / _WHITE**2, (n * n_true - n_true * n_true) / freedom
-    covariance = (n * together - total * n_true) / freedom / _WHITE
+    covariance = (n * product - total * n_true) / freedom / _WHITE
     alpha, beta = 4 * x * y * covariance, (x * x + y * y) * (variance_x + variance_y)
     if alpha != 0:
         return alpha / (beta + EPSILON)

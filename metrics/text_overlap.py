@@ -1,7 +1,7 @@
-"""Words in common between answer and reference: BLEU-1 to BLEU-4 (sacrebleu) and ROUGE-L.
+"""Word overlap of answer and reference: BLEU-1 to BLEU-4 (sacrebleu) and ROUGE-L.
 
-They reward the reference's wording, not its place: "top left" and "bottom left" differ by one word. Read them beside the
-position accuracy.
+They reward the reference's wording, not its position: "top left" and "bottom left" differ by one word. Read them together with
+the position accuracy.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ ORDERS = (1, 2, 3, 4)
 def word_overlap(answer: str, reference: str) -> dict[str, float]:
     """bleu_1 to bleu_4 and rouge_l of one sentence, each in [0, 1]. An answer without text: 0.
 
-    Sentence BLEU with sacrebleu's defaults (13a tokens, case kept, exponential smoothing) and the order lowered for sentences
-    shorter than it; ROUGE-L is the F1 of lower-cased words without stemming.
+    Sentence BLEU with sacrebleu's defaults (13a tokens, case-sensitive, exponential smoothing) and a lower order for shorter
+    sentences; ROUGE-L is the F1 of lower-cased words without stemming.
     """
     if not answer.strip():
         return dict.fromkeys([*(f"bleu_{order}" for order in ORDERS), "rouge_l"], 0.0)
@@ -40,12 +40,12 @@ def _bleu_scorers() -> dict[int, Callable[[str, str], float]]:
 def _rouge_l(answer: str, reference: str) -> float:
     """F1 of the longest common subsequence of words, as rouge-score computes it without stemming.
 
-    Not rouge-score itself: it loads nltk and scikit-learn, seconds in every worker, for these lines.
+    rouge-score itself is not used because it imports nltk and scikit-learn, which takes seconds in every worker.
     """
-    said, wanted = (re.findall(r"[a-z0-9]+", text.lower()) for text in (answer, reference))
-    length = [0] * (len(wanted) + 1)  # of the longest common subsequence with each beginning of the reference
-    for word in said:
+    answer_words, reference_words = (re.findall(r"[a-z0-9]+", text.lower()) for text in (answer, reference))
+    length = [0] * (len(reference_words) + 1)  # of the longest common subsequence with each prefix of the reference
+    for word in answer_words:
         before = 0
-        for i, other in enumerate(wanted, 1):
+        for i, other in enumerate(reference_words, 1):
             before, length[i] = length[i], before + 1 if word == other else max(length[i], length[i - 1])
-    return 2 * length[-1] / (len(said) + len(wanted)) if length[-1] else 0.0
+    return 2 * length[-1] / (len(answer_words) + len(reference_words)) if length[-1] else 0.0

@@ -1,7 +1,7 @@
-"""Weighted F-measure: errors far from the truth weigh more, errors that their neighbours make up for weigh less.
+"""Weighted F-measure: errors far from the truth weigh more, errors that neighbouring pixels make up for weigh less.
 
-Margolin et al. 2014, with beta = 1 and the border rule of PraNet's code. Pixels of the map that are 0 off the truth are not
-looked at: nothing is predicted there and nothing is wrong.
+Margolin et al. 2014, with beta = 1 and the border rule of PraNet's code. Pixels outside the truth where the map is 0 are
+skipped, because their error is 0.
 """
 
 from __future__ import annotations
@@ -15,22 +15,23 @@ from prsbench.metrics.structure import EPSILON
 from scipy import ndimage
 
 _REACH_PX = 3  # the neighbourhood is 7 x 7
-_FULL_WEIGHT_PX = 180  # from here on 2 - 0.5^(distance / 5) is 2, short of it by 1e-11
-_HALF_WEIGHT_PX = 5  # the extra weight of a false pixel halves its distance to 1 every so many pixels
+_FULL_WEIGHT_PX = 180  # from this distance on, 2 - 0.5^(distance / 5) is 2 to within 1e-11
+_HALF_WEIGHT_PX = 5  # over this distance the weight of a false pixel comes half as close to its limit of 2
 _KERNEL = np.exp(-(np.arange(-_REACH_PX, _REACH_PX + 1) ** 2) / (2 * 5.0**2))
 _KERNEL /= _KERNEL.sum()
 _LIGHTER = np.exp2(-np.sqrt(np.arange(_FULL_WEIGHT_PX**2 + 1)) / _HALF_WEIGHT_PX)  # 0.5^(distance / 5) by the squared distance
-_LIGHTER[-1] = 0.0  # this far and farther
+_LIGHTER[-1] = 0.0  # at this distance and beyond
 
 Window = tuple[slice, slice]
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What weighted F needs of a truth alone, so that several maps of one image share it.
+    """The part of weighted F that depends on the truth alone, shared by several maps of one image.
 
-    window is the part of the image that is looked at, near the part of that within 3 px of the truth's box. rows and cols give
-    each pixel of near its nearest true pixel in window, lighter each pixel of window its 0.5^(distance to the truth / 5 px).
+    window is the part of the image that is evaluated, near the part of window within 3 px of the truth's bounding box. rows and
+    cols hold, for each pixel of near, the position in window of its nearest true pixel. lighter holds, for each pixel of
+    window, 0.5^(distance to the truth / 5 px).
     """
 
     window: Window
@@ -41,10 +42,7 @@ class Surroundings:
 
     @classmethod
     def of(cls, truth: NDArray[np.bool_], shown: NDArray[np.bool_]) -> Surroundings:
-        """Args:
-        truth: (H, W) bool, not empty.
-        shown: (H, W) bool, where any of the maps is above 0.
-        """
+        """Compute the surroundings of `truth`, (H, W) bool and not empty, for maps that are 0 outside `shown`, (H, W) bool."""
         around = _window(truth, _FULL_WEIGHT_PX)
         within = _window(truth[around] | shown[around], _REACH_PX)
         window = tuple(slice(a.start + b.start, a.start + b.stop) for a, b in zip(around, within, strict=True))
@@ -59,12 +57,12 @@ class Surroundings:
 
 
 def weighted_f(grey: NDArray[np.uint8], truth: NDArray[np.bool_], around: Surroundings | None = None) -> float:
-    """Weighted F of one image, in [0, 1]. Empty truth: NaN, also as published (it is a mean over the truth). Empty map: 0.
+    """Weighted F of one image, in [0, 1]. Empty truth: NaN, as in the official code (it averages over the truth). Empty map: 0.
 
     Args:
         grey: (H, W) 8-bit map.
         truth: (H, W) bool.
-        around: the truth's surroundings, with this map among those shown, if they are known already.
+        around: the truth's surroundings, if already computed with a `shown` that covers this map.
     """
     if not truth.any():
         return nan
@@ -77,15 +75,15 @@ def weighted_f(grey: NDArray[np.uint8], truth: NDArray[np.bool_], around: Surrou
     n_true = float(inside.size)
     grey_inside = int(grey[truth].sum(dtype=np.int64))
     false = (2 * (grey_total - grey_inside) - lighter) / 255
-    found = n_true - float(inside.sum())
-    recall, precision = 1 - float(inside.mean()), found / (found + false + EPSILON)
+    hits = n_true - float(inside.sum())
+    recall, precision = 1 - float(inside.mean()), hits / (hits + false + EPSILON)
     return 2 * recall * precision / (recall + precision + EPSILON)
 
 
 def _eased(grey: NDArray[np.uint8], truth: NDArray[np.bool_], around: Surroundings) -> NDArray[np.float64]:
-    """Of each true pixel, in order: the Gaussian mean of the error over 7 x 7.
+    """Gaussian mean over 7 x 7 of the error at each true pixel, in raster order.
 
-    Pixels off the truth lend the error of the nearest true pixel.
+    Pixels outside the truth take the error of the nearest true pixel.
     """
     smooth = 1 - grey[around.rows, around.cols] / 255
     for axis in (0, 1):
@@ -94,7 +92,7 @@ def _eased(grey: NDArray[np.uint8], truth: NDArray[np.bool_], around: Surroundin
 
 
 def _window(mask: NDArray[np.bool_], reach_px: int) -> Window:
-    """The mask's bounding box, wider by the reach where the image goes on."""
+    """The mask's bounding box, widened by reach_px within the image."""
     rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return (
         slice(max(int(rows[0]) - reach_px, 0), int(rows[-1]) + 1 + reach_px),

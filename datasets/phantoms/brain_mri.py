@@ -39,14 +39,14 @@ def _head(canvas: Canvas) -> Field:
 
 
 def _tissue(canvas: Canvas, depth: Field) -> Field:
-    """Scalp, skull, a folded cortex over white matter, then what lies deep."""
+    """Scalp, skull, a folded cortex over white matter, then fissure and ventricles."""
     picture = np.interp(depth, SHELL_DEPTHS_PX, SHELL_LEVELS)
     white_matter = depth - 15 - 6 * canvas.noise(4.5)
     picture = over(picture, soft(white_matter, 1.2) * soft(depth - 14, 1), 0.36 + 0.012 * canvas.noise(10))
     sulci = np.exp(-((canvas.noise(4.5) / 0.14) ** 2)) * soft(depth - BRAIN_DEPTH_PX, 0.8) * soft(23 - depth, 1.5)
     picture = over(picture, 0.75 * sulci, 0.15)
     midline = 72 + canvas.rng.uniform(-2, 2) + canvas.rng.uniform(-1.5, 1.5) * (canvas.rows - 72) / 72
-    if canvas.rng.random() < 0.25:  # a slice above the ventricles: the fissure runs right through
+    if canvas.rng.random() < 0.25:  # a slice above the ventricles, where the fissure is continuous
         return _fissure(canvas, picture, depth, midline, gap_px=0)
     return _ventricles(canvas, _fissure(canvas, picture, depth, midline, gap_px=20), midline)
 

@@ -30,7 +30,7 @@ def draw(canvas: Canvas) -> tuple[Field, Mask]:
 
 
 def _beam(canvas: Canvas) -> Field:
-    """Depth in px inside what the probe sees: the whole sheet, or a trapezoid that widens downwards."""
+    """Depth in px inside the probe's field of view: the full picture, or a trapezoid that widens downwards."""
     inset_px = canvas.rng.choice([0, 0, 0, 14]) * (1 - canvas.rows / canvas.height)
     return np.minimum(canvas.cols, canvas.width - canvas.cols) - inset_px + 3
 
@@ -76,7 +76,7 @@ def _distractors(canvas: Canvas, echo: Field) -> Field:
 
 
 def _mass(canvas: Canvas, echo: Field, spot: Spot, below_skin: Field) -> tuple[Field, Mask]:
-    """A suspicious mass (ragged, shadow) or a benign one (smooth, lying flat-out oval, enhancement)."""
+    """A suspicious mass (ragged, with a shadow) or a benign one (smooth, oval, with enhancement)."""
     rng = canvas.rng
     suspicious = rng.random() < 0.5
     if suspicious:
@@ -92,14 +92,14 @@ def _mass(canvas: Canvas, echo: Field, spot: Spot, below_skin: Field) -> tuple[F
 
 
 def _behind(canvas: Canvas, mask: Mask) -> Field:
-    """How far each pixel lies in the wake of the mass: 0 above and beside it, up to 1 just behind it."""
+    """How strongly the mass shadows or enhances each pixel: 0 above and to the sides of it, up to 1 directly below."""
     crossed = ndimage.gaussian_filter1d(np.minimum(np.cumsum(mask, axis=0) / 8, 1), 2.0, axis=1)
     last_row = np.flatnonzero(mask.any(axis=1)).max(initial=0)
     return crossed * ~mask * np.exp(-np.maximum(canvas.rows - last_row, 0) / 60)
 
 
 def _speckled(canvas: Canvas, echo: Field) -> Field:
-    """Rayleigh speckle multiplied in, wider with depth; gain falls with depth; the display compresses."""
+    """Multiplicative Rayleigh speckle, wider with depth; gain falls with depth; the display compresses the range."""
     fine = np.hypot(canvas.noise(0.9, 1.4), canvas.noise(0.9, 1.4))
     coarse = np.hypot(canvas.noise(1.2, 2.8), canvas.noise(1.2, 2.8))
     deep = canvas.rows / canvas.height

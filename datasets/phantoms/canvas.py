@@ -1,7 +1,7 @@
-"""Shared drawing: smooth noise, outlines as depth fields, soft edges and thin strokes.
+"""Drawing tools of the phantoms: smooth noise, outlines as depth fields, soft edges and thin strokes.
 
 Everything is float64 on purpose: sines and exponentials differ in the last digit between machines, and only with
-digits to spare do a threshold and a rounding to 8 bits come out the same on all of them.
+spare digits are thresholds and 8-bit roundings the same on all of them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NOWHERE = -99.0  # a depth that paints nothing
 
 
 class Canvas:
-    """A sheet of one size with its own source of chance.
+    """A picture of fixed size with its random generator.
 
     rows is (H, 1) and cols (1, W): pixel centres in px from the top left edge, so they broadcast to (H, W).
     """
@@ -49,7 +49,7 @@ class Canvas:
     def blob(self, row: float, col: float, radius_px: float, stretch: float = 1.0, roughness: float = 0.0) -> Field:
         """Depth in px below a star-shaped outline: positive inside, 0 on it, negative outside.
 
-        stretch is the ratio of the long to the short axis (turned at random, area kept); roughness the relative size of
+        stretch is the ratio of the long to the short axis (random direction, same area); roughness the relative size of
         the outline's waves (0.1 lobulated, 0.3 ragged).
         """
         turn = self.rng.uniform(0, np.pi)
@@ -73,17 +73,17 @@ class Canvas:
         return reach / np.sqrt((along / semi_rows) ** 2 + (across / semi_cols) ** 2 + 1e-18) - reach
 
     def curve(self, row: float, col: float, heading: float, length_px: float, bend: float = 0.0) -> Path:
-        """A path that starts at a point, heads off (radians, 0 to the right, clockwise) and turns by `bend` on its way."""
+        """A path from a point in direction `heading` (radians, 0 to the right, clockwise) that turns by `bend` on its way."""
         steps = max(int(length_px / PATH_STEP_PX), 2)
         headings = heading + bend * np.linspace(0, 1, steps)
         return np.cumsum([np.sin(headings), np.cos(headings)], axis=1).T * PATH_STEP_PX + (row, col)
 
     def strokes(self, paths: Iterable[Path], sigma_px: float) -> Field:
-        """(H, W) coverage in [0, 1] of lines with a Gaussian cross-section; nothing where no path runs."""
+        """(H, W) coverage in [0, 1] of lines with a Gaussian cross-section; 0 far from every path."""
         points = np.floor(np.concatenate([np.empty((0, 2)), *paths])).astype(int)
-        on_sheet = ((points >= 0) & (points < self.shape)).all(axis=1)
+        inside = ((points >= 0) & (points < self.shape)).all(axis=1)
         hits = np.zeros(self.shape)
-        np.add.at(hits, tuple(points[on_sheet].T), PATH_STEP_PX)
+        np.add.at(hits, tuple(points[inside].T), PATH_STEP_PX)
         return np.minimum(ndimage.gaussian_filter(hits, sigma_px, truncate=3) * sigma_px * (2 * np.pi) ** 0.5, 1)
 
     def sprinkle(self, where: Mask, count: int) -> list[tuple[float, float]]:
@@ -108,7 +108,7 @@ def union(*depths: Field, blend_px: float = 0.0) -> Field:
 
 
 def over(image: Field, coverage: Field, paint: ArrayLike) -> Field:
-    """The image with paint laid over it where coverage is 1; paint is a level, a colour (3,) or an image."""
+    """Blend paint over the image with the given coverage in [0, 1]; paint is a level, a colour (3,) or an image."""
     alpha = coverage[..., None] if image.ndim == 3 else coverage
     return image + alpha * (np.asarray(paint) - image)
 
@@ -117,7 +117,7 @@ def over(image: Field, coverage: Field, paint: ArrayLike) -> Field:
 def _bumps(length: int, grain_px: float) -> sparse.csr_array:
     """(length, K) weights of Gaussian bumps grain_px apart, scaled so that independent unit heights add to unit variance.
 
-    Sparse, because a dense product would go to a threaded BLAS: slow beside busy processes, and summed in its own order.
+    Sparse, because a dense product would use a threaded BLAS, which is slow on a busy machine and sums in varying order.
     """
     centres = np.arange(-4, length / grain_px + 5)
     offset = np.arange(length)[:, None] / grain_px - centres[None, :]

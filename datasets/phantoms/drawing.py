@@ -1,4 +1,4 @@
-"""The one door to the drawings: (modality, seed, index) to a picture and its exact mask."""
+"""Phantoms, the synthetic images: from (modality, seed, index) to a picture and its exact mask."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from prsbench.datasets.phantoms import brain_mri, breast_us, lung_ct, lung_xray,
 from prsbench.datasets.phantoms.canvas import Canvas
 from prsbench.harness.contract.errors import unknown_name
 from prsbench.harness.contract.types import MODALITIES
-
-VERSION = 1  # raised when any picture changes: part of a phantom data set's identity
 
 DRAWINGS = {
     "brain_mri": brain_mri,
@@ -25,7 +23,7 @@ DRAWINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Phantom:
-    """A drawn picture. image is (H, W, 3) uint8, mask (H, W) bool: the outline the lesion was painted from, never empty."""
+    """A synthetic picture: image (H, W, 3) uint8, mask (H, W) bool, the exact shape of the drawn lesions, never empty."""
 
     image: NDArray[np.uint8]
     mask: NDArray[np.bool_]
@@ -37,7 +35,7 @@ def draw(modality: str, seed: int, index: int) -> Phantom:
     Args:
         modality: one of `contract.types.MODALITIES`; fixes the picture's size.
         seed: non-negative seed of the data set.
-        index: non-negative number of the picture within it; neighbours are independent.
+        index: non-negative number of the picture within it; different pictures are independent.
 
     Raises:
         ConfigError: no modality has this name.

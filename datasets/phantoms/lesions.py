@@ -1,4 +1,4 @@
-"""Where lesions lie and how large they are: all quadrants and the centre, near and far, about evenly."""
+"""Sample where lesions lie and how large they are: all quadrants and the centre, near and far, about evenly."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from scipy import ndimage
 
 SMALLEST_RADIUS_PX = 6.0
 NEAR_CENTRE = 0.2  # of the image's WIDTH, as in the official near/far flag
-FIT = 0.75  # of its radius must lie inside the anatomy all around; what juts out is cut off
-MARGIN = 1.25  # a lesion this many radii off the centre keeps its box off the centre pixel, but for the most stretched outlines
+FIT = 0.75  # of a lesion's radius must lie inside the anatomy on all sides; the rest may be cut off
+MARGIN = 1.25  # at this many radii off the centre a lesion's box clears the centre pixel, except for the most stretched outlines
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,10 @@ class Spot:
 
 
 def place(canvas: Canvas, anatomy: Mask, areas: tuple[float, float], two_share: float) -> list[Spot]:
-    """One spot, or two well apart in a `two_share` of the draws, mostly inside the anatomy; fewer if no more fit.
+    """One spot, or two well apart with probability `two_share`, mostly inside the anatomy; fewer if they do not fit.
 
-    areas is the range of the lesions' area as a fraction of the image (radii are drawn uniformly); a spot that does not
-    fit where it should go is made smaller.
+    areas is the range of the lesions' area as a fraction of the image (radii are sampled uniformly); a spot that does not
+    fit into its zone is made smaller.
     """
     room_px = ndimage.distance_transform_edt(np.pad(anatomy, 1))[1:-1, 1:-1]  # padded: the picture's border is an edge too
     count = 2 if canvas.rng.random() < two_share else 1
@@ -43,13 +43,13 @@ def place(canvas: Canvas, anatomy: Mask, areas: tuple[float, float], two_share: 
 
 
 def main_piece(mask: Mask) -> Mask:
-    """The largest connected piece (8-connected) of one lesion: crumbs cut loose at the anatomy's edge are no lesion."""
+    """The largest 8-connected piece of one lesion; fragments cut off at the anatomy's edge are dropped."""
     pieces, count = ndimage.label(mask, structure=np.ones((3, 3), bool))
     return mask if count < 2 else pieces == np.bincount(pieces.ravel())[1:].argmax() + 1
 
 
 def _find(canvas: Canvas, room_px: Field, radius_px: float, taken: Sequence[Spot]) -> Spot | None:
-    """A spot in a zone drawn at random: smaller if it has to be, elsewhere if even the smallest does not fit."""
+    """A spot in a random zone: smaller if necessary, elsewhere if even the smallest does not fit."""
     in_zone = _zone(canvas, room_px > FIT * SMALLEST_RADIUS_PX, allow_centre=not taken)
     while True:
         free = room_px > FIT * radius_px
@@ -64,13 +64,13 @@ def _find(canvas: Canvas, room_px: Field, radius_px: float, taken: Sequence[Spot
 
 
 def _zone(canvas: Canvas, possible: Mask, allow_centre: bool) -> Callable[[float], Mask]:
-    """A zone drawn at random, as a function of a lesion's radius that gives the mask of its centres."""
+    """A random zone, as a function from a lesion's radius to the mask of its possible centres."""
     down, right = canvas.rows - canvas.height / 2, canvas.cols - canvas.width / 2
     from_centre = np.hypot(down, right)
     if allow_centre and possible[canvas.height // 2, canvas.width // 2] and canvas.rng.random() < 0.2:
         return lambda radius_px: from_centre < 0.4 * radius_px
-    below, beside = canvas.rng.choice([-1, 1], 2)
-    quadrant = (down * below > 2) & (right * beside > 2)
+    vertical, horizontal = canvas.rng.choice([-1, 1], 2)
+    quadrant = (down * vertical > 2) & (right * horizontal > 2)
     near = from_centre < NEAR_CENTRE * canvas.width
     band = quadrant & (near if canvas.rng.random() < 0.4 else ~near)
     if not (band & possible).any():

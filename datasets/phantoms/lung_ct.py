@@ -16,7 +16,7 @@ SPINE_COL = 80
 
 
 def draw(canvas: Canvas) -> tuple[Field, Mask]:
-    """(H, W) grey picture in [0, 1] and the mask of what is abnormal in the lungs."""
+    """(H, W) grey picture in [0, 1] and the mask of the lesions in the lungs."""
     body = canvas.ellipse(80, SPINE_COL, canvas.rng.uniform(57, 64), canvas.rng.uniform(71, 77)) + 0.9 * canvas.noise(22)
     core, great_vessels = _mediastinum(canvas)
     lung = np.minimum(body - canvas.rng.uniform(13, 16), -core) + 0.6 * canvas.noise(8)
@@ -31,7 +31,7 @@ def draw(canvas: Canvas) -> tuple[Field, Mask]:
 
 
 def _mediastinum(canvas: Canvas) -> tuple[Field, Field]:
-    """Depth inside everything between the lungs, and inside what carries blood: the arch above, the heart below."""
+    """Depth in px inside everything between the lungs, and inside heart or great vessels (the aortic arch in upper slices)."""
     rng, middle = canvas.rng, SPINE_COL
     centre = canvas.ellipse(72, middle, 48, rng.uniform(9, 12))
     spine = canvas.ellipse(124, middle, 17, 18)

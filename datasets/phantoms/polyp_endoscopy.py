@@ -31,7 +31,7 @@ def draw(canvas: Canvas) -> tuple[Field, Mask]:
 
 
 def _view(canvas: Canvas) -> Field:
-    """Depth in px inside what the lens shows: a circle to a rounded square, wider than the sheet is high."""
+    """Depth in px inside the lens's field of view: between a circle and a rounded square, wider than the picture is high."""
     rng = canvas.rng
     power = rng.choice([2.0, 3.0, 5.0])
     down = np.abs(canvas.rows - 68) / rng.uniform(72, 84)
@@ -80,7 +80,7 @@ def _polyp(canvas: Canvas, picture: Field, spot: Spot, tint: NDArray[np.float64]
     picture = over(picture, 0.6 * shadow, 0.35 * tint)
     height = np.clip(depth / spot.radius_px, 0, 1)
     light = 0.62 + 0.45 * height**0.6 + 0.18 * np.clip(facing, -1, 1) + 0.035 * canvas.noise(2)
-    own = tint * ((1.06, 0.64, 0.73) if rng.random() < 0.6 else (1.1, 1.45, 1.4))
-    picture = over(picture, soft(depth, 0.7), np.clip(light, 0.1, 1.15)[..., None] * own)
+    colour = tint * ((1.06, 0.64, 0.73) if rng.random() < 0.6 else (1.1, 1.45, 1.4))
+    picture = over(picture, soft(depth, 0.7), np.clip(light, 0.1, 1.15)[..., None] * colour)
     glint = soft(canvas.noise(2.5) + 2.6 * np.clip(facing, 0, 0.6) - 2.8, 0.15) * soft(depth - 2)
     return over(picture, glint, GLARE), depth > 0

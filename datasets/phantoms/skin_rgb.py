@@ -74,7 +74,7 @@ def _hairs(canvas: Canvas, picture: Field) -> Field:
 
 
 def _instrument(canvas: Canvas, picture: Field) -> Field:
-    """What the dermatoscope leaves: gel bubbles, ruler marks, the dark rim of its lens."""
+    """Artefacts of the dermatoscope: gel bubbles, ruler marks, the dark rim of its lens."""
     rng = canvas.rng
     bubbles = np.full(canvas.shape, NOWHERE)
     if rng.random() < 0.25:

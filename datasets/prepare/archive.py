@@ -1,4 +1,4 @@
-"""What the archives have in common: finding the documented folder, and loading an image with its mask files."""
+"""Shared by all archives: finding the documented folder, and loading an image with its mask files."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from prsbench.datasets.layout import Item
 from prsbench.datasets.pictures import check_same_size, read_image, read_mask
 from prsbench.harness.contract.errors import DataError
 
-DEPTH = 3  # folders below the one given; archives are often unpacked one or two levels deeper than documented
+DEPTH = 3  # levels below the given folder; archives are often unpacked one or two levels deeper than documented
 
 
 def find_folder(root: Path, expected: str, looks_right: Callable[[Path], bool]) -> Path:
-    """The first folder for which looks_right holds: the one given, then what lies below it, level by level.
+    """The first folder for which looks_right is true: the given folder, then its subfolders, level by level.
 
     Args:
         expected: the documented layout in words, for the error.
@@ -45,7 +45,7 @@ def paired(stem: str, group: str, image: Path, masks: Sequence[Path]) -> Item:
 
 def _load(image_path: Path, mask_paths: Sequence[Path]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     if not mask_paths:
-        raise DataError(f"{image_path}: expected a mask, found none. Restore the mask, or take the image out.")
+        raise DataError(f"{image_path}: expected a mask, found none. Restore the mask, or remove the image.")
     image = read_image(image_path)
     masks = [read_mask(path) for path in mask_paths]
     for path, mask in zip(mask_paths, masks, strict=True):

@@ -1,7 +1,7 @@
 """BUSI (Al-Dhabyani et al. 2020): breast ultrasound of many sizes.
 
-`Dataset_BUSI_with_GT/{benign,malignant,normal}/<name> (n).png` with `<name> (n)_mask.png`, and `_mask_1.png`, `_mask_2.png` where
-there are more lesions: their union is the mask. Masks are 1-bit or RGB files. Normal scans have empty masks and are kept.
+`Dataset_BUSI_with_GT/{benign,malignant,normal}/<name> (n).png` with `<name> (n)_mask.png`, and `_mask_1.png`, `_mask_2.png` for
+further lesions; their union is the mask. Masks are 1-bit or RGB files. Normal scans are included; their masks are empty.
 The archive names no patients, so the group is the case: the image's own name.
 """
 

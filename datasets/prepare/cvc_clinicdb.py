@@ -1,8 +1,8 @@
 """CVC-ClinicDB (Bernal et al. 2015): 612 colonoscopy frames, 384 x 288, from 29 video sequences.
 
 `PNG/Original/<n>.png` and `PNG/Ground Truth/<n>.png` (or the same under `TIF`). Neighbouring frames show the same polyp a moment
-later, so the group is the sequence; which frames make a sequence is published with the archive and kept here. (Seen at the 16
-boundaries whose two frames could be compared: another scene on each side, median correlation 0.54 against 0.85 within.)
+later, so the group is the sequence; the archive comes with a list of the sequences' frames, repeated here. (At the 16 boundaries
+whose two frames could be compared, the scene changes: median correlation 0.54, against 0.85 within sequences.)
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def find(root: Path) -> Iterator[Item]:
     """Every frame that has an image or a mask."""
     expected = "PNG/Original/<n>.png and PNG/Ground Truth/<n>.png"
     folder = find_folder(root, expected, lambda f: (f / "Original").is_dir() and (f / "Ground Truth").is_dir())
-    files = [path for part in ("Original", "Ground Truth") for path in (folder / part).iterdir()]
+    files = [path for kind in ("Original", "Ground Truth") for path in (folder / kind).iterdir()]
     for name in sorted({path.name for path in files if path.suffix in (".png", ".tif")}):
         stem = Path(name).stem
         yield paired(stem, sequence_of(stem), folder / "Original" / name, [folder / "Ground Truth" / name])
@@ -36,5 +36,5 @@ def find(root: Path) -> Iterator[Item]:
 def sequence_of(frame: str) -> str:
     """The sequence of a frame number, as "sequence-01" to "sequence-29"."""
     if not frame.isdecimal() or not 1 <= int(frame) <= LAST_FRAME:
-        raise DataError(f"CVC-ClinicDB frame '{frame}': expected a number from 1 to {LAST_FRAME}. Take foreign files out.")
+        raise DataError(f"CVC-ClinicDB frame '{frame}': expected a number from 1 to {LAST_FRAME}. Remove foreign files.")
     return f"sequence-{bisect_right(FIRST_FRAMES, int(frame)):02d}"

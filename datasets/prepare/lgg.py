@@ -1,7 +1,7 @@
 """LGG segmentation (TCGA lower-grade glioma, Buda et al. 2019): brain MRI, 256 x 256.
 
 `kaggle_3m/<patient>/<slice>.tif` and `<slice>_mask.tif`. The three channels are pre-contrast, FLAIR and post-contrast, not
-colours; they are kept as they are. Many slices hold no tumour: their masks are empty and kept. The group is the patient.
+colours; they are used unchanged. Many slices show no tumour; they are included with empty masks. The group is the patient.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Any archive of `images/` and `masks/` with the same stems: the modality and the target are said by the caller.
+"""Any archive of `images/` and `masks/` with the same stems; the caller gives the modality and the target.
 
-The group is the first group of a regular expression searched in the stem. Without one it is the stem less a trailing slice or
-frame token (`_z12`, `_slice3`, `-frame004`), so that slices of one volume stay together. Stems that are plain numbers say
-nothing: each is then a group of its own, and neighbours may leak between splits.
+The group is the first group of a regular expression searched in the stem. Without one it is the stem minus a trailing slice or
+frame token (`_z12`, `_slice3`, `-frame004`), so that slices of one volume stay together. Stems that are plain numbers name no
+case: each is then a separate group, and neighbouring slices may leak between splits.
 """
 
 from __future__ import annotations
@@ -56,6 +56,6 @@ def _by_stem(folder: Path) -> dict[str, Path]:
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     by_stem = {path.stem: path for path in files}
     if len(by_stem) < len(files):
-        twice = next(path for path in files if by_stem[path.stem] != path)
-        raise DataError(f"{folder}: expected one file per stem, got {twice.name} and {by_stem[twice.stem].name}. Remove one.")
+        other = next(path for path in files if by_stem[path.stem] != path)
+        raise DataError(f"{folder}: expected one file per stem, got {other.name} and {by_stem[other.stem].name}. Remove one.")
     return by_stem

@@ -1,7 +1,7 @@
 """PH2 (Mendonca et al. 2013): dermoscopy, about 768 x 576.
 
 `PH2Dataset/PH2 Dataset images/IMDxxx/IMDxxx_Dermoscopic_Image/IMDxxx.bmp` and `IMDxxx_lesion/IMDxxx_lesion.bmp` (1-bit). Some
-lesions fill the frame. Each image is one lesion of one patient as far as the archive says: the group is the image.
+lesions fill the frame. As far as the archive says, each image shows one lesion of one patient, so the group is the image.
 """
 
 from __future__ import annotations

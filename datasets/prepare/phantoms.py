@@ -1,4 +1,4 @@
-"""The drawn modalities, written into the official layout by the same writer as real archives and marked synthetic."""
+"""The phantom data set: synthetic images of all modalities, written by the same writer as real archives and marked synthetic."""
 
 from __future__ import annotations
 
@@ -12,19 +12,18 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from prsbench.datasets import layout, questions
 from prsbench.datasets.card import CARD
 from prsbench.datasets.layout import Item, write_modality
 from prsbench.datasets.questions import target_of
 from prsbench.datasets.splits import SPLITS
-from prsbench.harness.contract import geometry, position
 from prsbench.harness.contract.errors import DataError, unknown_name
+from prsbench.harness.contract.source_code import code_of, import_closure
 from prsbench.harness.contract.types import MODALITIES, DataKind
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, field_validator
 
 ARCHIVE = "phantom"
 DRAWN_TARGETS = {"lung_ct": "nodule", "lung_xray": "opacity"}  # the official masks outline the lungs; these outline a lesion
-FIRST_INDEX = {"train": 0, "val": 1_000_000, "test": 2_000_000}  # far apart: other counts leave the other splits as they are
+FIRST_INDEX = {"train": 0, "val": 1_000_000, "test": 2_000_000}  # far apart, so that one split's size does not change another
 KEY_FILE = "phantoms_key.txt"
 
 
@@ -49,7 +48,7 @@ class PhantomsConfig(BaseModel):
 
 
 def materialise(config: PhantomsConfig, folder: Path) -> None:
-    """Draw the data set into a folder that does not exist or is empty; a folder that already holds it is left alone.
+    """Draw the data set into a folder that does not exist or is empty; a folder that already holds it is left unchanged.
 
     The folder appears in one step, complete. Two processes may do this at once.
 
@@ -72,22 +71,16 @@ def materialise(config: PhantomsConfig, folder: Path) -> None:
         try:
             os.replace(partial_folder, folder)
         except OSError:
-            if not _holds(folder, key):  # else another process was quicker
+            if not _holds(folder, key):  # otherwise another process has just made it
                 raise
     finally:
         shutil.rmtree(partial_folder, ignore_errors=True)
 
 
 def phantoms_key(config: PhantomsConfig) -> str:
-    """sha256 of all that decides the folder's bytes: config, drawing code, wording, labels and layout."""
-    from prsbench.datasets.phantoms import drawing
-
-    sources = sorted(Path(drawing.__file__).parent.glob("*.py"))
-    sources += [Path(module.__file__) for module in (layout, questions, position, geometry)]
-    digest = sha256(json.dumps([config.model_dump(mode="json"), drawing.VERSION]).encode())
-    for source in sources:
-        digest.update(source.name.encode() + b"\0" + source.read_bytes())
-    return digest.hexdigest()
+    """sha256 of everything that determines the folder's bytes: config, drawing code, wording, labels and layout."""
+    code = {name: code_of(name) for name in import_closure(["prsbench.datasets.phantoms.drawing", "prsbench.datasets.layout"])}
+    return sha256(json.dumps([config.model_dump(mode="json"), code]).encode()).hexdigest()
 
 
 def _items(config: PhantomsConfig, modality: str) -> Iterator[Item]:

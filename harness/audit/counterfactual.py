@@ -1,4 +1,4 @@
-"""Does the mask follow the words? The same image is asked about twice, with opposite places in the question."""
+"""Counterfactual questions: how far the mask changes if the question names the opposite place."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _HINT = "Look at the top left."  # for questions that name no place
 
 @dataclass(frozen=True, slots=True)
 class Counterfactual:
-    """What opposite words in the question do to the masks of one data set, means over samples.
+    """The effect of opposite place words in the question on the masks of one data set, means over samples.
 
-    moved is the distance of the two centroids (frame units, -1 to 1 across the image; NaN if no pair of masks has both), iou the
-    overlap of the two masks, n_same the samples whose two maps are equal bit by bit.
+    moved is the distance between the two centroids (frame units, -1 to 1 across the image; NaN if no pair of masks has both),
+    iou the overlap of the two masks, n_same the number of samples whose two maps are equal bit by bit.
     """
 
     dataset: str
@@ -36,14 +36,14 @@ class Counterfactual:
 
 
 def counterfactuals(run: Run, method: str, n_samples: int = 8) -> list[Counterfactual]:
-    """Ask a method of a run twice about the first samples of each data set; rows made from the truth are asked nothing."""
-    found = []
+    """Ask a method of a run twice about the first samples of each data set; rows made from the truth are left out."""
+    effects = []
     for cell in cells_of(run, method):
         predictor = load(cell, run)
         if isinstance(predictor, Method):
             queries = [query_of(sample, cell) for sample in samples_of(run, cell, n_samples)]
-            found.append(_compare(cell.dataset, *(_maps(predictor, side) for side in _both_ways(queries))))
-    return found
+            effects.append(_compare(cell.dataset, *(_maps(predictor, side) for side in _both_ways(queries))))
+    return effects
 
 
 def _both_ways(queries: Sequence[Query]) -> tuple[list[Query], list[Query]]:

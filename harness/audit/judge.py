@@ -1,4 +1,4 @@
-"""A language model's verdicts on a run's answers, held against the rule parser's."""
+"""A language model's verdicts on a run's answers, compared with the rule parser's (Cohen's kappa)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from prsbench.metrics.judge import LanguageModel, kappa, parser_verdict, verdict
 
 @dataclass(frozen=True)
 class JudgedRow:
-    """One method: samples, verdicts read, the share of yes by judge and by parser (of those read), and their Cohen's kappa."""
+    """One method: samples, readable verdicts of the judge, each side's share of yes among its verdicts, and Cohen's kappa."""
 
     method: str
     data_kind: str
@@ -22,7 +22,7 @@ class JudgedRow:
 
 
 def audit_judge(run: Run, model: LanguageModel) -> list[JudgedRow]:
-    """Every method with a complete cell."""
+    """Judge the answers of every method with a complete cell."""
     cells = [cell for cell in results(run) if cell.status == "complete"]
     rows = []
     for method, kind in dict.fromkeys((cell.method, str(cell.data_kind)) for cell in cells):

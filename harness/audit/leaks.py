@@ -1,9 +1,8 @@
-"""Does a method see what it must not? It predicts again with the reference blanked, swapped, and out of every reach.
+"""Leak audit: a method predicts again with the reference blanked, swapped or unreachable, and no bit may change.
 
-`Query` cannot hold the reference, so a leak needs a way round it: a row made from the truth under another label, a table looked
-up by sample id, a memory keyed by the very image object, a caller's variables. Each check closes one way; whatever changes by a
-single bit came through it. What a method keeps of test pixels from its own training is no business of this check: splits are
-checked when data are prepared.
+`Query` cannot hold the reference, so a leak needs another way: a row made from the truth under another label, a table looked up
+by sample id, a cache keyed by the image object, a caller's variables. Each check closes one way; a prediction that changes by a
+single bit used it. Test images in a method's training data are not found here: splits are checked when data are prepared.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ Change = Callable[[Sequence[Sample]], list[Sample]]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One way of hiding the reference: how many of the predictions it changed. 0 is right."""
+    """One way of hiding the reference, and how many of n predictions it changed: 0 without a leak."""
 
     name: str
     n_changed: int
@@ -37,7 +36,7 @@ class Check:
 
 @dataclass(frozen=True)
 class LeakAudit:
-    """The checks of one method on one data set. is_repeatable is False if the same input twice gave two outputs."""
+    """The checks of one method on one data set. is_repeatable is False if the same input gave two outputs."""
 
     method: str
     dataset: str
@@ -51,7 +50,7 @@ class LeakAudit:
 
     @property
     def is_declared(self) -> bool:
-        """Whether the row says itself that it is made from the truth."""
+        """Whether the row declares that it is made from the truth."""
         return self.prompt_source is PromptSource.TRUTH
 
 
@@ -74,21 +73,20 @@ def cells_of(run: Run, method: str) -> list[CellNode]:
 
 
 def samples_of(run: Run, cell: CellNode, n_samples: int) -> list[Sample]:
-    """The first samples that have a lesion: only there is something to leak."""
+    """The first samples that have a lesion: the others have nothing to leak."""
     dataset = next((d for d in open_all(run.setting.roots) if d.name == cell.dataset), None)
     if dataset is None:
-        raise DataError(f"Data set '{cell.dataset}' is no longer under {', '.join(map(str, run.setting.roots))}.")
-    found = []
+        raise DataError(f"Data set '{cell.dataset}' is no longer under {', '.join(map(str, run.setting.roots))}. Restore it.")
+    selected = []
     for sample in dataset.samples(cell.split):
         if sample.truth.mask.any():
-            found.append(sample)
-        if len(found) == n_samples:
+            selected.append(sample)
+        if len(selected) == n_samples:
             break
-    if len(found) < 2:
-        raise DataError(
-            f"Data set '{cell.dataset}': expected 2 samples with a lesion or more in '{cell.split}', got {len(found)}."
-        )
-    return found
+    if len(selected) < 2:
+        n = len(selected)
+        raise DataError(f"Data set '{cell.dataset}': expected at least 2 samples with a lesion in '{cell.split}', got {n}.")
+    return selected
 
 
 def load(cell: CellNode, run: Run) -> Method | ReferenceRow:
@@ -97,7 +95,7 @@ def load(cell: CellNode, run: Run) -> Method | ReferenceRow:
 
 
 def _audit(cell: CellNode, method: Method | ReferenceRow, samples: list[Sample]) -> LeakAudit:
-    queries = [query_of(sample, cell) for sample in samples]  # with the box, if the row is told one: that is declared
+    queries = [query_of(sample, cell) for sample in samples]  # with the box, if the row is given one: it is declared
     expected = _predict(method, cell, samples, queries)
     repeatable = not _n_changed(expected, _predict(method, cell, samples, queries))
     changes: dict[str, Change] = {"reference blanked": _blanked, "reference swapped": _swapped}
@@ -105,13 +103,13 @@ def _audit(cell: CellNode, method: Method | ReferenceRow, samples: list[Sample])
     checks = []
     for name, change in changes.items():
         altered = change(samples)
-        asked = [replace(sample.query, box=query.box) for sample, query in zip(altered, queries, strict=True)]
-        checks.append(Check(name, _n_changed(expected, _predict(method, cell, altered, asked)), len(samples)))
+        queries_again = [replace(sample.query, box=query.box) for sample, query in zip(altered, queries, strict=True)]
+        checks.append(Check(name, _n_changed(expected, _predict(method, cell, altered, queries_again)), len(samples)))
     return LeakAudit(cell.method, cell.dataset, PromptSource(method.labels.prompt_source), repeatable, tuple(checks))
 
 
 def _predict(method: Method | ReferenceRow, cell: CellNode, samples: list[Sample], queries: list[Query]) -> list[Prediction]:
-    """As the engine asks: batch by batch, seeded alike. `samples` are the only references alive in this frame."""
+    """Predict as the engine does, with its batches and seeds. This frame holds no references but those of `samples`."""
     if isinstance(method, ReferenceRow):
         seed_everything(seed_from(cell.seed, "all samples"))
         return list(method.predict_from_truth(samples))
@@ -123,7 +121,7 @@ def _predict(method: Method | ReferenceRow, cell: CellNode, samples: list[Sample
 
 
 def _n_changed(first: Sequence[Prediction], second: Sequence[Prediction]) -> int:
-    """Predictions that differ in a bit of their map or a letter of their answer."""
+    """The number of predictions that differ in a bit of their map or a letter of their answer."""
     return sum(
         a.answer != b.answer or a.probability.dtype != b.probability.dtype or a.probability.tobytes() != b.probability.tobytes()
         for a, b in zip(first, second, strict=True)
@@ -135,7 +133,7 @@ def _blanked(samples: Sequence[Sample]) -> list[Sample]:
 
 
 def _swapped(samples: Sequence[Sample]) -> list[Sample]:
-    """Each gets the words of the next one and its own mask turned by half a turn, which keeps the size."""
+    """Each sample gets the text of the next one and its own mask rotated by 180 degrees, which preserves the area."""
     following = [*samples[1:], samples[0]]
     return [
         replace(s, truth=replace(other.truth, mask=np.ascontiguousarray(s.truth.mask[::-1, ::-1])))
@@ -148,6 +146,6 @@ def _renamed(samples: Sequence[Sample]) -> list[Sample]:
 
 
 def _rebuilt(samples: Sequence[Sample]) -> list[Sample]:
-    """The same queries as new plain objects, without the references of the old ones."""
+    """The same queries as new objects, without the references of the old ones."""
     fresh = [Query(s.query.sample_id, np.array(s.query.image), str(s.query.question), s.query.modality) for s in samples]
     return [replace(s, query=query) for s, query in zip(_blanked(samples), fresh, strict=True)]

@@ -1,4 +1,4 @@
-"""What the leak audit found, as text."""
+"""The result of the leak audit and of counterfactual questions, as text."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ def verdict(audits: Sequence[LeakAudit]) -> str:
     """One sentence over all data sets."""
     first = audits[0]
     if first.is_declared:
-        return f"{first.method}: made from the truth, and labelled so (prompt source truth)."
+        return f"{first.method}: made from the truth, as its label declares (prompt source truth)."
     if not all(audit.is_repeatable for audit in audits):
-        return f"{first.method}: NOT REPEATABLE. The same queries gave two outputs, which may hide a leak. Seed it."
+        return f"{first.method}: NOT REPEATABLE. The same queries gave two outputs, which may hide a leak. Seed the method."
     if any(audit.leaks for audit in audits):
-        return f"{first.method}: LEAK. Its predictions depend on what it must not see."
-    return f"{first.method}: no leak found. It is told: {first.prompt_source}."
+        return f"{first.method}: LEAK. Its predictions depend on the reference."
+    return f"{first.method}: no leak found. Prompt source: {first.prompt_source}."
 
 
 def is_clean(audits: Sequence[LeakAudit]) -> bool:
-    """Whether nothing is wrong; a row that says it is made from the truth is as it should be."""
+    """Whether every audit is repeatable and without a leak; rows that declare the truth as prompt source always pass."""
     return all(audit.is_declared or (audit.is_repeatable and not audit.leaks) for audit in audits)
 
 
 def page(audits: Sequence[LeakAudit], counterfactuals: Sequence[Counterfactual]) -> str:
-    """The verdict, each check, and what opposite words in the question do."""
+    """The verdict, each check, and the effect of opposite place words in the question."""
     lines = [verdict(audits), ""]
     for audit in audits:
         checks = ", ".join(f"{check.name}: {check.n_changed} of {check.n} changed" for check in audit.checks)
         lines.append(f"{audit.dataset}: {checks}")
     if counterfactuals:
-        lines += ["", "Opposite places in the question (information, not a fault: 0 says that the words are not read):"]
-    for found in counterfactuals:
-        moved = f"{found.moved:.3f}" if isfinite(found.moved) else "-"
+        lines += ["", "Opposite places in the question (for information; a move of 0 means that the mask ignores the words):"]
+    for effect in counterfactuals:
+        moved = f"{effect.moved:.3f}" if isfinite(effect.moved) else "-"
         lines.append(
-            f"{found.dataset}: the centroid moves by {moved} (-1 to 1 across the image), the masks overlap with IoU "
-            f"{found.iou:.3f}, {found.n_same} of {found.n} maps do not change by a bit"
+            f"{effect.dataset}: the centroid moves by {moved} (-1 to 1 across the image), the masks overlap with IoU "
+            f"{effect.iou:.3f}, {effect.n_same} of {effect.n} maps are identical"
         )
     return "\n".join(lines) + "\n"

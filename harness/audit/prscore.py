@@ -1,6 +1,6 @@
-"""How much of a run's PRScore is the formula, the judge and luck: its variants, the T2C it was trained with, and its tie to Dice.
+"""PRScore audit: how the score depends on its formula, judge (Text2Centroid, T2C) and chance, and how it correlates with Dice.
 
-Needs the records and text models of a run folder, and neither the methods nor the images.
+Reads the records and text models of a run folder; needs neither the methods nor the images.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Variant:
 class AuditedRow:
     """One method on one data kind: its mean under each variant (mean over data sets), and per-sample rank correlations.
 
-    n_unplaced are references the rule parser finds no place in, left out of its means. NaN: undefined, such as the own T2C
-    of a run without a method that has one.
+    n_unplaced counts references in which the rule parser finds no place, left out of its means. NaN: undefined, such as the own
+    T2C of a run without a method that trains with one.
     """
 
     method: str
@@ -49,7 +49,7 @@ class AuditedRow:
     spearman_position: float
     n: int
     n_unplaced: int
-    chance: float  # the tables' level: this row's masks with the answers it gave to other samples
+    chance: float  # the tables' chance level: this row's masks with the answers it gave to other samples
 
     @property
     def circularity_gap(self) -> float:
@@ -99,7 +99,7 @@ def audit_prscore(run: Run) -> list[AuditedRow]:
 
 
 def _own_t2c(run: Run, seed: int) -> TextModels | None:
-    """The T2C that a method of this run was trained with: the same part as the judge, on the train split."""
+    """The T2C that a method of this run was trained with: the judge's part, trained on the train split. None without one."""
     part = run.plan.trainings[run.plan.text_models].name
     for key, node in run.plan.trainings.items():
         if (node.name, node.split, node.seed) == (part, "train", seed) and digest_of(run.setting.training_folder(key)):
@@ -153,12 +153,12 @@ def _per_sample(records: Sequence[Record], scores: Sequence[Mapping[str, float]]
     """(3, N) PRScore, Dice and position accuracy of the samples that have a PRScore."""
     names = ("prscore", "dice@0.5", "position_accuracy")
     pairs = zip(records, scores, strict=True)
-    rows = [[row[name] for name in names] for record, row in pairs if record.status == "ok" and is_placed(record)]
-    return np.array(rows).reshape(-1, 3).T
+    values = [[score[name] for name in names] for record, score in pairs if record.status == "ok" and is_placed(record)]
+    return np.array(values).reshape(-1, 3).T
 
 
 def _spearman(first: np.ndarray, second: np.ndarray) -> float:
-    """Rank correlation over the samples where both are defined; NaN if one of them does not vary."""
+    """Rank correlation over the samples where both are defined; NaN if one of them is constant."""
     from scipy.stats import rankdata
 
     both = np.isfinite(first) & np.isfinite(second)

@@ -16,14 +16,13 @@ from prsbench.metrics.prscore import EQUAL, Combination, PartWeights
 MOST_ORDERS = 8
 _LABELS = ("method", "data kind")
 _INTRODUCTION = (
-    "PRScore is the mean of what a sentence encoder and a Text2Centroid (T2C) make of the answer. This page shows how far the "
-    "number moves if they, or the weights, are chosen otherwise. Where the order of rows changes from column to column, the "
-    "choice ranks them and not PRScore."
+    "PRScore combines scores of the answer by a sentence encoder and by a Text2Centroid (T2C). This page shows how much it "
+    "changes with other judges or weights. Where the order of rows differs between columns, the ranking depends on that choice."
 )
 
 
 def write_page(rows: Sequence[AuditedRow], notes: Sequence[str], folder: Path) -> list[Path]:
-    """Write audit/prscore.md and audit/prscore.csv under the run folder; notes are what must be known of the judges."""
+    """Write audit/prscore.md and audit/prscore.csv under the run folder; notes are warnings about the judges."""
     kinds = dict.fromkeys(row.data_kind for row in rows)
     warnings = [f"**{line}**" for line in (*map(data_line, kinds), *notes)]
     tables = [_judges(rows), _orders(rows), _combinations(rows), _weights(rows)]
@@ -46,30 +45,30 @@ def _judges(rows: Sequence[AuditedRow]) -> Table:
         lines.append([row.method, row.data_kind, *means, *ties, str(row.n)])
     unplaced = max((row.n_unplaced for row in rows), default=0)
     notes = (
-        f"{EVALUATION}: trained on the val split, disjoint from what methods are trained on; every table uses it. {OWN}: the one "
-        "methods were trained with. Circularity gap: own minus t2c_eval, what a method gains from being judged by its teacher.",
-        f"By chance: by {EVALUATION}, this row's masks with the answers it gave to other samples. A row near its chance does not "
-        "say where the lesion is, however high its PRScore.",
-        f"{RULE}: no learned T2C; {unplaced} references name no place it can read and are left out of its means.",
-        "Rank correlations (Spearman, per sample) with Dice@0.5 and the position accuracy of the text. '-': one does not vary.",
+        f"{EVALUATION}: trained on the val split, disjoint from the methods' training data; every table uses it. {OWN}: the one "
+        "methods were trained with. Circularity gap: own minus t2c_eval, the gain from a judge that was used in training.",
+        f"By chance: PRScore by {EVALUATION} of this row's masks with the answers it gave to other samples. A row near its "
+        "chance level does not say where the lesion is, however high its PRScore.",
+        f"{RULE}: no learned T2C; {unplaced} references in which it finds no place are left out of its means.",
+        "Rank correlations (Spearman, per sample) with Dice@0.5 and the text's position accuracy. '-': one of them is constant.",
     )
     return text_table("judges", "Which T2C judges", "PRScore, means over data sets.", _LABELS, numbers, lines, notes)
 
 
 def _orders(rows: Sequence[AuditedRow]) -> Table:
-    """How far each choice puts the rows in another order than the tables do, apart for each data kind."""
-    published, lines = Variant(EVALUATION, "both", EQUAL), []
+    """How far each choice changes the order of rows in the tables, for each data kind."""
+    default, lines = Variant(EVALUATION, "both", EQUAL), []
     for kind in dict.fromkeys(row.data_kind for row in rows):
         of_kind = [row for row in rows if row.data_kind == kind]
         for variant in dict.fromkeys(variant for row in of_kind for variant in row.means):
-            if variant != published:
-                tau, moved = agreement_of_order(of_kind, published, variant)
+            if variant != default:
+                tau, moved = agreement_of_order(of_kind, default, variant)
                 choice = f"{variant.t2c}, {variant.combination}, {_weight_name(variant.weights)}"
                 lines.append((tau, [choice, kind, _text(tau, "+.2f"), f"{moved} of {len(of_kind)}"]))
-    worst_first = [line for tau, line in sorted(lines, key=lambda each: (each[0] != each[0], each[0]))][:MOST_ORDERS]
+    worst_first = [line for tau, line in sorted(lines, key=lambda item: (item[0] != item[0], item[0]))][:MOST_ORDERS]
     notes = (
         f"Kendall's tau between the order of rows in this choice and in the tables ({EVALUATION}, both, 1:1:1): 1 is the same "
-        f"order, 0 none in common. The {MOST_ORDERS} choices that change the order most.",
+        f"order, 0 no agreement. Shown: the {MOST_ORDERS} choices that change the order most.",
     )
     return text_table(
         "orders", "Which choices change the order", "T2C, combination, weights.", ("choice", "data kind"), ("tau", "rows moved"),
@@ -80,14 +79,14 @@ def _orders(rows: Sequence[AuditedRow]) -> Table:
 def _combinations(rows: Sequence[AuditedRow]) -> Table:
     names = get_args(Combination)
     lines = [[row.method, row.data_kind, *(_text(row.mean(EVALUATION, name)) for name in names)] for row in rows]
-    notes = ("How direction and distance combine is not published; every table uses 'both', their mean.",)
+    notes = ("The paper does not say how direction and distance combine; every table uses 'both', their mean.",)
     return text_table("combinations", "Direction or distance", f"PRScore by {EVALUATION}.", _LABELS, names, lines, notes)
 
 
 def _weights(rows: Sequence[AuditedRow]) -> Table:
     heads = [_weight_name(weights) for weights in WEIGHTS]
     lines = [[row.method, row.data_kind, *(_text(row.mean(EVALUATION, "both", w)) for w in WEIGHTS)] for row in rows]
-    notes = ("Weights of S_sem : S_spatial : S_vis. 1:1:1 is the published score, 1:0:0, 0:1:0 and 0:0:1 its parts.",)
+    notes = ("Weights of S_sem : S_spatial : S_vis. 1:1:1 is the paper's score; 1:0:0, 0:1:0 and 0:0:1 are its components.",)
     return text_table("weights", "Weights", f"PRScore by {EVALUATION}.", _LABELS, heads, lines, notes)
 
 

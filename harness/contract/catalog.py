@@ -12,7 +12,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from prsbench.harness.contract.errors import ConfigError, unknown_name
+from prsbench.harness.contract.errors import ConfigError, RunFolderError, unknown_name
+from prsbench.harness.contract.source_code import OURS, import_closure, is_inside
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,23 +30,27 @@ class PackagedFile:
 class Entry:
     """One name of a catalog.
 
-    factory and config are "module:attribute". defaults are laid under the user's config keys.
-    sources are the modules and packages whose code decides the numbers: their bytes enter the cell's identity.
+    factory and config are "module:attribute". defaults hold until the user's config sets the same keys.
     trains says whether `fit` has to run before anything else.
-    packaged are the weight files it uses if they are installed: with and without one it is not the same thing.
-    shares is a word for what it computes of an image: rows that say the same one are evaluated in turns by one worker, which
-    computes that once. It changes no number.
+    packaged are the weight files it uses where they are installed; its results differ with and without them.
+    shares names the image features it computes: one worker evaluates the rows that name the same features in turns, and computes
+    these once. It changes no number.
     """
 
     name: str
     summary: str
     factory: str
     config: str
-    sources: tuple[str, ...]
     defaults: Mapping[str, Any] = field(default_factory=dict)
     trains: bool = True
     packaged: tuple[PackagedFile, ...] = ()
     shares: str = ""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The modules that decide its numbers: factory and config, with all they import of prsbench or of their own package."""
+        modules = tuple(path.rpartition(":")[0] for path in (self.factory, self.config))
+        return import_closure(modules, inside=(OURS, *(name.partition(".")[0] for name in modules if not name.endswith(".py"))))
 
 
 class Catalog(Mapping[str, Entry]):
@@ -68,9 +73,23 @@ class Catalog(Mapping[str, Entry]):
 
 
 def resolve(path: str) -> Any:
-    """The object behind "module:attribute" or "folder/file.py:attribute"."""
+    """The object that "module:attribute" or "folder/file.py:attribute" names.
+
+    Raises:
+        RunFolderError: prsbench has no such module or attribute; a run folder of another version names it.
+    """
     module, _, attribute = path.rpartition(":")
-    return getattr(_of_file(Path(module)) if module.endswith(".py") else import_module(module), attribute)
+    if module.endswith(".py"):
+        return getattr(_of_file(Path(module)), attribute)
+    try:
+        found = import_module(module)
+    except ModuleNotFoundError as error:
+        if not error.name or not is_inside(module, error.name):  # the module is there, and one that it imports is not
+            raise
+        found = None
+    if is_inside(module, OURS) and not hasattr(found, attribute):
+        raise RunFolderError(f"prsbench has no '{path}': made by another version of prsbench; run its grid again.")
+    return getattr(found or import_module(module), attribute)
 
 
 def _of_file(path: Path) -> ModuleType:

@@ -1,6 +1,6 @@
-"""The base of every method's config: unknown keys are refused, values are frozen, dependencies are said by the config itself.
+"""Base classes of every method's and part's config: unknown keys are refused, values are frozen, dependencies are declared.
 
-Config modules import no torch, so that a grid is validated before anything heavy loads. pydantic is allowed here for that.
+Config modules import no torch, so that a grid is validated before anything heavy loads. pydantic may be imported here for that.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ class PartConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     def needs(self) -> Mapping[str, Need]:
-        """Earlier trainings this one depends on, by role."""
+        """The trainings this one depends on, by role."""
         return {}
 
     def checkpoints(self) -> Mapping[str, Path]:
-        """Files and folders of the user's whose bytes decide the numbers, by the config key that names each.
+        """The user's files and folders whose content affects the numbers, by the config key that names each.
 
-        The bytes enter the identity in place of the path; what is not there is skipped with its cure when it is loaded.
+        The content enters the identity in place of the path. If one is missing, loading skips the cell, with instructions.
         """
         return {}
 

@@ -17,7 +17,7 @@ class ConfigError(PrsbenchError):
 
 
 class DataError(PrsbenchError):
-    """A file or a table of a data set that breaks its layout."""
+    """A file or a table of a data set that does not follow its layout."""
 
 
 class ContractError(PrsbenchError):
@@ -25,7 +25,7 @@ class ContractError(PrsbenchError):
 
 
 class MissingPrerequisite(PrsbenchError):
-    """A package or checkpoint that is not there; the cell is skipped and the text is its cure."""
+    """A package or checkpoint is missing; the cell is skipped, with instructions in the message."""
 
 
 class RunFolderError(PrsbenchError):
@@ -33,7 +33,7 @@ class RunFolderError(PrsbenchError):
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> ConfigError:
-    """The error for a name no catalog holds, with the nearest known name."""
+    """The error for a name that no catalog holds, with the nearest known name."""
     names = sorted(known)
     near = get_close_matches(name, names, n=1, cutoff=0.6)
     hint = f" Did you mean '{near[0]}'?" if near else ""

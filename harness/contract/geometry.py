@@ -1,4 +1,4 @@
-"""Places in an image: the frame, centroids and boxes. Pixel (row, col) covers [col, col + 1] x [row, row + 1]."""
+"""Geometry of an image: the image frame, centroids, boxes and points. Pixel (row, col) covers [col, col + 1] x [row, row + 1]."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def centroid(mask: NDArray[np.bool_]) -> Point | None:
 
 
 def tight_box(mask: NDArray[np.bool_]) -> Box | None:
-    """Smallest box around the foreground, or None if there is none."""
+    """Smallest box around the foreground, or None if the mask is empty."""
     rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if rows.size == 0:
         return None
@@ -49,7 +49,7 @@ def tight_box(mask: NDArray[np.bool_]) -> Box | None:
 def innermost_point(mask: NDArray[np.bool_]) -> tuple[float, float] | None:
     """Centre (x, y in pixels) of the foreground pixel farthest from the background and the image's edge; None if there is none.
 
-    Of several, the first in reading order. A centroid would not do: that of a ring lies outside it.
+    Ties go to the first in reading order. A centroid would not do: the centroid of a ring lies outside the ring.
     """
     if not mask.any():
         return None
@@ -59,10 +59,10 @@ def innermost_point(mask: NDArray[np.bool_]) -> tuple[float, float] | None:
 
 
 def jittered_box(box: Box, shape: tuple[int, int], fraction: float, rng: np.random.Generator) -> Box:
-    """The box with each edge moved by a uniform draw of up to `fraction` of its side, inside the image and never empty."""
+    """The box with each edge moved at random (uniform) by up to `fraction` of its side, inside the image and never empty."""
     height, width = shape
-    reach = np.array([box.right - box.left, box.bottom - box.top] * 2) * fraction
-    edges = np.array([box.left, box.top, box.right, box.bottom]) + rng.uniform(-reach, reach)
+    limit = np.array([box.right - box.left, box.bottom - box.top] * 2) * fraction
+    edges = np.array([box.left, box.top, box.right, box.bottom]) + rng.uniform(-limit, limit)
     left, top, right, bottom = np.rint(edges).astype(int)
     left, top = int(np.clip(left, 0, width - 1)), int(np.clip(top, 0, height - 1))
     return Box(left, top, int(np.clip(right, left + 1, width)), int(np.clip(bottom, top + 1, height)))

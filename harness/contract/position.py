@@ -1,8 +1,8 @@
-"""From a mask to the words for its place, and the sentence that says them.
+"""Position labels: from a mask to the words for its location, and to the phrase in an answer.
 
-Two official rules (PRS-Med data processing, facts of the published labels), reproduced exactly, and the zone of the true
-centroid beside them. This sits in the contract because data sets label with it, methods without a language model speak
-with it, and metrics compare with it. scipy is used for connected components: the one exception to numpy-only here.
+Two official rules (PRS-Med data processing, facts of the published labels), reproduced exactly, and one rule of ours: the zone
+of the true centroid. They are part of the contract because data sets label with them, methods without a language model compose
+answers with them, and metrics compare with them. scipy, for connected components, is an exception to numpy-only here.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ ZONES = ("top left", "top right", "bottom left", "bottom right", "center")
 
 
 def official_position(mask: NDArray[np.bool_]) -> tuple[str, bool]:
-    """Position and near-the-centre flag of the whole mask by its tight box (PRS-Med `mask_position`).
+    """Position and near-the-centre flag of a mask, by its tight box (PRS-Med `mask_position`).
 
-    The box covering the image's centre pixel is "center", so two lesions in opposite corners are "center" too.
+    A box that covers the image's centre pixel is "center", so two lesions in opposite corners are "center" too.
     Distances are compared with 0.2 x WIDTH, whatever the height. Empty mask: ("no mask", False).
     """
     rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
@@ -67,7 +67,7 @@ def position_of(mask: NDArray[np.bool_], modality: str) -> tuple[tuple[str, ...]
 
 
 def zone_of_centroid(mask: NDArray[np.bool_]) -> str:
-    """Quadrant of the true centroid; "center" within 0.2 of it (frame units; ours, no official rule uses it)."""
+    """Quadrant of the mask's centroid, or "center" within 0.2 (frame units) of the image's centre; ours, not an official rule."""
     point = centroid(mask)
     if point is None:
         return NO_MASK
@@ -77,7 +77,7 @@ def zone_of_centroid(mask: NDArray[np.bool_]) -> str:
 
 
 def position_phrase(position: tuple[str, ...], near_centre: bool) -> str:
-    """The words of a label, as they stand in an answer.
+    """The words of a position label, as an answer uses them.
 
     Example:
         >>> position_phrase(("top left",), True)

@@ -1,4 +1,4 @@
-"""What an evaluation keeps of each sample, and what a finished cell hands to the report."""
+"""What an evaluation stores of each sample (`Record`), and what the report gets of each cell (`CellResult`)."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from prsbench.harness.contract.summary import Samples, Summary
 
 VARIANT_MARK = "@"  # between a method and its variant in a row's name
-HELD_OUT = "held_out.csv"  # what a training may leave beside its weights; see HeldOut
+HELD_OUT = "held_out.csv"  # a training may write this file next to its weights; see HeldOut
 
 Histogram = NDArray[np.int64]  # (256,) pixels per grey level
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Pixel counts of one prediction against its truth: every threshold metric comes from these, later and without the model.
+    """Pixel counts of one prediction against its truth: every threshold metric is computed from these, without the model.
 
-    tp..tn are of the float map at >= 0.5. The histograms are of the 8-bit map inside and outside the truth: `stretched` after
+    tp to tn count the float map at >= 0.5. The histograms count the 8-bit map inside and outside the truth: `stretched` after
     the published per-image min-max stretch, `raw` without it.
     """
 
@@ -58,11 +58,11 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class MapMeasures:
-    """What counts cannot give, measured once on the map (`metrics.map_measures`); NaN where a measure is not defined.
+    """Measures that counts cannot give, taken once on the map (`metrics.map_measures`); NaN where a measure is not defined.
 
-    `pranet` is of the stretched 8-bit map as published, `raw` of the unstretched one. hd95_px and nsd_2px are of the float map
-    at >= 0.5. lesion_ious holds, for each true lesion, the IoU with the predicted lesion it is matched with. hd95_mm and nsd_2mm
-    are NaN where the size of a pixel is not known.
+    `pranet` uses the stretched 8-bit map as published, `raw` the unstretched one. hd95_px and nsd_2px use the float map at
+    >= 0.5. lesion_ious holds, for each true lesion, the IoU with the predicted lesion that it is matched with. hd95_mm and
+    nsd_2mm are NaN if the size of a pixel is unknown.
     """
 
     s_measure_pranet: float
@@ -78,7 +78,7 @@ class MapMeasures:
 
     def to_json(self) -> dict[str, Any]:
         out = {name: getattr(self, name) for name in self.__slots__}
-        unknown = [name for name in ("hd95_mm", "nsd_2mm") if out[name] != out[name]]  # left out: most data say no spacing
+        unknown = [name for name in ("hd95_mm", "nsd_2mm") if out[name] != out[name]]  # omitted: most data sets state no spacing
         out = {name: None if value != value else value for name, value in out.items() if name not in unknown}
         return out | {"lesion_ious": list(self.lesion_ious)}
 
@@ -90,11 +90,11 @@ class MapMeasures:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One sample of one cell.
+    """The measurements of one sample in one cell.
 
-    status is "ok", "failed" (the method broke on it) or "excluded" (it has no place in this row, such as an oracle box
-    around an empty truth); only "ok" has counts and measures, the others carry their reason in `error` and an empty answer.
-    Records written before measures were kept have none.
+    status is "ok", "failed" (the method broke on the sample) or "excluded" (the row cannot include it, such as an oracle box
+    around an empty truth). Only "ok" has counts and measures; the others state the reason in `error` and have an empty answer.
+    Records of older versions have no measures.
     """
 
     schema: ClassVar[int] = 2  # raised when a field changes its meaning
@@ -117,7 +117,7 @@ class Record:
     predicted_centroid: Point | None  # of the float map at >= 0.5
     counts: Counts | None
     seconds: float
-    batch_size: int = 0  # queries the method was given at once with this one: fewer than configured after a failure; 0 for none
+    batch_size: int = 0  # of its predict call: smaller than configured after a failure; 0 if the sample was not predicted
     measures: MapMeasures | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -146,7 +146,7 @@ Details = tuple[Sequence[Record], Sequence[Mapping[str, float]]]  # the records 
 
 
 def _not_there() -> NoReturn:
-    raise LookupError("samples are read of complete cells alone")
+    raise LookupError("only complete cells have samples to read")
 
 
 def _nothing() -> Details:
@@ -155,11 +155,11 @@ def _nothing() -> Details:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one image costs a method, on one standard image (`methods.cost`); its seconds are in the records.
+    """A method's cost on one standard image (`methods.cost`); its seconds are in the records.
 
-    parameters: of all networks inside, shared ones counted once; trainable ones are those a training here changes.
-    flops_per_image: 2 a multiply-add, of matrix products, convolutions and attention; 0 without a network.
-    peak_memory_bytes: of the device on CUDA, else of the whole worker process; NaN if not known.
+    parameters: of all its networks, shared ones counted once; trainable_parameters: those that training changes.
+    flops_per_image: 2 per multiply-add of matrix products, convolutions and attention; 0 without a network.
+    peak_memory_bytes: of the device on CUDA, otherwise of the worker process; NaN if unknown.
     """
 
     parameters: int
@@ -179,8 +179,8 @@ class Cost:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Cost:
-        known = data["peak_memory_bytes"]
-        return cls(**{**data, "peak_memory_bytes": nan if known is None else known})
+        peak = data["peak_memory_bytes"]
+        return cls(**{**data, "peak_memory_bytes": nan if peak is None else peak})
 
 
 @dataclass(frozen=True)
@@ -188,11 +188,11 @@ class CellResult:
     """One method on one data set with one seed, as the report sees it.
 
     status is "complete", "failed", "skipped" or "missing" (not run yet). n_manifest counts the samples the data set lists for
-    this split: n_manifest = scored + failed or missing + excluded, in every table. judge_notes are what a reader must know of the
+    this split: n_manifest = scored + failed or missing + excluded, in every table. judge_notes say what a reader must know of the
     models that judged the text, above all that their weights are RANDOM.
 
-    Of a complete cell only `summary` is held; `samples` and `read` bring the rest from the disk, each time they are called, so
-    that a report of very many cells holds few of them at once. A cell that is not complete has nothing to read.
+    A complete cell holds only its `summary` in memory; `samples` and `read` load the rest from disk on each call, so that a
+    report of thousands of cells holds few of them at once. An incomplete cell has nothing to read.
     """
 
     method: str
@@ -212,23 +212,23 @@ class CellResult:
     read: Callable[[], Details] = field(default=_nothing, repr=False, compare=False)
 
     def without_numbers(self, **changes: Any) -> CellResult:
-        """The cell with changes, and nothing to read."""
+        """A copy with these changes and nothing to read."""
         return replace(self, **{"summary": None, "samples": _not_there, "read": _nothing, **changes})
 
     @property
     def records(self) -> Sequence[Record]:
-        """Read now."""
+        """The records, read from disk now."""
         return self.read()[0]
 
     @property
     def scores(self) -> Sequence[Mapping[str, float]]:
-        """Read now; scores[i] holds the metric values of records[i]. NaN: not defined, left out of means and counted."""
+        """Read from disk now; scores[i] holds the metric values of records[i]. NaN: undefined, counted but left out of means."""
         return self.read()[1]
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """What a training measured of itself on samples it was not trained on: finished text, two columns of labels, then numbers."""
+    """What a training measured on samples held out from it, as formatted text: two columns of labels, then numbers."""
 
     training: str
     seed: int

@@ -1,4 +1,4 @@
-"""What a report needs of a cell in place of its records: a tally of every metric, and a few numbers a sample."""
+"""Summary of a cell, which a report reads instead of the records: a tally per metric, and a few numbers per sample."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from prsbench.harness.contract.position import NO_MASK, ZONES
 from prsbench.harness.contract.records import Record
 
-KEPT_METRICS = ("mdice_pranet", "dice@0.5", "prscore", "position_accuracy")  # by sample: for intervals, pairs and subgroups
+KEPT_METRICS = ("mdice_pranet", "dice@0.5", "prscore", "position_accuracy")  # per sample: for intervals, pairs and subgroups
 STATUSES = ("ok", "failed", "excluded")
 _OK, _FAILED, _EXCLUDED = range(3)
 _FACTS = np.dtype([("no_mask", "?"), ("zone", "i1"), ("n_lesions", "<i4"), ("area_share", "<f8")])
@@ -22,7 +22,7 @@ _OUTCOMES = np.dtype([("status", "u1"), *((metric, "<f8") for metric in KEPT_MET
 
 
 class Tally(NamedTuple):
-    """Mean of one metric over a cell (NaN: nothing scored), and where its records went beside those that failed."""
+    """Mean of one metric over a cell (NaN: nothing scored), and how its records divide, apart from those that failed."""
 
     mean: float
     n_scored: int
@@ -39,12 +39,12 @@ class Names:
 
     @cached_property
     def place(self) -> Mapping[str, int]:
-        """Sample id to its number."""
+        """Position of each sample id."""
         return {name: number for number, name in enumerate(self.ids)}
 
     @cached_property
     def grouped(self) -> tuple[list[str], NDArray[np.intp]]:
-        """The groups by name, and for each sample the number of its group among them."""
+        """The sorted distinct groups, and for each sample the index of its group in them."""
         distinct = sorted(set(self.groups))
         rank = {group: number for number, group in enumerate(distinct)}
         return distinct, np.array([rank[group] for group in self.groups], dtype=np.intp)
@@ -54,8 +54,8 @@ class Names:
 class Samples:
     """The samples of a cell as columns of N values.
 
-    facts: of the truth, as far as a record keeps them: no_mask, zone (number in ZONES; -1: none), n_lesions, and area_share of
-    the image (NaN: unknown or no lesion). outcomes: status (number in STATUSES) and KEPT_METRICS, NaN unless defined and "ok".
+    facts: of the truth, as far as records hold them: no_mask, zone (index in ZONES; -1: none), n_lesions, and area_share of the
+    image (NaN: unknown or no lesion). outcomes: status (index in STATUSES) and KEPT_METRICS, NaN unless defined and "ok".
     """
 
     names: Names
@@ -68,11 +68,11 @@ class Samples:
 
     @property
     def is_empty(self) -> NDArray[np.bool_]:
-        """Whether the sample has nothing to find, or no place in this row."""
+        """(N,) bool: whether the truth is empty or the row excludes the sample."""
         return (self.outcomes["status"] == _EXCLUDED) | self.facts["no_mask"]
 
     def tally(self, values: NDArray[np.float64]) -> Tally:
-        """values: (N,) of one metric. The sum is exact (fsum), so the order of the records cannot move a digit."""
+        """Tally of one metric's (N,) values. The sum is exact (fsum), so the order of the records cannot change a digit."""
         is_ok = self.outcomes["status"] == _OK
         is_scored = np.isfinite(values) & is_ok
         scored = values[is_scored].tolist()
@@ -80,9 +80,9 @@ class Samples:
         n_undefined = len(values) - len(scored) - int(self.is_failed.sum()) - n_empty
         return Tally(fsum(scored) / len(scored) if scored else nan, len(scored), n_empty, n_undefined)
 
-    def part(self, kept: NDArray[np.bool_]) -> Summary:
-        """The summary of some of the samples, of KEPT_METRICS alone."""
-        some = Samples(self.names, self.facts[kept], self.outcomes[kept])  # whose names nobody asks for
+    def part(self, is_selected: NDArray[np.bool_]) -> Summary:
+        """The summary of the selected samples, for KEPT_METRICS only."""
+        some = Samples(self.names, self.facts[is_selected], self.outcomes[is_selected])  # a tally reads no names
         tallies = {metric: some.tally(some.outcomes[metric]) for metric in KEPT_METRICS}
         return Summary(len(some.outcomes), int(some.is_failed.sum()), tallies)
 
@@ -91,7 +91,7 @@ class Samples:
 class Summary:
     """A cell in a few numbers.
 
-    first_error is of a failed sample, "" if none failed; seconds are the mean a prediction took, NaN if there is none.
+    first_error is the error of a failed sample ("" if none failed); seconds is the mean per prediction (NaN if there is none).
     """
 
     n_records: int
@@ -102,7 +102,7 @@ class Summary:
 
 
 def summarise_cell(records: Sequence[Record], scores: Sequence[Mapping[str, float]]) -> tuple[Summary, Samples]:
-    """Of records and the scores that run in parallel with them."""
+    """Summarise a cell's records and their scores; scores[i] belongs to records[i]."""
     names = Names(tuple(record.sample_id for record in records), tuple(record.group for record in records))
     facts = np.array([_facts_of(record) for record in records], dtype=_FACTS)
     columns = {name: _column(name, records, scores) for name in dict.fromkeys((*KEPT_METRICS, *_metrics_in(scores)))}
@@ -119,7 +119,7 @@ def summarise_cell(records: Sequence[Record], scores: Sequence[Mapping[str, floa
 
 
 def to_bytes(summary: Summary, samples: Samples) -> bytes:
-    """Both as one file: a line of JSON, the names as JSON, then the columns, little-endian."""
+    """Summary and samples as one file: a line of JSON, the names as JSON, then the columns, little-endian."""
     names = json.dumps([samples.names.ids, samples.names.groups], ensure_ascii=False).encode()
     tallies = {name: [mean if isfinite(mean) else None, *counts] for name, (mean, *counts) in summary.tallies.items()}
     seconds = summary.seconds if isfinite(summary.seconds) else None
@@ -130,7 +130,7 @@ def to_bytes(summary: Summary, samples: Samples) -> bytes:
 
 
 def summary_from(data: bytes) -> Summary:
-    """The summary in such a file; what it was made of is checked by its reader."""
+    """The summary in a file of `to_bytes`; the caller checks that the file is intact."""
     head = json.loads(data[: data.index(b"\n")])
     tallies = {name: Tally(nan if mean is None else mean, *counts) for name, (mean, *counts) in head["tallies"].items()}
     seconds = nan if head["seconds"] is None else head["seconds"]
@@ -138,14 +138,14 @@ def summary_from(data: bytes) -> Summary:
 
 
 def samples_from(data: bytes) -> Samples:
-    """The samples in such a file."""
+    """The samples in a file of `to_bytes`."""
     end = data.index(b"\n") + 1
     head = json.loads(data[:end])
     names, facts = end + head["names"], end + head["names"] + head["n"] * _FACTS.itemsize
     return Samples(_names(data[end:names]), _facts(data[names:facts]), np.frombuffer(data[facts:], _OUTCOMES))
 
 
-@lru_cache(maxsize=256)  # the cells of a data set have the same samples: one object for all of them
+@lru_cache(maxsize=256)  # the cells of a data set share their samples: one object for all of them
 def _names(data: bytes) -> Names:
     return Names(*map(tuple, json.loads(data)))
 
@@ -167,6 +167,6 @@ def _metrics_in(scores: Iterable[Mapping[str, float]]) -> Iterable[str]:
 
 
 def _column(name: str, records: Sequence[Record], scores: Sequence[Mapping[str, float]]) -> NDArray[np.float64]:
-    """(N,); a failed record is NaN whatever its scores say."""
+    """(N,) values of a metric; NaN for a failed record, whatever its scores."""
     pairs = zip(records, scores, strict=True)
-    return np.array([row.get(name, nan) if record.status == "ok" else nan for record, row in pairs], dtype=np.float64)
+    return np.array([values.get(name, nan) if record.status == "ok" else nan for record, values in pairs], dtype=np.float64)

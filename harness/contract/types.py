@@ -1,4 +1,4 @@
-"""What flows through the house. `Query` cannot hold the answer; `Truth` never reaches `predict`."""
+"""Types that data sets, methods and metrics exchange. `Query` cannot hold the answer; `Truth` never reaches `predict`."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class DataKind(StrEnum):
 
 
 class PromptSource(StrEnum):
-    """What a method is told beside the image. Rows of different sources are not comparable."""
+    """What a method is given in addition to the image. Rows of different sources are not comparable."""
 
     QUESTION = "question"
     ORACLE_BOX = "oracle box"
     JITTERED_BOX = "jittered box"
     ORACLE_POINT = "oracle point"
     AUTOMATIC = "automatic"
-    TRUTH = "truth"  # reference rows only: floors and ceilings made from the answer itself
+    TRUTH = "truth"  # reference rows only: floors and ceilings computed from the answer
     NONE = "none"  # ignores image and question
 
 
@@ -47,7 +47,7 @@ class Weights(StrEnum):
 
 
 class TextSource(StrEnum):
-    """Who wrote the sentence."""
+    """Where the answer's text comes from."""
 
     GENERATED = "generated"
     OWN_MASK = "templated from own mask"
@@ -57,7 +57,7 @@ class TextSource(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """The truth labels every row carries. `notes` are further facts a reader must see (stand-ins, missing packages)."""
+    """What every row discloses of its method. `notes` are further facts that a reader must see (stand-ins, missing packages)."""
 
     prompt_source: PromptSource
     weights: Weights
@@ -67,7 +67,7 @@ class Labels:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A place in the image frame: x right, y down, -1 to +1 from edge to edge, half-pixel centres."""
+    """A point in the image frame: x right, y down, -1 to +1 from edge to edge, half-pixel centres."""
 
     x: float
     y: float
@@ -107,7 +107,7 @@ class Truth:
     position is the official label computed from the mask (`contract.position`), for example
     ("top left",) or ("top left", "bottom right") for the two-phrase rule; ("no mask",) if empty.
     near_centre is the official near/far flag. position_of_centroid is the zone of the true centroid, "no mask" if empty.
-    spacing_mm is the height and width of a pixel, None where the data do not say.
+    spacing_mm is the height and width of a pixel, None if the data set does not state it.
     """
 
     mask: NDArray[np.bool_]
@@ -120,7 +120,7 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One question about one image. `group` is the patient, video or case: splits and statistics never cut through it."""
+    """One question about one image. `group` is the patient, video or case: neither splits nor statistics divide it."""
 
     query: Query
     truth: Truth
@@ -138,7 +138,7 @@ class Prediction:
     """What a method returns for one query.
 
     probability is (H, W) float32 in [0, 1] at the query's native size, unstretched. answer is the sentence ("" if none).
-    seconds is the method's own wall time for this query.
+    seconds is the method's wall time for this query.
     """
 
     probability: NDArray[np.float32]
@@ -151,25 +151,25 @@ def check_prediction(query: Query, prediction: Prediction) -> None:
     p, shape = prediction.probability, query.image.shape[:2]
     name = f"Sample '{query.sample_id}': probability"
     if p.shape != shape:
-        raise ContractError(f"{name} must have the image's shape {shape}, got {p.shape}. Resize in the method's adapter.")
+        raise ContractError(f"{name} must have the image's shape {shape}, got {p.shape}. Resize it in `predict`.")
     if p.dtype != np.float32:
-        raise ContractError(f"{name} must be float32, got {p.dtype}. Cast in the method's adapter.")
+        raise ContractError(f"{name} must be float32, got {p.dtype}. Cast it in `predict`.")
     if not np.isfinite(p).all():
         raise ContractError(f"{name} must be finite, got {int((~np.isfinite(p)).sum())} NaN or infinite pixels.")
     if p.size and (p.min() < 0 or p.max() > 1):
-        raise ContractError(f"{name} must lie in [0, 1], got [{p.min():.4g}, {p.max():.4g}]. Apply a sigmoid in the adapter.")
+        raise ContractError(f"{name} must lie in [0, 1], got [{p.min():.4g}, {p.max():.4g}]. Apply a sigmoid in `predict`.")
     if not isinstance(prediction.answer, str):
         raise ContractError(f"Sample '{query.sample_id}': answer must be a str, got {type(prediction.answer).__name__}.")
 
 
 @dataclass(frozen=True)
 class FitContext:
-    """What a training gets beside its samples.
+    """What a training gets in addition to its samples.
 
-    needs maps a need's role (as the config's `needs()` names it) to the sealed folder of that earlier training.
-    progress(done, total, message) may be called at any rate; it costs nothing when nobody looks.
-    scratch is a folder that outlives a kill: what lies there was left by the same training (code, config, data, seed), cut short.
-    It is taken away when the training is sealed. None: nothing is to be kept.
+    needs maps a need's role (as the config's `needs()` names it) to the sealed folder of that training.
+    progress(done, total, message) may be called as often as you like.
+    scratch is a folder that survives a kill: its content is from an interrupted attempt at the same training (code, config, data,
+    seed). It is deleted when the training is sealed. None: save nothing.
     """
 
     seed: int
@@ -181,9 +181,9 @@ class FitContext:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """An earlier training a method depends on: which trainable, with which config, on which split.
+    """A training that a method depends on: which trainable, with which config, on which split.
 
-    seed is the row's own if None; what draws nothing names one, and so is made once for all seeds.
+    seed None is the row's seed; a training without randomness names a fixed one, so that all seeds share it.
     """
 
     trainable: str
@@ -194,7 +194,7 @@ class Need:
 
 @runtime_checkable
 class Trainable(Protocol):
-    """Anything with a training that is kept: a method, or a part several methods share (language base, Text2Centroid).
+    """Anything whose training is stored: a method, or a part that several methods share (language base, Text2Centroid).
 
     Constructed as `Factory(config)` with its validated pydantic config.
     """
@@ -218,9 +218,9 @@ class Method(Trainable, Protocol):
 
 @runtime_checkable
 class ReferenceRow(Trainable, Protocol):
-    """A floor or ceiling made from the truth. Kept apart from `Method` so that no method can be handed the answer.
+    """A floor or ceiling computed from the truth. Separate from `Method`, so that no method can be handed the answer.
 
-    Gets all samples of the evaluated split at once (shuffling needs them) and returns one prediction each, in order.
+    It gets all samples of the evaluated split at once (shuffling needs them) and returns one prediction each, in order.
     """
 
     @property

@@ -1,8 +1,8 @@
-"""The folder of one cell: what it is, its predictions and their seal, what was measured of them, and its scores.
+"""The folder of one cell: identity, predictions with their seal, records, and scores.
 
 cell.json (identity, labels, provenance); predictions.jsonl, maps.bin and sealed.json; cost.json; records.jsonl and measured.json
-(what they were measured with and of); scores.json with summary.bin (what a report reads of records and scores) and scored.json
-(what they were made of); attempts.json, log.txt.
+(the code and predictions they were measured with); scores.json with summary.bin (what a report reads of records and scores) and
+scored.json (what they were computed from); attempts.json, log.txt.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ SUMMARY = "summary.bin"
 SCORES = "scores.json"
 SCORED = "scored.json"
 COST = "cost.json"
-_MEASURED_FILES = (SCORED, SCORES, SUMMARY, MEASURED, RECORDS)  # what no longer holds goes before what it was made of
+_MEASURED_FILES = (SCORED, SCORES, SUMMARY, MEASURED, RECORDS)  # in the order to delete them: a file before its source
 
 
 def begin(folder: Path, node: CellNode, labels: Labels, weights: str | None, provenance: Mapping[str, Any]) -> None:
-    """Say what the folder holds. What was made with other weights or under other labels is taken away first."""
+    """Write cell.json. Results of other weights or labels are deleted first."""
     identity = {"node": asdict(node), "labels": asdict(labels), "weights": weights}
     identity["labels"]["notes"] = list(labels.notes)
     known = read_json(folder / CELL)
@@ -50,25 +50,25 @@ def begin(folder: Path, node: CellNode, labels: Labels, weights: str | None, pro
 
 
 def discard(folder: Path) -> None:
-    """Take away all numbers an attempt has made, the seal first, so that no instant shows half of it as finished."""
+    """Delete all results of an attempt, the seal first, so that a partly deleted cell never looks finished."""
     for name in (SEAL, *_MEASURED_FILES, PREDICTIONS, MAPS, COST):
         (folder / name).unlink(missing_ok=True)
 
 
-def seal(folder: Path, kept: Sequence[KeptPrediction], weights: str | None) -> None:
+def seal(folder: Path, predictions: Sequence[KeptPrediction], weights: str | None) -> None:
     """Declare predictions and maps complete."""
-    statuses = Counter(each.status for each in kept)
+    statuses = Counter(prediction.status for prediction in predictions)
     files = {name: _fingerprint(folder / name) for name in (PREDICTIONS, MAPS) if (folder / name).exists()}
-    write_json(folder / SEAL, {"files": files, "weights": weights, "n": len(kept), "statuses": statuses})
+    write_json(folder / SEAL, {"files": files, "weights": weights, "n": len(predictions), "statuses": statuses})
 
 
 def measuring_identity(folder: Path, measuring: str) -> dict[str, str]:
-    """What the records of a sealed cell have to be made of: the hash of the measures' code, and the sealed files."""
-    return {"measuring": measuring} | {name: known["sha256"] for name, known in read_json(folder / SEAL)["files"].items()}
+    """What a sealed cell's records must be measured with: the hashes of the measuring code and of the sealed files."""
+    return {"measuring": measuring} | {name: facts["sha256"] for name, facts in read_json(folder / SEAL)["files"].items()}
 
 
 def begin_measuring(folder: Path, identity: Mapping[str, str]) -> None:
-    """Say what the records are being made of. Those made of something else are taken away first, with their scores."""
+    """Write what the records are being measured with. Other records are deleted first, with their scores."""
     known = read_json(folder / MEASURED)
     if known != {"identity": identity, "records": None}:
         for name in _MEASURED_FILES:
@@ -83,52 +83,52 @@ def finish_measuring(folder: Path, identity: Mapping[str, str]) -> None:
 
 
 def is_measured(folder: Path, measuring: str) -> bool:
-    """Whether a sealed cell's records are complete and made with this code, of what is sealed."""
-    found = read_json(folder / MEASURED)
-    return bool(found and found["records"]) and found["identity"] == measuring_identity(folder, measuring)
+    """Whether a sealed cell's records are complete and were measured with this code, from the sealed files."""
+    stored = read_json(folder / MEASURED)
+    return bool(stored and stored["records"]) and stored["identity"] == measuring_identity(folder, measuring)
 
 
 def _fingerprint(path: Path) -> dict[str, Any]:
-    """sha256, size and time of change: while the last two hold, the first is not computed again."""
+    """Hash, size and modification time: while the last two are unchanged, the hash is not computed again."""
     return {"sha256": file_hash(path), "bytes": path.stat().st_size, "changed_ns": path.stat().st_mtime_ns}
 
 
 def is_sealed(folder: Path, weights: str | None) -> bool:
-    """Whether the cell is complete, and made with these weights. None asks for no particular ones."""
-    found = read_json(folder / SEAL)
-    return found is not None and weights in (None, found["weights"])
+    """Whether the cell is sealed, with predictions of these weights. None accepts any weights."""
+    stored = read_json(folder / SEAL)
+    return stored is not None and weights in (None, stored["weights"])
 
 
 def measured_with(folder: Path) -> dict[str, str]:
-    """What the records of a cell were made of, finished or not; nothing if there are none."""
-    found = read_json(folder / MEASURED)
-    return found["identity"] if found else {}
+    """What a cell's records were measured with, complete or not; empty if there are none."""
+    stored = read_json(folder / MEASURED)
+    return stored["identity"] if stored else {}
 
 
 def write_cost(folder: Path, cost: Cost | None) -> None:
-    """Keep what an image costs beside the records. It differs between machines, so no seal or key holds it."""
+    """Store the method's cost. It differs between machines, so no seal or key includes it."""
     if cost is not None:
         write_json(folder / COST, cost.to_json())
 
 
 def cost_of(folder: Path) -> Cost | None:
-    """What was measured, or None."""
-    found = read_json(folder / COST)
-    return Cost.from_json(found) if found else None
+    """The stored cost, or None."""
+    stored = read_json(folder / COST)
+    return Cost.from_json(stored) if stored else None
 
 
 def damaged_files(folder: Path, is_thorough: bool = False) -> list[str]:
-    """What to say of each file of a sealed cell that is not the one that was sealed; nothing if all are.
+    """A message for each file of a sealed cell that is not the one that was sealed; empty if all are.
 
-    A file of the same size and time of change is taken for unchanged unless is_thorough: all are hashed again whenever they
-    are read.
+    A file of unchanged size and modification time counts as intact, unless is_thorough: then every file is hashed again, as
+    before it is read.
     """
     files = read_json(folder / SEAL)["files"]
     return [_damage(folder / name) for name, known in files.items() if not _is_same(folder / name, known, is_thorough)]
 
 
 def damaged_records(folder: Path, is_thorough: bool = False) -> str:
-    """What to say of a cell's records if they are not the ones that were measured; "" if they are, or none are yet."""
+    """A message if a cell's records are not the ones that were measured; "" if they are, or if there are none yet."""
     known = (read_json(folder / MEASURED) or {"records": None})["records"]
     return _damage(folder / RECORDS) if known and not _is_same(folder / RECORDS, known, is_thorough) else ""
 
@@ -144,7 +144,7 @@ def _damage(path: Path) -> str:
     line = damaged_line(path) if path.name != MAPS and path.exists() else None
     where = f"{path} line {line}" if line else str(path)
     if path.name == RECORDS:
-        return f"{where} is not what was measured. Run `prsbench retry`; the kept predictions are measured again."
+        return f"{where} is not what was measured. Run `prsbench retry`; the stored predictions are measured again."
     return f"{where} is not what was sealed. Delete its folder or run `prsbench retry`; the cell is computed again."
 
 
@@ -154,12 +154,12 @@ def statuses(folder: Path) -> dict[str, int]:
 
 
 def put_aside(folder: Path, where: Path) -> Path:
-    """Move a cell out of the way; returns its new place."""
+    """Move a cell's folder into `where`; returns its new path."""
     return folder.rename(_free_place(folder, where))
 
 
 def put_records_aside(folder: Path, where: Path) -> Path:
-    """Move a cell's records out of the way, so that they are made again; returns their new place."""
+    """Move a cell's records and scores into `where`, so that they are made again; returns their new folder."""
     place = _free_place(folder, where)
     place.mkdir()
     for name in _MEASURED_FILES:
@@ -179,7 +179,7 @@ def records_hash(folder: Path) -> str:
 
 
 def sealed_predictions(folder: Path) -> list[KeptPrediction]:
-    """The predictions of a sealed cell; its maps are then whole too.
+    """The predictions of a sealed cell, after a check of predictions and maps against the seal.
 
     Raises:
         RunFolderError: a file is not the one that was sealed.
@@ -191,7 +191,7 @@ def sealed_predictions(folder: Path) -> list[KeptPrediction]:
 
 
 def sealed_records(folder: Path) -> tuple[Sequence[Record], str]:
-    """The records of a measured cell, decoded when asked for, and their hash.
+    """The records of a measured cell, decoded on access, and their hash.
 
     Raises:
         RunFolderError: the file is not the one that was measured.
@@ -202,14 +202,12 @@ def sealed_records(folder: Path) -> tuple[Sequence[Record], str]:
 
 
 def labels_of(folder: Path) -> Labels | None:
-    """The labels of a cell's row, or None if it never got as far as loading its method."""
-    known = read_json(folder / CELL)
-    if known is None:
+    """The labels of a cell's row, or None if the cell's method was never loaded."""
+    cell = read_json(folder / CELL)
+    if cell is None:
         return None
-    found = known["labels"]
-    return Labels(
-        PromptSource(found["prompt_source"]), Weights(found["weights"]), TextSource(found["text_source"]), tuple(found["notes"])
-    )
+    prompt, weights, text, notes = (cell["labels"][name] for name in ("prompt_source", "weights", "text_source", "notes"))
+    return Labels(PromptSource(prompt), Weights(weights), TextSource(text), tuple(notes))
 
 
 def write_scores(
@@ -219,8 +217,8 @@ def write_scores(
     records: Sequence[Record],
     scores: Sequence[Mapping[str, float]],
 ) -> None:
-    """Keep the scores and their summary, then what they depend on."""
-    (folder / SCORED).unlink(missing_ok=True)  # so that no instant shows new scores under an old identity
+    """Write the scores and their summary, then what they were computed from."""
+    (folder / SCORED).unlink(missing_ok=True)  # new scores must never stand under an old identity
     sync_folder(folder)
     streams.write_scores(folder / SCORES, scores)
     summary = to_bytes(*summarise_cell(records, scores))
@@ -230,29 +228,29 @@ def write_scores(
 
 
 def scored_with(folder: Path) -> dict[str, str]:
-    """What the scores of a cell were made of; nothing if it has none."""
-    found = read_json(folder / SCORED)
-    return found["identity"] if found else {}
+    """What a cell's scores were computed from; empty if it has none."""
+    stored = read_json(folder / SCORED)
+    return stored["identity"] if stored else {}
 
 
 def is_scored(folder: Path, identity: Mapping[str, str | None]) -> bool:
-    """Whether there are scores with this identity. A None in the identity asks for nothing."""
-    found = scored_with(folder)
-    return bool(found) and all(value in (None, found.get(name)) for name, value in identity.items())
+    """Whether there are scores with this identity. A None in the identity accepts any value."""
+    stored = scored_with(folder)
+    return bool(stored) and all(value in (None, stored.get(name)) for name, value in identity.items())
 
 
 def judge_notes(folder: Path) -> tuple[str, ...]:
-    """What a reader must know of the models that judged the text of this cell."""
+    """What a reader must know about the models that judged this cell's text."""
     return tuple((read_json(folder / SCORED) or {}).get("text_models_notes", ()))
 
 
 def is_summarised(folder: Path) -> bool:
-    """Whether a summary was written with the scores of a cell; runs of earlier versions have none."""
+    """Whether a cell's scores come with a summary; runs of older versions have none."""
     return "summary" in (read_json(folder / SCORED) or {})
 
 
 def read_summary(folder: Path) -> bytes | None:
-    """The summary of a scored cell, or None if there is none or its bytes are not those written with the scores."""
+    """The bytes of a scored cell's summary, or None if there is none or it is not the one written with the scores."""
     try:
         data = (folder / SUMMARY).read_bytes()
     except FileNotFoundError:
@@ -261,5 +259,5 @@ def read_summary(folder: Path) -> bytes | None:
 
 
 def read_scores(folder: Path) -> Sequence[Mapping[str, float]]:
-    """The scores of a scored cell, one row a record."""
+    """The scores of a scored cell, one mapping per record."""
     return streams.read_scores(folder / SCORES)

@@ -1,4 +1,4 @@
-"""The grid file: what to compare, on what, how often. Everything is checked before anything heavy loads."""
+"""The grid file: its schema, loading (YAML and --set) and validation, before anything heavy loads."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ class Phantoms(PhantomsConfig):
 
     @field_validator("modalities", mode="wrap")
     @classmethod
-    def _said_with_its_place(cls, given: Any, check: Callable[[Any], tuple[str, ...]]) -> tuple[str, ...]:
+    def _said_with_its_place(cls, value: Any, check: Callable[[Any], tuple[str, ...]]) -> tuple[str, ...]:
         try:
-            return check(given)
-        except ConfigError as error:  # which pydantic would let pass, and the file and line with it
+            return check(value)
+        except ConfigError as error:  # pydantic would not catch it, and file and line would be lost
             raise ValueError(str(error)) from None
 
     def drawing(self) -> PhantomsConfig:
@@ -63,11 +63,11 @@ class PrsMedFolder(_Strict):
 
 
 class MethodChoice(_Strict):
-    """One method of the grid; overrides are laid over its catalog entry's defaults. row is its name in tables and folders."""
+    """One method of the grid; overrides replace its catalog entry's defaults. row is its name in tables and folders."""
 
     name: str
     overrides: Mapping[str, Any] = {}
-    variant: str = ""  # of a sweep, such as "epochs=12"
+    variant: str = ""  # of a sweep or ablation, such as "epochs=12"
 
     @property
     def row(self) -> str:
@@ -75,7 +75,7 @@ class MethodChoice(_Strict):
 
 
 class Sweep(_Strict):
-    """A method of the grid with every combination of these values, each a row of its own in place of the plain one."""
+    """A method of the grid with every combination of these values: a row for each, in place of the plain row."""
 
     method: str
     over: Mapping[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(min_length=1)
@@ -89,18 +89,18 @@ class Sweep(_Strict):
 
 
 class Ablation(_Strict):
-    """A method of the grid, its plain row kept as the parent, and a row for each value: that one changed, the rest as there."""
+    """A method of the grid whose plain row stays as the parent, and a row for each value that changes only this value."""
 
     method: str
     change: Mapping[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(min_length=1)
 
     def variants(self, choice: MethodChoice) -> list[MethodChoice]:
-        alone = [Sweep(method=self.method, over={key: values}) for key, values in self.change.items()]
-        return [variant for sweep in alone for variant in sweep.variants(choice)]
+        sweeps = [Sweep(method=self.method, over={key: values}) for key, values in self.change.items()]
+        return [variant for sweep in sweeps for variant in sweep.variants(choice)]
 
 
 class CellFilter(_Strict):
-    """Cells by row, data set and seed; names may hold * and ?. What is not said does not count."""
+    """Selects cells by row, data set and seed; names may contain * and ?. A key left out selects all."""
 
     method: str = "*"
     dataset: str = "*"
@@ -114,61 +114,61 @@ class CellFilter(_Strict):
 
 
 class Resources(_Strict):
-    """What one job of a method asks of the machine it runs on, in Ray's units; the serial executor ignores it."""
+    """What one job of a method requires of its machine, in Ray's units; the serial executor ignores it."""
 
     cpus: PositiveFloat = 1.0
-    gpus: NonNegativeFloat | None = None  # fractions share a GPU; None takes its share of the GPUs
+    gpus: NonNegativeFloat | None = None  # fractions share a GPU; None: an equal share of the GPUs
     memory_gib: PositiveFloat | None = None
-    custom: Mapping[str, PositiveFloat] = {}  # such as {a100: 1}, by the names the cluster gives its nodes' resources
+    custom: Mapping[str, PositiveFloat] = {}  # such as {a100: 1}: custom resources of the cluster's nodes
 
 
 class Execution(_Strict):
-    """How the work is spread; none of it enters a cell's identity, all of it is recorded."""
+    """How the work is executed; it does not enter a cell's identity, but is recorded."""
 
     workers: PositiveInt | Literal["auto"] = "auto"  # auto: cores / threads_per_worker
-    threads_per_worker: PositiveInt = 1  # more than one spins at barriers beside a busy neighbour
+    threads_per_worker: PositiveInt = 1  # more than one spin at barriers on a busy machine
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    timeout_s: PositiveFloat | None = None  # of one training or one cell; None waits for ever
-    retries: NonNegativeInt = 1  # of a node whose worker process died: a spot machine taken away, a crash outside Python
-    resources: Mapping[str, Resources] = {}  # by method or part; the others take one core and their share of the GPUs
+    timeout_s: PositiveFloat | None = None  # per training or cell; None: no limit
+    retries: NonNegativeInt = 1  # of a node whose worker process died: a preempted spot machine, a crash outside Python
+    resources: Mapping[str, Resources] = {}  # by method or part; the others take one core and an equal share of the GPUs
 
     @field_validator("workers", mode="wrap")
     @classmethod
-    def _said_once(cls, given: Any, check: Callable[[Any], int | str]) -> int | str:
+    def _said_once(cls, value: Any, check: Callable[[Any], int | str]) -> int | str:
         try:
-            return check(given)
-        except ValidationError:  # a complaint for each of the two kinds
+            return check(value)
+        except ValidationError:  # pydantic has a message for each of the two types
             raise ValueError("expected 'auto' or a whole number of 1 or more") from None
 
 
 class GridConfig(_Strict):
     """One comparison: every method on every data set with every seed."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")  # becomes a folder
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")  # becomes a folder's name
     data: tuple[Annotated[Phantoms | PrsMedFolder, Field(discriminator="source")], ...] = Field(min_length=1)
     methods: tuple[MethodChoice, ...] = Field(min_length=1)
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     split: Literal["test"] = "test"
     sweeps: tuple[Sweep, ...] = ()
     ablations: tuple[Ablation, ...] = ()
-    include: tuple[CellFilter, ...] = ()  # none: every cell
+    include: tuple[CellFilter, ...] = ()  # empty: every cell
     exclude: tuple[CellFilter, ...] = ()
     execution: Execution = Execution()
 
-    _source: tuple[str, str] = PrivateAttr(("", ""))  # where it was read and its text, for errors
+    _source: tuple[str, str] = PrivateAttr(("", ""))  # its name or path, and its text; for error messages
 
     @property
     def rows(self) -> tuple[MethodChoice, ...]:
-        """The methods with their sweeps and ablations laid out; a row each."""
+        """The rows of the results table: the methods with their sweeps and ablations expanded."""
         rows: list[MethodChoice] = []
         for choice in self.methods:
             variants = [variant for sweep in self.sweeps if sweep.method == choice.name for variant in sweep.variants(choice)]
             rows += variants or [choice]
-            rows += [variant for each in self.ablations if each.method == choice.name for variant in each.variants(choice)]
+            rows += [v for ablation in self.ablations if ablation.method == choice.name for v in ablation.variants(choice)]
         return tuple(rows)
 
     def place_of(self, method: str, key: str = "") -> str:
-        """Where a method, or a key of its overrides, stands in the file, as in "my.yaml line 7: "; "" if there is no file."""
+        """Where a method, or a key of its overrides, is in the file, as in "my.yaml line 7: "; "" if there is no file."""
         where, text = self._source
         index = next((i for i, choice in enumerate(self.methods) if choice.name == method), 0)
         line = line_of(text, ("methods", index, method, key))
@@ -178,13 +178,13 @@ class GridConfig(_Strict):
     @classmethod
     def _was_not_trained_on(cls, split: Any) -> Any:
         if split == "val":
-            raise ValueError("val trains the judge of the text, and may choose an epoch: nothing can be scored on it. Use test")
+            raise ValueError("val trains the text judge and may choose a method's epoch, so it cannot be scored. Use test")
         return split
 
     @field_validator("methods", mode="before")
     @classmethod
     def _short_forms(cls, methods: Any) -> Any:
-        """`name` and `name: {key: value}` as they are written in YAML."""
+        """Accept `name` and `name: {key: value}`, as YAML files write them."""
         return [_method_choice(item) for item in methods] if isinstance(methods, list | tuple) else methods
 
     @model_validator(mode="after")
@@ -195,20 +195,20 @@ class GridConfig(_Strict):
                 if item.method not in [choice.name for choice in self.methods]:
                     raise ValueError(f"{kind}: '{item.method}' is not among the methods of this grid; list it there")
                 if kind == "ablations" and item.method in swept:
-                    raise ValueError(f"ablations: '{item.method}' is swept too, so no plain row is left to hold variants against")
+                    raise ValueError(f"ablations: '{item.method}' is swept too, so no plain row is left to compare variants with")
         names = [choice.row for choice in self.rows]
-        twice = sorted(name for name, n in Counter(names).items() if n > 1)
-        if twice:
-            raise ValueError(f"sweeps: these rows could not be told apart: {', '.join(twice)}")
+        repeated = sorted(name for name, n in Counter(names).items() if n > 1)
+        if repeated:
+            raise ValueError(f"sweeps: these rows could not be told apart: {', '.join(repeated)}")
         return self
 
     @field_validator("methods", "seeds")
     @classmethod
     def _no_repeats(cls, items: tuple[Any, ...]) -> tuple[Any, ...]:
         names = [getattr(item, "name", item) for item in items]
-        twice = sorted(str(name) for name, n in Counter(names).items() if n > 1)
-        if twice:
-            raise ValueError(f"listed twice: {', '.join(twice)}; rows could not be told apart")
+        repeated = sorted(str(name) for name, n in Counter(names).items() if n > 1)
+        if repeated:
+            raise ValueError(f"listed twice: {', '.join(repeated)}; rows could not be told apart")
         return items
 
 
@@ -227,11 +227,11 @@ def load_grid(name_or_path: str, changes: Iterable[str] = (), data_root: Path | 
 
     Args:
         name_or_path: the name of a packaged grid, or the path of a YAML file.
-        changes: `a.b=value` each, the value in YAML; list items are counted from 0, as in `data.0.train=20`.
+        changes: overrides `a.b=value`, the value in YAML; list items are counted from 0, as in `data.0.train=20`.
         data_root: the folder for every `prs_med` source that names none.
 
     Raises:
-        ConfigError: which key, in which file and line, and the nearest known key.
+        ConfigError: a key or value is wrong; it names file, line and the nearest known key.
     """
     where, text = _read(name_or_path)
     content = _apart(read_mapping(text, where))
@@ -246,7 +246,7 @@ def load_grid(name_or_path: str, changes: Iterable[str] = (), data_root: Path | 
 
 
 def validated(model: type[Model], content: Any, place_of: Callable[[Sequence[str | int]], str]) -> Model:
-    """The content as this model, or one ConfigError that says every problem, each behind what place_of says of its path."""
+    """The content as this model, or one ConfigError with all problems, each after the prefix place_of gives for its path."""
     try:
         return model.model_validate(content)
     except ValidationError as error:
@@ -254,7 +254,7 @@ def validated(model: type[Model], content: Any, place_of: Callable[[Sequence[str
 
 
 def changed(grid: GridConfig, changes: Iterable[str]) -> GridConfig:
-    """A grid with changes laid over it, as in `load_grid`."""
+    """The grid with changes applied, as in `load_grid`."""
     content = grid.model_dump(mode="json")
     for change in changes:
         _apply(content, change)
@@ -262,12 +262,12 @@ def changed(grid: GridConfig, changes: Iterable[str]) -> GridConfig:
 
 
 def base_name(row: str) -> str:
-    """The method behind a row: a variant of a sweep goes under its method's name."""
+    """The method of a row, without the variant of a sweep or ablation."""
     return row.partition(VARIANT_MARK)[0]
 
 
 def _variant(values: Mapping[str, Any]) -> str:
-    """Values as part of a folder's name."""
+    """The values in a form that fits a folder's name."""
     return ",".join(f"{key}={re.sub(r'[^A-Za-z0-9._+-]+', '_', str(value))}" for key, value in values.items())
 
 
@@ -289,31 +289,31 @@ def _read(name_or_path: str) -> tuple[str, str]:
 
 
 def _apart(value: Any) -> Any:
-    """Without YAML's aliases, which are one object in several places: a change of one row would change the others."""
+    """A copy without YAML's aliases, which are one object in several places: changing one row would change the others."""
     if isinstance(value, dict):
-        return {key: _apart(each) for key, each in value.items()}
-    return [_apart(each) for each in value] if isinstance(value, list) else value
+        return {key: _apart(item) for key, item in value.items()}
+    return [_apart(item) for item in value] if isinstance(value, list) else value
 
 
 def _apply(content: dict[str, Any], change: str) -> None:
     path, equals, value = change.partition("=")
     if not equals:
         raise ConfigError(f"--set {change}: expected a.b=value, got no '='.")
-    *parents, last = [int(part) if part.isdigit() else part for part in path.split(".")]
+    *parents, last = [int(step) if step.isdigit() else step for step in path.split(".")]
     place: Any = content
     try:
-        for part in parents:
-            place = _child(place, part)
+        for step in parents:
+            place = _child(place, step)
         place[last] = yaml.safe_load(value)
     except yaml.YAMLError as error:
-        said = getattr(error, "problem", None) or str(error)
-        raise ConfigError(f"--set {change}: the value is not plain YAML ({said}).") from None
+        problem = getattr(error, "problem", None) or str(error)
+        raise ConfigError(f"--set {change}: the value is not plain YAML ({problem}).") from None
     except (IndexError, StopIteration, TypeError, AttributeError):
         near = get_close_matches(path, _paths_of_methods(content), n=1, cutoff=0.6)
         hint = f" Did you mean '{near[0]}'?" if near else ""
         raise ConfigError(
-            f"--set {change}: the grid has no place '{path}'.{hint} "
-            "Methods go by name, as in methods.cg_reasoner.epochs=12; items of other lists are counted from 0."
+            f"--set {change}: the grid has no key '{path}'.{hint} "
+            "Give a method by its name, as in methods.cg_reasoner.epochs=12; items of other lists are counted from 0."
         ) from None
 
 
@@ -322,16 +322,16 @@ def _paths_of_methods(content: Mapping[str, Any]) -> list[str]:
     return [f"methods.{name}" for name in names]
 
 
-def _child(place: Any, part: str | int) -> Any:
-    """What lies under `part`. A method of the list is found by its name; one that is only a name opens to take changes."""
+def _child(place: Any, step: str | int) -> Any:
+    """The value under `step`. A method in the list is found by its name; a bare name becomes a mapping that can take changes."""
     if isinstance(place, dict):
-        return place.setdefault(part, {})
-    if isinstance(part, int):
-        return place[part]
-    index = next(i for i, item in enumerate(place) if item == part or isinstance(item, dict) and part in item)
+        return place.setdefault(step, {})
+    if isinstance(step, int):
+        return place[step]
+    index = next(i for i, item in enumerate(place) if item == step or isinstance(item, dict) and step in item)
     if not isinstance(place[index], dict):
-        place[index] = {part: {}}
-    return place[index][part]
+        place[index] = {step: {}}
+    return place[index][step]
 
 
 def _problem(model: type[BaseModel], item: Any) -> str:
@@ -346,7 +346,7 @@ def _problem(model: type[BaseModel], item: Any) -> str:
 
 
 def _fields_at(model: type[BaseModel], place: list[Any]) -> list[str]:
-    """The keys a model knows at this place; steps that are list positions or union tags narrow nothing."""
+    """The keys a model knows at this place; a step that is a list position narrows nothing, a union's tag selects its member."""
     models = [model]
     for step in place:
         inner = [m for known in models if step in known.model_fields for m in _models_in(known.model_fields[step].annotation)]

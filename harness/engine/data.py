@@ -1,4 +1,4 @@
-"""Opening the data of a grid: everything is found, checked and hashed before any work starts."""
+"""Opening the data sets of a grid: everything is found, checked and hashed before any work starts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from prsbench.harness.engine.ledger import RunFolder, read_json, write_json
 
 
 def prepare_roots(grid: GridConfig, run: RunFolder, say: Callable[[str], None]) -> tuple[Path, ...]:
-    """The folder of every data source; synthetic ones are drawn into the run folder, once per content, and last."""
+    """The folder of every data source; synthetic images are drawn into the run folder last, once per config."""
     for source in grid.data:
         if isinstance(source, PrsMedFolder):
             _given_root(source)
@@ -28,12 +28,12 @@ def open_all(roots: Iterable[Path]) -> list[FolderDataset]:
     names = [dataset.name for dataset in datasets]
     for name in names:
         if names.count(name) > 1:
-            raise ConfigError(f"Two data sources hold a data set '{name}'. Put each in a grid of its own.")
+            raise ConfigError(f"Two data sources hold a data set '{name}'. Put them in separate grids.")
     return datasets
 
 
 def check_all(datasets: Sequence[FolderDataset], split: str, run: RunFolder) -> None:
-    """Decode every file of every data set once, and say all problems in one error.
+    """Decode every file of every data set once, and raise all problems as one error.
 
     Data that passed is remembered in the run folder by its manifest hashes and not decoded again.
     """
@@ -57,9 +57,9 @@ def check_all(datasets: Sequence[FolderDataset], split: str, run: RunFolder) -> 
 
 
 def manifest_hash(dataset: FolderDataset, split: str) -> str:
-    """Hash of every picture, word, group and spacing of a split, in the order of its table (the order decides the batches).
+    """Hash of every image, text, group and spacing of a split, in the order of its table (the order decides the batches).
 
-    An unknown spacing stays out of it, so that data without it keep the hash they had.
+    An unknown spacing is left out, so that data without spacing keep the hash of older versions.
     """
     rows = (asdict(row) for row in dataset.manifest(split))
     return key_of({"rows": [{k: v for k, v in row.items() if (k, v) != ("spacing_mm", None)} for row in rows]})

@@ -1,4 +1,4 @@
-"""Writing so that a kill, a power cut or a full disk leaves a file whole, old, or with a torn end that its reader cuts off."""
+"""Durable writes: a kill, power cut or full disk leaves the new file, the old one, or a torn end that its reader cuts off."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, data: bytes | Iterable[bytes], durable: bool = True) -> None:
-    """Write (parts one by one) beside the target, flush to the disk, rename over it. A kill leaves the old file or the new."""
+    """Write to a temporary file, flush it to disk, rename it over the target. A kill leaves the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with beside.open("wb") as stream:
+        with temporary.open("wb") as stream:
             stream.writelines([data] if isinstance(data, bytes) else data)
             if durable:
                 stream.flush()
                 os.fsync(stream.fileno())
-        os.replace(beside, path)
-    except Exception:  # such as a full disk: the half-written file must not take the room that is left
-        beside.unlink(missing_ok=True)
+        os.replace(temporary, path)
+    except Exception:  # such as a full disk: the partial file must not use up the space that is left
+        temporary.unlink(missing_ok=True)
         raise
     if durable:
         sync_folder(path.parent)
@@ -39,7 +39,7 @@ def append_durably(path: Path, data: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the folder's own entries durable (new names, renames)."""
+    """Flush a folder's entries (new names, renames) to disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

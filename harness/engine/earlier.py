@@ -1,4 +1,4 @@
-"""What a run folder already holds of a grid: finished cells like the ones planned, why they no longer serve, what they took."""
+"""Earlier results in a run folder: why a planned cell is stale, and how long similar work took."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SHOWN = 4  # changes named for a cell; the rest are counted
 
 
 class Earlier:
-    """The cells and trainings in a run folder, found by the names of their folders once."""
+    """The cells and trainings that a run folder holds, indexed once by the names of their folders."""
 
     def __init__(self, plan: Plan, setting: Setting):
         self._plan, self._setting = plan, setting
@@ -31,21 +31,22 @@ class Earlier:
             self._trainings[folder.name[-FOLDER_DIGITS:]] = folder
 
     def why_stale(self, cell: CellNode) -> str | None:
-        """What changed since the nearest sealed cell of this method, data set and seed; None if there is none."""
+        """What changed since the most similar sealed cell of this method, data set and seed; None if there is none."""
         own = self._setting.run.cell(cell.folder)
         if own.name in {folder.name for folder in self._cells[_without_key(own.name)]} and cell_folder.is_sealed(own, None):
             return self._why_not_served(own, cell)
         new = asdict(cell)
-        known = [read_json(folder / cell_folder.CELL) for folder in self._cells[_without_key(own.name)] if _is_sealed(folder)]
-        changes = [list(self._changes(old["node"], new)) for old in known if old]
+        sealed = [folder for folder in self._cells[_without_key(own.name)] if (folder / SEAL).exists()]
+        stored = [read_json(folder / cell_folder.CELL) for folder in sealed]
+        changes = [list(self._changes(old["node"], new)) for old in stored if old]
         return _listed(min(changes, key=len)) if changes else None
 
     def attempts(self, method: str) -> Iterator[tuple[str, dict[str, Any], Path]]:
-        """(data set, attempt, folder) of each attempt that finished cells of a method, whatever their keys."""
+        """(data set, attempt, folder) of each attempt that finished a cell of the method, whatever its key."""
         for name, folders in self._cells.items():
-            parts = name.split("--")
-            for folder in folders if parts[0] == method and len(parts) == 3 else ():
-                yield from ((parts[1], attempt, folder) for attempt in attempts_of(folder) if attempt["kind"] == "done")
+            names = name.split("--")
+            for folder in folders if names[0] == method and len(names) == 3 else ():
+                yield from ((names[1], attempt, folder) for attempt in attempts_of(folder) if attempt["kind"] == "done")
 
     def training_attempts(self, node: TrainingNode) -> Iterator[tuple[dict[str, Any], Path]]:
         """(attempt, folder) of each attempt that finished a training of the same name and split, whatever its seed."""
@@ -59,14 +60,14 @@ class Earlier:
             return "its training was done again, with other weights"
         if not cell_folder.is_measured(folder, self._setting.measuring):
             wanted = cell_folder.measuring_identity(folder, self._setting.measuring)
-            known = cell_folder.measured_with(folder)
+            stored = cell_folder.measured_with(folder)
         else:
-            wanted, known = scores_wanted(folder, self._setting), cell_folder.scored_with(folder)
-        changed = [name for name, value in wanted.items() if value not in (None, known.get(name))]
-        return f"{', '.join(changed)} changed" if known and changed else "it was stopped before that"
+            wanted, stored = scores_wanted(folder, self._setting), cell_folder.scored_with(folder)
+        changed = [name for name, value in wanted.items() if value not in (None, stored.get(name))]
+        return f"{', '.join(changed)} changed" if stored and changed else "it was interrupted before that"
 
     def _changes(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-        """What differs between two nodes, by name; a changed training is followed to what changed in it."""
+        """What differs between two nodes, by name; for a changed training, what changed in it."""
         flat_old, flat_new = dict(_flat(old)), dict(_flat(new))
         for name in sorted(flat_old.keys() | flat_new.keys()):
             before, after = flat_old.get(name), flat_new.get(name)
@@ -81,14 +82,10 @@ class Earlier:
         folder = self._trainings.get(before[:FOLDER_DIGITS]) if before else None
         seal = read_json(folder / SEAL) if folder else None
         if not seal or not after or "node" not in seal:
-            yield f"{name} is another one"
+            yield f"{name} is a different one"
             return
         new = self._plan.trainings[after]
         yield from (f"{new.name}: {change}" for change in self._changes(seal["node"], asdict(new)))
-
-
-def _is_sealed(folder: Path) -> bool:
-    return (folder / SEAL).exists()
 
 
 def _folders(place: Path) -> list[Path]:
@@ -125,4 +122,4 @@ def _change(name: str, before: Any, after: Any) -> str:
 def _listed(changes: list[str]) -> str:
     distinct = list(dict.fromkeys(changes))
     more = f" and {len(distinct) - _SHOWN} more" if len(distinct) > _SHOWN else ""
-    return ("; ".join(distinct[:_SHOWN]) or "nothing that a key holds") + more
+    return ("; ".join(distinct[:_SHOWN]) or "nothing that a key includes") + more

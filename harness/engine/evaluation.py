@@ -1,7 +1,7 @@
-"""One cell: predict batch by batch, keep each prediction, seal. This module decides numbers, so its bytes are in every key.
+"""Prediction of one cell, batch by batch, then its seal. This module affects numbers, so its code is in every key.
 
-A batch is always the same group of samples, whenever it runs, and is seeded by its first sample: a cell that was killed and
-resumed equals one that was not.
+A batch always holds the same samples and is seeded by the first of them, so a cell that was killed and resumed equals one that
+was not.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from prsbench.datasets.prs_med import FolderDataset
 from prsbench.harness.contract.errors import ContractError, MissingPrerequisite, PrsbenchError, RunFolderError
 from prsbench.harness.contract.geometry import innermost_point, jittered_box, tight_box
-from prsbench.harness.contract.types import Box, Method, Prediction, PromptSource, Query, ReferenceRow, Sample, check_prediction
+from prsbench.harness.contract.types import Method, Prediction, PromptSource, Query, ReferenceRow, Sample, check_prediction
 from prsbench.harness.engine import cell_folder
 from prsbench.harness.engine.failures import BadSamples, is_out_of_memory
 from prsbench.harness.engine.grid import CellNode
@@ -34,7 +34,7 @@ NO_BOX, NO_POINT = "no box: the truth is empty", "no point: the truth is empty"
 
 @dataclass(frozen=True, slots=True)
 class NoPrediction:
-    """Why a sample has none. status as in KeptPrediction."""
+    """Why a sample has no prediction. status is as in KeptPrediction."""
 
     status: str
     reason: str
@@ -42,21 +42,21 @@ class NoPrediction:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What came back for a query, and how many queries the method was given at once: that can move last digits."""
+    """The outcome of a query, and the size of its batch, which can change last digits."""
 
     content: Prediction | NoPrediction
     batch_size: int
 
 
 def evaluate(cell: CellNode, setting: Setting, dataset: FolderDataset) -> Iterator[int]:
-    """Evaluate a cell, pausing after each batch so that cells which share image features can take turns.
+    """Predict and seal a cell, pausing after each batch so that cells which share image features can take turns.
 
     Yields:
-        The samples of the batch.
+        The number of samples in the batch.
 
     Raises:
         MissingPrerequisite: the method cannot be loaded here.
-        BadSamples: every sample failed; nothing is kept, so that the next run tries again.
+        BadSamples: every sample failed; nothing is stored, so that the next run tries again.
     """
     folder = setting.run.cell(cell.folder)
     with node_lock(folder):
@@ -66,27 +66,28 @@ def evaluate(cell: CellNode, setting: Setting, dataset: FolderDataset) -> Iterat
         method = method_of(cell, setting)
         cell_folder.begin(folder, cell, method.labels, weights, provenance_of_process(setting))
         samples = dataset.samples(cell.split)
-        kept = _resume(cell, setting, dataset)
+        predictions = _resume(cell, setting, dataset)
         ticks = Ticks(folder / PROGRESS)
-        for batch in _remaining(method, cell, samples, len(kept), setting):
+        for batch in _remaining(method, cell, samples, len(predictions), setting):
             append_batch(folder / PREDICTIONS, batch)
-            kept += batch
-            ticks(len(kept), len(samples), "samples")
+            predictions += batch
+            ticks(len(predictions), len(samples), "samples")
             yield len(batch)
-        _refuse_total_failure(cell, setting, kept)
+        _refuse_total_failure(cell, setting, predictions)
         cell_folder.write_cost(folder, cost_of(cell, setting))
-        cell_folder.seal(folder, kept, weights)
+        cell_folder.seal(folder, predictions, weights)
 
 
 def query_of(sample: Sample, cell: CellNode) -> Query | NoPrediction:
-    """What the method sees of a sample: never the truth, and a box or a point only if its row is labelled so."""
+    """What the method sees of a sample: never the truth, and a box or a point only if that is the row's prompt source."""
     source, box, point = PromptSource(cell.config["prompt_source"]), None, None
     if source in BOXES:
         box = tight_box(sample.truth.mask)
         if box is None:
             return NoPrediction("excluded", NO_BOX)
         if source == PromptSource.JITTERED_BOX:
-            box = _jittered(box, sample, cell)
+            rng = np.random.default_rng(seed_from("box", cell.seed, sample.sample_id))
+            box = jittered_box(box, sample.truth.mask.shape, cell.config["box_jitter_fraction"], rng)
     if source == PromptSource.ORACLE_POINT:
         point = innermost_point(sample.truth.mask)
         if point is None:
@@ -95,54 +96,49 @@ def query_of(sample: Sample, cell: CellNode) -> Query | NoPrediction:
     return Query(query.sample_id, query.image, query.question, query.modality, box, point)
 
 
-def _jittered(box: Box, sample: Sample, cell: CellNode) -> Box:
-    rng = np.random.default_rng(seed_from("box", cell.seed, sample.sample_id))
-    return jittered_box(box, sample.truth.mask.shape, cell.config["box_jitter_fraction"], rng)
-
-
 def _resume(cell: CellNode, setting: Setting, dataset: FolderDataset) -> list[KeptPrediction]:
     path = setting.run.cell(cell.folder) / PREDICTIONS
-    kept = open_for_resume(path, KeptPrediction, cell.config["batch_size"], cell.n_manifest)
+    predictions = open_for_resume(path, KeptPrediction, cell.config["batch_size"], cell.n_manifest)
     expected = [row.sample_id for row in dataset.manifest(cell.split)]
-    if [each.sample_id for each in kept] != expected[: len(kept)]:
+    if [prediction.sample_id for prediction in predictions] != expected[: len(predictions)]:
         raise RunFolderError(f"{path}: its samples are not those of the data set. Delete its folder; the cell is computed again.")
-    cut_back(path.parent, [index for index, each in enumerate(kept) if each.status == "ok"])
-    return kept
+    cut_back(path.parent, [index for index, prediction in enumerate(predictions) if prediction.status == "ok"])
+    return predictions
 
 
 def _remaining(
     method: Any, cell: CellNode, samples: Sequence[Sample], done: int, setting: Setting
 ) -> Iterator[list[KeptPrediction]]:
-    """Each batch that is still to do; a sample's maps are on the disk before its line is."""
+    """The predictions of each remaining batch; a sample's maps are on disk before its line is."""
     if done == len(samples):
         return
     size = cell.config["batch_size"]
     if isinstance(method, ReferenceRow):
         seed_everything(seed_from(cell.seed, "all samples"))
-        given = method.predict_from_truth(samples)
-        if len(given) != len(samples):
-            raise ContractError(f"{cell.method}: expected {len(samples)} predictions, got {len(given)}.")
+        predictions = method.predict_from_truth(samples)
+        if len(predictions) != len(samples):
+            raise ContractError(f"{cell.method}: expected {len(samples)} predictions, got {len(predictions)}.")
     for start in range(done, len(samples), size):
         batch = list(samples[start : start + size])
         if isinstance(method, ReferenceRow):
-            outputs = [Output(each, len(batch)) for each in given[start : start + size]]
+            outputs = [Output(prediction, len(batch)) for prediction in predictions[start : start + size]]
         else:
             outputs = _predict(method, [query_of(sample, cell) for sample in batch], seed_from(cell.seed, batch[0].sample_id))
-        kept = [_kept(sample, output) for sample, output in zip(batch, outputs, strict=True)]
-        maps = {index: maps for index, (_, maps) in enumerate(kept, start) if maps}
+        stored = [_kept(sample, output) for sample, output in zip(batch, outputs, strict=True)]
+        maps = {index: maps for index, (_, maps) in enumerate(stored, start) if maps}
         append_maps(setting.run.cell(cell.folder), maps)
-        yield [line for line, _ in kept]
+        yield [line for line, _ in stored]
 
 
 def _predict(method: Method, queries: Sequence[Query | NoPrediction], seed: int) -> list[Output]:
-    """One output a query, in order."""
-    asked = [query for query in queries if isinstance(query, Query)]
-    answers = iter(_ask_as_one_can(method, asked, seed) if asked else ())
-    return [next(answers) if isinstance(query, Query) else Output(query, 0) for query in queries]
+    """One output per query, in order."""
+    to_predict = [query for query in queries if isinstance(query, Query)]
+    outputs = iter(_ask_as_one_can(method, to_predict, seed) if to_predict else ())
+    return [next(outputs) if isinstance(query, Query) else Output(query, 0) for query in queries]
 
 
 def _ask_as_one_can(method: Method, queries: Sequence[Query], seed: int) -> list[Output]:
-    """One output a query. A batch that is too much for the memory is halved; one that breaks otherwise is asked one by one."""
+    """One output per query. A batch that runs out of memory is halved; after other errors queries are retried one by one."""
     try:
         return [Output(prediction, len(queries)) for prediction in _ask(method, queries, seed)]
     except MissingPrerequisite:
@@ -151,43 +147,43 @@ def _ask_as_one_can(method: Method, queries: Sequence[Query], seed: int) -> list
         if len(queries) == 1:
             return [Output(NoPrediction("failed", _reason(error)), 1)]
         size = len(queries) // 2 if is_out_of_memory(error) else 1
-    free_device_memory()  # after the except block, which keeps what the batch held alive
-    parts = [queries[start : start + size] for start in range(0, len(queries), size)]
-    return [output for part in parts for output in _ask_as_one_can(method, part, seed)]
+    free_device_memory()  # after the except block, in which the exception keeps the batch's tensors alive
+    batches = [queries[start : start + size] for start in range(0, len(queries), size)]
+    return [output for batch in batches for output in _ask_as_one_can(method, batch, seed)]
 
 
 def _ask(method: Method, queries: Sequence[Query], seed: int) -> list[Prediction]:
     seed_everything(seed)
     predictions = method.predict(queries)
     if len(predictions) != len(queries):
-        raise ContractError(f"predict must return one prediction a query: expected {len(queries)}, got {len(predictions)}.")
+        raise ContractError(f"predict must return one prediction per query: expected {len(queries)}, got {len(predictions)}.")
     return predictions
 
 
-def _kept(sample: Sample, given: Output) -> tuple[KeptPrediction, GreyMaps | None]:
-    """What is kept of an output: its line, and the maps if it has one that can be measured."""
-    output = given.content
-    if not isinstance(output, Prediction | NoPrediction):
-        output = NoPrediction("failed", f"expected a Prediction, got {type(output).__name__}. Correct the method's adapter.")
-    if isinstance(output, Prediction):
+def _kept(sample: Sample, output: Output) -> tuple[KeptPrediction, GreyMaps | None]:
+    """What is stored of an output: its line, and its maps if it is a valid prediction."""
+    content = output.content
+    if not isinstance(content, Prediction | NoPrediction):
+        content = NoPrediction("failed", f"expected a Prediction, got {type(content).__name__}. Correct the method's `predict`.")
+    if isinstance(content, Prediction):
         try:
-            check_prediction(sample.query, output)
-            if not isfinite(output.seconds):
-                raise ContractError(f"Sample '{sample.sample_id}': seconds must be finite, got {output.seconds}.")
-        except Exception as error:  # whatever was returned in place of an array
-            output = NoPrediction("failed", _reason(error))
-    if isinstance(output, NoPrediction):
-        return KeptPrediction(sample.sample_id, output.status, output.reason, "", 0.0, given.batch_size), None
-    line = KeptPrediction(sample.sample_id, "ok", "", output.answer, float(output.seconds), given.batch_size)
-    return line, grey_maps(output.probability)
+            check_prediction(sample.query, content)
+            if not isfinite(content.seconds):
+                raise ContractError(f"Sample '{sample.sample_id}': seconds must be finite, got {content.seconds}.")
+        except Exception as error:  # the method may have returned anything in place of an array
+            content = NoPrediction("failed", _reason(error))
+    if isinstance(content, NoPrediction):
+        return KeptPrediction(sample.sample_id, content.status, content.reason, "", 0.0, output.batch_size), None
+    line = KeptPrediction(sample.sample_id, "ok", "", content.answer, float(content.seconds), output.batch_size)
+    return line, grey_maps(content.probability)
 
 
 def _reason(error: Exception) -> str:
     return str(error) if isinstance(error, PrsbenchError) else f"{type(error).__name__}: {error}"
 
 
-def _refuse_total_failure(cell: CellNode, setting: Setting, kept: Sequence[KeptPrediction]) -> None:
-    failed = [each for each in kept if each.status == "failed"]
-    if failed and not any(each.status == "ok" for each in kept):
+def _refuse_total_failure(cell: CellNode, setting: Setting, predictions: Sequence[KeptPrediction]) -> None:
+    failed = [prediction for prediction in predictions if prediction.status == "failed"]
+    if failed and not any(prediction.status == "ok" for prediction in predictions):
         cell_folder.discard(setting.run.cell(cell.folder))
         raise BadSamples(f"every sample failed, the first with: {failed[0].error}")

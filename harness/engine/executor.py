@@ -1,4 +1,4 @@
-"""Where jobs run: one after another in this process, or side by side in Ray workers. The numbers are the same."""
+"""Executors: run jobs one after another in this process, or in parallel in Ray workers. The numbers are the same."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from prsbench.harness.engine.process import Setting
 
 Finished = tuple[Job, dict[str, Outcome]]
 OBJECT_STORE_BYTES = 128 * 1024**2  # results live on the disk; only small status objects travel
-GRACE_S = 15.0  # between the end of a node's time, when its worker should stop by itself, and the end of its worker
+GRACE_S = 15.0  # from a node's time limit, when it should stop by itself, until its worker is killed
 LOOK_EVERY_S = 1.0
 
 
 class Executor(Protocol):
-    """Takes jobs while it has free places, and hands them back with their outcomes in the order they end."""
+    """Takes jobs while it has free slots, and returns them with their outcomes in the order they end."""
 
     @property
     def workers(self) -> int: ...
@@ -36,7 +36,7 @@ class Executor(Protocol):
     def submit(self, job: Job) -> None: ...
 
     def next_finished(self) -> Finished:
-        """Wait for a job to end; only called while one is at work."""
+        """Wait for a job to end; only called while one is running."""
 
     def stop(self) -> None: ...
 
@@ -67,11 +67,11 @@ class SerialExecutor:
 
 
 class RayExecutor:
-    """As many jobs at a time as there are workers, each in a Ray worker process.
+    """Runs as many jobs in parallel as there are workers, each in a Ray worker process.
 
-    address is an existing cluster's, or None for one on this machine that ends with this process. Ray never retries: what
-    failed is decided and recorded here. A node that outlives its time by GRACE_S is stuck where no signal reaches it: its
-    worker process is killed.
+    address is that of an existing cluster, or None for one on this machine that ends with this process. Ray never retries: the
+    driver records failures and decides on retries. A node that exceeds its time limit by GRACE_S is stuck where no signal reaches
+    it: its worker process is killed.
     """
 
     def __init__(self, setting: Setting, execution: Execution, address: str | None):
@@ -87,14 +87,14 @@ class RayExecutor:
 
     @property
     def workers(self) -> int:
-        """On a cluster whose size nobody said: the cores it has now, which an autoscaler may change."""
+        """With "auto" on a cluster: the number of cores it has now, which an autoscaler may change."""
         if self._on_cluster and self._execution.workers == "auto":
             return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
         return workers_here(self._execution)
 
     @property
     def free(self) -> int:
-        return max(0, self.workers - len(self._running))  # a cluster may have shrunk below what it was given
+        return max(0, self.workers - len(self._running))  # a cluster may have shrunk since
 
     def submit(self, job: Job) -> None:
         task = self._task.options(**self._options(_asked(job, self._execution)))
@@ -114,13 +114,13 @@ class RayExecutor:
     def _outcomes(self, running: _Running, reference: Any) -> dict[str, Outcome]:
         try:
             return self._ray.get(reference)
-        except self._ray.exceptions.RayTaskError as error:  # the engine's own fault
+        except self._ray.exceptions.RayTaskError as error:  # a bug of the engine
             ended = failed(Failure.ERROR, str(error.cause), str(error))
         except self._ray.exceptions.RayError as error:  # the worker died, or the cluster could not run the job at all
-            by_ray = isinstance(error, self._ray.exceptions.OutOfMemoryError)  # its watch over the host's memory
-            reason = Failure.OUT_OF_MEMORY if by_ray else Failure.WORKER_DEATH
-            said = (str(error).splitlines() or [""])[0]
-            text = f"{type(error).__name__}: the worker process ended before the job did. {said}"
+            is_memory = isinstance(error, self._ray.exceptions.OutOfMemoryError)  # from Ray's monitor of the host's memory
+            reason = Failure.OUT_OF_MEMORY if is_memory else Failure.WORKER_DEATH
+            first_line = (str(error).splitlines() or [""])[0]
+            text = f"{type(error).__name__}: the worker process ended before the job did. {first_line}"
             if running.is_killed:
                 reason, text = Failure.TIMEOUT, f"did not stop after {self._timeout_s:.0f} s and was killed with its worker."
             ended = replace(failed(reason, text, str(error)), lost_worker=True)
@@ -137,36 +137,36 @@ class RayExecutor:
                 self._ray.cancel(reference, force=True)
 
     def _signs_of_life(self, job: Job) -> list[int]:
-        """When the logs of a job's nodes were changed last; a worker opens them as it begins."""
+        """When the logs of a job's nodes were last changed; a worker opens them as it starts."""
         folders = [self._run.training(job.training.folder)] if job.training else [self._run.cell(c.folder) for c in job.cells]
         return [(folder / LOG).stat().st_mtime_ns for folder in folders if (folder / LOG).exists()]
 
-    def _options(self, asked: Resources) -> dict[str, Any]:
-        gpus = asked.gpus
+    def _options(self, resources: Resources) -> dict[str, Any]:
+        gpus = resources.gpus
         if gpus is None:
             on_gpu = self._device != "cpu"
             gpus = min(1.0, self._ray.cluster_resources().get("GPU", 0) / self.workers) if on_gpu else 0.0
-        memory = {} if asked.memory_gib is None else {"memory": asked.memory_gib * 2**30}
-        return {"num_cpus": asked.cpus, "num_gpus": gpus, "resources": dict(asked.custom), **memory}
+        memory = {} if resources.memory_gib is None else {"memory": resources.memory_gib * 2**30}
+        return {"num_cpus": resources.cpus, "num_gpus": gpus, "resources": dict(resources.custom), **memory}
 
     def _refuse_what_no_machine_has(self) -> None:
-        """Ray would wait for ever. A cluster may still grow, so only a machine of our own is asked."""
+        """Refuse what this machine lacks: Ray would wait for ever. A cluster may still grow, so it is not checked."""
         total = self._ray.cluster_resources()
-        for name, asked in self._execution.resources.items() if not self._on_cluster else ():
+        for name, resources in self._execution.resources.items() if not self._on_cluster else ():
             gib = {"memory": total.get("memory", 0) / 2**30}
-            wanted = {"CPU": asked.cpus, "GPU": asked.gpus or 0, "memory": asked.memory_gib or 0, **asked.custom}
+            wanted = {"CPU": resources.cpus, "GPU": resources.gpus or 0, "memory": resources.memory_gib or 0, **resources.custom}
             for kind, amount in wanted.items():
-                has = {**total, **gib}.get(kind, 0)
-                if amount > has:
+                available = {**total, **gib}.get(kind, 0)
+                if amount > available:
                     self.stop()
                     raise ConfigError(
-                        f"execution.resources.{name}: asks for {kind} {amount:g}, and this machine offers {has:g}. "
+                        f"execution.resources.{name}: asks for {kind} {amount:g}, and this machine offers {available:g}. "
                         "Ask for less, add --workers, or name a cluster with --address."
                     )
 
 
 class _Running:
-    """A job handed to Ray. began is when it was first seen at work."""
+    """A job submitted to Ray. began is when it was first seen running; None until then."""
 
     def __init__(self, job: Job, signs_before: list[int]):
         self.job, self.signs_before = job, signs_before
@@ -175,7 +175,7 @@ class _Running:
 
 
 def workers_here(execution: Execution) -> int:
-    """How many jobs run side by side on this machine."""
+    """How many jobs run in parallel on this machine."""
     if execution.workers == "auto":
         return max(1, len(os.sched_getaffinity(0)) // execution.threads_per_worker)
     return execution.workers
@@ -189,28 +189,27 @@ def make_executor(kind: str, setting: Setting, execution: Execution, address: st
 def _start_ray(ray: Any, address: str | None, workers: int) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     on_sigterm = signal.getsignal(signal.SIGTERM)
-    own = {"num_cpus": workers, "object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": False}
+    local = {"num_cpus": workers, "object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": False}
     try:
-        ray.init(address=address or "local", log_to_driver=False, logging_level="error", **({} if address else own))
-    except Exception as error:  # Ray says a node that did not start in time with a bare Exception
+        ray.init(address=address or "local", log_to_driver=False, logging_level="error", **({} if address else local))
+    except Exception as error:  # Ray raises a bare Exception if a node does not start in time
         if address:
             raise ConfigError(f"No Ray cluster answers at '{address}' ({error}). Correct --address, or leave it out.") from None
-        raise ConfigError(f"Ray did not start on this machine ({error}). Try again, or work with --executor serial.") from None
+        raise ConfigError(f"Ray did not start on this machine ({error}). Try again, or use --executor serial.") from None
     finally:
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, on_sigterm)  # Ray puts its own in place, which would end the run without a word
+            signal.signal(signal.SIGTERM, on_sigterm)  # Ray installs its own, which would end the run silently
 
 
 def _asked(job: Job, execution: Execution) -> Resources:
-    """What a job asks for: of each kind, the most that any of its methods does."""
+    """The resources of a job: of each kind, the most that any of its methods requires."""
     names = [job.training.name] if job.training else [base_name(cell.method) for cell in job.cells]
-    asked = [execution.resources.get(name, Resources()) for name in names]
-    custom: Mapping[str, float] = {
-        kind: max(each.custom.get(kind, 0) for each in asked) for each in asked for kind in each.custom
-    }
+    requests = [execution.resources.get(name, Resources()) for name in names]
+    kinds = [kind for request in requests for kind in request.custom]
+    custom: Mapping[str, float] = {kind: max(request.custom.get(kind, 0) for request in requests) for kind in kinds}
     return Resources(
-        cpus=max(each.cpus for each in asked),
-        gpus=max((each.gpus for each in asked if each.gpus is not None), default=None),
-        memory_gib=max((each.memory_gib for each in asked if each.memory_gib is not None), default=None),
+        cpus=max(request.cpus for request in requests),
+        gpus=max((request.gpus for request in requests if request.gpus is not None), default=None),
+        memory_gib=max((request.memory_gib for request in requests if request.memory_gib is not None), default=None),
         custom=custom,
     )

@@ -1,4 +1,4 @@
-"""A trained method of a run, written where others can use it, in its own public layout."""
+"""Export: write a trained method of a run to a folder, in the public layout of that method."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from prsbench.harness.engine.results import Run
 
 
 def export(run: Run, method: str, to: Path, seed: int | None = None) -> Path:
-    """Load the method's training and let it write into `to`; of several seeds the run's first, unless one is given.
+    """Load the method's trained weights and let it write to `to`. Without a seed, the run's first one is exported.
 
     Raises:
         ConfigError: the run has no such method or seed, it trains nothing, it has no `export`, or `to` is not empty.
@@ -28,13 +28,13 @@ def export(run: Run, method: str, to: Path, seed: int | None = None) -> Path:
         raise ConfigError(f"{method} has no seed {seed} in this run. Known: {seeds}.")
     loaded = resolve(cell.factory)(resolve(cell.config_type).model_validate(cell.config))
     if cell.training is None or not hasattr(loaded, "export"):
-        raise ConfigError(f"{method} cannot be exported. A method that trains and has `export` can, such as cg_reasoner.")
+        raise ConfigError(f"{method} cannot be exported. Only a method that trains and has `export` can, such as cg_reasoner.")
     if digest_of(run.setting.training_folder(cell.training)) is None:
-        raise RunFolderError(f"{method}, seed {cell.seed}: its training is not finished. Run its grid again; it goes on.")
+        raise RunFolderError(f"{method}, seed {cell.seed}: its training is not finished. Run its grid again to resume it.")
     if to.exists() and any(to.iterdir()):
         raise ConfigError(f"{to}: expected an empty folder or none, got files. Choose another with --to.")
     loaded.load(run.setting.weights_folder(cell.training), "cpu")
-    partial = to.resolve().with_name(f".{to.resolve().name}.partial")  # half an export could be taken for a release
+    partial = to.resolve().with_name(f".{to.resolve().name}.partial")  # a partial export must not look complete
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     loaded.export(partial)

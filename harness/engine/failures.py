@@ -1,4 +1,4 @@
-"""Why an attempt at a node failed, in classes that decide what is done about it, and the clock that ends one too slow."""
+"""Why an attempt at a node failed, in classes that decide on a retry, and the time limit of a node."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from prsbench.harness.contract.errors import MissingPrerequisite, PrsbenchError
 
 
 class Failure(StrEnum):
-    """Class of a failed attempt. A worker's death is tried again in the same run; the others wait for the next one."""
+    """Class of a failed attempt. A node whose worker died is retried in the same run, after other failures in the next run."""
 
     OUT_OF_MEMORY = "out of memory"
     TIMEOUT = "timeout"
     WORKER_DEATH = "worker death"
     BAD_SAMPLES = "bad samples"  # every sample of the cell failed
-    MISSING_PREREQUISITE = "missing prerequisite"  # skipped; the error is its cure
+    MISSING_PREREQUISITE = "missing prerequisite"  # skipped, with instructions in the error
     NOT_RUN = "not run"  # a training it needs failed
-    DAMAGED = "damaged"  # a sealed file changed; the cell was put aside
-    NO_ROOM = "no room"  # a full or read-only disk; it ends the run, which goes on once there is room
+    DAMAGED = "damaged"  # a sealed file changed; the cell was moved to aside/
+    NO_ROOM = "no room"  # a full or read-only disk; it ends the run, which resumes once there is space
     ERROR = "error"
 
 
@@ -30,7 +30,7 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 
 
 class NodeTimeout(BaseException):
-    """Ends a node whose time is up. Not an Exception: a method's own `except` and the search for a bad sample let it pass."""
+    """Ends a node at its time limit. Not an Exception, so a method's `except` and the retry of single samples let it pass."""
 
 
 class BadSamples(PrsbenchError):
@@ -38,7 +38,7 @@ class BadSamples(PrsbenchError):
 
 
 def class_of(error: BaseException) -> Failure:
-    """The class of what ended a node."""
+    """The failure class of the exception that ended a node."""
     if isinstance(error, NodeTimeout):
         return Failure.TIMEOUT
     if isinstance(error, OSError) and error.errno in NO_ROOM:
@@ -51,30 +51,30 @@ def class_of(error: BaseException) -> Failure:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, of the host or of the device. torch's and Ray's own classes are known by name, not imported."""
-    names = {known.__name__ for known in type(error).__mro__}
-    said = str(error).lower()
-    return bool(names & {"MemoryError", "OutOfMemoryError"}) or "out of memory" in said or "can't allocate memory" in said
+    """Whether host or device memory ran out. The classes of torch and Ray are recognised by name, not imported."""
+    names = {ancestor.__name__ for ancestor in type(error).__mro__}
+    text = str(error).lower()
+    return bool(names & {"MemoryError", "OutOfMemoryError"}) or "out of memory" in text or "can't allocate memory" in text
 
 
 @contextmanager
 def time_limit(seconds: float | None) -> Iterator[None]:
-    """Raise NodeTimeout in the block after so many seconds; None is no limit.
+    """Raise NodeTimeout in the block after this many seconds; None is no limit.
 
-    The signal is handled between two Python instructions: code stuck inside a library is ended by the executor, with its worker.
-    Outside the main thread, where no signal can be set, there is no limit.
+    Python handles the signal between two instructions: for code stuck inside a library, the executor kills the worker.
+    Outside the main thread no signal can be set, so there is no limit.
     """
     if seconds is None or threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def ring(*_: object) -> None:
+    def raise_timeout(*_: object) -> None:
         raise NodeTimeout(f"it took longer than the {seconds:.0f} s it had left")
 
-    before = signal.signal(signal.SIGALRM, ring)
+    previous = signal.signal(signal.SIGALRM, raise_timeout)
     signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-3))
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGALRM, previous)

@@ -10,17 +10,16 @@ from prsbench.datasets.prs_med import FolderDataset
 from prsbench.harness.contract.catalog import Catalog, Entry, resolve
 from prsbench.harness.contract.config import PartConfig
 from prsbench.harness.contract.errors import ConfigError, DataError, unknown_name
+from prsbench.harness.contract.source_code import import_closure
 from prsbench.harness.contract.types import Need
 from prsbench.harness.engine.config import CellFilter, GridConfig, MethodChoice, validated
 from prsbench.harness.engine.data import manifest_hash
-from prsbench.harness.engine.keys import FOLDER_DIGITS, checkpoint_hash, code_hashes, key_of, packaged_hash
+from prsbench.harness.engine.fingerprints import checkpoint_hash, code_hashes, packaged_hash
+from prsbench.harness.engine.keys import FOLDER_DIGITS, key_of
 
 PROTOCOL = "prsbench-1"  # published 256 thresholds and 0.5; empty truths excluded and counted
-_CONTRACT = tuple(  # all of it but `records`, which says what is measured and not what is predicted
-    f"prsbench.harness.contract.{name}" for name in ("catalog", "config", "errors", "geometry", "position", "types")
-)
 _SHARED_CODE = (
-    *_CONTRACT,
+    *(f"prsbench.harness.contract.{name}" for name in ("config", "geometry", "position", "types")),
     "prsbench.harness.engine.seeding",
     "prsbench.datasets.official_table",
     "prsbench.datasets.pictures",
@@ -29,12 +28,10 @@ _SHARED_CODE = (
 _TRAINING_CODE = (*_SHARED_CODE, "prsbench.harness.engine.training")
 _KEEPING_CODE = ("prsbench.harness.engine.kept", "prsbench.harness.engine.maps", "prsbench.metrics.grey")
 _CELL_CODE = (*_SHARED_CODE, "prsbench.harness.engine.evaluation", "prsbench.harness.engine.loaded", *_KEEPING_CODE)
-_MEASURING_CODE = (  # not in a cell's key: when it changes, records are made again from the kept predictions
-    "prsbench.harness.contract.records",
-    "prsbench.harness.engine.measuring",
-    *(f"prsbench.metrics.{name}" for name in ("counts", "map_measures", "structure", "weighted_f", "boundary", "lesions")),
-)
-_SCORING_CODE = ("prsbench.harness.contract", "prsbench.metrics")
+# Not in a cell's key: when it changes, records are made again from the stored predictions, and scores from the records.
+_MEASURING_CODE = ("prsbench.harness.engine.measuring",)
+_SCORING_CODE = ("prsbench.metrics.score", "prsbench.harness.contract.summary")
+_SCORES_ROOMS = ("prsbench.metrics", "prsbench.harness.contract")  # where the imports of both are followed
 
 
 @dataclass(frozen=True)
@@ -153,7 +150,9 @@ def make_plan(grid: GridConfig, datasets: Sequence[FolderDataset], registry: Reg
                 facts = {"manifest": manifest, **origin}
                 cells.append(_cell(row, entry, config, facts, seed, dataset, grid.split, n, training))
     wanted.refuse_idle_filters()
-    measuring, scoring = (key_of(code_hashes(code)) for code in (_MEASURING_CODE, _SCORING_CODE))
+    measuring, scoring = (
+        key_of(code_hashes(import_closure(code, inside=_SCORES_ROOMS))) for code in (_MEASURING_CODE, _SCORING_CODE)
+    )
     return Plan(PROTOCOL, trainings.nodes, tuple(cells), text_models, measuring, scoring)
 
 

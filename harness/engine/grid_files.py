@@ -1,4 +1,4 @@
-"""The grids and ablations that come with the package. Imports nothing, so that listing them is quick."""
+"""The packaged grids and ablations. Imports nothing heavy, so that listing them is quick."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ ABLATIONS = GRIDS / "ablations"
 
 
 def packaged_grids() -> dict[str, str]:
-    """Name to the first line of the comment that opens the file."""
+    """Title of each packaged grid, by name: the first line of the comment that opens the file."""
     return _titles(GRIDS)
 
 
 def packaged_ablations() -> dict[str, str]:
-    """As `packaged_grids`: which values of which method are changed one at a time."""
+    """The same for ablations, which change values of one method one at a time."""
     return _titles(ABLATIONS)
 
 

@@ -1,4 +1,4 @@
-"""The unit of work a worker gets, and the one function that does it, in this process or in another."""
+"""The unit of work that a worker gets (`Job`), and the function that does it (`perform`), in this process or another."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from prsbench.harness.engine.training import train
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """One training, or cells that take turns in one process. waits_for holds the keys of trainings that must be sealed."""
+    """One training, or cells that take turns in one process. waits_for holds the keys of trainings that must be sealed first."""
 
     training: TrainingNode | None
     cells: tuple[CellNode, ...]
     waits_for: tuple[str, ...]
-    cost: float  # rough, for the order only: the longest goes first
-    deaths: int = 0  # workers it has lost so far
+    cost: float  # a rough estimate, for the order only: the costliest goes first
+    deaths: int = 0  # workers lost so far
 
     @property
     def keys(self) -> tuple[str, ...]:
         return (self.training.key,) if self.training else tuple(cell.key for cell in self.cells)
 
     def apart(self) -> list[Job]:
-        """The job's cells as jobs of their own, none of which waits for another's training."""
+        """The job's cells as one job each, none of which waits for the training of another."""
         return [replace(self, cells=(cell,), waits_for=self._awaited(cell), cost=float(cell.n_manifest)) for cell in self.cells]
 
     def _awaited(self, cell: CellNode) -> tuple[str, ...]:
@@ -58,8 +58,8 @@ class Job:
 class Outcome:
     """How one node ended.
 
-    kind is "done", "failed" or "skipped" (a prerequisite is missing; the error is its cure); reason is the class of the failure.
-    samples are those predicted in this attempt, peak_memory_bytes the most that its worker process has held so far.
+    kind is "done", "failed" or "skipped" (a missing prerequisite, with instructions in the error); reason is the failure's class.
+    samples counts those predicted in this attempt; peak_memory_bytes is the most that the worker process has held so far.
     """
 
     kind: str
@@ -69,7 +69,7 @@ class Outcome:
     seconds: float = 0.0
     samples: int = 0
     peak_memory_bytes: int = 0
-    lost_worker: bool = False  # its worker process ended, whichever of the job's nodes was to blame
+    lost_worker: bool = False  # its worker process ended, whichever node of the job caused it
 
 
 def failed(reason: Failure, error: str, trace: str = "") -> Outcome:
@@ -77,13 +77,13 @@ def failed(reason: Failure, error: str, trace: str = "") -> Outcome:
 
 
 def perform(job: Job, setting: Setting) -> dict[str, Outcome]:
-    """Do the job and say how each of its nodes ended, by key. Results are on the disk; a failing node raises nothing."""
+    """Do the job and return the outcome of each node, by key. Results are on disk; a failing node raises nothing."""
     prepare_process(setting.threads)
-    return_freed_memory()  # of the job before, which may have been a larger one
+    return_freed_memory()  # of the previous job, which may have been larger
     setting = replace(setting, device=resolve_device(setting.device))
     try:
         datasets = open_all(setting.roots)
-    except PrsbenchError as error:  # the data was there when the run began
+    except PrsbenchError as error:  # the data has changed since the driver opened it
         return dict.fromkeys(job.keys, failed(Failure.ERROR, str(error), traceback.format_exc()))
     by_name = {dataset.name: dataset for dataset in datasets}
     hold_only(job.cells, setting)
@@ -109,7 +109,7 @@ def perform(job: Job, setting: Setting) -> dict[str, Outcome]:
 
 @dataclass
 class _Work:
-    """A node at work: its key, its folder, what is left to do, the time it may take, and what it took so far."""
+    """A running node: its key, its folder, its remaining steps, its time limit, and what it took so far."""
 
     key: str
     folder: Path
@@ -119,7 +119,7 @@ class _Work:
     samples: int = 0
 
     def step(self) -> Outcome | None:
-        """Do one step, its output in the node's log; returns how the node ended, or None if it goes on."""
+        """Do one step, with its output in the node's log; returns how the node ended, or None if it has not."""
         self.folder.mkdir(parents=True, exist_ok=True)
         started = time.monotonic()
         with (self.folder / LOG).open("a") as log, redirect_stdout(log), redirect_stderr(log):
@@ -137,8 +137,8 @@ class _Work:
         except StopIteration:
             return Outcome("done")
         except NodeTimeout:
-            let_go()  # whatever it was doing, it did not finish it
-            text = f"stopped after {self.timeout_s:.0f} s. Raise execution.timeout_s; it goes on from its records."
+            let_go()  # a method stopped at any point may be unusable
+            text = f"stopped after {self.timeout_s:.0f} s. Raise execution.timeout_s; the next run resumes it."
             return failed(Failure.TIMEOUT, text, traceback.format_exc())
         except Exception as error:
             text = str(error) if isinstance(error, PrsbenchError) else f"{type(error).__name__}: {error}"

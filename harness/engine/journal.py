@@ -1,7 +1,7 @@
-"""predictions.jsonl and records.jsonl: one checksummed line a sample, a whole batch in one durable write.
+"""Journals predictions.jsonl and records.jsonl: one checksummed line per sample, one durable write per batch, for resuming.
 
-A kill or a power cut can hurt only the batch written last: it is cut back and computed again. A bad line before it is
-damage that no crash explains, and an error.
+A kill or a power cut can damage only the last batch, which is cut off and computed again. A bad line before it has another
+cause and is an error.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ Line = TypeVar("Line", KeptPrediction, Record)
 
 
 def read_lines(path: Path, kind: type[Line], batch_size: int, total: int) -> list[Line]:
-    """The lines of all whole batches in the file; an unfinished or torn last batch is left out.
+    """The lines of all complete batches in the file; an unfinished or torn last batch is left out.
 
     Args:
-        path: the file; none means no lines.
-        kind: what a line holds.
-        batch_size: samples a write. The last write of a finished file may be shorter.
-        total: samples of the whole cell.
+        path: the file; a missing file has no lines.
+        kind: the type of a line.
+        batch_size: samples per write. The last write of a finished file may be smaller.
+        total: samples of the cell.
 
     Raises:
-        RunFolderError: a line before the last batch is damaged, or the file holds more than the cell has.
+        RunFolderError: a line before the last batch is damaged, or the file has more lines than the cell has samples.
     """
     lines, _ = _scan(path, kind, batch_size, total)
     return lines
 
 
 def open_for_resume(path: Path, kind: type[Line], batch_size: int, total: int) -> list[Line]:
-    """The same, and the file is cut back to exactly these lines."""
-    found, size = _scan(path, kind, batch_size, total)
+    """As `read_lines`, and cut the file back to exactly these lines."""
+    lines, size = _scan(path, kind, batch_size, total)
     if path.exists() and path.stat().st_size != size:
         with path.open("r+b") as stream:
             stream.truncate(size)
             os.fsync(stream.fileno())
-    return found
+    return lines
 
 
 def append_batch(path: Path, batch: Sequence[Line]) -> None:
@@ -61,13 +61,13 @@ def damaged_line(path: Path) -> int | None:
 
 
 def _scan(path: Path, kind: type[Line], batch_size: int, total: int) -> tuple[list[Line], int]:
-    """The whole batches and the bytes they take."""
+    """The lines of all complete batches, and the bytes they take."""
     data = path.read_bytes() if path.exists() else b""
     lines = data.splitlines(keepends=True)
     if len(lines) > total:
         raise RunFolderError(f"{path}: {len(lines)} lines for {total} samples. Delete its folder; the cell is computed again.")
     last_batch = max(len(lines) - 1, 0) // batch_size * batch_size
-    found: list[Line] = []
+    items: list[Line] = []
     for number, line in enumerate(lines):
         where = f"{path} line {number + 1}"
         item = decode(line, kind, where)
@@ -75,9 +75,9 @@ def _scan(path: Path, kind: type[Line], batch_size: int, total: int) -> tuple[li
             raise RunFolderError(f"{where} is damaged. Delete its folder; the cell is computed again.")
         if item is None:
             break
-        found.append(item)
-    whole = len(found) if len(found) == total else len(found) // batch_size * batch_size
-    return found[:whole], sum(map(len, lines[:whole]))
+        items.append(item)
+    n = len(items) if len(items) == total else len(items) // batch_size * batch_size
+    return items[:n], sum(map(len, lines[:n]))
 
 
 def _encode(item: KeptPrediction | Record) -> bytes:

@@ -1,4 +1,4 @@
-"""What a cell keeps of each prediction beside its maps: with them, all that is ever measured, so that no method runs twice."""
+"""What a cell stores of each prediction besides its maps, so that it can be measured again without running the method."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 
 @dataclass(frozen=True, slots=True)
 class KeptPrediction:
-    """One line of predictions.jsonl. The fields are those of `Record` with the same names."""
+    """One line of predictions.jsonl. The fields mean the same as in `Record`."""
 
     schema: ClassVar[int] = 1
 

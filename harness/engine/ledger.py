@@ -1,4 +1,4 @@
-"""The run folder: names, atomic writes, seals and locks. A reader sees a finished file or none, at any instant."""
+"""The run folder: names, atomic JSON files, seals, locks and attempts. A reader sees a finished file or none, at any time."""
 
 from __future__ import annotations
 
@@ -17,42 +17,42 @@ from prsbench.harness.engine.durable import sync_folder, write_atomically
 from prsbench.harness.engine.keys import file_hash, key_of
 
 SEAL = "sealed.json"
-PROGRESS = "progress.json"  # of a node at work; a hint for the eye, nothing depends on it
+PROGRESS = "progress.json"  # of a running node; for display only
 ATTEMPTS = "attempts.json"  # how each attempt at a node ended, what it took
 LOG = "log.txt"
-WEIGHTS = "weights"  # of a training, what its save wrote
+WEIGHTS = "weights"  # folder of what a training's `save` wrote
 _MOST_READ = 5000
 
 
-_read: dict[Path, Any] | None = None  # what was read in a `reading_once`
+_read: dict[Path, Any] | None = None  # the cache within a `reading_once`
 
 
 def write_json(path: Path, content: Any, durable: bool = True, indent: int | None = 1) -> None:
-    """indent None writes a large file about ten times as fast."""
+    """Write JSON atomically. indent None writes a large file about ten times as fast."""
     text = json.dumps(content, indent=indent, ensure_ascii=False, allow_nan=False)
     write_atomically(path, f"{text}\n".encode(), durable)
 
 
 @contextmanager
 def reading_once() -> Iterator[None]:
-    """In the block, each JSON file is read once: for passes over all cells that write nothing and ask for the same seals often.
+    """Within the block, read each JSON file once: for passes over all cells that write nothing and read the same seals often.
 
-    What they get is shared, so not to be changed. Nothing is kept behind the block.
+    Callers share the content and must not change it. The cache ends with the block.
     """
     global _read
-    before, _read = _read, {}
+    previous, _read = _read, {}
     try:
         yield
     finally:
-        _read = before
+        _read = previous
 
 
 def read_json(path: Path) -> Any:
-    """The content, or None if there is no such file. Files written here are never half there, so bad JSON is damage."""
+    """The content, or None if there is no such file. Files are written atomically, so bad JSON is damage (RunFolderError)."""
     if _read is None:
         return _read_json(path)
     if path not in _read:
-        if len(_read) >= _MOST_READ:  # of very many cells; the seals that all ask for are read again
+        if len(_read) >= _MOST_READ:  # with thousands of cells; the seals they share are read again
             _read.clear()
         _read[path] = _read_json(path)
     return _read[path]
@@ -68,13 +68,13 @@ def _read_json(path: Path) -> Any:
 
 
 def seal_folder(partial: Path, final: Path, facts: Mapping[str, Any]) -> None:
-    """Give a finished folder its name and write the seal that holds the hash of each of its files beside it."""
+    """Rename a finished folder to its final name and write, next to it, a seal with the hash of each file."""
     files = {path.relative_to(partial).as_posix(): path for path in sorted(partial.rglob("*")) if path.is_file()}
     for path in files.values():
         with path.open("rb") as stream:
             os.fsync(stream.fileno())
     hashes = {name: file_hash(path) for name, path in files.items()}
-    if final.exists():  # an earlier attempt that was killed between rename and seal
+    if final.exists():  # a previous attempt was killed between rename and seal
         shutil.rmtree(final)
     os.replace(partial, final)
     sync_folder(final.parent)
@@ -89,7 +89,7 @@ def digest_of(folder: Path) -> str | None:
 
 @contextmanager
 def node_lock(folder: Path) -> Iterator[None]:
-    """Wait for and hold a node's folder: a worker that outlives its killed driver never writes beside its successor."""
+    """Wait for and hold the lock of a node's folder: a worker that outlives its driver must not write with its successor."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
@@ -97,9 +97,9 @@ def node_lock(folder: Path) -> Iterator[None]:
 
 
 class RunFolder:
-    """The places of one run.
+    """The paths in a run folder.
 
-    run.json says what the run is; data/ holds drawn data; trainings/, cells/ hold one folder a node, named by its key.
+    run.json describes the run; data/ holds synthetic images; trainings/ and cells/ hold one folder per node, named by its key.
     """
 
     def __init__(self, path: Path):
@@ -120,7 +120,7 @@ class RunFolder:
         return self.path / "cells" / name
 
     def node_ended(self, folder: Path) -> None:
-        """Called by the driver when a node has ended, after its attempt is noted."""
+        """Called by the driver when a node has ended, after its attempt is recorded."""
 
     def run_described(self) -> None:
         """Called after run.json was written."""
@@ -129,7 +129,7 @@ class RunFolder:
         """Called after tables and figures were written."""
 
     def is_driven(self) -> bool:
-        """Whether a driver works in this run folder now."""
+        """Whether a driver is working in this run folder."""
         try:
             with (self.path / ".driver.lock").open() as stream:
                 fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -141,7 +141,7 @@ class RunFolder:
 
     @contextmanager
     def driver_lock(self) -> Iterator[None]:
-        """Be the only driver of this run; the lock ends with the process, however it ends."""
+        """Be the only driver of this run; the lock ends with the process."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             stream = (self.path / ".driver.lock").open("a+")
@@ -163,16 +163,16 @@ class RunFolder:
 
 
 def record_attempt(folder: Path, attempt: Mapping[str, Any]) -> None:
-    """Add how an attempt ended to a node's attempts.json: kind "done", "failed" or "skipped", and whatever else is known."""
+    """Append an attempt to a node's attempts.json: its kind ("done", "failed" or "skipped") and whatever else is known."""
     write_json(folder / ATTEMPTS, {"attempts": [*attempts_of(folder), attempt]})
 
 
 def attempts_of(folder: Path) -> list[dict[str, Any]]:
-    """The attempts at a node that came to an end, oldest first. One that was killed with its driver left no line."""
+    """The attempts at a node that ended, oldest first. An attempt killed with its driver has no entry."""
     return (read_json(folder / ATTEMPTS) or {"attempts": []})["attempts"]
 
 
 def last_failure(folder: Path) -> dict[str, Any] | None:
-    """The newest attempt at a node, if it did not end well."""
+    """The latest attempt at a node if it failed or was skipped, otherwise None."""
     attempts = attempts_of(folder)
     return attempts[-1] if attempts and attempts[-1]["kind"] != "done" else None

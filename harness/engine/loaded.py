@@ -1,4 +1,4 @@
-"""The methods a worker process holds: loaded once, used by every cell that asks for the same one, dropped when no cell does."""
+"""The methods loaded in a worker process: loaded once, shared by all cells of the same method, then dropped."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _costs: dict[str, Cost | None] = {}
 
 
 def hold_only(cells: Iterable[CellNode], setting: Setting) -> None:
-    """Let go of every method that none of these cells uses: a worker never holds more than one job needs."""
+    """Drop every method that none of these cells uses: a worker never holds more than one job needs."""
     wanted = {_identity(cell, setting) for cell in cells}
-    for kept in (_held, _costs):
-        for identity in kept.keys() - wanted:
-            del kept[identity]
+    for cache in (_held, _costs):
+        for identity in cache.keys() - wanted:
+            del cache[identity]
 
 
 def let_go() -> None:
-    """Load everything anew from here on."""
+    """Drop every method, so that the next use loads it again."""
     _held.clear()
     _costs.clear()
 
@@ -41,8 +41,8 @@ def method_of(cell: CellNode, setting: Setting) -> Method | ReferenceRow:
     """The method of a cell with its weights.
 
     Raises:
-        MissingPrerequisite: it cannot be loaded here.
-        ContractError: it says another prompt source than its config.
+        MissingPrerequisite: a package or checkpoint is missing.
+        ContractError: its labels state another prompt source than its config.
     """
     identity = _identity(cell, setting)
     if identity not in _held:
@@ -51,7 +51,7 @@ def method_of(cell: CellNode, setting: Setting) -> Method | ReferenceRow:
 
 
 def cost_of(cell: CellNode, setting: Setting) -> Cost | None:
-    """What an image costs the cell's method, measured once while it is held; None for rows of the truth, or if it fails."""
+    """The cost of the cell's method, measured once while it is loaded; None for reference rows, or if measuring fails."""
     identity = _identity(cell, setting)
     if identity not in _costs:
         _costs[identity] = _measured(method_of(cell, setting))
@@ -65,7 +65,7 @@ def _measured(method: Method | ReferenceRow) -> Cost | None:
     return_freed_memory()
     try:
         return resolve(MEASURE)(method)
-    except Exception:  # a cost is worth no cell; what is wrong with the method, its samples will say
+    except Exception:  # must not fail the cell; if the method is broken, its samples show it
         traceback.print_exc()
         free_device_memory()
         return None
@@ -78,15 +78,15 @@ def _identity(cell: CellNode, setting: Setting) -> str:
 
 
 def _load(cell: CellNode, setting: Setting) -> Method | ReferenceRow:
-    """One without a training loads from an empty folder."""
+    """Load the cell's method; without a training it loads from an empty folder."""
     method = resolve(cell.factory)(resolve(cell.config_type).model_validate(cell.config))
     if cell.training:
         method.load(setting.weights_folder(cell.training), setting.device)
     else:
-        with TemporaryDirectory() as nothing_saved:
-            method.load(Path(nothing_saved), setting.device)
+        with TemporaryDirectory() as empty_folder:
+            method.load(Path(empty_folder), setting.device)
     source = PromptSource(cell.config["prompt_source"])
     if source in (*BOXES, PromptSource.ORACLE_POINT) and method.labels.prompt_source != source:
-        said = method.labels.prompt_source
-        raise ContractError(f"{cell.method}: its prompt is the {source}, but its labels say '{said}'. Correct `labels`.")
+        stated = method.labels.prompt_source
+        raise ContractError(f"{cell.method}: its prompt is the {source}, but its labels say '{stated}'. Correct `labels`.")
     return method

@@ -1,7 +1,7 @@
-"""maps.bin: the maps of a cell, one checked frame behind another, so that a cell is a few files and not thousands.
+"""maps.bin: the prediction maps of a cell as checksummed frames in one file, so that a cell is a few files, not thousands.
 
-A frame holds the two 8-bit maps that a prediction is measured on, as PNG. The float map is not kept: everything is measured on
-these two, fresh or later, and they take less room than 16 bits of it (a lossless float map would take ten times as much).
+A frame holds the two 8-bit maps on which a prediction is measured, as PNG. The float map is not stored: everything is measured on
+these two, at once or later, and they are smaller than 16 bits of it (a lossless float map would be ten times as large).
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _MAGIC = b"map2"
 
 
 def append_maps(folder: Path, maps: Mapping[int, GreyMaps]) -> None:
-    """Add the maps of one batch, by number of the sample: one write, on the disk before this returns."""
+    """Append the maps of one batch, by number of the sample: one write, on disk before this returns."""
     if maps:
-        append_durably(folder / MAPS, b"".join(_frame(index, each) for index, each in maps.items()))
+        append_durably(folder / MAPS, b"".join(_frame(index, sample_maps) for index, sample_maps in maps.items()))
 
 
 def each_map(folder: Path) -> Iterator[tuple[int, GreyMaps]]:
-    """(number of the sample, its maps) of every sample that has some, in order.
+    """(number of the sample, its maps) of every sample that has maps, in order.
 
     Raises:
         RunFolderError: the bytes of a map are not the ones that were written.
@@ -49,10 +49,10 @@ def each_map(folder: Path) -> Iterator[tuple[int, GreyMaps]]:
 
 
 def read_map(folder: Path, index: int) -> NDArray[np.float32] | None:
-    """The index-th sample's probability, (H, W) float32 in [0, 1], to 8 bits (which side of 0.5 it is on, exactly), or None.
+    """Probability of the index-th sample, (H, W) float32 in [0, 1], to 8 bits (the side of 0.5 is exact); None if it has no map.
 
     Raises:
-        RunFolderError: its bytes are not the ones that were written.
+        RunFolderError: the bytes of the map are not the ones that were written.
     """
     path = folder / MAPS
     frame = next((frame for frame in _frames(path) if frame.number == index), None) if path.exists() else None
@@ -63,19 +63,19 @@ def read_map(folder: Path, index: int) -> NDArray[np.float32] | None:
 
 
 def cut_back(folder: Path, expected: Sequence[int]) -> None:
-    """Leave exactly the maps of these samples, the ones with a prediction; what a kill left behind them is cut off.
+    """Keep only the maps of these samples, the ones with a prediction; cut off what a kill left after them.
 
     Raises:
-        RunFolderError: one of them is not there, though maps are on the disk before their predictions.
+        RunFolderError: a map is missing, although maps are on disk before their predictions.
     """
-    path, kept, end = folder / MAPS, [], 0
+    path, numbers, end = folder / MAPS, [], 0
     for frame in _frames(path) if path.exists() else ():
-        if len(kept) == len(expected):
+        if len(numbers) == len(expected):
             break
-        kept.append(frame.number)
+        numbers.append(frame.number)
         end = frame.end
-    if kept != list(expected):
-        raise RunFolderError(f"{path}: expected the maps of {len(expected)} samples, got {len(kept)}. {CURE}")
+    if numbers != list(expected):
+        raise RunFolderError(f"{path}: expected the maps of {len(expected)} samples, got {len(numbers)}. {CURE}")
     if path.exists() and path.stat().st_size != end:
         with path.open("r+b") as stream:
             stream.truncate(end)
@@ -84,7 +84,7 @@ def cut_back(folder: Path, expected: Sequence[int]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A whole frame in the file; offset is that of its first PNG."""
+    """A complete frame in the file; offset is that of its first PNG."""
 
     offset: int
     number: int
@@ -98,16 +98,16 @@ class _Found:
 
 
 def _frames(path: Path) -> Iterator[_Found]:
-    """Each whole frame up to the first that is torn."""
+    """Each complete frame up to the first that is torn."""
     size = path.stat().st_size
     with path.open("rb") as stream:
         while len(head := stream.read(_FRAME.size)) == _FRAME.size:
             magic, *facts = _FRAME.unpack(head)
-            found = _Found(stream.tell(), *facts)
-            if magic != _MAGIC or found.end > size:
+            frame = _Found(stream.tell(), *facts)
+            if magic != _MAGIC or frame.end > size:
                 return
-            yield found
-            stream.seek(found.end)
+            yield frame
+            stream.seek(frame.end)
 
 
 def _frame(index: int, maps: GreyMaps) -> bytes:

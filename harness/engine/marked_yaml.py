@@ -1,4 +1,4 @@
-"""YAML that remembers its lines, so that a mistake in a grid is said with its place. Safe loading: no tag makes an object."""
+"""YAML with line numbers, so that an error in a grid names its line. Loading is safe: no tag creates an object."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def read_mapping(text: str, where: str) -> dict[str, Any]:
     """The content of a grid file.
 
     Raises:
-        ConfigError: it is not YAML, holds no mapping, or gives a key twice (YAML itself would keep the last in silence).
+        ConfigError: it is not YAML, is not a mapping, or gives a key twice (YAML itself would silently use the last).
     """
     try:
         content = yaml.safe_load(text)
@@ -28,19 +28,19 @@ def read_mapping(text: str, where: str) -> dict[str, Any]:
     for path, line in places:
         if path in seen:
             name = ".".join(map(str, path))
-            raise ConfigError(f"{where} line {line}: '{name}' stands there twice, first in line {seen[path]}. Take one out.")
+            raise ConfigError(f"{where} line {line}: '{name}' is given twice, first in line {seen[path]}. Remove one.")
         seen[path] = line
     return content
 
 
 def line_of(text: str, path: Sequence[str | int]) -> int | None:
-    """The line, from 1, of the key or item at this path. Steps the file does not have, such as a union's tag, are left out."""
+    """The line, from 1, of the key or item at this path. Steps that are not in the file, such as a union's tag, are skipped."""
     places = dict(_places(yaml.compose(text, Loader=yaml.SafeLoader), ())) if text else {}
-    found, line = (), None
+    place, line = (), None
     for step in path:
-        if (*found, step) in places:
-            found = (*found, step)
-            line = places[found]
+        if (*place, step) in places:
+            place = (*place, step)
+            line = places[place]
     return line
 
 

@@ -1,8 +1,8 @@
-"""A run folder on any filesystem of fsspec (s3://, gs://, memory:// ...): worked on here, kept there.
+"""A run folder at a URL of any fsspec filesystem (s3://, gs://, memory:// ...), mirrored from a local working folder.
 
-Object stores know no locks, appends or renames, so the work is done in a local folder, and what is finished is copied: a node
-when it ends, its seal last, so that a reader there too sees a finished node or none. A node that was at work when this machine
-was lost is computed again; what was sealed never is.
+Object stores have no locks, appends or renames, so the work is done in a local folder and each node is copied when it ends, its
+seal last, so that a remote reader also sees a finished node or none. A node that was running when this machine was lost is
+computed again; a sealed node never is.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from prsbench.harness.contract.errors import ConfigError, RunFolderError
 from prsbench.harness.engine.ledger import SEAL, RunFolder
 
 LEASE = "driver.json"
-BEATS_S = 20.0  # between two signs of life of a driver; another one waits for three of them to be missing
+BEATS_S = 20.0  # between two signs of life of a driver; another driver takes over after three are missing
 _NODES = ("cells", "trainings")
-_LATE = (SEAL, "measured.json", "scored.json")  # what declares other files finished goes last
+_LATE = (SEAL, "measured.json", "scored.json")  # files that declare others finished are copied last
 
 
 def is_url(place: str) -> bool:
-    """Whether a run folder's name is a URL and not a path."""
+    """Whether a run folder is given as a URL, not a path."""
     return "://" in place
 
 
 class Mirror:
-    """A run folder at a URL and the local folder it is worked on in."""
+    """A run folder at a URL and the local folder in which the work is done."""
 
     def __init__(self, url: str, local: Path):
         import fsspec
@@ -43,38 +43,38 @@ class Mirror:
         self.url, self._local = url, local
 
     def pull(self) -> int:
-        """Bring every sealed node that is not here; returns how many."""
-        brought = 0
+        """Copy every sealed node that is missing locally; returns how many."""
+        n_copied = 0
         for kind in _NODES:
-            for there in self._folders(f"{self._root}/{kind}"):
-                here = self._local / kind / there.rpartition("/")[2]
-                if not (here / SEAL).exists() and self._remote.exists(f"{there}/{SEAL}"):
-                    self._bring(there, here)
-                    brought += 1
-        return brought
+            for source in self._folders(f"{self._root}/{kind}"):
+                folder = self._local / kind / source.rpartition("/")[2]
+                if not (folder / SEAL).exists() and self._remote.exists(f"{source}/{SEAL}"):
+                    self._bring(source, folder)
+                    n_copied += 1
+        return n_copied
 
     def push(self, folder: Path) -> None:
-        """Copy a node, or any folder or file of the run, there."""
+        """Copy a node, or any folder or file of the run, to the URL."""
         if folder.is_file():
             self._send(folder)
             return
-        for name in reversed(_LATE):  # so that no instant shows new files under what declared the old ones finished
+        for name in reversed(_LATE):  # new files must never stand under a seal of old ones
             self._take_back_if_changed(folder / name)
         files = sorted(path for path in folder.rglob("*") if path.is_file() and not _is_passing(path.relative_to(folder)))
         for path in sorted(files, key=lambda path: _LATE.index(path.name) + 1 if path.name in _LATE else 0):
             self._send(path)
 
     def push_all(self) -> None:
-        """Copy what stands beside the nodes: run.json, tables, figures, the page."""
-        for place in sorted(self._local.iterdir()):
-            if place.name not in (*_NODES, "data") and not place.name.startswith("."):
-                self.push(place)
+        """Copy everything but nodes and data: run.json, tables, figures, the page."""
+        for path in sorted(self._local.iterdir()):
+            if path.name not in (*_NODES, "data") and not path.name.startswith("."):
+                self.push(path)
 
     @contextmanager
     def lease(self, say: Callable[[str], None]) -> Iterator[None]:
-        """Be the only driver of the run there.
+        """Be the only driver of the run at the URL.
 
-        No clock is compared: another driver's lease counts for dead once it stood unchanged for three beats.
+        Clocks are not compared: another driver's lease is dead once it has not changed for three beats.
         """
         self._wait_for_another(say)
         self._driver, over = uuid4().hex, threading.Event()
@@ -90,7 +90,7 @@ class Mirror:
                 self._remote.rm_file(f"{self._root}/{LEASE}")
 
     def is_ours(self) -> bool:
-        """Whether no other driver has taken the run over, as one may do when this machine was long out of reach."""
+        """Whether no other driver has taken over the run, as one may if this machine was unreachable for long."""
         return self._read_lease().get("driver") == self._driver
 
     def _keep_beating(self, over: threading.Event) -> None:
@@ -103,12 +103,12 @@ class Mirror:
         self._write(f"{self._root}/{LEASE}", json.dumps({"driver": self._driver, "beat": number}).encode())
 
     def _wait_for_another(self, say: Callable[[str], None]) -> None:
-        seen = self._read_lease()
-        if not seen:
+        lease = self._read_lease()
+        if not lease:
             return
-        say(f"{self.url}: a driver was at work here; waiting {3 * BEATS_S:.0f} s for a sign of life ...")
+        say(f"{self.url}: a driver was working here; waiting {3 * BEATS_S:.0f} s for a sign of life ...")
         time.sleep(3 * BEATS_S)
-        if self._read_lease() not in ({}, seen):
+        if self._read_lease() not in ({}, lease):
             raise RunFolderError(f"{self.url}: another driver works in this run folder. Wait for it, or choose another --out.")
 
     def _read_lease(self) -> dict[str, Any]:
@@ -117,17 +117,17 @@ class Mirror:
         except FileNotFoundError:
             return {}
 
-    def _folders(self, place: str) -> list[str]:
+    def _folders(self, parent: str) -> list[str]:
         try:
-            return sorted(entry["name"] for entry in self._remote.ls(place, detail=True) if entry["type"] == "directory")
+            return sorted(entry["name"] for entry in self._remote.ls(parent, detail=True) if entry["type"] == "directory")
         except FileNotFoundError:
             return []
 
-    def _bring(self, there: str, here: Path) -> None:
-        """The seal comes last, so that a kill on the way leaves no half node that looks whole."""
-        files = sorted(self._remote.find(there), key=lambda name: name.rpartition("/")[2] in _LATE)
+    def _bring(self, source: str, folder: Path) -> None:
+        """Copy a node, its seal last, so that a kill leaves no partial node that looks complete."""
+        files = sorted(self._remote.find(source), key=lambda name: name.rpartition("/")[2] in _LATE)
         for name in files:
-            path = here / name[len(there) :].lstrip("/")
+            path = folder / name[len(source) :].lstrip("/")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(self._remote.cat_file(name))
 
@@ -135,9 +135,9 @@ class Mirror:
         self._write(self._there(path), path.read_bytes())
 
     def _take_back_if_changed(self, path: Path) -> None:
-        there = self._there(path)
-        if path.exists() and self._remote.exists(there) and self._remote.cat_file(there) != path.read_bytes():
-            self._remote.rm_file(there)
+        name = self._there(path)
+        if path.exists() and self._remote.exists(name) and self._remote.cat_file(name) != path.read_bytes():
+            self._remote.rm_file(name)
 
     def _there(self, path: Path) -> str:
         return f"{self._root}/{path.relative_to(self._local).as_posix()}"
@@ -148,8 +148,8 @@ class Mirror:
 
 
 def _is_passing(path: Path) -> bool:
-    """Locks, files half written, weights not sealed yet."""
-    return any(part.startswith(".") or part.endswith(".partial") for part in path.parts)
+    """Whether a file is temporary: a lock, a partly written file, weights that are not sealed yet."""
+    return any(name.startswith(".") or name.endswith(".partial") for name in path.parts)
 
 
 class MirroredRunFolder(RunFolder):
@@ -168,7 +168,7 @@ class MirroredRunFolder(RunFolder):
     def node_ended(self, folder: Path) -> None:
         if not self._mirror.is_ours():
             url = self._mirror.url
-            raise RunFolderError(f"{url}: another driver has taken this run over. This one stops; nothing finished is lost.")
+            raise RunFolderError(f"{url}: another driver has taken over this run. This one stops; nothing finished is lost.")
         self._mirror.push(folder)
 
     def run_described(self) -> None:

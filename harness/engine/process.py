@@ -1,4 +1,4 @@
-"""What holds for a whole working process: threads, device, and the small signs of life it leaves."""
+"""A worker process: what its jobs share (`Setting`), threads, device, memory, and progress (`Ticks`)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4  # malloc.h
 
 @dataclass(frozen=True)
 class Setting:
-    """What every job of a run shares; small, and the same for every worker.
+    """What all jobs of a run share; small, and the same for every worker.
 
-    trainings maps a key to its folder's name. text_models is the key of the training that judges text, loader the
-    "module:function" that loads it, measuring and scoring the hashes of the code that makes records and scores.
+    trainings maps a training's key to its folder's name. text_models is the key of the training that judges text, loader the
+    "module:function" that loads it; measuring and scoring are the hashes of the code that makes records and scores.
     """
 
     folder: Path
@@ -47,7 +47,7 @@ class Setting:
 
 
 class Ticks:
-    """Progress of a node at work, kept in its progress.json at most once a second. Call it as often as you like."""
+    """Progress of a running node, written to its progress.json at most once a second. Call it as often as you like."""
 
     def __init__(self, path: Path):
         self._path, self._last = path, 0.0
@@ -60,25 +60,25 @@ class Ticks:
 
 
 def prepare_process(threads: int) -> None:
-    """Fix threads, keep every library offline, keep freed memory. The thread variables count only if torch is not loaded yet."""
+    """Set thread counts, keep every library offline, keep freed memory. The thread variables count only before torch loads."""
     os.environ |= {
         "OMP_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),
         "OPENBLAS_NUM_THREADS": str(threads),
-        "OMP_WAIT_POLICY": "PASSIVE",  # spinning at barriers beside a busy neighbour costs 20 times the work
+        "OMP_WAIT_POLICY": "PASSIVE",  # spinning at barriers on a busy machine takes 20 times as long
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "MPLBACKEND": "Agg",
     }
-    if "torch" in sys.modules:  # a reused worker, whose number of threads the pool may have changed
+    if "torch" in sys.modules:  # a reused worker, whose thread count the pool may have changed
         sys.modules["torch"].set_num_threads(threads)
     _keep_freed_memory()
 
 
 def _keep_freed_memory() -> None:
-    """Whatever is freed stays with the process until `return_freed_memory`. Without glibc nothing happens.
+    """Keep freed memory in the process until `return_freed_memory`. Without glibc, do nothing.
 
-    glibc gives a network's large maps back to the system as soon as they are freed, and pays for the next ones in page faults:
+    glibc returns large feature maps to the system as soon as they are freed, and the next ones cost page faults again:
     LiteMedSAM's encoder at 256 px takes 1.5 times as long that way.
     """
     mallopt = getattr(_libc(), "mallopt", None)
@@ -89,7 +89,7 @@ def _keep_freed_memory() -> None:
 
 
 def return_freed_memory() -> None:
-    """So that what the process holds from here on is what is asked for from here on."""
+    """Return freed memory to the system, so that the process holds only what it still uses."""
     malloc_trim = getattr(_libc(), "malloc_trim", None)
     if malloc_trim is not None:
         malloc_trim(0)
@@ -100,13 +100,13 @@ def _libc() -> ctypes.CDLL | None:
 
 
 def free_device_memory() -> None:
-    """Hand memory that a failed batch held back to the device."""
+    """Return cached memory, such as that of a failed batch, to the device."""
     if "torch" in sys.modules and sys.modules["torch"].cuda.is_available():
         sys.modules["torch"].cuda.empty_cache()
 
 
 def resolve_device(device: str) -> str:
-    """`auto` as cpu or cuda, by what this process sees."""
+    """The device; `auto` becomes cuda if this process sees a GPU, otherwise cpu."""
     if device != "auto":
         return device
     import torch

@@ -1,4 +1,4 @@
-"""What a run says while it works: a line per finished job, and every few seconds what is going on and how long it may take."""
+"""Progress of a run: a line per finished job, and every few seconds the running jobs and the estimated time left."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ EVERY_SECONDS = 10.0
 
 
 class Progress:
-    """Keeps count of the jobs of one run and speaks through `say`, from a thread of its own while jobs are at work."""
+    """Counts the jobs of one run and reports through `say`, from a separate thread while jobs are running."""
 
     def __init__(self, jobs: Sequence[Job], setting: Setting, workers: int, say: Callable[[str], None]):
         self._jobs, self._setting, self._workers, self._say = list(jobs), setting, workers, say
         self._began = time.monotonic()
-        self._started: dict[Job, float] = {}  # jobs at work
-        self._seen: dict[Job, tuple[float, float]] = {}  # when one first told how far it is, and that: a resumed one starts late
+        self._started: dict[Job, float] = {}  # running jobs, and when each started
+        self._seen: dict[Job, tuple[float, float]] = {}  # time and share done at its first report: a resumed job starts above 0
         self._took: dict[Job, float] = {}  # jobs that have ended
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._speak, daemon=True)
@@ -40,25 +40,25 @@ class Progress:
 
     def started(self, job: Job) -> None:
         for folder in self._folders(job):
-            (folder / PROGRESS).unlink(missing_ok=True)  # an attempt that was killed left it
+            (folder / PROGRESS).unlink(missing_ok=True)  # left by a killed attempt
         self._started[job] = time.monotonic()
         self._seen.pop(job, None)
 
     def finished(self, job: Job, outcomes: Mapping[str, Outcome]) -> None:
         now = time.monotonic()
         self._took[job] = now - self._started.pop(job, now)
-        bad = [outcome for outcome in outcomes.values() if outcome.kind != "done"]
-        verdict = f"{bad[0].kind.upper()} ({bad[0].reason}): {bad[0].error.splitlines()[0]}" if bad else "done"
+        first = next((outcome for outcome in outcomes.values() if outcome.kind != "done"), None)
+        verdict = f"{first.kind.upper()} ({first.reason}): {first.error.splitlines()[0]}" if first else "done"
         self._say(f"[{len(self._took)}/{len(self._jobs)}] {job.title}: {verdict} ({clock(self._took[job])})")
 
-    def replaced(self, job: Job, parts: Sequence[Job], why: str) -> None:
-        """A job is done again, or as its cells one by one."""
+    def replaced(self, job: Job, replacements: Sequence[Job], why: str) -> None:
+        """Replace a job by itself, to be done again, or by one job per cell."""
         self._started.pop(job, None)
-        self._jobs = [other for other in self._jobs if other is not job] + list(parts)
-        self._say(f"    {job.title}: {why}{', one by one' if len(parts) > 1 else ''}")
+        self._jobs = [other for other in self._jobs if other is not job] + list(replacements)
+        self._say(f"    {job.title}: {why}{', one by one' if len(replacements) > 1 else ''}")
 
     def efficiency(self, busy_s: float) -> str:
-        """How much of the workers' time went into nodes."""
+        """The share of the workers' time that went into nodes, as a sentence."""
         wall_s = time.monotonic() - self._began
         share = busy_s / (self._workers * wall_s) if wall_s else 0.0
         plural = "worker" if self._workers == 1 else "workers"
@@ -81,18 +81,18 @@ class Progress:
         return [run.training(job.training.folder)] if job.training else [run.cell(cell.folder) for cell in job.cells]
 
     def _state(self, job: Job) -> dict[str, Any] | None:
-        """progress.json of the job's node that moved last, or None."""
+        """progress.json of the job's node that is least far, or None."""
         try:
-            found = [read_json(folder / PROGRESS) for folder in self._folders(job)]
-            states = [state for state in found if state and state["total"]]
+            states = [read_json(folder / PROGRESS) for folder in self._folders(job)]
+            states = [state for state in states if state and state["total"]]
         except RunFolderError:
             return None
         return min(states, key=lambda state: state["done"] / state["total"], default=None)
 
     def _remaining(self) -> tuple[float, bool]:
-        """Seconds left, from the mean time of like jobs and how far the running ones are.
+        """Seconds left, from the mean time of similar jobs and the progress of running ones.
 
-        Kinds of work that nothing has timed yet count as nothing; the second value says whether there are any.
+        Jobs of a kind without timings count as zero; the second value says whether there are any.
         """
         now = time.monotonic()
         known: dict[object, list[float]] = defaultdict(list)
@@ -102,11 +102,11 @@ class Progress:
         for job in list(self._started):
             if state := self._state(job):
                 share = state["done"] / state["total"]
-                then, before = self._seen.setdefault(job, (now, share))
-                if share > before:
-                    whole = (now - then) / (share - before)
-                    known[_kind(job)].append(whole)
-                    left.append(whole * (1 - share))
+                first_time, first_share = self._seen.setdefault(job, (now, share))
+                if share > first_share:
+                    total = (now - first_time) / (share - first_share)
+                    known[_kind(job)].append(total)
+                    left.append(total * (1 - share))
         waiting = [job for job in list(self._jobs) if job not in self._took and job not in self._started]
         left += [mean(known[_kind(job)]) for job in waiting if _kind(job) in known]
         return max(sum(left) / self._workers, max(left)), any(_kind(job) not in known for job in waiting)
@@ -118,5 +118,5 @@ def _kind(job: Job) -> object:
 
 
 def clock(seconds: float) -> str:
-    """Seconds for people."""
+    """A duration as text, such as "3 min 05 s"."""
     return f"{seconds // 60:.0f} min {seconds % 60:02.0f} s" if seconds >= 60 else f"{seconds:.0f} s"

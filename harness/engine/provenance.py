@@ -1,4 +1,4 @@
-"""Where numbers come from: code, packages, hardware, threads, command, time. Recorded, never part of a key."""
+"""Provenance of numbers: code, packages, hardware, threads, command, time. Recorded, never part of a key."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def now() -> str:
 
 
 def provenance_of_run() -> dict[str, Any]:
-    """What is the same for a whole run."""
+    """The provenance that all nodes of a run share."""
     return {"command": sys.argv, "time": now(), **_code(), "packages": _versions(), "hardware": _hardware()}
 
 
 def provenance_of_process(setting: Setting) -> dict[str, Any]:
-    """What a worker adds to its node."""
+    """The provenance of one node, as its worker process sees it."""
     facts = {"time": now(), **_code(), "packages": _versions(), "hardware": _hardware()}
     torch = sys.modules.get("torch")
     used = torch.get_num_threads() if torch else setting.threads  # a method with torch has loaded it by now
@@ -49,21 +49,21 @@ def _code() -> dict[str, Any]:
 def _git(root: Path, *arguments: str) -> str | None:
     try:
         command = ["git", "--no-optional-locks", "-C", str(root), *arguments]  # a lock would outlive the timeout
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    return result.stdout.strip() if result.returncode == 0 else None
 
 
 @cache
 def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
+    versions = {"python": platform.python_version()}
     for name in ("prsbench", *LIBRARIES, *WEIGHT_PACKAGES):
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+            versions[name] = "not installed"
+    return versions
 
 
 @cache

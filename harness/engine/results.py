@@ -1,4 +1,4 @@
-"""Reading a run folder, finished or not: the plan it works on, the state of its cells, and what the report is made of."""
+"""Reading a run folder, finished or not: its plan, the state of each cell, what is left to do, and the report's results."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from prsbench.harness.engine.process import Setting
 from prsbench.harness.engine.provenance import now
 from prsbench.harness.engine.scoring import scoring_identity
 
-SCHEMA = 3  # of run.json; raised when a reader of the earlier one would misread it
+SCHEMA = 3  # of run.json; raised when an older reader would misread it
 
 
 class Left(StrEnum):
-    """What a cell still needs. Only the first step runs its method."""
+    """What a cell still needs. Only PREDICT runs its method."""
 
     PREDICT = "predict"
     MEASURE = "re-measure"
@@ -38,7 +38,7 @@ class Left(StrEnum):
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder with the plan written in it. status is "running", "complete", "incomplete" or "interrupted"."""
+    """A run folder with its plan. status is "planned", "running", "complete", "incomplete" or "interrupted"."""
 
     plan: Plan
     setting: Setting
@@ -49,7 +49,7 @@ def open_run(path: Path) -> Run:
     """The run in a folder.
 
     Raises:
-        RunFolderError: there is none.
+        RunFolderError: there is none, or another version wrote it.
     """
     description = read_json(RunFolder(path).description)
     if description is None:
@@ -64,8 +64,8 @@ def open_run(path: Path) -> Run:
 
 
 def grid_of(path: Path) -> GridConfig:
-    """The grid that a run folder was made of."""
-    open_run(path)  # refuses what is not a run folder
+    """The grid that a run folder was made from."""
+    open_run(path)  # raises if it is not a run folder
     return GridConfig.model_validate(read_json(RunFolder(path).description)["grid"])
 
 
@@ -87,7 +87,7 @@ def setting_of(path: Path, plan: Plan, facts: dict) -> Setting:
 
 
 def state_of(cell: CellNode, setting: Setting) -> str:
-    """ "cached" (complete and scored), "failed" or "skipped" (the last attempt ended so), or "new"."""
+    """ "cached" (complete and scored), "failed" or "skipped" (how the last attempt ended), or "new"."""
     folder = setting.run.cell(cell.folder)
     if left_to_do(cell, setting) is Left.NOTHING:
         return "failed" if _damage(folder) else "cached"
@@ -116,23 +116,26 @@ def reason_of(cell: CellNode, state: str, setting: Setting) -> str:
 
 
 def _damage(folder: Path, is_thorough: bool = False) -> str:
-    """What to say of the first file of a sealed cell that is not as it was finished, those that cannot be made again first."""
+    """The message on the first changed file of a sealed cell, files that cannot be made again first; "" if all are intact."""
     first = next(iter(cell_folder.damaged_files(folder, is_thorough)), "")
     return first or cell_folder.damaged_records(folder, is_thorough)
 
 
 def scores_wanted(folder: Path, setting: Setting) -> dict[str, str | None]:
-    """What the scores of a measured cell have to be made of."""
+    """What the scores of a measured cell must be computed from."""
     return {**scoring_identity(setting), "records": cell_folder.records_hash(folder)}
 
 
 def put_aside(run: Run, partial_too: bool = False) -> list[str]:
-    """Move sealed cells whose files changed to aside/, so that they are computed again and nothing is lost; says each.
+    """Move sealed cells whose files changed to aside/, so that they are computed again and nothing is lost.
 
-    Where only the records changed they alone go there: they are made again from the predictions.
-    partial_too: cells with failed samples as well.
+    If only the records changed, only they are moved: they are made again from the predictions. partial_too: also move cells with
+    failed samples.
+
+    Returns:
+        A line for each cell moved.
     """
-    said = []
+    lines = []
     for cell in run.plan.cells:
         folder = run.setting.run.cell(cell.folder)
         if not cell_folder.is_sealed(folder, None):
@@ -142,22 +145,22 @@ def put_aside(run: Run, partial_too: bool = False) -> list[str]:
         if damage or is_partial:
             why = damage or f"{n_failed} of {cell.n_manifest} samples failed"
             records_alone = not is_partial and not cell_folder.damaged_files(folder, is_thorough=True)
-            put = cell_folder.put_records_aside if records_alone else cell_folder.put_aside
-            place = put(folder, run.setting.folder / "aside")
+            move = cell_folder.put_records_aside if records_alone else cell_folder.put_aside
+            place = move(folder, run.setting.folder / "aside")
             record_attempt(folder, {**asdict(failed(Failure.DAMAGED if damage else Failure.BAD_SAMPLES, why)), "time": now()})
-            said.append(f"{cell.folder}: {why.removesuffix('.')}. Kept as {place}.")
-    return said
+            lines.append(f"{cell.folder}: {why.removesuffix('.')}. Moved to {place}.")
+    return lines
 
 
 def result_of(cell: CellNode, plan: Plan, setting: Setting) -> CellResult:
-    """What the report gets of one cell; a cell that is not complete is a row with its reason."""
+    """What the report gets of one cell; an incomplete cell has a reason in place of numbers."""
     folder = setting.run.cell(cell.folder)
     state = state_of(cell, setting)
-    error, found = reason_of(cell, state, setting), {}
+    error, contents = reason_of(cell, state, setting), {}
     if state == "cached":
         try:
-            found = {"summary": _summary(folder), "samples": partial(_samples, folder), "read": partial(_details, folder)}
-        except RunFolderError as damage:  # bytes that changed while size and time did not
+            contents = {"summary": _summary(folder), "samples": partial(_samples, folder), "read": partial(_details, folder)}
+        except RunFolderError as damage:  # its bytes changed, but not its size and modification time
             state, error = "failed", str(damage)
     return CellResult(
         method=cell.method,
@@ -172,7 +175,7 @@ def result_of(cell: CellNode, plan: Plan, setting: Setting) -> CellResult:
         labels=cell_folder.labels_of(folder),
         judge_notes=cell_folder.judge_notes(folder) if state == "cached" else (),
         cost=cell_folder.cost_of(folder) if state == "cached" else None,
-        **found,
+        **contents,
     )
 
 
@@ -191,44 +194,44 @@ def _details(folder: Path) -> Details:
 
 
 def results(run: Run) -> list[CellResult]:
-    """Every cell of the plan, in the order of the grid."""
+    """The result of every cell of the plan, in the order of the grid."""
     with reading_once():
         return [result_of(cell, run.plan, run.setting) for cell in run.plan.cells]
 
 
 def states_of(cells: Iterable[CellNode], setting: Setting) -> list[str]:
-    """The state of each."""
+    """The state of each cell, in order."""
     with reading_once():
         return [state_of(cell, setting) for cell in cells]
 
 
 def trainings_of(run: Run) -> dict[str, Path]:
-    """The weights of every finished training, by its folder's name."""
+    """The weights folder of every finished training, by the name of the training's folder."""
     nodes = run.plan.trainings.values()
     return {n.folder: run.setting.weights_folder(n.key) for n in nodes if digest_of(run.setting.training_folder(n.key))}
 
 
 def held_out(run: Run) -> list[HeldOut]:
-    """What the run's finished trainings left of themselves, in the order of the plan."""
-    found = []
+    """What the run's finished trainings measured on held-out samples, in the order of the plan."""
+    tables = []
     for node in run.plan.trainings.values():
         path = run.setting.weights_folder(node.key) / HELD_OUT
         if path.is_file():
             with path.open(newline="") as stream:
                 header, *lines = map(tuple, csv.reader(stream))
-            found.append(HeldOut(node.name, node.seed, header, tuple(lines)))
-    return [one for one in found if one.lines]
+            tables.append(HeldOut(node.name, node.seed, header, tuple(lines)))
+    return [table for table in tables if table.lines]
 
 
 def sample_of(run: Run, dataset: str, sample_id: str) -> tuple[int, Sample] | None:
-    """A sample by its id, with its number among the records of its cells; None if the data is no longer there."""
+    """A sample by its id, with its index in the records of its cells; None if the data set is no longer there."""
     try:
-        found = next(d for d in open_all(run.setting.roots) if d.name == dataset)
+        opened = next(d for d in open_all(run.setting.roots) if d.name == dataset)
     except (DataError, StopIteration):
         return None
     split = run.plan.cells[0].split
-    index = [row.sample_id for row in found.rows if row.split == split].index(sample_id)
-    return index, found.samples(split)[index]
+    index = [row.sample_id for row in opened.rows if row.split == split].index(sample_id)
+    return index, opened.samples(split)[index]
 
 
 def _weights(cell: CellNode, setting: Setting) -> str | None:

@@ -1,4 +1,4 @@
-"""The driver: from a grid to finished cells. It holds no results; killed at any moment, the same call goes on from the disk."""
+"""The driver: from a grid to finished cells. All results are on disk: after a kill at any moment, the same call resumes."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ Say = Callable[[str], None]
 
 
 def plan_run(grid: GridConfig, registry: Registry, folder: RunFolder, say: Say) -> Run:
-    """Open and check the data and work out every node. Synthetic images are drawn if they are not there yet.
+    """Open and check the data and plan every node. Synthetic images are drawn if they do not exist yet.
 
     Raises:
-        PrsbenchError: whatever is wrong with grid or data, before any work.
+        PrsbenchError: the grid or the data cannot be used; raised before any work starts.
     """
     check_choices(grid, registry)
     roots = prepare_roots(grid, folder, say)
@@ -58,17 +58,17 @@ def run_grid(
     address: str | None = None,
     states: Collection[str] = (),
 ) -> Run:
-    """Compute what is not there yet.
+    """Compute what is missing.
 
     Args:
-        say: gets each line of progress. Bind it to the real stream: a training's own output goes to its log.
+        say: receives each line of progress. Bind it to the real stream: the output of a node goes to its log.
         executor: "ray" or "serial"; the numbers are the same.
-        only: methods to work on; empty for all. The others keep what they have.
+        only: methods to work on; empty for all. The others stay as they are.
         address: of an existing Ray cluster.
-        states: work on cells in these states alone, as in {"failed"}; empty for all.
+        states: work only on cells in these states, such as {"failed"}; empty for all.
 
     Returns:
-        The run, for `results`. Nodes that failed are rows there and raise nothing.
+        The run, for `results`. Nodes that failed raise nothing; their cells appear there with the error.
     """
     known = {name for choice in grid.rows for name in (choice.name, choice.row)}
     for name in only:
@@ -84,7 +84,7 @@ def run_grid(
         say(_found_line(before, pending, run))
         try:
             _work(jobs_to_do(run.plan, pending, run.setting), run, folder, grid.execution, say, executor, address)
-        except BaseException:  # Ctrl-C, a full disk: the folder says that nobody works in it
+        except BaseException:  # such as Ctrl-C or a full disk: run.json must not say "running"
             _describe(run, grid, folder, "interrupted")
             raise
         done = set(states_of(chosen, run.setting)) <= {"cached"}
@@ -93,9 +93,9 @@ def run_grid(
 
 def _found_line(before: Sequence[tuple[CellNode, str]], pending: Sequence[CellNode], run: Run) -> str:
     left = Counter(left_to_do(cell, run.setting) for cell in pending)
-    kept = [f"{left[step]} to {step}" for step in (Left.MEASURE, Left.SCORE) if left[step]]
-    from_kept = f", {' and '.join(kept)} from their kept predictions" if kept else ""
-    return f"{len(before)} cells, {sum(state == 'cached' for _, state in before)} of them finished before{from_kept}."
+    steps = [f"{left[step]} to {step}" for step in (Left.MEASURE, Left.SCORE) if left[step]]
+    from_stored = f", {' and '.join(steps)} from their stored predictions" if steps else ""
+    return f"{len(before)} cells, {sum(state == 'cached' for _, state in before)} of them finished before{from_stored}."
 
 
 def _work(jobs: list[Job], run: Run, folder: RunFolder, execution: Execution, say: Say, kind: str, address: str | None) -> None:
@@ -111,7 +111,7 @@ def _work(jobs: list[Job], run: Run, folder: RunFolder, execution: Execution, sa
 
 
 class _Loop:
-    """Hands out jobs whose trainings are sealed, and settles each that ends."""
+    """Submits jobs whose trainings are sealed, and settles each job that ends."""
 
     def __init__(self, jobs: list[Job], run: Run, folder: RunFolder, progress: Progress, retries: int):
         self._waiting, self._run, self._run_folder, self._progress, self._retries = list(jobs), run, folder, progress, retries
@@ -119,41 +119,41 @@ class _Loop:
         self._busy_s = 0.0
 
     def run(self, executor: Executor) -> float:
-        """Work until nothing is left; returns the seconds that nodes took, all workers together."""
-        at_work = 0
-        while self._waiting or at_work:
+        """Work until nothing is left; returns the seconds that nodes took, summed over workers."""
+        n_running = 0
+        while self._waiting or n_running:
             for job in list(islice(ready(self._waiting, self._sealed), executor.free)):
                 self._waiting.remove(job)
                 self._progress.started(job)
                 executor.submit(job)
-                at_work += 1
+                n_running += 1
             job, outcomes = executor.next_finished()
-            at_work -= 1
+            n_running -= 1
             self._settle(job, outcomes)
         return self._busy_s
 
     def _settle(self, job: Job, outcomes: dict[str, Outcome]) -> None:
-        """Note how a job ended. What waits for a training that failed ends with it, saying why."""
+        """Record how a job ended. Jobs that wait for a training that failed end with it, with its reason."""
         self._busy_s += sum(outcome.seconds for outcome in outcomes.values())
-        parts = self._again(job, outcomes)
-        if parts:
-            self._waiting += parts
-            self._progress.replaced(job, parts, "lost its worker; it goes on from its records")
+        replacements = self._again(job, outcomes)
+        if replacements:
+            self._waiting += replacements
+            self._progress.replaced(job, replacements, "lost its worker; it resumes where it stopped")
         else:
             self._progress.finished(job, outcomes)
         for key, outcome in outcomes.items():
-            if len(job.keys) == 1 or not parts:  # of several nodes in a dead worker nobody knows whose attempt it was
+            if len(job.keys) == 1 or not replacements:  # which of several nodes killed the worker is unknown
                 record_attempt(self._folder(job, key), {**asdict(outcome), "time": now()})
                 self._run_folder.node_ended(self._folder(job, key))
             if outcome.reason is Failure.NO_ROOM:
-                raise RunFolderError(f"{outcome.error}. Make room or choose another place; the same command goes on from here.")
+                raise RunFolderError(f"{outcome.error}. Make room or choose another place; the same command then resumes.")
             if outcome.kind == "done":
                 self._sealed.add(key)
-            elif not parts:
+            elif not replacements:
                 self._end_what_waits_for(job, key, outcome)
 
     def _again(self, job: Job, outcomes: dict[str, Outcome]) -> list[Job]:
-        """The jobs to do in place of one that lost its worker: its cells apart, so that the one to blame fails alone."""
+        """The jobs to do in place of one that lost its worker: one per cell, so that only the cell to blame fails."""
         if not any(outcome.lost_worker for outcome in outcomes.values()):
             return []
         if len(job.cells) > 1:
@@ -164,16 +164,16 @@ class _Loop:
     def _end_what_waits_for(self, job: Job, key: str, outcome: Outcome) -> None:
         reason = f"not run: {job.title} {outcome.kind}: {outcome.error.removeprefix('not run: ')}"
         for other in [waiting for waiting in self._waiting if key in waiting.waits_for]:
-            if other not in self._waiting:  # what ended before it has ended it
+            if other not in self._waiting:  # it already ended with a previous one
                 continue
             self._waiting.remove(other)
-            ended, parts = [other], other.apart()
-            if rest := [part for part in parts if key not in part.waits_for]:  # of cells that take turns
-                ended = [part for part in parts if key in part.waits_for]
-                self._progress.replaced(other, parts, "not all of it can be done")
+            ended, cells = [other], other.apart()
+            if rest := [cell for cell in cells if key not in cell.waits_for]:  # of a job with several cells
+                ended = [cell for cell in cells if key in cell.waits_for]
+                self._progress.replaced(other, cells, "not all of it can be done")
                 self._waiting += rest
-            for part in ended:
-                self._settle(part, dict.fromkeys(part.keys, Outcome(outcome.kind, Failure.NOT_RUN, reason)))
+            for cell in ended:
+                self._settle(cell, dict.fromkeys(cell.keys, Outcome(outcome.kind, Failure.NOT_RUN, reason)))
 
     def _folder(self, job: Job, key: str) -> Path:
         if job.training:
@@ -182,7 +182,7 @@ class _Loop:
 
 
 def _describe(run: Run, grid: GridConfig, folder: RunFolder, status: str) -> Run:
-    """Write run.json: all that a reader needs to open the run without the grid file or the catalogs."""
+    """Write run.json: everything a reader needs to open the run without the grid file or the catalogs."""
     setting = run.setting
     content = {
         "schema": SCHEMA,
@@ -205,5 +205,5 @@ def _describe(run: Run, grid: GridConfig, folder: RunFolder, status: str) -> Run
 
 def _portable(root: Path, folder: Path) -> str:
     """Relative to the run folder if it lies inside, so that the folder can be moved."""
-    inside, home = root.resolve(), folder.resolve()
-    return str(inside.relative_to(home) if inside.is_relative_to(home) else inside)
+    path, base = root.resolve(), folder.resolve()
+    return str(path.relative_to(base) if path.is_relative_to(base) else path)

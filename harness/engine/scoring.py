@@ -1,4 +1,4 @@
-"""Scores of a measured cell, from its records alone. Changed metrics or text models redo this and nothing else."""
+"""Scoring a measured cell from its records alone. If metrics or text models change, only this is done again."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from prsbench.metrics.score import score_each
 
 
 def scoring_identity(setting: Setting) -> dict[str, str | None]:
-    """What scores depend on beside the records. The digest is None while the text models' training is not there."""
+    """What scores depend on besides the records. The digest is None until the text models are trained."""
     digest = digest_of(setting.training_folder(setting.text_models))
     return {"scoring": setting.scoring, "text_models": setting.text_models, "text_models_digest": digest}
 
 
 def score_cell(cell: CellNode, setting: Setting) -> None:
-    """Write the scores of a measured cell, unless they are there already."""
+    """Write the scores of a measured cell, unless they exist already."""
     folder = setting.run.cell(cell.folder)
     records, digest = cell_folder.sealed_records(folder)
     identity = {**scoring_identity(setting), "records": digest}
@@ -33,7 +33,7 @@ def score_cell(cell: CellNode, setting: Setting) -> None:
 
 
 def scores_of(records: Sequence[Record], setting: Setting) -> Sequence[Mapping[str, float]]:
-    """The scores of these records, computed."""
+    """The scores of these records, computed now."""
     return Scores(score_each(records, _models(setting)))
 
 

@@ -1,4 +1,4 @@
-"""Seeds that depend on what is computed and on nothing else: not on the order of work, the process or the machine."""
+"""Seeds that depend only on what is computed: not on the order of work, the process or the machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def seed_from(*parts: object) -> int:
 
 
 def seed_everything(seed: int) -> None:
-    """Seed the global generators, for code that draws from them. torch's too, once a method has loaded it."""
+    """Seed the global generators of random, NumPy and, if loaded, torch, for code that samples from them."""
     random.seed(seed)
     np.random.seed(seed)
     if "torch" in sys.modules:

@@ -1,4 +1,4 @@
-"""A run folder in words: what is complete, what is not and why, where every sample went, what each node has been through."""
+"""Status of a run folder in words: what is complete, what is not and why, where every sample went, attempts and logs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOG_LINES = 40
 
 
 def status_lines(run: Run) -> Iterator[str]:
-    """A line for every node that is not whole, then the counts: n_manifest = n_scored + n_failed + n_excluded + not finished."""
+    """A line for each unfinished or partial node, then the counts: n_manifest = n_scored + n_failed + n_excluded + unfinished."""
     with reading_once():
         yield from _status_lines(run)
 
@@ -44,17 +44,17 @@ def _status_lines(run: Run) -> Iterator[str]:
 
 
 def log_text(run: Run, name: str, is_whole: bool) -> str:
-    """The attempts at a cell or training and the end of its log.
+    """The attempts at a cell or training and the end of its log, or all of its log.
 
     Raises:
         ConfigError: no folder begins with this name.
     """
     folders = [run.setting.run.cell(cell.folder) for cell in run.plan.cells]
     folders += [run.setting.run.training(node.folder) for node in run.plan.trainings.values()]
-    found = [folder for folder in folders if folder.name.startswith(name)]
-    if not found:
+    chosen = [folder for folder in folders if folder.name.startswith(name)]
+    if not chosen:
         raise unknown_name("cell or training of this run", name, [folder.name for folder in folders])
-    return "\n\n".join(_history(folder, is_whole) for folder in found)
+    return "\n\n".join(_history(folder, is_whole) for folder in chosen)
 
 
 def _history(folder: Path, is_whole: bool) -> str:
@@ -72,27 +72,27 @@ def _history(folder: Path, is_whole: bool) -> str:
 
 
 def _line(cell: CellNode, state: str, counted: Counter[str], run: Run) -> str | None:
-    """None if the cell is complete and no sample of it failed."""
+    """The line of a cell; None if it is complete and none of its samples failed."""
     folder = run.setting.run.cell(cell.folder)
     if state == "cached":
         return f"partial  {cell.folder}: {counted['failed']} of {cell.n_manifest} samples failed" if counted["failed"] else None
     if state == "new":
-        at = read_json(folder / PROGRESS)
-        return f"{state:8} {cell.folder}: " + (f"{at['done']} of {at['total']} {at['message']}" if at else "not run yet")
+        tick = read_json(folder / PROGRESS)
+        return f"{state:8} {cell.folder}: " + (f"{tick['done']} of {tick['total']} {tick['message']}" if tick else "not run yet")
     attempts = attempts_of(folder)
     why = f" ({attempts[-1]['reason']}, {_tries(folder)})" if attempts and attempts[-1]["kind"] != "done" else ""
     return f"{state:8} {cell.folder}{why}: {_first_line(reason_of(cell, state, run.setting))}"
 
 
 def _samples(cell: CellNode, state: str, run: Run) -> Counter[str]:
-    """Where the samples of a cell's manifest are, from its seal."""
+    """How many samples of a cell have each status, from its seal."""
     if state != "cached":
         return Counter(unfinished=cell.n_manifest)
     return Counter(statuses(run.setting.run.cell(cell.folder)))
 
 
 def _run_status(run: Run) -> str:
-    """What run.json says, but a run whose driver is gone is not running."""
+    """The status in run.json, but "killed" if it is "running" without a driver."""
     return "killed" if run.status == "running" and not run.setting.run.is_driven() else run.status
 
 

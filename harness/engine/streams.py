@@ -1,4 +1,4 @@
-"""A sealed cell's records and scores, one at a time: scoring a hundred thousand of them holds a few numbers of each."""
+"""Files of records and scores, read one at a time: scoring 100,000 records holds only a few numbers of each in memory."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from prsbench.harness.engine.journal import decode
 
 
 class StoredRecords(Sequence[Record]):
-    """The records of a whole file, decoded anew each time they are asked for.
+    """The records in a file, decoded on each access.
 
     Raises:
-        RunFolderError: at the access, a line that is not what was written.
+        RunFolderError: on access, if a line is not what was written.
     """
 
     def __init__(self, path: Path):
@@ -54,15 +54,15 @@ class StoredRecords(Sequence[Record]):
 
 
 class Scores(Sequence[Mapping[str, float]]):
-    """Rows of metric values, all of the same metrics, as one array: 8 bytes a value where a dict takes 100."""
+    """The metric values of many records, all of the same metrics, as one array: 8 bytes per value where a dict takes 100."""
 
-    def __init__(self, rows: Iterable[Mapping[str, float]]):
+    def __init__(self, items: Iterable[Mapping[str, float]]):
         values, self._names = array("d"), ()
-        for row in rows:
-            self._names = self._names or tuple(row)
-            values.extend(row[name] for name in self._names)
-            if len(row) != len(self._names):
-                raise RunFolderError(f"Scores of different metrics in one cell: expected {len(self._names)}, got {len(row)}.")
+        for item in items:
+            self._names = self._names or tuple(item)
+            values.extend(item[name] for name in self._names)
+            if len(item) != len(self._names):
+                raise RunFolderError(f"Scores of different metrics in a cell: expected {len(self._names)}, got {len(item)}.")
         self._values = np.frombuffer(values).reshape(-1, max(len(self._names), 1))
 
     def __len__(self) -> int:
@@ -75,30 +75,30 @@ class Scores(Sequence[Mapping[str, float]]):
 
 
 def write_scores(path: Path, scores: Iterable[Mapping[str, float]]) -> None:
-    """One line a row, in a JSON array; a value that is not defined (NaN) is null."""
+    """Write a JSON array with one line per record; an undefined value (NaN) is null."""
 
     def lines() -> Iterator[bytes]:
-        before = "[\n"
-        for row in scores:
-            plain = {name: None if isnan(value) else value for name, value in row.items()}
-            yield (before + json.dumps(plain, allow_nan=False)).encode()
-            before = ",\n"
-        yield b"\n]\n" if before == ",\n" else b"[\n]\n"
+        separator = "[\n"
+        for mapping in scores:
+            plain = {name: None if isnan(value) else value for name, value in mapping.items()}
+            yield (separator + json.dumps(plain, allow_nan=False)).encode()
+            separator = ",\n"
+        yield b"\n]\n" if separator == ",\n" else b"[\n]\n"
 
     write_atomically(path, lines())
 
 
 def read_scores(path: Path) -> Scores:
-    """The rows of a file.
+    """The scores in a file.
 
     Raises:
-        RunFolderError: it is not what was written.
+        RunFolderError: the file is not what was written.
     """
     try:
         with path.open(encoding="utf-8") as stream:
             is_by_line = [next(stream, ""), next(stream, "")[:1]] == ["[\n", "{"]
             stream.seek(0)
-            return Scores(_rows(stream) if is_by_line else map(_row, json.load(stream)))  # whole: as earlier versions wrote it
+            return Scores(_rows(stream) if is_by_line else map(_row, json.load(stream)))  # as older versions wrote it
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise RunFolderError(f"{path} is damaged ({error}). Delete the folder it lies in; it is computed again.") from None
 

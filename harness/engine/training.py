@@ -1,4 +1,4 @@
-"""One training: fit on the data sets' samples together, keep the weights, seal them."""
+"""One training: fit on the samples of all data sets together, save the weights, seal them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from prsbench.harness.engine.process import Setting, Ticks
 from prsbench.harness.engine.provenance import provenance_of_process
 from prsbench.harness.engine.seeding import seed_everything
 
-SCRATCH = "scratch"  # in the training's own folder, whose name is its key: nothing of another code, config or data lies there
+SCRATCH = "scratch"  # in the training's folder, whose name has its key: its content is never of other code, config or data
 
 
 def train(node: TrainingNode, setting: Setting, datasets: Sequence[FolderDataset]) -> None:
-    """Fit, save and seal; a folder sealed meanwhile is left as it is. The fit gets no sample of another split."""
+    """Fit, save and seal; a folder sealed meanwhile is left as it is. Only a training on train also gets val."""
     folder = setting.run.training(node.folder)
     with node_lock(folder):
         scratch = folder / SCRATCH
@@ -53,11 +53,11 @@ def _samples(datasets: Sequence[FolderDataset], split: str) -> Joined:
 
 
 class Joined(Sequence[Sample]):
-    """The samples of several sequences behind one another, still decoded only on access."""
+    """The samples of several sequences one after another, decoded only on access."""
 
-    def __init__(self, parts: Sequence[Sequence[Sample]]):
-        self._parts = [part for part in parts if len(part)]
-        self._ends = list(accumulate(len(part) for part in self._parts))
+    def __init__(self, sequences: Sequence[Sequence[Sample]]):
+        self._parts = [sequence for sequence in sequences if len(sequence)]
+        self._ends = list(accumulate(map(len, self._parts)))
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
@@ -70,5 +70,5 @@ class Joined(Sequence[Sample]):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         position = range(len(self))[index]
-        part = bisect_right(self._ends, position)
-        return self._parts[part][position - self._ends[part]]
+        number = bisect_right(self._ends, position)
+        return self._parts[number][position - self._ends[number]]

@@ -1,4 +1,4 @@
-"""What one change does to a method: paired differences with intervals, on the same samples."""
+"""Ablation tables: paired differences, with intervals, between a method with one change and the method without it."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def _ablations(name: str, title: str, caption: str, rows: Sequence[Row], by_moda
         for metric in ABLATED:
             for modality in modalities_of(parent.cells) if by_modality else (None,):
                 sides = [_part(row, modality) for row in (variant, parent)]
-                found = paired_difference(sides[0].cells, sides[1].cells, metric)
-                of_variant, of_parent, *numbers, groups, n, remark = _difference_text(found)
+                paired = paired_difference(sides[0].cells, sides[1].cells, metric)
+                of_variant, of_parent, *numbers, groups, n, remark = _difference_text(paired)
                 scope = SHORT_MODALITY.get(modality, modality) if modality else "all"
                 change = variant.method.removeprefix(f"{parent.method}{VARIANT_MARK}")
                 label = [change, parent.method, marked(METRICS[metric].title, metric, variant, parent), scope]
@@ -74,12 +74,12 @@ def _spread(variant: Row, parent: Row, metric: str) -> str:
     """Standard deviation over seeds of the difference of means."""
     seeds = sorted({cell.seed for cell in variant.cells})
     means = [[summarise(_part(row, seed=seed), metric) for row in (variant, parent)] for seed in seeds]
-    found = [ours.value - theirs.value if ours.is_whole and theirs.is_whole else nan for ours, theirs in means]
-    return f"{stdev(found):.3f}" if len(found) > 1 and all(map(isfinite, found)) else "-"
+    differences = [ours.value - theirs.value if ours.is_whole and theirs.is_whole else nan for ours, theirs in means]
+    return f"{stdev(differences):.3f}" if len(differences) > 1 and all(map(isfinite, differences)) else "-"
 
 
 def t2c_ablation(rows: Sequence[Row]) -> Table | None:
-    """CG-Reasoner minus CG-Reasoner without Text2Centroid on the same samples; None unless both were run on one data kind."""
+    """CG-Reasoner minus CG-Reasoner without Text2Centroid on the same samples; None without such a pair."""
     pairs = [
         (ours, theirs)
         for ours in rows
@@ -102,8 +102,8 @@ def t2c_ablation(rows: Sequence[Row]) -> Table | None:
     return Table(
         "t2c_ablation",
         "Text2Centroid ablation",
-        f"{WITH_T2C} minus {WITHOUT_T2C}, mean paired difference on the same samples: the spatial loss and, with the hidden "
-        "bridge, its distillation (ours). `prsbench ablate text2centroid` tells them apart.",
+        f"{WITH_T2C} minus {WITHOUT_T2C}, mean paired difference on the same samples: the effect of the spatial loss and, with "
+        "the hidden bridge, of its distillation (ours). `prsbench ablate text2centroid` measures each alone.",
         pd.DataFrame(lines, columns=[*labels, *numbers, "n", "remark"], dtype=str),
         labels,
         tuple(Column("", name) for name in numbers),

@@ -1,4 +1,4 @@
-"""The bar chart: segmentation, PRScore and position accuracy of every method, coloured by what it is told."""
+"""The bar chart: segmentation, PRScore and position accuracy of every method, coloured by prompt source."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _GAP = 0.6  # between prompt sources, in bar heights
 
 
 def bars(rows: Sequence[Row], kind: DataKind) -> Figure:
-    """One panel a metric, one bar a row; references are hatched, incomplete rows say so instead of showing a bar."""
+    """One panel per metric, one bar per row; references are hatched, incomplete rows have a text instead of a bar."""
     from matplotlib.figure import Figure as Canvas
 
     places = _places(rows)
@@ -45,8 +45,8 @@ def bars(rows: Sequence[Row], kind: DataKind) -> Figure:
     )
     mark_data_kind(canvas, kind)
     caption = (
-        f"mDice, PRScore and position accuracy, means over modalities. {data_line(kind)} Colours: what the method is told "
-        "beside the image; only bars of one colour compete. Hatched: floors and ceilings. Chance PRScore is not 0."
+        f"mDice, PRScore and position accuracy, means over modalities. {data_line(kind)} Colours: what the method is given "
+        "besides the image; compare only bars of one colour. Hatched: floors and ceilings. The chance PRScore is not 0."
     )
     return finish(canvas, f"scores_{kind}", title, caption)
 
@@ -74,8 +74,8 @@ def _panel(axes: Axes, rows: Sequence[Row], places: Sequence[float], metric: str
         axes.barh(
             place, score.value, 0.8, xerr=spread or None, color=SOURCE_COLOURS[_source(row)], hatch=hatch, edgecolor="white"
         )
-        lost = f" [{score.counts.n_failed} failed]" if score.counts.n_failed else ""
-        axes.text(score.value + spread + 0.012, place, marked(f"{score.value:.3f}{lost}", metric, row), va="center", fontsize=9)
+        failed = f" [{score.counts.n_failed} failed]" if score.counts.n_failed else ""
+        axes.text(score.value + spread + 0.012, place, marked(f"{score.value:.3f}{failed}", metric, row), va="center", fontsize=9)
     axes.set_title(METRICS[metric].title, fontsize=11, loc="left")
     axes.set_xlim(0, 1.14)
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])

@@ -1,4 +1,4 @@
-"""Tables of certainty: how sure each row's means are, and which rows differ by more than luck."""
+"""Tables of uncertainty: 95 % intervals of each row's means, and significance tests between rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from prsbench.harness.report.table import LABELS, Column, Table, labels_of, mark
 from prsbench.metrics.catalog import METRICS
 
 METRICS_COMPARED = ("mdice_pranet", "dice@0.5", "prscore", "position_accuracy")
-MOST_PAIRS = 500  # of rows; more would take hours, and their correction would leave nothing to find
+MOST_PAIRS = 500  # of rows; more would take hours, and Holm's correction would leave nothing significant
 _PAIR = ("metric", "method", "against", "prompt source", "data kind")
 _NUMBERS = ("difference", "95% low", "95% high", "p bootstrap", "p Wilcoxon", "d_z", "rank-biserial", "groups")
 
@@ -23,10 +23,10 @@ _NUMBERS = ("difference", "95% low", "95% high", "p bootstrap", "p Wilcoxon", "d
 def intervals(rows: Sequence[Row]) -> Table:
     """Means over modalities with their 95 % intervals."""
     lines = []
-    for row, found in zip(rows, mean_intervals([row.cells for row in rows], METRICS_COMPARED), strict=True):
-        plain = [f"{m.mean:.3f} [{m.low:.3f}, {m.high:.3f}]" if isfinite(m.low) else "-" for m in found]
+    for row, means in zip(rows, mean_intervals([row.cells for row in rows], METRICS_COMPARED), strict=True):
+        plain = [f"{m.mean:.3f} [{m.low:.3f}, {m.high:.3f}]" if isfinite(m.low) else "-" for m in means]
         texts = [marked(text, metric, row) for text, metric in zip(plain, METRICS_COMPARED, strict=True)]
-        reasons = dict.fromkeys(m.reason for m in found if m.reason)
+        reasons = dict.fromkeys(m.reason for m in means if m.reason)
         lines.append([*labels_of(row), *texts, "; ".join(reasons) or "-"])
     numbers = tuple(Column("", METRICS[metric].title) for metric in METRICS_COMPARED)
     frame = pd.DataFrame(lines, columns=[*LABELS, *(column.name for column in numbers), "remark"], dtype=str)
@@ -43,9 +43,9 @@ def comparisons(rows: Sequence[Row]) -> Table | None:
     is_bounded = len(pairs) > MOST_PAIRS
     if is_bounded:
         pairs = _with_the_first(pairs)
-    lines, found = [], paired_differences([(first.cells, second.cells) for first, second in pairs], METRICS_COMPARED)
+    lines, differences_of = [], paired_differences([(first.cells, second.cells) for first, second in pairs], METRICS_COMPARED)
     for number, metric in enumerate(METRICS_COMPARED):
-        differences = [each[number] for each in found]
+        differences = [of_pair[number] for of_pair in differences_of]
         corrected = zip(holm([d.p_bootstrap for d in differences]), holm([d.p_wilcoxon for d in differences]), strict=True)
         for (first, second), difference, p in zip(pairs, differences, corrected, strict=True):
             source = " / ".join(dict.fromkeys([first.label("prompt_source"), second.label("prompt_source")]))
@@ -57,7 +57,7 @@ def comparisons(rows: Sequence[Row]) -> Table | None:
     return Table(
         "comparisons",
         "Comparisons",
-        "Method minus the one it is held against: mean paired difference on the same samples, over all modalities.",
+        "Method minus the method in column 'against': mean paired difference on the same samples, over all modalities.",
         pd.DataFrame(lines, columns=[*_PAIR, *_NUMBERS, "remark"], dtype=str),
         _PAIR,
         tuple(Column("", name) for name in _NUMBERS),
@@ -66,7 +66,7 @@ def comparisons(rows: Sequence[Row]) -> Table | None:
 
 
 def _with_the_first(pairs: Sequence[tuple[Row, Row]]) -> list[tuple[Row, Row]]:
-    """The pairs of each ranking's first row. The grid's order chooses it and not its numbers: the best would win by luck too."""
+    """The pairs of each ranking's first row in the grid's order; choosing the best row would bias the tests."""
     leaders = {}
     for first, _ in pairs:
         leaders.setdefault(first.ranked_with, first)
@@ -74,14 +74,14 @@ def _with_the_first(pairs: Sequence[tuple[Row, Row]]) -> list[tuple[Row, Row]]:
 
 
 def _may_be_compared(first: Row, second: Row) -> bool:
-    """Rows ranked together, or a ranked row (first) and a floor that sees neither image nor question."""
+    """Whether the rows are ranked together, or the first is ranked and the second is a floor (prompt source none)."""
     if first.ranked_with is None or (first.data_kind, first.protocol) != (second.data_kind, second.protocol):
         return False
     return first.ranked_with == second.ranked_with or second.label("prompt_source") == PromptSource.NONE
 
 
-def _numbers(found: PairedDifference, p_bootstrap: float, p_wilcoxon: float) -> list[str]:
-    signed = [f"{value:+.3f}" if isfinite(value) else "-" for value in (found.difference, found.low, found.high)]
+def _numbers(paired: PairedDifference, p_bootstrap: float, p_wilcoxon: float) -> list[str]:
+    signed = [f"{value:+.3f}" if isfinite(value) else "-" for value in (paired.difference, paired.low, paired.high)]
     p_values = [f"{value:.4f}" if isfinite(value) else "-" for value in (p_bootstrap, p_wilcoxon)]
-    effects = [f"{value:+.2f}" if value == value else "-" for value in (found.dz, found.rank_biserial)]
-    return [*signed, *p_values, *effects, str(found.n_groups)]
+    effects = [f"{value:+.2f}" if value == value else "-" for value in (paired.dz, paired.rank_biserial)]
+    return [*signed, *p_values, *effects, str(paired.n_groups)]

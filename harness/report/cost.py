@@ -1,4 +1,4 @@
-"""What each row costs: parameters, operations, seconds and memory of one image. Apart from the tables, as machines differ."""
+"""Cost of each row: parameters, FLOPs, seconds and memory per image. Not among the tables, because machines differ."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from prsbench.harness.report.table import LABELS, Table, labels_of, text_table
 
 NUMBERS = ("parameters (M)", "trainable (M)", "GFLOPs an image", "s an image", "peak memory (MiB)")
 NOTES = (
-    "Parameters, operations and memory: of one standard image, measured once in each worker, batch size 1. Operations: 2 a "
-    "multiply-add, of matrix products, convolutions and attention, mean over the row's cells; longer answers cost more.",
-    "Seconds: the method's own, mean over the row's cells, batches as configured; rows sharing image features all count them.",
-    "Memory: the device's on CUDA, else the whole worker process with libraries and other rows; the most of the row's cells.",
-    '"-": not measured, or no network inside.',
+    "Parameters, operations and memory: measured once in each worker, on one standard image with batch size 1. Operations: 2 per "
+    "multiply-add, in matrix products, convolutions and attention; mean over the row's cells; longer answers cost more.",
+    "Seconds: spent in the method, mean over the row's cells, batch size as configured; rows that share image features all "
+    "include them.",
+    "Memory: of the device on CUDA, otherwise of the worker process with libraries and other rows; maximum over the row's cells.",
+    '"-": not measured, or the method has no network.',
 )
 
 
 def cost_table(cells: Sequence[CellResult]) -> Table:
-    """One line a row; a row of which nothing is known keeps its line."""
+    """One line per row, also for rows without measurements."""
     rows = rows_of(cells)
     devices = sorted({cell.cost.device for cell in cells if cell.cost})
     lines = [[*labels_of(row), *_numbers(row)] for row in rows]
     notes = (*NOTES, f"Measured on: {', '.join(devices) or 'nothing'}.")
-    return text_table("cost", "Cost", "What one image costs each row.", LABELS, NUMBERS, lines, notes)
+    return text_table("cost", "Cost", "Cost of one image, for each row.", LABELS, NUMBERS, lines, notes)
 
 
 def _numbers(row: Row) -> list[str]:
@@ -41,7 +42,7 @@ def _numbers(row: Row) -> list[str]:
 
 
 def _same(costs: Sequence[Cost], name: str) -> str:
-    """In millions; seeds that differ (a vocabulary, say) show every value."""
+    """A count in millions; every value if seeds differ (by their vocabulary, for example)."""
     return " / ".join(dict.fromkeys(_text(getattr(cost, name), 1e6) for cost in costs)) or "-"
 
 

@@ -1,4 +1,4 @@
-"""The loss of every training, from the tables it left beside its weights."""
+"""Training losses as a figure and as TensorBoard events, from the losses.csv next to each training's weights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _COLUMNS = 3  # at most
 
 
 def loss_curves(trainings: Mapping[str, Path], kind: DataKind) -> Figure | None:
-    """One panel a training, by the title it has in `trainings`; None if none left a losses.csv in its folder."""
+    """One panel per training, with its title in `trainings`; None if no folder has a losses.csv."""
     from matplotlib.figure import Figure as Canvas
 
     with_losses = {title: folder for title, folder in trainings.items() if (folder / LOSSES).is_file()}
@@ -39,7 +39,7 @@ def loss_curves(trainings: Mapping[str, Path], kind: DataKind) -> Figure | None:
 
 
 def write_events(trainings: Mapping[str, Path], folder: Path) -> list[Path]:
-    """The same losses as TensorBoard events, under `folder`/<title>; those of an earlier call are replaced.
+    """Write the losses as TensorBoard events to `folder`/<title>, replacing those of a previous call; returns the folders.
 
     Raises:
         MissingPrerequisite: tensorboardX is not installed.
@@ -49,19 +49,19 @@ def write_events(trainings: Mapping[str, Path], folder: Path) -> list[Path]:
     try:
         from tensorboardX import SummaryWriter
     except ImportError as error:
-        raise MissingPrerequisite("TensorBoard events need tensorboardX. pip install 'prsbench[tensorboard]'.") from error
+        raise MissingPrerequisite("TensorBoard events need tensorboardX. Run: pip install 'prsbench[tensorboard]'.") from error
 
     written = []
-    for title, where in trainings.items():
+    for title, training in trainings.items():
         for name, split in ((LOSSES, "train"), (VALIDATION, "val")):
-            if (where / name).is_file():
-                written.append(place := folder / title / split)
-                for stale in place.glob("events.out.tfevents.*"):
+            if (training / name).is_file():
+                written.append(target := folder / title / split)
+                for stale in target.glob("events.out.tfevents.*"):
                     stale.unlink()
-                with SummaryWriter(str(place)) as writer:
-                    for step, row in pd.read_csv(where / name).set_index("step").iterrows():
+                with SummaryWriter(str(target)) as writer:
+                    for step, row in pd.read_csv(training / name).set_index("step").iterrows():
                         for term, value in row.items():
-                            writer.add_scalar(term, value, int(step), walltime=0.0)  # when it was is not kept
+                            writer.add_scalar(term, value, int(step), walltime=0.0)  # the time is not stored
     return written
 
 

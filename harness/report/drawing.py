@@ -1,4 +1,4 @@
-"""What every figure shares: its bytes, its colours, and the mark that says its images were drawn by a program."""
+"""What all figures share: colours, rendering to PNG bytes, and the SYNTHETIC mark."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prsbench.harness.report.rows import UNKNOWN
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
-# Okabe and Ito's palette, told apart by colour-blind readers; references are grey.
+# Okabe and Ito's palette, which colour-blind readers can tell apart; references are grey.
 SOURCE_COLOURS = {
     str(PromptSource.QUESTION): "#0072B2",
     str(PromptSource.ORACLE_BOX): "#E69F00",
@@ -28,7 +28,7 @@ _DPI = 120
 
 @dataclass(frozen=True)
 class Figure:
-    """A finished PNG. The title and caption, which say the data kind, are also in the PNG's own text fields."""
+    """A finished PNG. The title and caption, which say the data kind, are also in the PNG's text fields."""
 
     name: str
     title: str
@@ -37,7 +37,7 @@ class Figure:
 
 
 def finish(canvas: Canvas, name: str, title: str, caption: str) -> Figure:
-    """Render; no date and no version enters the bytes."""
+    """Render to PNG, without a date or version in the bytes."""
     buffer = BytesIO()
     canvas.savefig(
         buffer, format="png", dpi=_DPI, facecolor="white", metadata={"Software": None, "Title": title, "Description": caption}

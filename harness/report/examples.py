@@ -1,4 +1,4 @@
-"""The qualitative figure: one sample a modality, with what each method drew and what it said."""
+"""The qualitative figure: one sample per modality, with the mask and the answer of each method."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 _SHOWN_METHODS = 4
-_PANEL_INCHES, _GAP_INCHES, _TEXT_INCHES = 2.35, 0.12, 1.1  # the text's share holds the next line's titles too
+_PANEL_INCHES, _GAP_INCHES, _TEXT_INCHES = 2.35, 0.12, 1.1  # the text height includes the titles of the next line
 _MARGIN_INCHES, _TITLE_INCHES = 0.4, 0.75
 _LINE_CHARACTERS, _LINES = 37, 5
 _TITLES = {
@@ -43,19 +43,19 @@ class _Example:
     modality: str
     record: Record
     pictures: Pictures
-    answers: dict[str, tuple[str, float]]  # by method: what it said (or why it did not), and its dice@0.5
+    answers: dict[str, tuple[str, float]]  # by method: its answer (or why there is none) and dice@0.5
 
 
 def examples(rows: Sequence[Row], kind: DataKind, pictures: PicturesOf) -> Figure | None:
-    """Image, truth and up to four methods per modality; None if no pictures are at hand.
+    """Image, truth and up to four methods per modality; None if no pictures are available.
 
-    Shown is, per modality, the sample with the median `dice@0.5` of the first trained method (the first method if none is
-    trained; the next one where it has no numbers), of its first data set and lowest seed: neither the best nor the worst.
+    The sample of a modality, neither the best nor the worst, is the one with the median `dice@0.5` of the first trained method
+    (the first method if none is trained; the next one where it has no numbers) on its first data set, in its lowest seed.
     """
     shown = [row for row in rows if not row.is_reference][:_SHOWN_METHODS] or list(rows[:_SHOWN_METHODS])
     chooser = next((row for row in shown if row.label("weights") == Weights.TRAINED_HERE), shown[0])
-    found = [_example(modality, [chooser, *shown], shown, pictures) for modality in modalities_of(chooser.cells)]
-    lines = [example for example in found if example]
+    candidates = (_example(modality, [chooser, *shown], shown, pictures) for modality in modalities_of(chooser.cells))
+    lines = [example for example in candidates if example]
     if not lines:
         return None
     canvas = _canvas(lines, [row.method for row in shown], kind)
@@ -63,15 +63,15 @@ def examples(rows: Sequence[Row], kind: DataKind, pictures: PicturesOf) -> Figur
     colour = "black" if kind is DataKind.REAL else WARNING_COLOUR
     canvas.suptitle(title, fontsize=13, weight="bold", color=colour, y=1 - 0.12 / canvas.get_figheight(), va="top")
     caption = (
-        f"{data_line(kind)} Per modality the sample with the median Dice@0.5 of {chooser.method} (of the next method where "
+        f"{data_line(kind)} Per modality, the sample with the median Dice@0.5 of {chooser.method} (of the next method if "
         "that has none). Yellow: outline of the truth; blue: prediction at >= 0.5. Below: the question, the reference answer "
-        "and what each method answered."
+        "and each method's answer."
     )
     return finish(canvas, f"examples_{kind}", title, caption)
 
 
 def _canvas(lines: Sequence[_Example], methods: Sequence[str], kind: DataKind) -> Canvas:
-    """Panels in rows as high as their images, so that no image is stretched and no row wastes paper."""
+    """Panels as high as their images, so that no image is stretched and no space is wasted."""
     from matplotlib.figure import Figure as Canvas
 
     aspects = [min(1.4, line.pictures.truth.shape[0] / line.pictures.truth.shape[1]) for line in lines]
@@ -94,11 +94,11 @@ def _example(modality: str, choosers: Sequence[Row], shown: Sequence[Row], pictu
     if cell is None:
         return None
     record = cell.records[number]
-    found = pictures(record.sample_id, cell.dataset, [row.method for row in shown])
-    if found is None:
+    sample_pictures = pictures(record.sample_id, cell.dataset, [row.method for row in shown])
+    if sample_pictures is None:
         return None
-    answers = {row.method: _answer(row, cell, record.sample_id) for row in shown}
-    return _Example(modality, record, found, answers)
+    answers = {row.method: _answer(row, cell.dataset, record.sample_id) for row in shown}
+    return _Example(modality, record, sample_pictures, answers)
 
 
 def median_sample(cell: CellResult) -> int | None:
@@ -109,9 +109,9 @@ def median_sample(cell: CellResult) -> int | None:
     return scored[(len(scored) - 1) // 2][2] if scored else None
 
 
-def _answer(row: Row, place: CellResult, sample_id: str) -> tuple[str, float]:
-    """What a method said of a sample, in its lowest seed of that data set."""
-    cell = next(cell for cell in row.cells if cell.dataset == place.dataset)
+def _answer(row: Row, dataset: str, sample_id: str) -> tuple[str, float]:
+    """A method's answer to a sample and its dice@0.5, from its lowest seed on that data set."""
+    cell = next(cell for cell in row.cells if cell.dataset == dataset)
     if cell.status != "complete":
         return f"{cell.status.upper()}: {first_line(cell.error)}", nan
     number = cell.samples().names.place.get(sample_id)
@@ -151,7 +151,7 @@ def _draw_line(axes: Sequence[Axes], example: _Example, methods: Sequence[str], 
 
 
 def _describe(panel: Axes, title: str, text: str) -> None:
-    """The title over a panel and its sentence under it."""
+    """Write the title above a panel and its sentence below it."""
     panel.set_title(title, fontsize=9.5, pad=3)
     lines = wrap(text, _LINE_CHARACTERS, max_lines=_LINES, placeholder=" ...")
     panel.annotate(
@@ -167,7 +167,7 @@ def _describe(panel: Axes, title: str, text: str) -> None:
 
 
 def _stamp(panel: Axes, kind: DataKind) -> None:
-    """The data kind on the image itself, so that a cropped panel still says it."""
+    """Write the data kind on the image, so that a cropped panel still shows it."""
     if kind is not DataKind.REAL:
         box = {"facecolor": "black", "alpha": 0.6, "edgecolor": "none", "pad": 1.5}
         panel.text(
@@ -185,7 +185,7 @@ def _stamp(panel: Axes, kind: DataKind) -> None:
 
 def _outline(panel: Axes, mask: NDArray[np.bool_], colour: str) -> None:
     if mask.any():
-        framed = np.pad(mask, 1)  # so that a lesion at the border is closed
+        framed = np.pad(mask, 1)  # closes the outline of a lesion at the border
         rows, cols = np.arange(-1, mask.shape[0] + 1), np.arange(-1, mask.shape[1] + 1)
         panel.contour(cols, rows, framed, [0.5], colors=[colour], linewidths=1.4)
         panel.set_xlim(-0.5, mask.shape[1] - 0.5)

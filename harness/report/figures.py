@@ -19,7 +19,7 @@ from prsbench.harness.report.rows import rows_of
 def figures_of(
     cells: Sequence[CellResult], pictures: PicturesOf, trainings: Mapping[str, Path] = MappingProxyType({})
 ) -> list[Figure]:
-    """Examples (where pictures are at hand) and the bar chart of each data kind; the losses of all data sets' trainings."""
+    """Examples (where pictures are available) and the bar chart of each data kind, and the training losses."""
     rows = rows_of(cells)
     figures = []
     for kind in dict.fromkeys(row.data_kind for row in rows):
@@ -27,6 +27,6 @@ def figures_of(
         figures += [examples(of_kind, kind, pictures), bars(of_kind, kind)]
     if rows:
         kinds = [row.data_kind for row in rows]
-        kind = next((kind for kind in kinds if kind is not DataKind.REAL), DataKind.REAL)  # trained on all together
+        kind = next((kind for kind in kinds if kind is not DataKind.REAL), DataKind.REAL)  # trainings use all data sets together
         figures.append(loss_curves(trainings, kind))
     return [figure for figure in figures if figure]

@@ -1,4 +1,4 @@
-"""What a reader must know beside the numbers: data kind, protocol, what is missing, and what the scores hide."""
+"""Footnotes of the tables: data kind, protocol, missing numbers, and how to read each score."""
 
 from __future__ import annotations
 
@@ -10,63 +10,63 @@ from prsbench.harness.report.rows import Row, modalities_of
 from prsbench.harness.report.statistics import mean_with_counts
 
 DAGGER = "†"
-RANDOM_JUDGE = "RANDOM"  # beside each number that a judge with such notes has given
+RANDOM_JUDGE = "RANDOM"  # marks each number that depends on text models with random weights
 PRSCORE = (
-    "PRScore: chance is not 0. Perfect masks with a random position word score about 0.7; read it against the reference rows. "
-    "It never sees the true mask; the position and near/far accuracies do.",
+    "PRScore: the chance level is not 0. Perfect masks with a random position word score about 0.7; compare with the reference "
+    "rows. PRScore does not use the true mask; the position and near/far accuracies do.",
 )
 INTERVAL = (
-    f"Interval: 95 % percentile bootstrap, {BOOTSTRAP_DRAWS} draws over groups (patient, video or case) within each data set; "
-    "seeds of a group stay together. 'all' weighs modalities equally.",
+    f"Interval: 95 % percentile bootstrap, {BOOTSTRAP_DRAWS} resamples of groups (patient, video or case) within each data set; "
+    "the seeds of a group stay together. 'all' gives modalities equal weights.",
 )
 ABLATION = (
     *INTERVAL,
-    "n: pairs scored on both sides out of the manifest. A comparison over different manifests is refused, not trimmed.",
+    "n: pairs scored on both sides / manifest. Sides with different manifests are not compared.",
 )
 VARIANTS = (
-    "sd over seeds: of the difference of means, one pair of trainings a seed. The interval holds for these trainings: it draws "
-    "patients, not trainings. Where the difference is not well above this spread, another seed may turn it round.",
+    "sd over seeds: standard deviation of the difference of means, one pair of trainings per seed. The interval holds for these "
+    "trainings only: it resamples patients, not trainings. A difference not well above the sd may change sign with another seed.",
     "Intervals are not corrected for the number of variants.",
 )
 HELD_OUT = (
     "Distances in the image frame, -1 to 1 across the image; position: the official label of the true mask. Error of mean point: "
-    "of the one place that is the mean of all, the floor for a sentence not read. New wording: sentences not in the "
-    "training.",
+    "the error of always predicting the mean of the true centroids. New wording: sentences that are not in the training data.",
 )
 SUBGROUPS = (
-    "Size: terciles of the true area's share of the image, within each data set. Zone: of the true centroid, ours. Lesions: "
-    "8-connected components of the true mask. Images without a lesion are in no subgroup."
+    "Size: terciles of true area / image area, within each data set. Zone: zone of the true centroid, our definition. "
+    "Lesions: 8-connected components of the true mask. Images without a lesion are in no subgroup."
 )
 COMPARISONS = (
     *INTERVAL,
-    "A comparison over different manifests is refused, not trimmed.",
-    "Compared are rows of one prompt source, and every ranked row with the floors that see nothing (prompt source none).",
+    "Rows with different manifests are not compared.",
+    "Rows of the same prompt source are compared, and every ranked row with the floors that see no input (prompt source none).",
     "p: two-sided, Holm-corrected over all pairs of one metric; Wilcoxon signed-rank over the groups' mean differences. "
     "d_z: mean over standard deviation of these. Rank-biserial: -1 to 1, the favourable share of ranks minus the unfavourable.",
 )
 BOUNDED_COMPARISONS = (
-    "More than {most} pairs could be compared: only the first row of each ranking, in the grid's order, is held against the "
-    "others. For another pair, make a report of a grid that holds fewer rows."
+    "More than {most} pairs are possible: only the first row of each ranking, in the grid's order, is compared with the "
+    "others. For other pairs, run a grid with fewer rows."
 )
 LEVELS = (
     "By chance: this row's masks with the answers it gave to other samples (up to 64 each, seeded). Above chance: "
     "(PRScore - chance) / (1 - chance) per data set. Constant: the one reference sentence that scores best for all samples. "
-    "Opposite: every place word of the reference turned round. Ceiling: the reference sentence at the true centroid.",
-    "Label noise: distance of the reference's Text2Centroid point to the true centroid, from -1 to 1 across the image; no text "
-    "error can be expected below it.",
+    "Opposite: the reference with every place word reversed. Ceiling: the reference sentence at the true centroid.",
+    "Label noise: distance between the reference's Text2Centroid point and the true centroid, -1 to 1 across the image; no "
+    "text error below it can be expected.",
 )
 PUBLISHED = (
-    "Kept as published: specificity is 0 at every threshold that misses the lesion; the S-measure is undefined if the truth's "
-    "centroid lies in row or column 0; the E-measure is divided by pixels - 1 and may exceed 1; thresholds of maxDice, maxIoU "
-    "and max E are one for all images of a data set. Measures without these and without the stretch end in (raw), in main_long.",
+    "As in PraNet's official evaluation: specificity is 0 at every threshold that misses the lesion; the S-measure is undefined "
+    "if the truth's centroid lies in row or column 0; the E-measure is divided by pixels - 1 and may exceed 1; maxDice, maxIoU "
+    "and max E use one threshold for all images of a data set. Measures without these rules and the stretch end in (raw), in "
+    "main_long.",
 )
 LESIONS = (
-    "HD95 of an empty prediction is the image's diagonal. Lesions: 8-connected, matched one to one, found from IoU 0.1 on; "
-    "missed and false are counts per image. Empty predictions score 0 in every overlap.",
+    "HD95 of an empty prediction is the image's diagonal. Lesions: 8-connected, matched one to one, found at IoU >= 0.1; "
+    "missed and false are counts per image. Empty predictions score 0 in every overlap measure.",
 )
 TEXT = (
     "BLEU and ROUGE-L reward wording: a sentence with the wrong side shares all words but one. BLEU: sacrebleu, per sentence, "
-    "13a tokens, case kept, exponential smoothing, effective order; ROUGE-L: F1, no stemming.",
+    "13a tokens, case-sensitive, exponential smoothing, effective order; ROUGE-L: F1, no stemming.",
 )
 
 
@@ -85,23 +85,23 @@ def data_line(kind: DataKind) -> str:
 
 
 def of_data(rows: Sequence[Row]) -> list[str]:
-    """Data kinds and protocols that occur."""
+    """Notes on the data kinds, random judges and protocols that occur."""
     kinds = dict.fromkeys(row.data_kind for row in rows)
     mixed = ["Rows of different data kinds are never averaged or ranked together."] if len(kinds) > 1 else []
     protocols = [f"Protocol: {protocol}." for protocol in dict.fromkeys(row.protocol for row in rows)]
-    judges = dict.fromkeys(note for row in rows for note in row.judge_notes)
-    warned = [f"{note}. Every number marked {RANDOM_JUDGE} (PRScore, its parts, T2C points) MEANS NOTHING." for note in judges]
+    notes = dict.fromkeys(note for row in rows for note in row.judge_notes)
+    warned = [f"{note}. Numbers marked {RANDOM_JUDGE} (PRScore, its components, T2C points) are meaningless." for note in notes]
     return [*map(data_line, kinds), *mixed, *warned, *protocols]
 
 
 def of_rows(rows: Sequence[Row], n_is_for: str) -> list[str]:
-    """All that holds for a table of one line a row."""
+    """The footnotes of a table with one line per row."""
     return [
         *of_data(rows),
-        f"Emphasised: best among rows of {_ranked_among(rows)}. Rows of prompt source truth or none are references, not ranked, "
-        "and neither are rows with lost samples.",
+        f"Emphasised: best among rows of {_ranked_among(rows)}. Not ranked: rows of prompt source truth or none (references) "
+        "and rows with failed samples.",
         f"n: scored / manifest for {n_is_for}, over all modalities and seeds; manifest = scored + failed + empty + undefined. "
-        "failed: broke or no record; empty: empty truth, left out of the mean. Other metrics: main_long.",
+        "failed: error or no record; empty: empty truth, left out of the mean. Other metrics: main_long.",
         '"-": no number, because the metric is defined for no sample or the row is incomplete. Modalities where a metric is '
         "defined for no sample are left out of its mean.",
         *_seeds(rows),
@@ -112,12 +112,12 @@ def of_rows(rows: Sequence[Row], n_is_for: str) -> list[str]:
 
 
 def _ranked_among(rows: Sequence[Row]) -> str:
-    asked = any(row.across_prompts for row in rows)
-    return "all prompt sources, as asked, though they were not told the same" if asked else "one prompt source"
+    is_across = any(row.across_prompts for row in rows)
+    return "all prompt sources, as requested, although their inputs differ" if is_across else "one prompt source"
 
 
 def losses(rows: Sequence[Row]) -> list[str]:
-    """One line for every reason that numbers are missing, with the cells it hit."""
+    """One line for every reason that numbers are missing, with the cells concerned."""
     lines = []
     for row in rows:
         incomplete = [cell for cell in row.cells if cell.status != "complete"]
@@ -165,6 +165,6 @@ def _shared_modalities(rows: Sequence[Row]) -> list[str]:
 def _row_notes(rows: Sequence[Row]) -> list[str]:
     notes = dict.fromkeys(f"{row.method}: {note}" for row in rows for note in row.notes)
     random = dict.fromkeys(
-        f"{row.method}: RANDOM weights, nothing was loaded and nothing trained." for row in rows if row.has_random_weights
+        f"{row.method}: RANDOM weights (nothing was loaded and nothing trained)." for row in rows if row.has_random_weights
     )
     return [*random, *notes]

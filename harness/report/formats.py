@@ -1,4 +1,4 @@
-"""A table as CSV, Markdown, LaTeX and terminal text. Labels that are the same in every row move under the title."""
+"""A table as CSV, Markdown, LaTeX and terminal text. Labels that are the same in every row move to the caption."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _LATEX = {
 }
 _ALWAYS_SHOWN = ("method", "prompt source", "metric", "modality")
 _TEXT_WIDTH = 150
-_TEXT_LEGEND = ("weights", "text source", "protocol", "n")  # of the wide tables: under the terminal's table, not in it
+_TEXT_LEGEND = ("weights", "text source", "protocol", "n")  # below a wide table in the terminal, instead of in it
 
 
 def to_csv(table: Table) -> str:
-    """Every column, for machines; the labels of each row say the data kind."""
+    """Every column, for machines; every line has its data kind."""
     return table.frame.to_csv(index=False, lineterminator="\n")
 
 
@@ -40,7 +40,7 @@ def to_markdown(table: Table) -> str:
 
 
 def to_latex(table: Table) -> str:
-    """A booktabs table with modalities over their metrics; needs \\usepackage{booktabs} and graphicx."""
+    """A booktabs table with modalities above their metrics; needs \\usepackage{booktabs} and graphicx."""
     shown = shown_columns(table)
     columns = "".join("r" if _is_number(table, name) else "l" for name in shown)
     rows = [" & ".join(cells) + r" \\" for cells in _cells(table, shown, latex, r"\textbf{{{}}}".format)]
@@ -68,15 +68,15 @@ def to_latex(table: Table) -> str:
 
 
 def to_text(table: Table) -> str:
-    """For a terminal of about 150 columns: labels that need room go into a legend under the table. * marks the best."""
+    """Text for a terminal of about 150 columns: long labels go into a legend below the table, * marks the best."""
     is_wide = "weights" in table.labels
     shown = [name for name in shown_columns(table) if not (is_wide and name in _TEXT_LEGEND)]
     body = _cells(table, shown, str, "{}*".format)
     legend = []
     if is_wide:
-        kept = [name for name in shown_columns(table) if name in ("data kind", *_TEXT_LEGEND)]
+        moved = [name for name in shown_columns(table) if name in ("data kind", *_TEXT_LEGEND)]
         legend = [
-            f"{row['method']}: " + "; ".join(row[name] if name == "n" else f"{name} {row[name]}" for name in kept)
+            f"{row['method']}: " + "; ".join(row[name] if name == "n" else f"{name} {row[name]}" for name in moved)
             for row in table.frame.to_dict("records")
         ]
     notes = [line for note in [*legend, *table.footnotes] for line in wrap(note, _TEXT_WIDTH - 2, subsequent_indent="    ")]
@@ -85,13 +85,13 @@ def to_text(table: Table) -> str:
 
 
 def shown_columns(table: Table) -> list[str]:
-    """The columns people read: those not said once for all rows."""
+    """The columns to show: all but those in `same_in_every_row`."""
     folded = _folded(table)
     return [name for name in table.frame.columns if name not in folded]
 
 
 def same_in_every_row(table: Table) -> list[str]:
-    """One sentence naming the labels all rows share."""
+    """One sentence with the labels that all rows share, or nothing."""
     folded = _folded(table)
     return [f"All rows: {'; '.join(f'{name} {table.frame[name].iloc[0]}' for name in folded)}."] if folded else []
 
@@ -102,7 +102,7 @@ def latex(text: str) -> str:
 
 
 def header_groups(table: Table, shown: Sequence[str]) -> list[tuple[str, list[str]]]:
-    """The two header lines: each upper header with its run of lower ones; upper "" for ungrouped columns."""
+    """The two header lines: each upper header ("" for ungrouped columns) with the lower ones below it."""
     columns = {column.name: column for column in table.numbers}
     pairs = [(columns[name].group, columns[name].head) if name in columns else ("", name) for name in shown]
     return [(group, [head for _, head in run]) for group, run in groupby(pairs, key=lambda pair: pair[0])]
@@ -137,7 +137,7 @@ def _latex_head(table: Table, shown: Sequence[str]) -> list[str]:
 
 
 def _aligned(table: Table, shown: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns padded to their widest word; the first row is the header; numbers flush right, their spread on the next line."""
+    """Columns padded to their widest word; the first row is the header; numbers flush right, with the spread below."""
     stacks = [
         [cell.split(" ") if _is_number(table, name) else [cell] for name, cell in zip(shown, row, strict=True)] for row in rows
     ]

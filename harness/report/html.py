@@ -1,4 +1,4 @@
-"""The whole report as one page that needs no other file and no network."""
+"""report.html: all tables and figures in one page that needs no other file and no network."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ ul.notes, dl { font-size: 13px; color: #444; } dt { font-weight: bold; } .lost {
 figure { margin: 1.5rem 0; } img { max-width: 100%; border: 1px solid #ddd; } figcaption { font-size: 13px; color: #444; }
 """
 _LEGEND = {
-    "prompt source": "What the method is told beside the image: the question only, a box made from the truth (oracle box), that "
-    "box with noise (jittered box), a prompt it finds itself (automatic), the truth itself (truth) or nothing (none). Rows of "
-    "different prompt sources are not comparable.",
+    "prompt source": "What the method is given besides the image: the question only, a box made from the truth (oracle box), "
+    "that box with noise (jittered box), a prompt it finds itself (automatic), the truth itself (truth) or nothing (none). Rows "
+    "of different prompt sources are not comparable.",
     "weights": "Where the parameters come from: trained in this run, an official checkpoint, a checkpoint packaged for Python, "
     "or RANDOM: nothing was loaded and nothing trained.",
     "text source": "Who wrote the answer: the method itself (generated), a fixed sentence filled in from the method's own mask, "
     "one sentence for all samples (constant), or the truth.",
-    "data kind": "SYNTHETIC images are drawn by a program, real ones come from patients, UNDECLARED folders do not say.",
+    "data kind": "SYNTHETIC images are drawn by a program, real ones come from patients, UNDECLARED folders do not say which.",
 }
 
 
@@ -45,7 +45,7 @@ def page(cells: Sequence[CellResult], tables: Sequence[Table], figures: Sequence
     """The page: banner, failures, tables, figures, and what the labels mean."""
     kinds = dict.fromkeys(cell.data_kind for cell in cells)
     banners = [f'<p class="banner">{escape(data_line(kind))}</p>' for kind in kinds if kind is not DataKind.REAL]
-    parts = [
+    sections = [
         "<!DOCTYPE html>",
         '<html lang="en"><head><meta charset="utf-8"><title>prsbench report</title>',
         f"<style>{_STYLE}</style></head><body>",
@@ -55,17 +55,17 @@ def page(cells: Sequence[CellResult], tables: Sequence[Table], figures: Sequence
         *(_table(table) for table in tables if not table.is_long),
         *_no_ablation(tables),
         *(_figure(figure) for figure in figures),
-        "<p>What each row costs (parameters, operations, seconds, memory) stands in cost/.</p>",
+        "<p>What each row costs (parameters, operations, seconds, memory) is in cost/.</p>",
         "<h2>What the labels mean</h2>",
         f"<dl>{''.join(f'<dt>{escape(name)}</dt><dd>{escape(text)}</dd>' for name, text in _LEGEND.items())}</dl>",
         "</body></html>",
         "",
     ]
-    return "\n".join(parts)
+    return "\n".join(sections)
 
 
 def cost_page(table: Table) -> str:
-    """What each row costs, as a page of its own."""
+    """The cost table as a separate page."""
     return "\n".join(
         [
             "<!DOCTYPE html>",

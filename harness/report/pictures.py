@@ -1,4 +1,4 @@
-"""What the qualitative figure needs of a run folder: the caller reads it, the report only draws it."""
+"""Input of the qualitative figure: images, masks and prediction maps, which the caller reads from the run folder."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 class Pictures:
     """One sample to draw.
 
-    image is (H, W, 3) uint8, truth (H, W) bool, probability by method (H, W) float32 in [0, 1], all at native size. A method
-    without a map is left out and drawn as an empty panel that says so.
+    image is (H, W, 3) uint8, truth (H, W) bool, probability by method (H, W) float32 in [0, 1], all at native size. The
+    panel of a method without a map stays empty and says so.
     """
 
     image: NDArray[np.uint8]
@@ -22,5 +22,5 @@ class Pictures:
     probability: Mapping[str, NDArray[np.float32]]
 
 
-# (sample_id, dataset, methods) -> its pictures, or None if they are not at hand
+# (sample_id, dataset, methods) -> its pictures, or None if they are not available
 PicturesOf = Callable[[str, str, Sequence[str]], Pictures | None]

@@ -1,4 +1,4 @@
-"""The lines of a table: one method on one kind of data under one protocol, over all its data sets and seeds."""
+"""Rows of the results tables (one method on one data kind under one protocol, over its data sets and seeds) and their scores."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from prsbench.harness.contract.records import CellResult
 from prsbench.harness.contract.types import MODALITIES, DataKind, PromptSource, Weights
 from prsbench.harness.report.statistics import Counts, mean_with_counts
 
-UNKNOWN = "unknown"  # a label of a method that never loaded
+UNKNOWN = "unknown"  # label of a method that was never loaded
 
 
 @dataclass(frozen=True)
 class Row:
     """All cells of one method on one data kind under one protocol; real and synthetic data never share a row.
 
-    across_prompts: it is ranked with rows that were told something else, because the reader asked for it.
+    across_prompts: the row is ranked together with rows of other prompt sources.
     """
 
     method: str
@@ -28,7 +28,7 @@ class Row:
     across_prompts: bool = False
 
     def label(self, name: str) -> str:
-        """A truth label as text; cells that disagree show every value, and rows that never loaded are "unknown"."""
+        """A label (prompt_source, weights, text_source) as text: every value if cells differ, "unknown" if no cell was loaded."""
         return " / ".join(dict.fromkeys(str(getattr(c.labels, name)) for c in self.cells if c.labels)) or UNKNOWN
 
     @property
@@ -37,7 +37,7 @@ class Row:
 
     @property
     def judge_notes(self) -> tuple[str, ...]:
-        """What must be known of the models that judged the text of this row, whoever wrote it."""
+        """Warnings about the models that judged the text of this row, such as random weights."""
         return tuple(dict.fromkeys(note for cell in self.cells for note in cell.judge_notes))
 
     @property
@@ -46,12 +46,12 @@ class Row:
 
     @property
     def is_reference(self) -> bool:
-        """Floors and ceilings: they bound the ranking and take no part in it."""
+        """Whether the row is a floor or ceiling, which is not ranked."""
         return self.label("prompt_source") in (PromptSource.TRUTH, PromptSource.NONE)
 
     @property
     def ranked_with(self) -> tuple[str, ...] | None:
-        """Rows are compared only with rows of the same key; None for rows outside every ranking."""
+        """The row's ranking: only rows with the same key are compared. None if the row is not ranked."""
         source = self.label("prompt_source")
         if self.is_reference or source not in list(PromptSource):
             return None
@@ -75,15 +75,15 @@ class Score:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it may be ranked: there is a number and no sample is missing from it."""
+        """Whether it may be ranked: there is a number and no sample failed."""
         return isfinite(self.value) and self.counts.n_failed == 0
 
 
 def rows_of(cells: Sequence[CellResult], across_prompts: bool = False) -> list[Row]:
-    """Cells gathered into rows, by data kind, protocol and prompt source, then in order of first appearance.
+    """Group cells into rows, sorted by data kind, protocol and prompt source, then by first appearance.
 
-    A data set that another method of the same data kind was run on and this one was not becomes a missing cell, so that
-    no mean over modalities is taken over fewer of them in silence.
+    A data set on which another method of the same data kind and protocol was run, but not this one, becomes a missing cell, so
+    that no mean silently covers fewer modalities.
     """
     gathered: dict[tuple[str, DataKind, str], list[CellResult]] = {}
     for cell in cells:
@@ -99,9 +99,9 @@ def modalities_of(cells: Sequence[CellResult]) -> list[str]:
 
 
 def summarise(row: Row, metric: str, modality: str | None = None) -> Score:
-    """A row's number in one modality, or its mean over modalities.
+    """A row's score in one modality, or its mean over modalities.
 
-    Modalities weigh the same, and so do the data sets within one. Any incomplete cell in scope leaves no number.
+    Modalities have equal weights, and so have the data sets within each. An incomplete cell in scope leaves no number.
     Modalities where the metric is defined for no sample are left out.
     """
     scope = [cell for cell in row.cells if modality in (None, cell.modality)]
@@ -127,13 +127,13 @@ def _mean(values: Sequence[float]) -> float:
 
 def _with_missing(group: Sequence[CellResult], cells: Sequence[CellResult]) -> tuple[CellResult, ...]:
     first = group[0]
-    have = {(cell.dataset, cell.seed) for cell in group}
+    present = {(cell.dataset, cell.seed) for cell in group}
     expected = {cell.dataset: cell for cell in cells if cell.data_kind is first.data_kind and cell.protocol == first.protocol}
     absent = [
-        twin.without_numbers(method=first.method, seed=seed, status="missing", error="not part of this run", labels=None)
-        for dataset, twin in expected.items()
+        other.without_numbers(method=first.method, seed=seed, status="missing", error="not part of this run", labels=None)
+        for dataset, other in expected.items()
         for seed in {cell.seed for cell in group}
-        if (dataset, seed) not in have
+        if (dataset, seed) not in present
     ]
     return tuple(sorted([*group, *absent], key=lambda c: (_rank(MODALITIES, c.modality), c.dataset, c.seed)))
 

@@ -1,4 +1,4 @@
-"""Is a difference more than luck, and how large is it? Tests over groups, their correction for many tests, effect sizes."""
+"""Significance over groups: Wilcoxon test, Holm's correction for many tests, effect sizes (Cohen's d_z, rank-biserial)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from math import inf, isfinite, nan
 import numpy as np
 from numpy.typing import NDArray
 
-Differences = NDArray[np.float64]  # (G,) one mean difference a group
+Differences = NDArray[np.float64]  # (G,) one mean difference per group
 
 
 def wilcoxon_p(differences: Differences) -> float:
-    """Two-sided Wilcoxon signed-rank p-value. Zeros are ranked and then dropped (Pratt); all zeros: 1.0; none at all: NaN."""
+    """Two-sided Wilcoxon signed-rank p-value. Zeros are ranked and then dropped (Pratt); all zeros: 1.0; no group: NaN."""
     if not differences.size:
         return nan
     if not differences.any():
@@ -23,7 +23,7 @@ def wilcoxon_p(differences: Differences) -> float:
 
 
 def cohens_dz(differences: Differences) -> float:
-    """Mean over standard deviation of the differences. One group: NaN. No spread: infinite, or 0 if there is no difference."""
+    """Mean / standard deviation of the differences. Fewer than 2 groups: NaN. No spread: infinite, or 0 for no difference."""
     if differences.size < 2:
         return nan
     mean, deviation = float(differences.mean()), float(differences.std(ddof=1))
@@ -33,18 +33,18 @@ def cohens_dz(differences: Differences) -> float:
 
 
 def rank_biserial(differences: Differences) -> float:
-    """Matched-pairs rank-biserial correlation in [-1, 1]: the favourable share of ranks minus the other. No difference: 0."""
+    """Matched-pairs rank-biserial correlation in [-1, 1]: favourable minus unfavourable rank share. No difference: 0."""
     from scipy.stats import rankdata
 
-    moved = differences[differences != 0]
-    if not moved.size:
+    nonzero = differences[differences != 0]
+    if not nonzero.size:
         return 0.0 if differences.size else nan
-    ranks = rankdata(np.abs(moved))
-    return float((ranks[moved > 0].sum() - ranks[moved < 0].sum()) / ranks.sum())
+    ranks = rankdata(np.abs(nonzero))
+    return float((ranks[nonzero > 0].sum() - ranks[nonzero < 0].sum()) / ranks.sum())
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down correction, in the order given. NaN (a test that was refused) stays NaN and is no test."""
+    """Holm's step-down correction, in the order given. NaN (a refused test) stays NaN and is not counted."""
     corrected = [nan] * len(p_values)
     order = sorted((i for i, p in enumerate(p_values) if isfinite(p)), key=lambda i: p_values[i])
     largest = 0.0

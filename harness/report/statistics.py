@@ -1,4 +1,4 @@
-"""Means that say what they leave out, and paired differences that never pair a subset in silence."""
+"""Means with counts of the samples left out, and paired differences, refused unless both sides hold the same samples."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Columns = Sequence[NDArray[np.float64]]  # (N,) each
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Where the samples of a manifest went: n_manifest = n_scored + n_failed + n_empty + n_undefined.
+    """How the samples of a manifest divide: n_manifest = n_scored + n_failed + n_empty + n_undefined.
 
-    n_scored are in the mean. n_failed broke, or have no record. n_empty have an empty truth or no place in the row.
-    n_undefined have a truth the metric says nothing about (the near/far word of a centred lesion).
+    n_scored are in the mean. n_failed raised an error or have no record. n_empty have an empty truth or are excluded from the
+    row. n_undefined have a truth for which the metric is not defined (the near/far word of a centred lesion).
     """
 
     n_manifest: int = 0
@@ -42,15 +42,14 @@ class Counts:
 
 
 def mean_with_counts(cell: CellResult, metric: str) -> tuple[float, Counts]:
-    """Mean of one metric over one cell, NaN if nothing was scored, and where every sample of its manifest went.
+    """Mean of one metric over one cell (NaN if nothing was scored), and how the samples of its manifest divide.
 
-    A cell that is not complete has no mean whatever it recorded: all of its manifest counts as failed.
+    A cell that is not complete has no mean, whatever it recorded: its entire manifest counts as failed.
     """
     if cell.status != "complete" or cell.summary is None:
         return nan, Counts(n_manifest=cell.n_manifest, n_failed=cell.n_manifest)
-    found = cell.summary
-    mean, n_scored, n_empty, n_undefined = found.tallies[metric]
-    n_failed = found.n_failed + cell.n_manifest - found.n_records
+    mean, n_scored, n_empty, n_undefined = cell.summary.tallies[metric]
+    n_failed = cell.summary.n_failed + cell.n_manifest - cell.summary.n_records
     return mean, Counts(cell.n_manifest, n_scored, n_failed, n_empty, n_undefined)
 
 
@@ -58,8 +57,8 @@ def mean_with_counts(cell: CellResult, metric: str) -> tuple[float, Counts]:
 class PairedDifference:
     """First minus second on the same samples, averaged over data sets within a modality, then over modalities.
 
-    low and high bound the 95 % percentile interval of a bootstrap over groups (patient, video or case), drawn within each
-    data set; p_bootstrap is from the same draws. p_wilcoxon, dz and rank_biserial are over the groups' mean differences.
+    low and high bound the 95 % percentile interval of a bootstrap over groups (patient, video or case) within each data
+    set; p_bootstrap is from the same resamples. p_wilcoxon, dz and rank_biserial are over the groups' mean differences.
     `reason` says why a number is NaN. counts.n_scored are the pairs; all counts are 0 if the comparison was refused.
     """
 
@@ -81,7 +80,7 @@ class PairedDifference:
 class MeanInterval:
     """The tables' mean over data sets and modalities with its 95 % interval over groups.
 
-    reason says why a number is NaN, or how many samples failed and are in neither.
+    reason says why a number is NaN, or how many samples failed and are left out.
     """
 
     mean: float = nan
@@ -92,14 +91,12 @@ class MeanInterval:
 
 
 def mean_intervals(rows: Sequence[Sequence[CellResult]], metrics: Sequence[str], seed: int = 0) -> list[list[MeanInterval]]:
-    """How sure each row's mean of each metric is; the draws are made once for all. Refused, as the mean is, where a cell is not
-    complete.
-    """
+    """Each row's mean of each metric with its interval, all from the same resamples; NaN where a cell is not complete."""
     strata = [_strata_of(cells, metrics) for cells in rows]
-    means = iter(bootstraps([found for each in strata for found in each], seed))
+    means = iter(bootstraps([of_metric for of_row in strata for of_metric in of_row], seed))
     return [
-        [_mean_interval(cells, metric, found, next(means)) for metric, found in zip(metrics, each, strict=True)]
-        for cells, each in zip(rows, strata, strict=True)
+        [_mean_interval(cells, metric, of_metric, next(means)) for metric, of_metric in zip(metrics, of_row, strict=True)]
+        for cells, of_row in zip(rows, strata, strict=True)
     ]
 
 
@@ -117,7 +114,7 @@ def _mean_interval(cells: Sequence[CellResult], metric: str, strata: Sequence[St
 
 
 def _strata_of(cells: Sequence[CellResult], metrics: Sequence[str]) -> list[list[Stratum]]:
-    """By metric; none if a cell is not complete."""
+    """The strata of each metric; none if a cell is not complete."""
     if any(cell.status != "complete" for cell in cells):
         return [[] for _ in metrics]
     gathered = _Gathered(len(metrics))
@@ -133,23 +130,22 @@ Pair = tuple[Sequence[CellResult], Sequence[CellResult]]  # two methods' cells o
 def paired_difference(first: Sequence[CellResult], second: Sequence[CellResult], metric: str, seed: int = 0) -> PairedDifference:
     """Compare two methods cell by cell over the same data sets and seeds.
 
-    Refuses, with NaN and the reason, unless both sides hold the same complete cells with the same sample ids. A sample not
-    defined on both sides is left out of both means and counted.
+    All numbers are NaN, with the reason, unless both sides hold the same complete cells with the same sample ids. A sample that
+    is not defined on both sides is left out of both means and counted.
     """
     return paired_differences([(first, second)], [metric], seed)[0][0]
 
 
 def paired_differences(pairs: Sequence[Pair], metrics: Sequence[str], seed: int = 0) -> list[list[PairedDifference]]:
-    """The same for each metric of each pair; the draws are made once for all of them."""
-    compared = [_compare(first, second, metrics) for first, second in pairs]
-    means = bootstraps([each.difference for found in compared for each in found], seed)
-    finished = iter([_finished(each, drawn) for each, drawn in zip((e for f in compared for e in f), means, strict=True)])
+    """`paired_difference` of each metric of each pair, all from the same resamples."""
+    compared = [comparison for first, second in pairs for comparison in _compare(first, second, metrics)]
+    finished = map(_finished, compared, bootstraps([comparison.difference for comparison in compared], seed))
     return [[next(finished) for _ in metrics] for _ in pairs]
 
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
-    """A paired difference before its draws."""
+    """A paired difference before its bootstrap."""
 
     reason: str = ""
     counts: Counts = Counts()
@@ -181,22 +177,22 @@ def _compare(first: Sequence[CellResult], second: Sequence[CellResult], metrics:
     return [_Compared("" if a else _NO_PAIR, n, a, b) for n, (a, b) in zip(counts, sides, strict=True)]
 
 
-def _finished(found: _Compared, means: Draws) -> PairedDifference:
-    if found.reason:
-        return PairedDifference(counts=found.counts, reason=found.reason)
+def _finished(compared: _Compared, means: Draws) -> PairedDifference:
+    if compared.reason:
+        return PairedDifference(counts=compared.counts, reason=compared.reason)
     low, high = interval(means)
-    by_group = np.concatenate([s.total / s.count for s in found.difference])
+    by_group = np.concatenate([s.total / s.count for s in compared.difference])
     return PairedDifference(
-        weighted_mean(found.first),
-        weighted_mean(found.second),
-        weighted_mean(found.first) - weighted_mean(found.second),
+        weighted_mean(compared.first),
+        weighted_mean(compared.second),
+        weighted_mean(compared.first) - weighted_mean(compared.second),
         low,
         high,
         p_of_zero(means),
         wilcoxon_p(by_group),
         cohens_dz(by_group),
         rank_biserial(by_group),
-        found.counts,
+        compared.counts,
         n_groups=by_group.size,
         reason="" if isfinite(low) else _SINGLE_GROUP,
     )
@@ -210,7 +206,7 @@ def _by_place(cells: Sequence[CellResult]) -> dict[_Place, CellResult]:
 
 
 def _why_not_comparable(ours: Mapping[_Place, CellResult], theirs: Mapping[_Place, CellResult]) -> str:
-    """One line, or "" if every cell of one side has its twin on the other."""
+    """The reason in one line; "" if both sides hold the same complete cells on the same samples."""
     if not ours or ours.keys() != theirs.keys():
         return "the two sides do not cover the same data sets and seeds"
     for (dataset, seed), mine in ours.items():
@@ -230,7 +226,7 @@ def _are_same(first: Names, second: Names) -> bool:
 
 
 def _order_of(first: Names, second: Names) -> NDArray[np.intp] | slice:
-    """What brings the second's values into the order of the first."""
+    """Index that brings the second side's values into the order of the first."""
     return slice(None) if first is second else np.array([second.place[name] for name in first.ids], dtype=np.intp)
 
 
@@ -243,7 +239,7 @@ def _pair_counts(mine: CellResult, is_scored: Flags, is_failed: Flags, is_empty:
 
 
 class _Gathered:
-    """Columns of values from many cells, on the way to sums by group."""
+    """Collects columns of values from many cells and sums them by group."""
 
     def __init__(self, n_columns: int):
         self._n = n_columns
@@ -253,13 +249,13 @@ class _Gathered:
         self._cells.setdefault((cell.dataset, cell.modality), []).append((names, columns))
 
     def strata(self, number: int) -> list[Stratum]:
-        """One column's defined values of all cells of a data set, by group; data sets without any are left out."""
-        made = [_stratum(modality, cells, number) for (_, modality), cells in sorted(self._cells.items())]
-        return [stratum for stratum in made if stratum.total.size]
+        """One column's defined values by group, a stratum per data set; data sets without any are left out."""
+        strata = [_stratum(modality, cells, number) for (_, modality), cells in sorted(self._cells.items())]
+        return [stratum for stratum in strata if stratum.total.size]
 
 
 def _stratum(modality: str, cells: Sequence[tuple[Names, Columns]], number: int) -> Stratum:
-    known = {id(names): names for names, _ in cells}  # mostly one: the seeds of a data set share theirs
+    known = {id(names): names for names, _ in cells}  # usually one: all seeds of a data set share it
     groups = sorted(set().union(*(names.grouped[0] for names in known.values())))
     rank = {group: i for i, group in enumerate(groups)}
     codes_of = {key: np.array([rank[g] for g in names.grouped[0]])[names.grouped[1]] for key, names in known.items()}

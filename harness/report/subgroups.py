@@ -1,4 +1,4 @@
-"""The same numbers for parts of the samples: small and large lesions, each zone, one lesion or several."""
+"""Subgroups of the samples, for tables by lesion size, by position zone, and by one lesion or several."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Membership = Mapping[Place, str]  # the subgroup of each sample that has one
 
 
 def by_size(rows: Sequence[Row]) -> Membership:
-    """Terciles of the true mask's share of the image, within each data set; samples on a bound go to the smaller one."""
+    """Terciles of the true mask's share of the image, within each data set; a sample on a bound is in the smaller one."""
     shares: dict[str, dict[str, float]] = {}
     for dataset, name, fact in _facts(rows, lambda facts: np.isfinite(facts["area_share"])):
         shares.setdefault(dataset, {})[name] = float(fact["area_share"])
@@ -33,14 +33,14 @@ def by_size(rows: Sequence[Row]) -> Membership:
 
 def by_zone(rows: Sequence[Row]) -> Membership:
     """The zone of the true centroid."""
-    found = _facts(rows, lambda facts: facts["zone"] >= 0)
-    return {(dataset, name): ZONES[fact["zone"]] for dataset, name, fact in found}
+    known = _facts(rows, lambda facts: facts["zone"] >= 0)
+    return {(dataset, name): ZONES[fact["zone"]] for dataset, name, fact in known}
 
 
 def by_lesion_count(rows: Sequence[Row]) -> Membership:
     """Whether the true mask has one component or several."""
-    found = _facts(rows, lambda facts: facts["n_lesions"] > 0)
-    return {(dataset, name): LESIONS[int(fact["n_lesions"]) > 1] for dataset, name, fact in found}
+    known = _facts(rows, lambda facts: facts["n_lesions"] > 0)
+    return {(dataset, name): LESIONS[int(fact["n_lesions"]) > 1] for dataset, name, fact in known}
 
 
 KINDS: Mapping[str, tuple[str, Sequence[str], Callable[[Sequence[Row]], Membership]]] = {
@@ -51,45 +51,45 @@ KINDS: Mapping[str, tuple[str, Sequence[str], Callable[[Sequence[Row]], Membersh
 
 
 class Parts:
-    """Rows as if their data sets held only the samples of one subgroup; cells without numbers stay as they are."""
+    """Restricts rows to the samples of one subgroup; cells without numbers stay as they are."""
 
     def __init__(self, members: Membership):
         self._members = members
         self._names: dict[tuple[str, int], tuple[Names, NDArray[np.object_]]] = {}
 
     def of(self, row: Row, groups: Sequence[str]) -> dict[str, Row]:
-        """The row's part in each subgroup."""
+        """The row restricted to each subgroup."""
         cells = [self._parts(cell, groups) for cell in row.cells]
-        return {group: replace(row, cells=tuple(found)) for group, found in zip(groups, zip(*cells, strict=True), strict=True)}
+        return {group: replace(row, cells=tuple(column)) for group, column in zip(groups, zip(*cells, strict=True), strict=True)}
 
     def _parts(self, cell: CellResult, groups: Sequence[str]) -> list[CellResult]:
         if cell.status != "complete":
             return [cell] * len(groups)
         samples = cell.samples()
-        found = self._groups_of(cell.dataset, samples.names)
-        parts = [samples.part(found == group) for group in groups]
-        return [cell.without_numbers(summary=part, n_manifest=part.n_records) for part in parts]
+        group_of_each = self._groups_of(cell.dataset, samples.names)
+        summaries = [samples.part(group_of_each == group) for group in groups]
+        return [cell.without_numbers(summary=summary, n_manifest=summary.n_records) for summary in summaries]
 
     def _groups_of(self, dataset: str, names: Names) -> NDArray[np.object_]:
-        """(N,) the subgroup of each sample, or None; once for all cells with the same samples."""
+        """(N,) the subgroup of each sample, or None; computed once for all cells with the same samples."""
         key = dataset, id(names)
         if key not in self._names:
             groups = np.array([self._members.get((dataset, name)) for name in names.ids], dtype=np.object_)
-            self._names[key] = names, groups  # with the names, so that no others get their id
+            self._names[key] = names, groups  # storing the names keeps their id unique
         return self._names[key][1]
 
 
 def _facts(rows: Sequence[Row], is_known: Callable[[NDArray[np.void]], NDArray[np.bool_]]) -> Iterator[tuple[str, str, np.void]]:
-    """(data set, sample, facts) wherever they are known.
+    """(data set, sample id, facts) of every sample whose facts are known.
 
-    What is true of a sample may be kept by one method's record and not by another's, so all cells are gone through; those with
-    the same samples and facts count once.
+    The record of one method may have the facts of a sample and that of another may not, so all cells are read; those with the
+    same samples and facts count once.
     """
     seen: dict[tuple[str, int, int], object] = {}
     for cell in (cell for row in rows for cell in row.cells if cell.status == "complete"):
         samples = cell.samples()
         key = cell.dataset, id(samples.names), id(samples.facts)
         if key not in seen:
-            seen[key] = samples  # so that no others get their ids
+            seen[key] = samples  # storing them keeps their ids unique
             known = np.flatnonzero(is_known(samples.facts))
             yield from ((cell.dataset, samples.names.ids[i], samples.facts[i]) for i in known)

@@ -1,4 +1,4 @@
-"""A finished table: text in every cell, and what a format must know to set it."""
+"""`Table`: formatted text in every cell, and what CSV, Markdown, LaTeX and HTML output must know about it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Table:
     """A finished table.
 
     frame holds strings only; `labels` are its leading text columns, `numbers` the columns of numbers; further columns are
-    remarks. best are (row, column name) places to emphasise. `is_long` marks tables for machines, written as CSV alone.
+    remarks. `best` lists (line number, column name) of cells to emphasise. `is_long` marks tables for machines, only in CSV.
     """
 
     name: str
@@ -67,14 +67,14 @@ def text_table(
     lines: Sequence[Sequence[str]],
     notes: Sequence[str] = (),
 ) -> Table:
-    """A table from lines of finished text: the labels, then the numbers."""
+    """A table from lines of formatted text: the labels, then the numbers."""
     frame = pd.DataFrame(list(lines), columns=[*labels, *numbers], dtype=str)
     columns = tuple(Column("", number) for number in numbers)
     return Table(name, title, caption, frame, tuple(labels), columns, footnotes=tuple(notes))
 
 
 def labels_of(row: Row) -> list[str]:
-    """The truth labels of a row, in the order of LABELS; synthetic and random are loud, also where only the judges are random."""
+    """The labels of a row, in the order of LABELS; SYNTHETIC and RANDOM are in capitals, also if only the judges are random."""
     kind = str(row.data_kind).upper() if row.data_kind is not DataKind.REAL else str(row.data_kind)
     protocol = f"{row.protocol}; text judged by: {'; '.join(row.judge_notes)}" if row.judge_notes else row.protocol
     prompts, weights, texts = (row.label(name) for name in ("prompt_source", "weights", "text_source"))
@@ -83,6 +83,6 @@ def labels_of(row: Row) -> list[str]:
 
 
 def marked(text: str, metric: str, *rows: Row) -> str:
-    """A printed number, or a metric's title, with RANDOM beside it if judges that know nothing stand behind it."""
+    """A printed number or a metric's title, marked RANDOM if it depends on judges with random weights."""
     is_random = METRICS[metric].needs_text_models and any(row.judge_notes for row in rows)
     return f"{text} {RANDOM_JUDGE}" if is_random and any(map(str.isalnum, text)) else text

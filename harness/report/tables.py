@@ -1,4 +1,4 @@
-"""The tables of a report, as data frames of finished text: the same cells give the same bytes, whatever ran first."""
+"""Tables of scores, as data frames of formatted text. The same cells give the same bytes, in whatever order they ran."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ TEXT = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "s_sem", "position_ac
 
 
 def tables_of(cells: Sequence[CellResult], held_out: Sequence[HeldOut] = ()) -> list[Table]:
-    """Every table these cells can fill, for reading first, then `main_long`."""
+    """Every table that these cells can fill: first those for reading, then `main_long`."""
     rows = rows_of(cells)
     tables: list[Table | None] = [main(rows), overlap_at_half(rows), reasoning(rows), reasoning_by_modality(rows)]
     tables += [prscore_levels(rows), text(rows), published_protocol(rows), outlines_and_lesions(rows)]
@@ -85,26 +85,26 @@ def subgroup(rows: Sequence[Row], name: str) -> Table:
     title, groups, membership = subgroups.KINDS[name]
     members = membership(rows)
     metrics = ("dice@0.5", "prscore", "position_accuracy")
-    parts = subgroups.Parts(members)
+    subsets = subgroups.Parts(members)
     scores: dict[tuple[str, str], list[Score]] = {(group, metric): [] for group in (*groups, "mean") for metric in metrics}
-    for row in rows:  # a row's parts are let go of before the next's are made
-        for group, those in (*parts.of(row, groups).items(), ("mean", row)):
+    for row in rows:  # frees the subsets of one row before those of the next are made
+        for group, subset in (*subsets.of(row, groups).items(), ("mean", row)):
             for metric in metrics:
-                scores[group, metric].append(summarise(those, metric))
-    columns = {Column(group, METRICS[metric].title): found for (group, metric), found in scores.items()}
-    found = list(members.values())
-    sizes = f"Samples: {', '.join(f'{group} {found.count(group)}' for group in groups)}. {footnotes.SUBGROUPS}"
+                scores[group, metric].append(summarise(subset, metric))
+    columns = {Column(group, METRICS[metric].title): column for (group, metric), column in scores.items()}
+    group_of_each = list(members.values())
+    sizes = f"Samples: {', '.join(f'{group} {group_of_each.count(group)}' for group in groups)}. {footnotes.SUBGROUPS}"
     caption = f"{title}: Dice, PRScore and position accuracy; means over the modalities that have such samples."
     return _table(name, title, caption, rows, columns, metrics * (len(groups) + 1), (sizes, *footnotes.PRSCORE))
 
 
 def main(rows: Sequence[Row]) -> Table:
-    """Segmentation by the published protocol in every modality, and `dice@0.5` beside the means."""
+    """Segmentation by the published protocol in every modality, with `dice@0.5` next to the means."""
     published = ("mdice_pranet", "miou_pranet")
     return _by_modality(
         "main",
         "Segmentation, published protocol",
-        "mDice and mIoU (PraNet protocol) per modality; Dice@0.5 beside their mean over modalities.",
+        "mDice and mIoU (PraNet protocol) per modality; Dice@0.5 next to their means over modalities.",
         rows,
         published,
         (*published, "dice@0.5"),
@@ -112,9 +112,9 @@ def main(rows: Sequence[Row]) -> Table:
 
 
 def overlap_at_half(rows: Sequence[Row]) -> Table:
-    """Segmentation of the mask at probability >= 0.5, without the published stretch."""
+    """Segmentation of the mask at probability >= 0.5, without PraNet's stretch."""
     metrics = ("dice@0.5", "iou@0.5")
-    caption = "Dice and IoU of the mask at probability >= 0.5, without the published per-image stretch."
+    caption = "Dice and IoU of the mask at probability >= 0.5, without PraNet's per-image stretch."
     return _by_modality("overlap_at_half", "Segmentation at 0.5", caption, rows, metrics, metrics)
 
 
@@ -126,37 +126,37 @@ def reasoning_by_modality(rows: Sequence[Row]) -> Table:
 
 
 def reasoning(rows: Sequence[Row]) -> Table:
-    """PRScore, its parts and the rule-based scores of the text, each a mean over modalities."""
-    caption = "PRScore, its three parts, and what the text says against the true mask; means over modalities."
+    """PRScore, its components and the rule-based scores of the text, each a mean over modalities."""
+    caption = "PRScore, its three components, and the text checked against the true mask; means over modalities."
     return _means("reasoning", "Reasoning", caption, rows, REASONING, footnotes.PRSCORE)
 
 
 def prscore_levels(rows: Sequence[Row]) -> Table:
     """PRScore between its floors and its ceiling."""
-    caption = "PRScore beside what the same masks score with text that knows nothing, and what the labels allow at most."
+    caption = "PRScore, the scores of the same masks with uninformative texts, and the highest score that the labels allow."
     return _means("prscore_levels", "PRScore in context", caption, rows, LEVELS, (*footnotes.PRSCORE, *footnotes.LEVELS))
 
 
 def text(rows: Sequence[Row]) -> Table:
-    """Likeness of wording and meaning, beside whether the place is right."""
-    caption = "Answer and reference: words in common, likeness of meaning (S_sem), and the place; means over modalities."
+    """Similarity of wording (BLEU, ROUGE-L) and meaning to the reference, and position accuracy."""
+    caption = "Answer against reference: word overlap, similarity of meaning (S_sem), and position; means over modalities."
     return _means("text", "Text", caption, rows, TEXT, footnotes.TEXT)
 
 
 def published_protocol(rows: Sequence[Row]) -> Table:
-    """Everything PraNet's evaluation prints, beside which the raw measures stand in main_long."""
-    caption = "All measures of the published evaluation (PraNet), of the stretched 8-bit map; means over modalities."
+    """Everything that PraNet's official evaluation prints; the raw measures are in main_long."""
+    caption = "All measures of PraNet's official evaluation, on the stretched 8-bit map; means over modalities."
     return _means("published_protocol", "Published protocol, all measures", caption, rows, PUBLISHED, footnotes.PUBLISHED)
 
 
 def outlines_and_lesions(rows: Sequence[Row]) -> Table:
-    """Distances of outlines, lesions found and missed, and how often nothing is predicted."""
+    """Outline distances (HD95, NSD), lesions found and missed, and how often the prediction is empty."""
     caption = "Outlines, lesions and empty predictions of the mask at probability >= 0.5; means over modalities."
     return _means("outlines_and_lesions", "Outlines and lesions", caption, rows, _known(LESIONS, rows), footnotes.LESIONS)
 
 
 def _known(metrics: Iterable[str], rows: Sequence[Row]) -> list[str]:
-    """The metrics without those in mm where no data set says how large a pixel is."""
+    """The metrics, without those in mm if no data set gives the size of a pixel."""
     cells = [cell for row in rows for cell in row.cells]
     return [m for m in metrics if not METRICS[m].needs_spacing or any(mean_with_counts(cell, m)[1].n_scored for cell in cells)]
 
@@ -164,7 +164,7 @@ def _known(metrics: Iterable[str], rows: Sequence[Row]) -> list[str]:
 def _means(
     name: str, title: str, caption: str, rows: Sequence[Row], metrics: Sequence[str], notes: tuple[str, ...] = ()
 ) -> Table:
-    """One column a metric, each a mean over modalities."""
+    """One column per metric, each a mean over modalities."""
     columns = {Column("", METRICS[metric].title): [summarise(row, metric) for row in rows] for metric in metrics}
     return _table(name, title, caption, rows, columns, metrics, notes)
 
@@ -198,7 +198,7 @@ def _table(
     metrics: Sequence[str],
     notes: tuple[str, ...],
 ) -> Table:
-    """The labels, the numbers (metrics[i] is what the i-th column shows), and n of the mean that comes first."""
+    """Labels, columns of numbers (metrics[i] belongs to the i-th), and n of the first mean."""
     first_mean = next(column for column in columns if column.is_mean)
     frame = pd.DataFrame([labels_of(row) for row in rows], columns=list(LABELS), dtype=str)
     best = set()
@@ -220,14 +220,14 @@ def _table(
 
 
 def _cell_text(score: Score, is_mean: bool) -> str:
-    """A number with its spread over seeds and its lost samples; a status word where there is none; never blank."""
+    """A number with its spread over seeds and its failed samples, a status word or "-"; never blank."""
     if score.status:
         return f"-{footnotes.DAGGER}" if is_mean and score.n_incomplete < score.n_cells else score.status
     if not isfinite(score.value):
         return "-"
     spread = f" ±{score.spread:.3f}" if isfinite(score.spread) else ""
-    lost = f" [{score.counts.n_failed} failed]" if score.counts.n_failed else ""
-    return f"{score.value:.3f}{spread}{lost}"
+    failed = f" [{score.counts.n_failed} failed]" if score.counts.n_failed else ""
+    return f"{score.value:.3f}{spread}{failed}"
 
 
 def _best(rows: Sequence[Row], scores: Sequence[Score], higher_is_better: bool | None) -> list[int]:
@@ -244,17 +244,17 @@ def _best(rows: Sequence[Row], scores: Sequence[Score], higher_is_better: bool |
 
 
 def main_long(rows: Sequence[Row]) -> Table:
-    """One line per method, data set, seed and metric, with every count; a cell without numbers keeps its lines."""
+    """One line per method, data set, seed and metric, with every count, also for cells without numbers."""
     head = [*LABELS, "dataset", "modality", "seed", "metric"]
     counted = ["mean", "n_manifest", "n_scored", "n_failed", "n_empty", "n_undefined"]
     lines, metrics = [], _known(METRICS, rows)
     for row in rows:
-        labels = labels_of(row)  # once: it goes through all cells of the row
+        labels = labels_of(row)  # outside the loop: it reads all cells of the row
         for cell in row.cells:
             place, remark = [cell.dataset, cell.modality, str(cell.seed)], [cell.status, footnotes.first_line(cell.error)]
             for metric in metrics:
                 mean, counts = mean_with_counts(cell, metric)
-                numbers = (intern(str(getattr(counts, name))) for name in counted[1:])  # the same few, in very many lines
+                numbers = (intern(str(getattr(counts, name))) for name in counted[1:])  # very many lines share few values
                 lines.append((*labels, *place, metric, f"{mean:.4f}" if isfinite(mean) else "NaN", *numbers, *remark))
     frame = pd.DataFrame(lines, columns=[*head, *counted, "status", "error"], dtype=str)
     caption = "One line per method, data set, seed and metric."

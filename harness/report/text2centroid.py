@@ -1,4 +1,4 @@
-"""How far Text2Centroid points from the truth: the one that methods are trained with, and the one that judges their text."""
+"""Tables of Text2Centroid's errors: of the model that methods are trained with, and of the one that judges their texts."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from prsbench.harness.report.table import Table, marked, text_table
 _NUMBERS = ("n", "error", "error of mean point")
 
 
-def held_out_tables(found: Sequence[HeldOut]) -> list[Table]:
-    """What each kind of training measured of itself, a table each, seed by seed."""
+def held_out_tables(held_out: Sequence[HeldOut]) -> list[Table]:
+    """One table of held-out errors per kind of training, with a line per seed and group."""
     tables = []
-    for name, header in dict.fromkeys((one.training, one.header) for one in found):
-        lines = [(str(one.seed), *line) for one in found if (one.training, one.header) == (name, header) for line in one.lines]
-        caption = "Distance of the points to the true centroids on the val split, on which it was not trained."
+    for name, header in dict.fromkeys((errors.training, errors.header) for errors in held_out):
+        same_kind = [errors for errors in held_out if (errors.training, errors.header) == (name, header)]
+        lines = [(str(errors.seed), *line) for errors in same_kind for line in errors.lines]
+        caption = "Distance between predicted points and true centroids on the val split, which was not used for training."
         labels, numbers = ("seed", *header[:2]), header[2:]
         title = f"Held-out errors of {name}"
         tables.append(text_table(f"held_out_{name}", title, caption, labels, numbers, lines, footnotes.HELD_OUT))
@@ -27,9 +28,9 @@ def held_out_tables(found: Sequence[HeldOut]) -> list[Table]:
 
 
 def judge_errors(rows: Sequence[Row]) -> Table | None:
-    """Errors of the Text2Centroid that judges (trained on val) on the test split's reference sentences; None if none is scored.
+    """Errors of the judging Text2Centroid (trained on val) on the test split's reference sentences; None if none is scored.
 
-    It is one for all rows, so a sample counts once.
+    The same model judges all rows, so each sample counts once.
     """
     known = list(_references(rows))
     if not known:
@@ -42,36 +43,36 @@ def judge_errors(rows: Sequence[Row]) -> Table | None:
         groups["position", position] = [pair for pair in known if " and ".join(pair[0].position) == position]
     lines = [(*place, *_numbers(pairs, mean)) for place, pairs in groups.items() if pairs]
     caption = (
-        "The Text2Centroid that judges every text was trained on the val split alone: distance of the points it gives the test "
-        "split's reference sentences to the true centroids."
+        "The Text2Centroid that judges every text was trained on the val split only. Error: distance between its points for the "
+        "test split's reference sentences and the true centroids."
     )
-    first = marked("error", "label_noise", *rows)
+    error_header = marked("error", "label_noise", *rows)
     return text_table(
         "text2centroid_judge",
         "Text2Centroid that judges",
         caption,
         ("by", "group"),
-        (_NUMBERS[0], first, _NUMBERS[2]),
+        (_NUMBERS[0], error_header, _NUMBERS[2]),
         lines,
         (*footnotes.of_data(rows), *footnotes.HELD_OUT),
     )
 
 
 def _references(rows: Sequence[Row]) -> Iterator[tuple[Record, float]]:
-    """Each sample with a place once, with the judge's distance."""
+    """Each sample with a true centroid once, with the judge's distance to it."""
     cells: dict[str, list[CellResult]] = {}
     for row in rows:
         for cell in row.cells:
             if cell.status == "complete":
                 cells.setdefault(cell.dataset, []).append(cell)
-    for same in cells.values():
-        for record, scores in zip(*_first_whole(same), strict=True):
+    for of_dataset in cells.values():
+        for record, scores in zip(*_first_whole(of_dataset), strict=True):
             if record.truth_centroid and isfinite(distance := scores.get("label_noise", float("nan"))):
                 yield record, distance
 
 
 def _first_whole(cells: Sequence[CellResult]) -> Details:
-    """What the first cell holds that can be read; their references are the same. Damage is `verify`'s to tell."""
+    """The details of the first readable cell: all have the same references. `prsbench verify` reports damage."""
     for cell in cells:
         try:
             return cell.read()

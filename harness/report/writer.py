@@ -1,4 +1,4 @@
-"""From finished cells to the files people read. Every file is replaced whole, so a reader never meets half of one."""
+"""Writes tables, figures and report.html from finished cells. Each file is replaced atomically."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def write_report(
 ) -> list[Path]:
     """Write tables/*.csv|md|tex, figures/*.png, report.html and cost/ under `folder`; the same cells give the same bytes.
 
-    cost/ stands apart: what a machine took is another number each time. Files of an earlier report in these folders that no
-    longer apply are removed. The order of `cells` decides the order of methods. `pictures` supplies the images of the
-    qualitative figure; None for a sample leaves it out. `trainings` are the folders in which finished trainings may have left
-    their losses, by title; `held_out` is what trainings measured of themselves.
+    cost/ is separate because its numbers differ each time. Files of a previous report in these folders that no longer apply are
+    removed. The order of `cells` decides the order of methods. `pictures` supplies the images of the qualitative figure; a
+    sample for which it returns None is left out. `trainings` gives the folders of finished trainings, which may contain losses,
+    by title; `held_out` are the trainings' errors on samples not used for training.
 
     Returns:
         The files written, tables first, report.html last.
@@ -51,15 +51,15 @@ def write_report(
 
 
 def changed_tables(cells: Sequence[CellResult], folder: Path, held_out: Sequence[HeldOut] = ()) -> list[str]:
-    """What to say of each file under tables/ that is not, byte for byte, what these give; none if none was written."""
+    """A message for each file under tables/ that differs by a byte from what these cells give; none without tables/."""
     from prsbench.harness.report.tables import tables_of
 
     if not (folder / "tables").is_dir():
         return []
     files = {folder / name: content for name, content in _table_files(tables_of(cells, held_out)).items()}
-    found = {path: path.read_bytes() for path in (folder / "tables").iterdir()}
-    changed = sorted(path for path in files.keys() | found.keys() if files.get(path) != found.get(path))
-    return [f"{path}: not the table that the records give. Write it again with `prsbench report {folder}`." for path in changed]
+    stored = {path: path.read_bytes() for path in (folder / "tables").iterdir()}
+    changed = sorted(path for path in files.keys() | stored.keys() if files.get(path) != stored.get(path))
+    return [f"{path}: differs from the table of the records. Rewrite it with `prsbench report {folder}`." for path in changed]
 
 
 def _table_files(tables: Sequence[Table]) -> dict[str, bytes]:
@@ -77,9 +77,9 @@ def _files_of(table: Table, folder: str) -> dict[str, bytes]:
 
 
 def summary_text(cells: Sequence[CellResult], across_prompts: bool = False) -> str:
-    """What is printed when a run ends: the tables for reading, about 150 columns wide, each footnote once.
+    """The tables printed at the end of a run, about 150 columns wide, with each footnote once.
 
-    across_prompts ranks all rows together. Only asked for, and never written: the tables on the disk compare what is comparable.
+    across_prompts ranks all rows together; such tables are never written to files, because the rows' inputs differ.
     """
     from prsbench.harness.report.ablations import ablations, t2c_ablation
     from prsbench.harness.report.formats import to_text
@@ -87,11 +87,11 @@ def summary_text(cells: Sequence[CellResult], across_prompts: bool = False) -> s
     from prsbench.harness.report.tables import main, reasoning
 
     rows = rows_of(cells, across_prompts)
-    texts, said = [], set()
+    texts, printed = [], set()
     for table in (main(rows), reasoning(rows), t2c_ablation(rows), ablations(rows)):
         if table:
-            texts.append(to_text(replace(table, footnotes=tuple(note for note in table.footnotes if note not in said))))
-            said.update(table.footnotes)
+            texts.append(to_text(replace(table, footnotes=tuple(note for note in table.footnotes if note not in printed))))
+            printed.update(table.footnotes)
     return "\n".join(texts)
 
 

@@ -1,10 +1,10 @@
-"""BiomedParse as a `Method`, from an export of the user's: its own code needs detectron2, and its checkpoint is a pickle.
+"""BiomedParse as a `Method`, from a TorchScript export that the user makes.
 
-The folder holds tokenizer/ (its CLIP tokenizer, in transformers' form) and model.ts, a TorchScript program made with
-`torch.jit.trace` in an environment where BiomedParse runs. The program takes one image (1, 3, S, S) float32, RGB 0 to 255, and
-the prompt's token ids and attention mask (1, 77) int64, and returns the mask logits (1, 1, h, w) of that prompt; normalisation
-and text encoder are inside. TorchScript, because its reader builds tensors and never runs pickled Python, as that of
-`torch.export` may.
+The official code needs detectron2, and the official checkpoint is a pickle. The export folder holds tokenizer/ (BiomedParse's
+CLIP tokenizer in transformers' form) and model.ts, made with `torch.jit.trace` in an environment where BiomedParse runs. The
+program takes one image, (1, 3, S, S) float32 RGB from 0 to 255, and the prompt's token ids and attention mask, (1, 77) int64
+each, and returns the prompt's mask logits (1, 1, h, w); it contains normalisation and text encoder. The format is TorchScript
+because its reader builds tensors and never runs pickled Python, which the reader of `torch.export` may do.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from prsbench.methods.targets import target_named
 from transformers import AutoTokenizer
 
 PROGRAM, TOKENIZER = "model.ts", "tokenizer"
-CONTEXT = 77  # tokens of a prompt, as CLIP
+CONTEXT = 77  # tokens per prompt, as in CLIP
 
 
 class BiomedParseMethod:
-    """Image and question to the mask of the question's target; the sentence is templated from the mask."""
+    """Image and question to a mask of the target that the question names; the sentence is templated from the mask."""
 
     def __init__(self, config: BiomedParseConfig):
         self.config = config
@@ -39,7 +39,7 @@ class BiomedParseMethod:
     @property
     def labels(self) -> Labels:
         notes = (
-            "prompted with the question's target and the modality, such as 'polyp in colon endoscope'",
+            "prompted with the question's target and the modality, for example 'polyp in colon endoscope'",
             exposure_note("biomedparse"),
         )
         return Labels(self.config.prompt_source, Weights.OFFICIAL, TextSource.OWN_MASK, notes)
@@ -48,30 +48,30 @@ class BiomedParseMethod:
         """Nothing to train."""
 
     def save(self, folder: Path) -> None:
-        """Nothing to keep: the weights stay where they are."""
+        """Nothing to save: the weights stay in the user's folder."""
 
     def load(self, folder: Path, device: str) -> None:
-        """Read the exported program onto `device`; `folder` is not read.
+        """Load the exported program onto `device`; `folder` is ignored.
 
         Raises:
             MissingPrerequisite: there is no export.
-            PrsbenchError: model.ts is no TorchScript program.
+            PrsbenchError: model.ts is not a TorchScript program.
         """
-        place = self._folder()
-        self._tokenizer = AutoTokenizer.from_pretrained(place / TOKENIZER, local_files_only=True)
+        export = self._folder()
+        self._tokenizer = AutoTokenizer.from_pretrained(export / TOKENIZER, local_files_only=True)
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)  # its successor's reader may run pickled code
-                self._network = torch.jit.load(place / PROGRAM, map_location=device).eval()
+                warnings.simplefilter("ignore", DeprecationWarning)  # the suggested torch.export may run pickled code
+                self._network = torch.jit.load(export / PROGRAM, map_location=device).eval()
         except RuntimeError as error:
-            said = str(error).strip().splitlines()[0]
-            raise PrsbenchError(f"{place / PROGRAM}: expected a TorchScript program, got: {said} Export it again.") from None
+            reason = str(error).strip().splitlines()[0]
+            raise PrsbenchError(f"{export / PROGRAM}: expected a TorchScript program, got: {reason} Export it again.") from None
         count = len(self._network.state_dict())
-        self.matched, self._device = Matched(count, count), device  # a program brings its own tensors: none can be missing
+        self.matched, self._device = Matched(count, count), device  # a program contains its tensors: none can be missing
 
     @torch.inference_mode()
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
-        """One prediction a query, one by one."""
+        """One prediction per query, computed one by one."""
         return [self._predict_one(query) for query in queries]
 
     def _predict_one(self, query: Query) -> Prediction:
@@ -96,7 +96,7 @@ class BiomedParseMethod:
             return Path(path)
         where = "no checkpoint is set" if path is None else f"no {PROGRAM} and {TOKENIZER}/ in {path}"
         raise MissingPrerequisite(
-            f"biomedparse: skipped, {where}. Export microsoft/BiomedParse as methods/biomedparse/adapter.py says and set "
+            f"biomedparse: skipped, {where}. Export microsoft/BiomedParse as methods/biomedparse/adapter.py describes and set "
             "methods.biomedparse.checkpoint to the folder, or leave it out with --only."
         )
 
@@ -105,7 +105,7 @@ def prompt_of(query: Query) -> str:
     """The question's target in the words of BiomedParse's training data.
 
     Raises:
-        ContractError: a modality it has no words for.
+        ContractError: BiomedParse has no words for the query's modality.
     """
     if query.modality not in SITES:
         raise ContractError(f"BiomedParse has no words for modality '{query.modality}'. Known: {', '.join(SITES)}.")

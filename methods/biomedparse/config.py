@@ -1,4 +1,4 @@
-"""Config of BiomedParse, and the words it is prompted with. Torch-free."""
+"""BiomedParse's config and the vocabulary of its text prompts. Torch-free."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Literal
 from prsbench.harness.contract.config import MethodConfig
 from prsbench.harness.contract.types import PromptSource
 
-# Its training data speak of "<object> in <site and imaging>", in the words of its public demo images' names and list of targets.
-# What the published comparison asked is not known.
+# Its training prompts read "<object> in <site and imaging>"; the words are those of its public demo images' names and list of
+# targets. The prompts of the published comparison are unknown.
 NOUNS = {"tumour": "tumor", "mass": "tumor", "lungs": "lung", "skin lesion": "lesion", "opacity": "lung opacity"}
 SITES = {
     "brain_mri": "brain MRI",
@@ -23,10 +23,10 @@ SITES = {
 
 
 class BiomedParseConfig(MethodConfig):
-    """`checkpoint` is a folder of the user's own export: model.ts and tokenizer/ (see `biomedparse.adapter`)."""
+    """`checkpoint` is the folder of the user's export: model.ts and tokenizer/ (see `biomedparse.adapter`)."""
 
     prompt_source: Literal[PromptSource.QUESTION] = PromptSource.QUESTION
-    checkpoint: str | None = None  # None: skipped with the cure
+    checkpoint: str | None = None  # None: skipped, with instructions
     image_size_px: int = 1024  # official
 
     def checkpoints(self) -> Mapping[str, Path]:

@@ -1,4 +1,4 @@
-"""CG-Reasoner as a `Method`: trained here, or from a folder of the public layout."""
+"""CG-Reasoner as a `Method`: trained here, or loaded from a checkpoint folder in the public layout."""
 
 from __future__ import annotations
 
@@ -46,24 +46,24 @@ class CGReasonerMethod:
             part = Text2Centroid(self.config.text2centroid)
             part.load(context.needs["text2centroid"], context.device)
             head, notes = part.head, part.notes
-        self._model, said = build(self.config, base, head)
+        self._model, source = build(self.config, base, head)
         if self.config.language_model is not None:
             name = SMOLLM2.path if self.config.language_model == "packaged" else Path(self.config.language_model).name
-            said += f"; language model {name}, {self.config.language_dtype}"
-        self._base, self._device, self._notes = base, context.device, (said, _exposure(self.config), *notes)
+            source += f"; language model {name}, {self.config.language_dtype}"
+        self._base, self._device, self._notes = base, context.device, (source, _exposure(self.config), *notes)
         warm_up(self._model, self.config, train, context)
         loop = run_training(self._model, self.config, train, val, context)
         self._history, self._validated = loop.history, loop.validated
 
     def _fit_on_workers(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
-        """Fit on several workers; the first one's weights are saved and read back here."""
-        alone = CGReasonerMethod(self.config.model_copy(update={"data_parallel_workers": 1}))
+        """Fit on several workers; rank 0 saves the weights, which are loaded here."""
+        single = CGReasonerMethod(self.config.model_copy(update={"data_parallel_workers": 1}))
         with TemporaryDirectory(dir=context.scratch) as folder:
 
             def fit_and_save() -> None:
-                alone.fit(train, val, context)
+                single.fit(train, val, context)
                 if data_parallel.rank() == 0:
-                    alone.save(Path(folder))
+                    single.save(Path(folder))
 
             data_parallel.train_on_workers(fit_and_save, self.config.data_parallel_workers, context)
             self.load(Path(folder), context.device)
@@ -77,12 +77,12 @@ class CGReasonerMethod:
         checkpoint.write(folder, self._model, self.config, self._base, self._notes)
 
     def load(self, folder: Path, device: str) -> None:
-        """Every tensor of the file must find its place and the other way round; a partial load is an error."""
+        """The file and the network must have exactly the same tensors; a partial load is an error."""
         self._model, self._base, self.matched, self._notes = checkpoint.read(folder, self.config, device)
         self._device = device
 
     def export(self, folder: Path) -> None:
-        """The loaded model in the public layout, which `CGReasonerCheckpoint` reads."""
+        """Write the loaded model in the public layout, which `CGReasonerCheckpoint` reads."""
         public_folder.write(folder, self._model, self.config, self._base, self._notes)
 
 
@@ -101,31 +101,31 @@ class CGReasonerCheckpoint:
         """Nothing to train."""
 
     def save(self, folder: Path) -> None:
-        """Nothing to keep: the weights stay where they are."""
+        """Nothing to save: the weights stay in the user's folder."""
 
     def load(self, folder: Path, device: str) -> None:
-        """From the config's `checkpoint`; `folder` is not read. See `public_folder.read` for errors."""
+        """Load the config's `checkpoint`; `folder` is ignored. See `public_folder.read` for errors."""
         given = self.config.checkpoint
         if given is None or not Path(given).is_dir():
             where = "no checkpoint is set" if given is None else f"no folder at {given}"
             raise MissingPrerequisite(
                 f"{public_folder.ROW}: skipped, {where}. Set methods.{public_folder.ROW}.checkpoint to a folder that "
-                "`prsbench export` wrote or of the public release, or leave it out with --only."
+                "`prsbench export` wrote or to the official folder, or leave it out with --only."
             )
-        self._model, self._used, self.matched, said = public_folder.read(Path(given), self.config.language_model, device)
+        self._model, self._used, self.matched, description = public_folder.read(Path(given), self.config.language_model, device)
         self._device = device
-        self._weights = Weights.IMPORTED if said else Weights.OFFICIAL
-        notes = said.get("sources", ["exposure of its training to the test data: unknown"])
-        found = f"{self.matched.found} of {self.matched.expected} tensors matched"
+        self._weights = Weights.IMPORTED if description else Weights.OFFICIAL
+        notes = description.get("sources", ["exposure of its training to the test data: unknown"])
+        matched = f"{self.matched.found} of {self.matched.expected} tensors matched"
         unread = [f"not read: {', '.join(names)}"] if (names := public_folder.left_unread(Path(given))) else []
-        self._notes = (f"checkpoint {Path(given).name}, {self._used.size} size, {found}", *unread, *notes)
+        self._notes = (f"checkpoint {Path(given).name}, {self._used.size} size, {matched}", *unread, *notes)
 
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
         return _answer(self._model, self._used, self.config.amp, self._device, queries)
 
 
 def _exposure(config: CGReasonerConfig) -> str:
-    """Whether what it starts from has seen the test data. A language model has read text alone."""
+    """Whether its initial weights have seen the test data. The packaged language models have read text only."""
     if config.size == "paper" or config.backbone_weights not in ("packaged", None):
         return exposure_note("the user's weights")
     return random_start_note() if config.backbone_weights is None else exposure_note("imagenet_1k")
@@ -137,7 +137,7 @@ def _answer(model: CGReasoner, config: CGReasonerConfig, amp: bool, device: str,
     image = torch.stack([resize_to_levels(one, config.image_size_px) for one in images]).to(device).float() / 255
     row_image = torch.tensor(numbers, device=device)
     with torch.autocast("cuda", dtype=torch.bfloat16, enabled=amp and device.startswith("cuda")):
-        logits, answers = model.answer(image, row_image, [q.question for q in queries], config.answer_tokens)
-    maps = [native_probability(row, q.image.shape[:2]) for row, q in zip(logits, queries, strict=True)]
+        logits_R1SS, answers = model.answer(image, row_image, [q.question for q in queries], config.answer_tokens)
+    maps = [native_probability(logits_1SS, q.image.shape[:2]) for logits_1SS, q in zip(logits_R1SS, queries, strict=True)]
     seconds = (time.perf_counter() - start) / len(queries)
     return [Prediction(p, answer, seconds) for p, answer in zip(maps, answers, strict=True)]

@@ -1,9 +1,9 @@
-"""How the spatial loss crosses from the language model to Text2Centroid: which way is open in the paper, so there are two.
+"""The Text2Centroid bridge, through which the spatial loss reaches the language model's LoRA. The paper leaves open how.
 
-Either ends in the frozen T2C head; the third reading, `none`, is no bridge at all.
+`hidden` and `soft_tokens` end in the frozen T2C head; with `bridge: none` there is no bridge.
 """
 
-# R rows, A answer tokens of all rows, T of one row, P its word pieces, V vocabulary, D language width, E sentence width
+# R questions and answers, A answer tokens of all, T of one, P its word pieces, V vocabulary, D language width, E sentence width
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WORD_BEGINS = ("Ġ", "▁")  # how byte-level BPE and SentencePiece mark a token
 
 @dataclass(frozen=True, slots=True)
 class Bridged:
-    """Unit sentence embeddings and the points they speak of. is_learned: whether the embedding has to be distilled first."""
+    """Unit sentence embeddings and the points predicted from them. is_learned: whether the embeddings need distillation."""
 
     embedding_RE: Tensor
     point_R2: Tensor
@@ -29,7 +29,7 @@ class Bridged:
 
 
 class HiddenBridge(nn.Module):
-    """Masked mean of the answer's states, one linear map into Sentence-BERT space (distilled), head."""
+    """Masked mean of the answer's states, one linear map into Sentence-BERT space (distilled), T2C head."""
 
     def __init__(self, width: int, head: nn.Module):
         super().__init__()
@@ -43,10 +43,10 @@ class HiddenBridge(nn.Module):
 
 
 class SoftTokenBridge(nn.Module):
-    """What the model would say, read by Sentence-BERT itself, head. Nothing here is trained.
+    """The model's likeliest answer, read by Sentence-BERT, T2C head. Nothing here is trained.
 
-    Forward, each answer token is the likeliest one after the reference before it, and Sentence-BERT reads the text they spell.
-    Backward, a word piece passes its gradient to the tokens that spell it, as if it were their expected embedding under the
+    Forward: each answer token is the likeliest one after the reference before it, and Sentence-BERT reads the text they spell.
+    Backward: a word piece passes its gradient to the tokens that spell it, as if it were their expected embedding under the
     model's distribution (straight-through). The end token spells nothing.
     """
 
@@ -54,7 +54,7 @@ class SoftTokenBridge(nn.Module):
         super().__init__()
         self.head = head.requires_grad_(False)
         self._tokenizer = tokenizer
-        self._vocabulary: Vocabulary | None = None  # frozen, of packages: not saved, and not needed to predict
+        self._vocabulary: Vocabulary | None = None  # frozen, from packages: not saved, and not needed to predict
 
     def forward(self, text: TeacherForced) -> Bridged:
         encoder = sentence_encoder(str(text.logits_AV.device))
@@ -66,9 +66,9 @@ class SoftTokenBridge(nn.Module):
 
 
 class Vocabulary:
-    """A language model's tokens as Sentence-BERT meets them: the text of each, and the mean embedding of its word pieces.
+    """A language model's tokens as Sentence-BERT reads them: the text of each, and the mean embedding of its word pieces.
 
-    Special tokens and ids without a token spell nothing; what has no word piece has the embedding of an unknown word.
+    Special tokens and ids without a token spell nothing; a text without word pieces has the embedding of an unknown word.
     """
 
     def __init__(self, tokenizer, size: int, encoder: SentenceEncoder):
@@ -80,18 +80,18 @@ class Vocabulary:
                 self._text[i] = begins_word * " " + tokenizer.decode([i]).strip()
         unknown_1E, _ = encoder.read(encoder.unknown)
         pieces = [encoder.read(text)[0] for text in self._text]
-        self._mean_VE = torch.stack([(read_PE if len(read_PE) else unknown_1E).mean(0) for read_PE in pieces])
+        self._mean_VE = torch.stack([(piece_PE if len(piece_PE) else unknown_1E).mean(0) for piece_PE in pieces])
 
     def spell(self, logits_TV: Tensor) -> Tensor:
-        """The word embeddings (P, E) of what the likeliest tokens spell, with the gradient of the expected ones."""
-        letters, token_of_letter = "", []
+        """The word embeddings (P, E) of the text that the likeliest tokens spell, with the expected embeddings' gradient."""
+        text, token_of_letter = "", []
         for t, token in enumerate(logits_TV.argmax(-1).tolist()):
-            letters += self._text[token]
+            text += self._text[token]
             token_of_letter += [t] * len(self._text[token])
-        said_PE, spans = self._encoder.read(letters)
+        piece_PE, spans = self._encoder.read(text)
         share_PT = torch.zeros(len(spans), len(logits_TV))
         for p, (start, stop) in enumerate(spans):
             for t in token_of_letter[start:stop]:
                 share_PT[p, t] += 1 / (stop - start)
         expected_PE = share_PT.to(logits_TV.device) @ (logits_TV.softmax(-1) @ self._mean_VE)
-        return said_PE + expected_PE - expected_PE.detach()
+        return piece_PE + expected_PE - expected_PE.detach()

@@ -1,4 +1,4 @@
-"""CG-Reasoner on disk: what was trained here, in our own layout; the frozen language model stays where it lies."""
+"""CG-Reasoner's checkpoint folder: the trained tensors and config.yaml, without the user's or packaged language model."""
 
 from __future__ import annotations
 
@@ -19,27 +19,28 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 METHOD = "cg_reasoner"
-PREDICTS = (  # the keys without which the same tensors give other predictions, or do not fit
+PREDICTS = (  # config keys that decide whether the tensors fit and what they predict
     *("size", "image_size_px", "backbone", "backbone_stages", "feature_channels", "language", "lora_rank", "lora_alpha"),
     *("bridge", "mask_condition"),
 )
 WEIGHTS, LANGUAGE_BASE = "cg_reasoner.safetensors", "language_base"
 
 
-def read_base(config: CGReasonerConfig, own: Path, device: str) -> Base:
-    """The frozen language model of a size; `own` is the tiny one's folder, the others lie where `language_model` says.
+def read_base(config: CGReasonerConfig, folder: Path, device: str) -> Base:
+    """The frozen language model: the tiny size's from `folder`, the others from the config's `language_model`.
 
     Raises:
-        MissingPrerequisite: it is not there.
+        MissingPrerequisite: it is missing.
     """
     if config.size == "tiny":
         base = LanguageBase(config.language)
-        base.load(own, device)
+        base.load(folder, device)
         return base
     if config.language_model is None:
         wanted = {"paper": "LLaVA-Med v1.5's folder, in transformers' Llava form", "small": "'packaged' or a folder"}[config.size]
         raise MissingPrerequisite(
-            f"The {config.size} size has no language model. Set methods.cg_reasoner.language_model to {wanted}."
+            f"cg_reasoner: the {config.size} size needs `language_model`, none is set. "
+            f"Set methods.cg_reasoner.language_model to {wanted}."
         )
     if config.size == "paper":
         return LlavaBase.read(Path(config.language_model), config.language_dtype, device)
@@ -47,49 +48,54 @@ def read_base(config: CGReasonerConfig, own: Path, device: str) -> Base:
 
 
 def write(folder: Path, model: CGReasoner, config: CGReasonerConfig, base: Base, notes: Sequence[str]) -> None:
-    """`config.yaml`, safetensors of what is trained, and the tiny size's language base."""
+    """Write `config.yaml`, the trained tensors as safetensors, and the tiny size's language model."""
     save_file(trained_state(model), folder / WEIGHTS)
     write_base(folder, base)
     describe(folder, METHOD, facts(model, config, notes))
 
 
 def write_base(folder: Path, base: Base) -> None:
-    """The tiny size's alone: the others have a home of their own."""
+    """Write the language model of the tiny size; the other sizes' stay in their folder or package."""
     if isinstance(base, LanguageBase):
         (folder / LANGUAGE_BASE).mkdir(exist_ok=True)
         base.save(folder / LANGUAGE_BASE)
 
 
 def facts(model: CGReasoner, config: CGReasonerConfig, notes: Sequence[str]) -> dict[str, Any]:
-    """What config.yaml says beside the files' hashes."""
+    """The contents of config.yaml, except the files' hashes."""
     frozen = fingerprint(frozen_state(model))
     return {"size": config.size, "sources": list(notes), "language_model": frozen, "config": config.model_dump(mode="json")}
 
 
 def read(folder: Path, config: CGReasonerConfig, device: str) -> tuple[CGReasoner, Base, Matched, tuple[str, ...]]:
-    """The model, its base, how many of its trained tensors were found, the notes of its training.
+    """The model, its language model, how many trained tensors were matched, and the notes of its training.
 
     Raises:
-        PrsbenchError: a file is missing or changed, a tensor is missing, unknown or of another shape, or the config is another.
+        PrsbenchError: a file is missing or changed, a tensor is missing, unknown or of another shape, or the configs differ.
     """
-    said = described(folder, METHOD)
+    stored = described(folder, METHOD)
     here = config.model_dump(mode="json")
-    other = [f"{key}: {said['config'].get(key)}, here {here[key]}" for key in PREDICTS if said["config"].get(key) != here[key]]
-    if other:
+    there = stored["config"]
+    different = [f"{key}: {there.get(key)}, here {here[key]}" for key in PREDICTS if there.get(key) != here[key]]
+    if different:
         raise PrsbenchError(
-            f"{folder}: trained with another config: {'; '.join(other)}. Load it with the one it was trained with."
+            f"{folder}: trained with another config: {'; '.join(different)}. Load it with the one it was trained with."
         )
     base = read_base(config, folder / LANGUAGE_BASE, device)
-    model = assemble(config, base, said["language_model"], str(folder))
+    model = assemble(config, base, stored["language_model"], str(folder))
     matched = place(model, load_file(folder / WEIGHTS), str(folder))
     model.to(device).eval()
-    return model, base, matched, tuple(said["sources"])
+    return model, base, matched, tuple(stored["sources"])
 
 
 def assemble(config: CGReasonerConfig, base: Base, trained_on: str | None, source: str) -> CGReasoner:
-    """Weights still to come, but for the frozen language model's, which must be that of the fingerprint if there is one."""
+    """The network before its trained weights are loaded. `trained_on`: the language model's expected fingerprint, if known.
+
+    Raises:
+        PrsbenchError: the language model has another fingerprint.
+    """
     head = CentroidHead(config.text2centroid.hidden) if config.bridge != "none" else None
-    # The weights are all in the file: no need to read the packaged backbone only to overwrite it.
+    # The file holds all weights: reading the packaged backbone first would be wasted.
     model, _ = build(config.model_copy(update={"backbone_weights": None}), base, head)
     if trained_on is not None and (here := fingerprint(frozen_state(model))) != trained_on:
         raise PrsbenchError(
@@ -100,19 +106,19 @@ def assemble(config: CGReasonerConfig, base: Base, trained_on: str | None, sourc
 
 
 def place(model: CGReasoner, state: Mapping[str, Tensor], source: str) -> Matched:
-    """Every tensor that is not the frozen language model's, each in its place."""
+    """Load every tensor except the frozen language model's; names and shapes must match."""
     matched = match(_trained(model), state, source)
-    model.load_state_dict(dict(state), strict=False)  # the frozen ones are there; BatchNorm's counters, where given
+    model.load_state_dict(dict(state), strict=False)  # not strict: frozen tensors are loaded, BatchNorm's counters optional
     return matched
 
 
 def trained_state(model: CGReasoner) -> dict[str, Tensor]:
-    """Contiguous on the CPU."""
+    """The trained tensors, contiguous and on the CPU."""
     return {name: tensor.contiguous().cpu() for name, tensor in _trained(model).items()}
 
 
 def frozen_state(model: CGReasoner) -> dict[str, Tensor]:
-    """The language model's own tensors, by the names they have without LoRA."""
+    """The frozen language model's tensors, under their names without LoRA."""
     return {n.replace(".base_layer", ""): t for n, t in model.state_dict().items() if _is_frozen(n)}
 
 

@@ -1,4 +1,4 @@
-"""CG-Reasoner's numbers, each with its origin. Torch-free."""
+"""CG-Reasoner's configs, each number with its origin, and the defaults of its sizes (`SIZES`). Torch-free."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from pydantic import model_validator
 
 
 class CGReasonerConfig(MethodConfig):
-    """The embedded (`tiny`) size by default; `SIZES` holds what the others change, under the keys given.
+    """The embedded (`tiny`) size by default; for another `size`, keys that are not set get its defaults from `SIZES`.
 
-    "paper": stated there; "open": the paper does not say; "ours": our choice.
+    "paper": stated in the paper; "open": not stated there; "ours": our choice.
     """
 
     size: Literal["tiny", "small", "paper"] = "tiny"  # which language model: `language`, a causal LM, LLaVA-Med
@@ -26,33 +26,33 @@ class CGReasonerConfig(MethodConfig):
     backbone_stages: tuple[int, int, int] = (1, 3, 4)  # paper "early, mid, final"; which ones is open; strides 4, 16, 32 here
     feature_channels: int = 64  # paper 256; embedded: outlines gain more from the finer stride, at the same cost
 
-    language: LanguageBaseConfig = LanguageBaseConfig()  # tiny; its drawings' side is that of every embedded size
+    language: LanguageBaseConfig = LanguageBaseConfig()  # tiny; its `drawing_side` also holds for the small size
     language_model: str | None = None  # small: "packaged" SmolLM2 or a causal LM's folder; paper: LLaVA-Med v1.5's (Mistral-7B)
-    language_dtype: Literal["bfloat16", "float32"] = "float32"  # paper: of frozen weights alone, what is trained is float32
-    gradient_checkpointing: bool = True  # ours, at the paper's size alone: activations are computed again in the backward pass
-    projector_warmup_steps: int = 0  # small: of images, before LoRA; 0: the gist learns no words either (`warm_up.py`)
+    language_dtype: Literal["bfloat16", "float32"] = "float32"  # paper size: of frozen weights; trained weights stay float32
+    gradient_checkpointing: bool = True  # ours, paper size only: recomputes activations in the backward pass
+    projector_warmup_steps: int = 0  # small: steps on images before LoRA; 0: no warm-up at all (`warm_up.py`)
     lora_rank: int = 16  # paper
     lora_alpha: int = 16  # paper
     lora_dropout: float = 0.05  # saved adapter 0.05, paper text 0.1
     answer_tokens: int = 40  # generation limit; ours
 
     text2centroid: Text2CentroidConfig = Text2CentroidConfig()
-    bridge: Literal["hidden", "soft_tokens", "none"] = "hidden"  # how the spatial loss reaches LoRA: open; "none" is w/o T2C
-    spatial_target: Literal["true_centroid", "predicted_mask_centroid"] = "true_centroid"  # paper; or its own mask's, detached
+    bridge: Literal["hidden", "soft_tokens", "none"] = "hidden"  # open: how the spatial loss reaches LoRA; "none" is w/o T2C
+    spatial_target: Literal["true_centroid", "predicted_mask_centroid"] = "true_centroid"  # paper; or the predicted mask's
     spatial_reaches: Literal["lora", "image_path"] = "lora"  # paper: LoRA (and the bridge)
-    mask_condition: Literal["question", "generated"] = "question"  # open: whose states ask for the mask; or its own answer's
+    mask_condition: Literal["question", "generated"] = "question"  # open: whose states prompt the mask
 
     text_weight: float = 1.0  # lambda_txt, open
     spatial_weight: float = 0.5  # lambda_sp, open
-    alignment_weight: float = 0.5  # each patch read as its drawing character (LLaVA's feature alignment); ours
+    alignment_weight: float = 0.5  # ours: image tokens towards layout characters (LLaVA's feature alignment)
     distil_weight: float = 0.5  # hidden bridge towards Sentence-BERT(reference); ours
 
     epochs: int = 5  # paper 20; ours at the embedded size
     batch_size: int = 8  # paper 4 per GPU, 2 GPUs
-    accumulate: int = 1  # ours: batches a step adds up before it descends
+    accumulate: int = 1  # ours: batches per optimizer step
     questions_per_image: int = 3  # ours: question-answer pairs read per image and step; image features are computed once
-    learning_rate: float = 2e-3  # paper 1e-4 at 1024 px with a 7B model; ours for the parts trained from scratch
-    lora_learning_rate: float = 1e-3  # ours: at 5e-3 the base unlearns part of its reading
+    learning_rate: float = 2e-3  # paper 1e-4 at 1024 px with a 7B model; ours for modules trained from scratch
+    lora_learning_rate: float = 1e-3  # ours: at 5e-3 the language model forgets part of its reading
     backbone_learning_rate: float = 3e-4  # ours
     weight_decay: float = 1e-5  # paper
     adam_eps: float = 1e-6  # paper
@@ -61,11 +61,11 @@ class CGReasonerConfig(MethodConfig):
     warmup_steps: int = 20  # ours
     horizontal_flip: float = 0.5  # ours: the words left/right flip with the image
     shift: float = 0.3  # ours: images are moved by up to this much (the frame is 2 wide); masks and answers follow
-    zoom: float = 0.2  # ours: and scaled by 1 - zoom to 1 + zoom
+    zoom: float = 0.2  # ours: images are scaled by 1 - zoom to 1 + zoom
     intensity_jitter: float = 0.2  # ours: brightness, contrast, gamma
-    word_dropout: float = 0.4  # ours: of the words of every second question, so that test wording does not surprise it
+    word_dropout: float = 0.4  # ours: share of words dropped from every second question, against learning forms by heart
     amp: bool = True  # bf16 autocast, on CUDA only
-    keep: Literal["best", "last"] = "last"  # open; "best": the epoch whose loss on the val split was lowest
+    keep: Literal["best", "last"] = "last"  # open; "best": the epoch with the lowest loss on the val split
     data_parallel_workers: int = 1  # paper 2 GPUs; see `methods/data_parallel.py` for what the grid must reserve
 
     def checkpoints(self) -> Mapping[str, Path]:
@@ -77,7 +77,7 @@ class CGReasonerConfig(MethodConfig):
 
     @model_validator(mode="before")
     @classmethod
-    def _lay_under(cls, given: Any) -> Any:
+    def _fill_in_size_defaults(cls, given: Any) -> Any:
         return {**SIZES.get(given.get("size"), {}), **given} if isinstance(given, Mapping) else given
 
     @model_validator(mode="after")
@@ -85,7 +85,7 @@ class CGReasonerConfig(MethodConfig):
         if self.size == "tiny" and self.language_model is not None:
             raise ValueError("language_model: the tiny size trains its own. Set `size: small` or `size: paper`, or leave it out")
         if self.size != "paper" and self.language_dtype != "float32":
-            raise ValueError(f"language_dtype: the {self.size} size has float32 alone. Leave it out, or set `size: paper`")
+            raise ValueError(f"language_dtype: the {self.size} size supports only float32. Leave it out, or set `size: paper`")
         return self
 
     def needs(self) -> Mapping[str, Need]:
@@ -97,19 +97,19 @@ class CGReasonerConfig(MethodConfig):
         return needs
 
 
-# What is open keeps its default.
+# Keys that the paper leaves open keep their default.
 SMALL: Mapping[str, object] = {
     "language_model": "packaged",
-    "language": {"drawing_side": 3},  # ours: fewer image tokens, a place for each pair of words ("top", "left")
-    "questions_per_image": 1,  # ours: the language model's pass is most of a step
+    "language": {"drawing_side": 3},  # ours: fewer image tokens, one for each pair of words ("top", "left")
+    "questions_per_image": 1,  # ours: the language model's pass takes most of a step
     "projector_warmup_steps": 200,  # ours
     "lora_learning_rate": 2e-3,  # ours: few steps
     "epochs": 2,  # ours
 }
-# But for the two paths only a user can give: `language_model` and `backbone_weights`.
+# All but the two paths that only the user can set: `language_model` and `backbone_weights`.
 PAPER: Mapping[str, object] = {
     "image_size_px": 1024,
-    "questions_per_image": 1,  # ours: a batch of 4 is 4 rows, as there
+    "questions_per_image": 1,  # ours: a batch of 4 is 4 pairs, as in the paper
     "backbone": "convnext_tiny",
     "backbone_stages": (1, 2, 3),  # strides 8, 16, 32: at 1024 px finer than the embedded size's
     "feature_channels": 256,
@@ -127,8 +127,8 @@ SIZES: Mapping[str, Mapping[str, object]] = {"small": SMALL, "paper": PAPER}
 class CGReasonerCheckpointConfig(MethodConfig):
     """A trained CG-Reasoner from its folder (`methods/cg_reasoner/public_folder.py`)."""
 
-    checkpoint: str | None = None  # the folder; None: the row is skipped with the cure
-    language_model: str | None = None  # where the folder's config.yaml is silent or names a place of another machine
+    checkpoint: str | None = None  # the folder; None: the row is skipped, with instructions
+    language_model: str | None = None  # overrides the folder's config.yaml, whose path may be another machine's
     amp: bool = True  # bf16 autocast, on CUDA only
 
     def checkpoints(self) -> Mapping[str, Path]:

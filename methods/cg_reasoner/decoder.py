@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 
 class LayerNorm2d(nn.Module):
-    """As in the public code: normalises over H and W of each channel, not over channels as SAM's layer of this name does."""
+    """As in the public code: normalises each channel over H and W. SAM's layer of this name normalises over channels."""
 
     def __init__(self, channels: int, eps: float = 1e-6):
         super().__init__()
@@ -91,8 +91,8 @@ class MaskDecoder(nn.Module):
     def forward(self, features_BCHW: Tensor, prompt_BTD: Tensor, is_prompt_BT: Tensor | None = None) -> Tensor:
         """Mask logits (B, 1, 4H, 4W).
 
-        is_prompt_BT marks the tokens that enter the mean. None averages every token, padding too, as the public code does.
-        The public code shrinks the result back to (H, W) bilinearly; that resolution is not thrown away here.
+        is_prompt_BT marks the tokens to average. None averages every token, including padding, as the public code does.
+        The public code shrinks the result back to (H, W) bilinearly; this code does not.
         """
         token_BTC = self.prompt_proj(prompt_BTD)
         if is_prompt_BT is None:
@@ -101,12 +101,12 @@ class MaskDecoder(nn.Module):
             prompt_BC = masked_mean(token_BTC, is_prompt_BT)
         x = self.mffn1(self.ds1(self.film(features_BCHW, prompt_BC)))
         x = self.up2[0](self.mffn2(self.up1(x)))
-        # The largest maps: of what lies between two convolutions only the first one's result is kept for the backward pass.
+        # The largest maps: between two convolutions only the first one's result is stored for the backward pass.
         x = recomputed(lambda x: self.final[0](self.up2[1:](x)), x)
         return recomputed(lambda x: self.final[2](self.final[1](x)), x)
 
 
-def masked_mean(x_BTD: Tensor, keep_BT: Tensor) -> Tensor:
-    """(B, D) mean over the kept tokens; zeros where none is kept."""
-    keep = keep_BT[..., None].to(x_BTD.dtype)
-    return (x_BTD * keep).sum(1) / keep.sum(1).clamp(min=1)
+def masked_mean(x_BTD: Tensor, mask_BT: Tensor) -> Tensor:
+    """(B, D) mean over the tokens where mask_BT is true; zeros where there is none."""
+    mask_BT1 = mask_BT[..., None].to(x_BTD.dtype)
+    return (x_BTD * mask_BT1).sum(1) / mask_BT1.sum(1).clamp(min=1)

@@ -23,9 +23,9 @@ class ChannelAttention(nn.Module):
 class VisualEncoder(nn.Module):
     """Image (B, 3, S, S) in [0, 1] to features (B, C, H, W) at the finest chosen stage.
 
-    Each stage goes through Conv-BN-ReLU to R_i; all R_i are brought bilinearly to the finest, summed, reweighted by channel.
-    keeps_statistics: a pre-trained backbone's batch norms keep theirs. A few images of six modalities would give others at every
-    step, and the paper's ConvNeXt has no batch norm.
+    Each stage goes through Conv-BN-ReLU to R_i; all R_i are resized bilinearly to the finest, summed and reweighted by channel.
+    keeps_statistics: freeze the batch-norm statistics of a pre-trained backbone. A few images of six modalities would give other
+    statistics at every step; the paper's ConvNeXt has no batch norm.
     """
 
     def __init__(self, backbone: nn.Module, stage_channels: list[int], channels: int, keeps_statistics: bool = False):
@@ -41,7 +41,7 @@ class VisualEncoder(nn.Module):
     def train(self, mode: bool = True) -> VisualEncoder:
         super().train(mode)
         if self._keeps_statistics:
-            for norm in (m for m in self.backbone.modules() if hasattr(m, "running_mean")):  # whatever class stands for it
+            for norm in (m for m in self.backbone.modules() if hasattr(m, "running_mean")):  # any batch-norm class
                 norm.eval()
         return self
 

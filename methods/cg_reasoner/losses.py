@@ -11,7 +11,7 @@ from monai.losses import DiceLoss
 from torch import Tensor
 from torch.nn import functional as F
 
-_dice = DiceLoss(sigmoid=True, smooth_nr=1.0, smooth_dr=1.0)  # smooth 1: an empty truth with an empty prediction costs 0
+_dice = DiceLoss(sigmoid=True, smooth_nr=1.0, smooth_dr=1.0)  # smooth 1: an empty prediction of an empty mask costs 0
 
 
 def segmentation_loss(logits_B1SS: Tensor, mask_B1SS: Tensor) -> Tensor:
@@ -20,7 +20,7 @@ def segmentation_loss(logits_B1SS: Tensor, mask_B1SS: Tensor) -> Tensor:
 
 
 def spatial_loss(point_B2: Tensor, target_B2: Tensor) -> Tensor:
-    """Smooth L1 against a centroid; rows whose target is NaN (empty mask) have no place and no loss."""
+    """Smooth L1 against a centroid, over the pairs whose target is not NaN (empty mask); 0 if there is none."""
     defined = target_B2.isfinite().all(1)
     if not defined.any():
         return point_B2.sum() * 0.0
@@ -33,18 +33,18 @@ def distillation_loss(embedding_BE: Tensor, reference_BE: Tensor) -> Tensor:
 
 
 def mask_centroid(logits_B1SS: Tensor) -> Tensor:
-    """Centroid of each predicted mask (probability >= 0.5), (B, 2) in -1..1 edge to edge; NaN where it is empty. No gradient."""
+    """Centroid of each predicted mask (probability >= 0.5), (B, 2) in -1..1 edge to edge; NaN if it is empty. No gradient."""
     mask_BSS = (logits_B1SS[:, 0].detach() >= 0).float()
     _, height, width = mask_BSS.shape
     x_S, y_S = (((torch.arange(n, device=mask_BSS.device) + 0.5) * 2 / n - 1) for n in (width, height))
-    area_B = mask_BSS.sum((1, 2))  # sums, as autocast would round a matrix product to bf16
+    area_B = mask_BSS.sum((1, 2))  # sums, because autocast would round a matrix product to bf16
     return torch.stack([(mask_BSS.sum(1) * x_S).sum(1) / area_B, (mask_BSS.sum(2) * y_S).sum(1) / area_B], dim=1)
 
 
 def ending_at(parameters: Sequence[Tensor], loss: Tensor) -> Tensor:
-    """The same loss, whose gradient ends at these parameters: no other tensor it was computed from gets any."""
+    """The same loss with its gradient restricted to these parameters: no other tensor gets any."""
     if not loss.requires_grad:
         return loss
     gradients = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
-    moves = [((p - p.detach()) * g).sum() for p, g in zip(parameters, gradients, strict=True) if g is not None]
-    return loss.detach() + torch.stack(moves).sum()
+    linear = [((p - p.detach()) * g).sum() for p, g in zip(parameters, gradients, strict=True) if g is not None]
+    return loss.detach() + torch.stack(linear).sum()

@@ -1,6 +1,6 @@
 """CG-Reasoner as one network: the visual encoder, the multimodal LLM, the FiLM decoder and the Text2Centroid bridge."""
 
-# B images, R question-answer rows, S image side, C feature channels, T text tokens, D language width, E sentence width
+# B images, R question-answer pairs, S image side, C feature channels, T text tokens, D language width, E sentence width
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One training step's input: B images, R >= B question-answer rows about them.
+    """One training step's input: B images and R >= B question-answer pairs.
 
-    row_image_R is each row's image. The first B rows are one row per image, in order: the mask is asked for by those.
-    drawing_BNN holds the mask's characters (`language_base.draw`). centroid_B2 is NaN where the mask is empty.
-    reference_RE is None without a bridge.
+    row_image_R is each pair's image. The first B pairs, one per image in order, prompt the masks. drawing_BNN holds the mask's
+    layout characters (`language_base.draw`). centroid_B2 is NaN where the mask is empty. reference_RE, Sentence-BERT's embedding
+    of each answer, is None without a bridge.
     """
 
     image_B3SS: Tensor
@@ -51,7 +51,7 @@ class Batch:
 
 
 class CGReasoner(nn.Module):
-    """The paper's four parts, given to the constructor so that the whole network can be read here."""
+    """The paper's four modules, passed to the constructor so that the network's structure is visible here."""
 
     def __init__(
         self,
@@ -69,33 +69,33 @@ class CGReasoner(nn.Module):
         self._config = config
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Unweighted loss terms. The mask is conditioned on what exists at test time: never on the reference answer."""
+        """Unweighted loss terms. The mask is conditioned on states that exist at test time, never the reference answer's."""
         features_BCHW = self._features(batch.image_B3SS)
         seen = batch.image_B3SS if self.llm.reads_pixels else features_BCHW
         text = self.llm.teacher_forced(seen, batch.row_image_R, batch.questions, batch.answers)
-        asks = slice(len(features_BCHW))
+        first = slice(len(features_BCHW))
         size = batch.image_B3SS.shape[-2:]
         if self._config.mask_condition == "generated":
-            states, is_prompt = self._own_answer_states(seen, batch.questions[asks])
+            states, is_prompt = self._own_answer_states(seen, batch.questions[first])
         else:
-            states, is_prompt = text.states_BTD[asks], text.is_question_BT[asks]
+            states, is_prompt = text.states_BTD[first], text.is_question_BT[first]
         logits = self._mask_logits(features_BCHW, states, is_prompt, size)
         terms = {"segmentation": segmentation_loss(logits.float(), batch.mask_B1SS), "text": text.text_loss}
         if text.image.reading is not None:
             terms["alignment"] = alignment_loss(text.image.reading, batch.drawing_BNN, batch.mask_B1SS)
         if self.bridge is not None:
-            with torch.autocast(logits.device.type, enabled=False):  # a point in bf16 is off by thousandths of the frame
+            with torch.autocast(logits.device.type, enabled=False):  # bf16 would move a point by thousandths of the frame
                 terms |= self._bridge_terms(text, batch, logits)
         return terms
 
     def _bridge_terms(self, text: TeacherForced, batch: Batch, logits_B1SS: Tensor) -> dict[str, Tensor]:
         bridged = self.bridge(text)
         target_R2 = batch.centroid_B2[batch.row_image_R]
-        if self._config.spatial_target == "predicted_mask_centroid":  # of images that have a true one
-            own_R2 = mask_centroid(logits_B1SS)[batch.row_image_R]
-            # Where nothing is predicted there is no pull, but the row counts: whatever a step is cut into, the mean is the same.
-            own_R2 = torch.where(own_R2.isnan(), bridged.point_R2.detach(), own_R2)
-            target_R2 = own_R2.masked_fill(target_R2.isnan(), torch.nan)
+        if self._config.spatial_target == "predicted_mask_centroid":  # of images whose true mask is not empty
+            predicted_R2 = mask_centroid(logits_B1SS)[batch.row_image_R]
+            # An empty prediction costs 0 but still counts, so that the mean does not depend on how a step is split.
+            predicted_R2 = torch.where(predicted_R2.isnan(), bridged.point_R2.detach(), predicted_R2)
+            target_R2 = predicted_R2.masked_fill(target_R2.isnan(), torch.nan)
         spatial = spatial_loss(bridged.point_R2, target_R2)
         if self._config.spatial_reaches == "lora":
             spatial = ending_at([p for name, p in self.named_parameters() if _is_adapter(name) and p.requires_grad], spatial)
@@ -107,9 +107,9 @@ class CGReasoner(nn.Module):
     def answer(
         self, image_B3SS: Tensor, row_image_R: Tensor, questions: Sequence[str], answer_tokens: int
     ) -> tuple[Tensor, list[str]]:
-        """Mask logits (R, 1, S, S) and generated answers, from one prefill (`generated`: and one reading of that answer).
+        """Mask logits (R, 1, S, S) and generated answers, from one prefill (`generated`: plus one pass over the answer).
 
-        row_image_R is each question's image: an image is seen once, however many questions are asked about it.
+        row_image_R is each question's image; an image is encoded once for all its questions.
         """
         features_BCHW = self._features(image_B3SS)
         seen = image_B3SS if self.llm.reads_pixels else features_BCHW
@@ -120,11 +120,11 @@ class CGReasoner(nn.Module):
         return self._mask_logits(features_BCHW[row_image_R], states, is_prompt, image_B3SS.shape[-2:]).float(), text.answers
 
     def _features(self, image_B3SS: Tensor) -> Tensor:
-        """The encoder works channels last (convolutions by depth and batch norm are faster so), the rest does not."""
+        """Only the encoder works channels last, which makes depthwise convolutions and batch norm faster."""
         return self.encoder(image_B3SS.contiguous(memory_format=torch.channels_last)).contiguous()
 
     def _own_answer_states(self, seen_BCHW: Tensor, questions: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """The states of what the model itself answers now: greedy, without dropout, as at test time."""
+        """The states of the model's own current answers: greedy, without dropout, as at test time."""
         was_training = self.llm.training
         self.llm.eval()
         answers = self.llm.generate(seen_BCHW.detach(), questions, self._config.answer_tokens).answers
@@ -134,9 +134,9 @@ class CGReasoner(nn.Module):
     def _states_of(
         self, answers: Sequence[str], seen_BCHW: Tensor, row_image_R: Tensor, questions: Sequence[str]
     ) -> tuple[Tensor, Tensor]:
-        """States behind image and question, and which of them are the answer's (its end token at least)."""
-        read = self.llm.teacher_forced(seen_BCHW, row_image_R, questions, answers)
-        return read.states_BTD, read.is_answer_BT
+        """States of the text after the image, and which of them belong to the answer (at least its end token)."""
+        text = self.llm.teacher_forced(seen_BCHW, row_image_R, questions, answers)
+        return text.states_BTD, text.is_answer_BT
 
     def _mask_logits(self, features_BCHW: Tensor, states_BTD: Tensor, is_question_BT: Tensor, size: Sequence[int]) -> Tensor:
         logits = self.decoder(features_BCHW, states_BTD, is_question_BT)
@@ -147,8 +147,8 @@ Base = LanguageBase | CausalBase | LlavaBase  # the frozen language model of the
 
 
 def build(config: CGReasonerConfig, base: Base, head: CentroidHead | None) -> tuple[CGReasoner, str]:
-    """The network at a config's size, and the sentence that says where its backbone's weights come from."""
-    backbone, source, said = build_backbone(config.backbone, config.backbone_stages, config.backbone_weights)
+    """The network at a config's size, and a sentence that names the source of the backbone's weights."""
+    backbone, source, source_note = build_backbone(config.backbone, config.backbone_stages, config.backbone_weights)
     channels = config.feature_channels
     encoder = VisualEncoder(backbone, backbone.feature_info.channels(), channels, keeps_statistics=source != Weights.RANDOM)
     lora = config.lora_rank, config.lora_alpha, config.lora_dropout
@@ -157,7 +157,7 @@ def build(config: CGReasonerConfig, base: Base, head: CentroidHead | None) -> tu
     else:
         llm = (CausalLLM if isinstance(base, CausalBase) else MultimodalLLM)(base, channels, *lora)
     decoder = MaskDecoder(llm.width, channels)
-    return CGReasoner(encoder, llm, decoder, _bridge(config, llm, head), config), said
+    return CGReasoner(encoder, llm, decoder, _bridge(config, llm, head), config), source_note
 
 
 def _bridge(config: CGReasonerConfig, llm: AdaptedLLM, head: CentroidHead | None) -> HiddenBridge | SoftTokenBridge | None:
@@ -171,7 +171,7 @@ def _is_adapter(name: str) -> bool:
 
 
 def weighted_sum(terms: Mapping[str, Tensor], config: CGReasonerConfig) -> Tensor:
-    """L = L_seg + l_txt * CE + l_sp * L_spatial, plus our alignment and distillation."""
+    """L = L_seg + l_txt * CE + l_sp * L_spatial, plus our alignment and distillation losses."""
     weight = {
         "segmentation": 1.0,
         "text": config.text_weight,

@@ -1,7 +1,7 @@
-"""The public release's folder: `image_encoder.pth`, `mask_decoder.pth`, `lora_adapter/` as peft writes it, `tokenizer/`.
+"""The official folder layout: `image_encoder.pth`, `mask_decoder.pth`, `lora_adapter/` as peft writes it, `tokenizer/`.
 
-What the public layout has no name for stands beside it: `rest.safetensors` (the embedded sizes' projector, the bridge),
-`language_base/` (the tiny size's language model) and `config.yaml`. A folder without `config.yaml` is read as the paper's size.
+Exports add what it has no name for: `rest.safetensors` (the embedded sizes' projector, the bridge), `language_base/` (the tiny
+size's language model) and `config.yaml`. A folder without `config.yaml` is read as the paper's size.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ ADAPTER, TOKENIZER, REST = "lora_adapter", "tokenizer", "rest.safetensors"
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 ROW = "cg_reasoner_checkpoint"
 _MODEL = "base_model.model.model."
-_LLAVA_NAMES = (  # LLaVA's original code names its parts otherwise than transformers does, whose versions differ in the tower
+_LLAVA_NAMES = (  # LLaVA's original code and transformers name modules differently; transformers' versions differ in the tower
     (f"{_MODEL}layers.", f"{_MODEL}language_model.layers."),
     (f"{_MODEL}vision_tower.vision_tower.", f"{_MODEL}vision_tower."),
     (f"{_MODEL}vision_tower.vision_tower.vision_model.", f"{_MODEL}vision_tower."),
@@ -46,11 +46,11 @@ _NOT_PLAIN = ("use_rslora", "use_dora", "rank_pattern", "alpha_pattern", "layers
 
 
 def write(folder: Path, model: CGReasoner, config: CGReasonerConfig, base: Base, notes: tuple[str, ...]) -> None:
-    """Into an empty folder."""
+    """Write the model into an empty folder."""
     state = trained_state(model)
     torch.save(_part(state, "encoder."), folder / ENCODER)
     torch.save(_part(state, "decoder."), folder / DECODER)
-    adapter = model.llm.language.active_peft_config  # its path is that of this machine
+    adapter = model.llm.language.active_peft_config  # its path holds only on this machine
     adapter.base_model_name_or_path = LANGUAGE_BASE if config.language_model is None else Path(config.language_model).name
     model.llm.language.save_pretrained(folder / ADAPTER, save_embedding_layers=False)
     model.llm.tokenizer.save_pretrained(folder / TOKENIZER)
@@ -60,22 +60,22 @@ def write(folder: Path, model: CGReasoner, config: CGReasonerConfig, base: Base,
 
 
 def read(folder: Path, language_model: str | None, device: str) -> tuple[CGReasoner, CGReasonerConfig, Matched, dict[str, Any]]:
-    """The model in evaluation, its config, how many of its tensors were found, and what config.yaml says ({} without one).
+    """The model in eval mode, its config, how many tensors were matched, and the contents of config.yaml ({} without one).
 
     Raises:
-        PrsbenchError: a file is missing or changed, a tensor is missing, unknown or of another shape, or LoRA is not as ours.
+        PrsbenchError: a file is missing or changed, a tensor is missing, unknown or of another shape, or LoRA differs from ours.
     """
-    said = described(folder, METHOD) if (folder / DESCRIPTION).is_file() else {}
-    given = said["config"] if said else {"size": "paper", "bridge": "none", **_lora_of(folder)}
+    description = described(folder, METHOD) if (folder / DESCRIPTION).is_file() else {}
+    given = description["config"] if description else {"size": "paper", "bridge": "none", **_lora_of(folder)}
     config = CGReasonerConfig.model_validate({**given, **({"language_model": language_model} if language_model else {})})
     base = read_base(config, folder / LANGUAGE_BASE, device)
-    model = assemble(config, base, said.get("language_model"), str(folder))
+    model = assemble(config, base, description.get("language_model"), str(folder))
     matched = place(model, _state(folder, model), str(folder))
-    return model.to(device).eval(), config, matched, said
+    return model.to(device).eval(), config, matched, description
 
 
 def _state(folder: Path, model: CGReasoner) -> dict[str, Tensor]:
-    """Every tensor of the folder under our network's names."""
+    """All tensors of the folder, under our network's names."""
     encoder, decoder = (read_checkpoint(folder / name, ROW, name) for name in (ENCODER, DECODER))
     known = model.state_dict().keys()
     lora = read_checkpoint(folder / ADAPTER / ADAPTER_WEIGHTS, ROW, ADAPTER)
@@ -83,43 +83,43 @@ def _state(folder: Path, model: CGReasoner) -> dict[str, Tensor]:
     named += [(lora_name(n, known), t) for n, t in lora.items()]
     named += load_file(folder / REST).items() if (folder / REST).is_file() else []
     if twice := sorted(name for name, n in Counter(name for name, _ in named).items() if n > 1):
-        raise PrsbenchError(f"{folder}: {len(twice)} tensors come twice ({', '.join(twice[:3])}). Take one of each out.")
+        raise PrsbenchError(f"{folder}: {len(twice)} tensors come twice ({', '.join(twice[:3])}). Remove one of each.")
     return dict(named)
 
 
 def left_unread(folder: Path) -> list[str]:
-    """Files of tensors in the folder that are no part of this network, such as the public code's modality head (`cls.pth`)."""
+    """Tensor files in the folder that do not belong to this network, such as the public code's modality head (`cls.pth`)."""
     files = (path.name for path in folder.iterdir() if path.suffix in (".pth", ".pt", ".bin", ".safetensors"))
     return sorted(set(files) - {ENCODER, DECODER, REST})
 
 
 def lora_name(name: str, known: Collection[str]) -> str:
-    """Our network's name of an adapter file's tensor: peft leaves out "default", and LLaVA's original names are known too."""
+    """Our network's name of a tensor in an adapter file: peft omits "default", and LLaVA's original names are accepted too."""
     for ours in (name, *(name.replace(theirs, ours) for theirs, ours in _LLAVA_NAMES if name.startswith(theirs))):
         full = "llm.language." + ours.replace(".lora_A.weight", ".lora_A.default.weight").replace(
             ".lora_B.weight", ".lora_B.default.weight"
         )
         if full in known:
             return full
-    return f"llm.language.{name}"  # named as unknown when all are accounted for
+    return f"llm.language.{name}"  # `place` will report it as unknown
 
 
 def _lora_of(folder: Path) -> dict[str, Any]:
     """Rank, alpha and dropout of the adapter.
 
     Raises:
-        PrsbenchError: it adapts other projections than ours, or is no plain LoRA.
+        PrsbenchError: there is no adapter, it adapts other projections than ours, or it is not plain LoRA.
     """
     path = folder / ADAPTER / ADAPTER_CONFIG
     if not path.is_file():
-        raise PrsbenchError(f"{path}: not there. Name a folder of the public layout: {ENCODER}, {DECODER}, {ADAPTER}/.")
-    said = json.loads(path.read_text(encoding="utf-8"))
+        raise PrsbenchError(f"{path}: not found. Set `checkpoint` to a folder with {ENCODER}, {DECODER}, {ADAPTER}/.")
+    lora = json.loads(path.read_text(encoding="utf-8"))
     plain = {"peft_type": "LORA", "bias": "none", **dict.fromkeys(_NOT_PLAIN)}
-    other = {key: said[key] for key, value in plain.items() if (said.get(key) or value) != value}
-    if other or set(said["target_modules"]) != set(LORA_TARGETS):
-        found = f"{said['target_modules']} {other or ''}"
-        raise PrsbenchError(f"{path}: expected plain LoRA on {', '.join(LORA_TARGETS)}, got {found}.")
-    return {"lora_rank": said["r"], "lora_alpha": said["lora_alpha"], "lora_dropout": said["lora_dropout"]}
+    other = {key: lora[key] for key, value in plain.items() if (lora.get(key) or value) != value}
+    if other or set(lora["target_modules"]) != set(LORA_TARGETS):
+        got = f"{lora['target_modules']} {other or ''}"
+        raise PrsbenchError(f"{path}: expected plain LoRA on {', '.join(LORA_TARGETS)}, got {got}.")
+    return {"lora_rank": lora["r"], "lora_alpha": lora["lora_alpha"], "lora_dropout": lora["lora_dropout"]}
 
 
 def _part(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""The training of CG-Reasoner: images prepared once, question and answer drawn per epoch, one LLM pass per step."""
+"""Training of CG-Reasoner: images prepared once, views and question-answer pairs sampled per step, one LLM pass per step."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from prsbench.methods.views import Reach, Scene, View, scenes, view_of_images, v
 from prsbench.methods.wording import drop_words
 from torch import Tensor
 
-# Validation asks one whole question of each image as it is: cheap, and the same every epoch.
+# Validation asks one unchanged question about each unchanged image: cheap, and the same every epoch.
 AS_IT_IS: Mapping[str, object] = {
     "horizontal_flip": 0.0,
     "shift": 0.0,
@@ -35,51 +35,56 @@ AS_IT_IS: Mapping[str, object] = {
 
 @dataclass(frozen=True, slots=True)
 class PreparedImage:
-    """One training image at the network's size, and its scene: mask, questions and answers, however it is shown."""
+    """One training image at the network's size, and its scene: mask, questions and answers for any view."""
 
     training: TrainingImage
     scene: Scene
 
 
 def prepare(samples: Sequence[Sample], side_px: int) -> list[PreparedImage]:
-    """Every image once, however many questions are asked about it.
+    """Each distinct image once, with all its questions.
 
     Raises:
-        DataError: there is no sample.
+        DataError: there are no samples.
     """
-    return [PreparedImage(one, scene) for one, scene in zip(training_images(samples, side_px), scenes(samples), strict=True)]
+    return [PreparedImage(image, scene) for image, scene in zip(training_images(samples, side_px), scenes(samples), strict=True)]
 
 
 def train(
     model: CGReasoner, config: CGReasonerConfig, samples: Sequence[Sample], val: Sequence[Sample], context: FitContext
 ) -> Loop:
-    """Train in place; returns the loop with its losses. A non-finite loss stops and names the samples."""
+    """Train in place and return the loop with its losses.
+
+    Raises:
+        DataError: `keep: best` without a val split.
+        PrsbenchError: a loss is not finite; the error names the images.
+    """
     images = prepare(samples, config.image_size_px)
     size = config.batch_size * config.accumulate * data_parallel.workers()
-    per_epoch = steps_an_epoch(len(images), size)
-    steps = config.epochs * per_epoch
+    steps_per_epoch = steps_an_epoch(len(images), size)
+    steps = config.epochs * steps_per_epoch
     model.to(context.device)
     optimizer, schedule = _optimizer(model, config, steps)
     loop = Loop(model, optimizer, schedule, steps, context, config.gradient_clip, config.amp)
 
-    def part(shown: Sequence[Shown]) -> Part:
+    def micro_batch(shown: Sequence[Shown]) -> Part:
         batch = _batch(shown, config.language.drawing_side, context.device, with_reference=model.bridge is not None)
         return Part(lambda: model.losses(batch), _counts(batch, model))
 
-    def draw_step() -> Step:
+    def sample_step() -> Step:
         chosen = [images[i] for i in loop.numbers(len(images), size)]
         mine = _draw(chosen, config, loop.chance)[data_parallel.share(chosen)]
-        return Step([part(some) for some in _cut(mine, config.batch_size)], [one.training.image_id for one in chosen])
+        return Step([micro_batch(shown) for shown in _cut(mine, config.batch_size)], [one.training.image_id for one in chosen])
 
-    def validation_parts() -> Iterator[Part]:
+    def validation_batches() -> Iterator[Part]:
         shown = _draw(unseen, config.model_copy(update=AS_IT_IS), np.random.default_rng(0))
-        yield from map(part, _cut(shown, config.batch_size))
+        yield from map(micro_batch, _cut(shown, config.batch_size))
 
     if config.keep == "best" and not len(val):
-        raise DataError("keep: best needs a val split, and no data set has one. Set keep: last.")
+        raise DataError("cg_reasoner: `keep: best` needs a val split, and no data set has one. Set `keep: last`.")
     unseen = prepare(val, config.image_size_px) if len(val) else []
-    validation = Validation(validation_parts, per_epoch, config.keep) if unseen else None
-    loop.run(draw_step, lambda terms: weighted_sum(terms, config), validation)
+    validation = Validation(validation_batches, steps_per_epoch, config.keep) if unseen else None
+    loop.run(sample_step, lambda terms: weighted_sum(terms, config), validation)
     return loop
 
 
@@ -88,8 +93,8 @@ def _optimizer(model: CGReasoner, config: CGReasonerConfig, steps: int):
     groups: dict[str, list[Tensor]] = {name: [] for name in rates}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            part = "backbone" if name.startswith("encoder.backbone.") else "lora" if "lora_" in name else "new"
-            groups[part].append(parameter)
+            group = "backbone" if name.startswith("encoder.backbone.") else "lora" if "lora_" in name else "new"
+            groups[group].append(parameter)
     optimizer = torch.optim.AdamW(
         [{"params": groups[name], "lr": rate} for name, rate in rates.items()],
         weight_decay=config.weight_decay,
@@ -105,25 +110,25 @@ def _cut(shown: Sequence[Shown], size: int) -> list[Sequence[Shown]]:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """How one image is shown in a step: its view, its light (gamma, contrast, brightness), its questions and answers."""
+    """One image as augmented for a step: its view, gamma, contrast and brightness (`light_3`), questions and answers."""
 
     prepared: PreparedImage
     view: View
-    seen_HW: np.ndarray  # bool, in the image's own proportions
+    seen_HW: np.ndarray  # bool, the mask in that view, in the image's proportions
     light_3: np.ndarray
     rows: Sequence[tuple[str, str]]
 
 
-def _draw(chosen: Sequence[PreparedImage], config: CGReasonerConfig, chance: np.random.Generator) -> list[Shown]:
-    """All choices of a step, whoever will make tensors of them."""
+def _draw(chosen: Sequence[PreparedImage], config: CGReasonerConfig, rng: np.random.Generator) -> list[Shown]:
+    """Sample the augmentation and questions of all a step's images, whichever worker will process them."""
     reach = Reach(left_right=config.horizontal_flip, shift=config.shift, zoom=config.zoom)
-    light_3B = chance.uniform(-config.intensity_jitter, config.intensity_jitter, (3, len(chosen)))
+    light_3B = rng.uniform(-config.intensity_jitter, config.intensity_jitter, (3, len(chosen)))
     shown = []
     for k, prepared in enumerate(chosen):
         scene = prepared.scene
-        view, seen_HW = scene.view(reach, chance)
-        pairs = scene.said(view, seen_HW, chance.permutation(len(scene.pairs))[: config.questions_per_image])
-        rows = [(drop_words(question, config.word_dropout, chance), answer) for question, answer in pairs]
+        view, seen_HW = scene.view(reach, rng)
+        pairs = scene.said(view, seen_HW, rng.permutation(len(scene.pairs))[: config.questions_per_image])
+        rows = [(drop_words(question, config.word_dropout, rng), answer) for question, answer in pairs]
         shown.append(Shown(prepared, view, seen_HW, light_3B[:, k], rows))
     return shown
 
@@ -134,24 +139,24 @@ def _batch(shown: Sequence[Shown], drawing_side: int, device: str, with_referenc
     side = image.shape[-1]
     masks = [view_of_mask(one.prepared.training.mask_1SS[0].numpy(), one.view, (side, side)) for one in shown]
     mask = torch.from_numpy(np.stack(masks))[:, None].to(device).float()
-    drawing = torch.from_numpy(np.stack([draw(one.seen_HW, drawing_side) for one in shown])).to(device)
+    layout = torch.from_numpy(np.stack([draw(one.seen_HW, drawing_side) for one in shown])).to(device)
     points = [centroid(one.seen_HW) for one in shown]
-    place = torch.tensor([(point.x, point.y) if point else (math.nan, math.nan) for point in points], device=device)
+    centroids = torch.tensor([(point.x, point.y) if point else (math.nan, math.nan) for point in points], device=device)
     image = relit(image, np.stack([one.light_3 for one in shown], axis=1))
     rows = [(nth, k, *row) for k, one in enumerate(shown) for nth, row in enumerate(one.rows)]
-    rows.sort(key=lambda row: row[0] > 0)  # the first row of every image, then the others
+    rows.sort(key=lambda row: row[0] > 0)  # the first pair of every image, then the others
     _, row_image, questions, answers = zip(*rows, strict=True)
     reference = sentence_encoder(device).encode(answers).to(device) if with_reference else None
-    return Batch(image, mask, drawing, place, torch.tensor(row_image, device=device), reference, questions, answers)
+    return Batch(image, mask, layout, centroids, torch.tensor(row_image, device=device), reference, questions, answers)
 
 
 def _counts(batch: Batch, model: CGReasoner) -> dict[str, int]:
-    """Of how many things each term of `CGReasoner.losses` is the mean."""
-    images, rows = len(batch.image_B3SS), len(batch.answers)
+    """How many images, tokens or pairs each term of `CGReasoner.losses` averages."""
+    images, pairs = len(batch.image_B3SS), len(batch.answers)
     return {
         "segmentation": images,
         "text": sum(len(answer_ids(model.llm.tokenizer, answer)) for answer in batch.answers),
         "alignment": images,
         "spatial": int(batch.centroid_B2[batch.row_image_R].isfinite().all(1).sum()),
-        "distillation": rows,
+        "distillation": pairs,
     }

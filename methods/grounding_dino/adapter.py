@@ -1,4 +1,4 @@
-"""Grounding-DINO + SAM-Med2D: a caption made of the question's target, its best box, and SAM-Med2D in that box."""
+"""Grounding-DINO + SAM-Med2D: the best box detected for the question's target prompts SAM-Med2D."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from transformers.models.grounding_dino.image_processing_pil_grounding_dino impo
 
 
 class GroundedSamMethod(SamMethod):
-    """Image and question to a mask; where nothing is detected the mask is empty. The sentence is templated from the mask."""
+    """Image and question to a mask, empty if nothing is detected. The sentence is templated from the mask."""
 
     config: GroundingDinoConfig
 
@@ -30,24 +30,24 @@ class GroundedSamMethod(SamMethod):
     def labels(self) -> Labels:
         notes = (
             f"caption: the question's target; box threshold {self.config.box_threshold}, text {self.config.text_threshold}; "
-            "the best box goes to SAM-Med2D, no box gives an empty mask",
+            "the best box prompts SAM-Med2D, no box gives an empty mask",
             f"SAM-Med2D's {exposure_note('sam_med2d')}",
             f"Grounding-DINO's {exposure_note('grounding_dino')}",
         )
         return Labels(self.config.prompt_source, Weights.OFFICIAL, TextSource.OWN_MASK, notes)
 
     def load(self, folder: Path, device: str) -> None:
-        """Build both frozen networks on `device`; `folder` is not read.
+        """Build both frozen networks on `device`; `folder` is ignored.
 
         Raises:
-            MissingPrerequisite: SAM-Med2D's checkpoint or the detector's folder is not there, or lacks tensors.
+            MissingPrerequisite: SAM-Med2D's checkpoint or the detector's folder is missing, or lacks tensors.
         """
         super().load(folder, device)
-        place = self._detector_folder()
-        self._detector = read_pretrained(GroundingDinoForObjectDetection, place, torch.float32).eval().to(device)
+        detector = self._detector_folder()
+        self._detector = read_pretrained(GroundingDinoForObjectDetection, detector, torch.float32).eval().to(device)
         self._processor = GroundingDinoProcessor(
-            GroundingDinoImageProcessorPil.from_pretrained(place, local_files_only=True),
-            AutoTokenizer.from_pretrained(place, local_files_only=True),
+            GroundingDinoImageProcessorPil.from_pretrained(detector, local_files_only=True),
+            AutoTokenizer.from_pretrained(detector, local_files_only=True),
         )
 
     def _predict_one(self, query: Query) -> Prediction:
@@ -57,27 +57,27 @@ class GroundedSamMethod(SamMethod):
         if box is None:
             empty = np.zeros(query.image.shape[:2], np.float32)
             return Prediction(empty, answer_from_mask(empty, query.modality), seconds)
-        found = super()._predict_one(replace(query, box=box))
-        return replace(found, seconds=found.seconds + seconds)
+        prediction = super()._predict_one(replace(query, box=box))
+        return replace(prediction, seconds=prediction.seconds + seconds)
 
     def _find(self, query: Query) -> Box | None:
-        """The box of the highest score, rounded outwards to whole pixels inside the image; None if none passes the thresholds."""
+        """The box with the highest score, rounded outwards to whole pixels in the image; None if none passes the thresholds."""
         caption = f"{target_named(query.question, query.modality)}."
         inputs = self._processor(images=query.image, text=caption, return_tensors="pt", input_data_format="channels_last")
         outputs = self._detector(**inputs.to(self._device))
         height, width = query.image.shape[:2]
-        found = self._processor.post_process_grounded_object_detection(
+        detections = self._processor.post_process_grounded_object_detection(
             outputs,
             inputs.input_ids,
             threshold=self.config.box_threshold,
             text_threshold=self.config.text_threshold,
             target_sizes=[(height, width)],
         )[0]
-        named = [n for n, phrase in enumerate(found["text_labels"]) if phrase]
-        if not named:
+        labelled = [n for n, phrase in enumerate(detections["text_labels"]) if phrase]
+        if not labelled:
             return None
-        best = max(named, key=lambda n: float(found["scores"][n]))
-        return _whole_pixels(found["boxes"][best].tolist(), height, width)
+        best = max(labelled, key=lambda n: float(detections["scores"][n]))
+        return _whole_pixels(detections["boxes"][best].tolist(), height, width)
 
     def _detector_folder(self) -> Path:
         path = self.config.detector

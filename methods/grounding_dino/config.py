@@ -1,4 +1,4 @@
-"""Config of Grounding-DINO + SAM-Med2D. Torch-free."""
+"""Grounding-DINO + SAM-Med2D's config: the detector's folder and thresholds. Torch-free."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from prsbench.methods.sam_config import SamCheckpointConfig
 
 
 class GroundingDinoConfig(SamCheckpointConfig):
-    """`checkpoint` is SAM-Med2D's. "published": the public result files of the PRS-Med code were made with it."""
+    """`checkpoint` is SAM-Med2D's. "published": the value behind the result files in PRS-Med's public code."""
 
     prompt_source: Literal[PromptSource.QUESTION] = PromptSource.QUESTION
     variant: Literal["sam_med2d"] = "sam_med2d"
-    detector: str | None = None  # folder of Grounding-DINO in transformers' form; None: skipped with the cure
+    detector: str | None = None  # folder of Grounding-DINO in transformers' form; None: skipped, with instructions
     box_threshold: float = 0.35  # published
     text_threshold: float = 0.25  # published
 

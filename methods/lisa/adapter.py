@@ -22,10 +22,10 @@ def build_visual() -> SamNetwork:
 
 
 class LISAMethod(ReleaseMethod):
-    """A sentence without [SEG] gives an empty mask; several give the union of their masks (ours; the demo keeps the first)."""
+    """An answer without [SEG] gives an empty mask, several [SEG] the union of their masks (ours; the demo uses the first)."""
 
     tokens = ("[SEG]",)
-    notes = ("no [SEG] in its answer gives an empty mask, several give the union of their masks",)
+    notes = ("an answer without [SEG] gives an empty mask, several [SEG] give the union of their masks",)
 
     def _load(self, device: str) -> tuple[LISA, Matched]:
         return load_network(self.config, LISA, lambda: (build_visual(), patch_width(self.config)), device)
@@ -35,7 +35,7 @@ class LISAMethod(ReleaseMethod):
         return vision
 
     def _see(self, image: NDArray[np.uint8]) -> Patches:
-        """CLIP's states before its last layer, the class token left out; it sees the central square, as released."""
+        """CLIP's states before its last layer, without the class token. As in the official code, it sees the central square."""
         pixels = self._clip(image, return_tensors="pt", input_data_format="channels_last")["pixel_values"]
         pixels = pixels.to(self._device, self._vision.dtype)
         return Patches(self._vision(pixels, output_hidden_states=True).hidden_states[-2][0, 1:])

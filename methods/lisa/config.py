@@ -1,4 +1,4 @@
-"""LISA's numbers, each with its origin. Torch-free."""
+"""LISA's configs, official and at the embedded size. Torch-free."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from prsbench.methods.mask_tokens.config import ReleaseConfig, TinyConfig
 
 
 class LISAConfig(ReleaseConfig):
-    """The released model."""
+    """The official model."""
 
     family: ClassVar[str] = "lisa"
     official_folders: ClassVar[Mapping[str, str]] = {"7b": "xinlai/LISA-7B-v1", "13b": "xinlai/LISA-13B-llama2-v1"}

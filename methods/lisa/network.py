@@ -1,7 +1,7 @@
-"""LISA's network under the tensor names of its release: a Llama that reads image patches, and SAM asked in words.
+"""LISA's network under its official tensor names: a Llama that reads image patches, and SAM prompted by [SEG] states.
 
-Lai et al., "LISA: Reasoning segmentation via large language model", 2024. CLIP, which makes the patches, is outside: the release
-does not hold its weights.
+Lai et al., "LISA: Reasoning segmentation via large language model", 2024. CLIP, which makes the patches, is outside: the
+official checkpoint does not hold its weights.
 """
 
 # N masks, E side of the embedding grid, L side of the logits
@@ -17,7 +17,7 @@ from transformers import LlamaConfig
 
 
 class LISA(MaskTokenLlama):
-    """One linear layer takes CLIP's patches to the language model."""
+    """One linear layer projects CLIP's patches to the language model's width."""
 
     decoder_parts: ClassVar[tuple[str, ...]] = ("visual_model",)
 

@@ -11,11 +11,11 @@ from prsbench.methods.sam_networks import decode, prompt_and_mask_decoder
 from prsbench.methods.sam_variants import checkpoint_of
 from torch import Tensor
 
-FEATURE_PX = 4  # SAM's decoder enlarges its features this much
+FEATURE_PX = 4  # SAM's decoder enlarges its features by this factor
 
 
 class TextPromptedSam(PromptedDecoder):
-    """The prompt encoder is frozen and the mask decoder trained, as officially."""
+    """As officially, the prompt encoder is frozen and the mask decoder trained."""
 
     tokens, language_channels = ("[SEG]",), CHANNELS
 
@@ -25,7 +25,7 @@ class TextPromptedSam(PromptedDecoder):
         self.prompt_encoder.requires_grad_(False)
 
     def start_from_lite_medsam(self) -> None:
-        """Every tensor; see `sam_variants.checkpoint_of` for errors."""
+        """Load every tensor; see `sam_variants.checkpoint_of` for errors."""
         state, _ = checkpoint_of(LiteMedSAMConfig(prompt_source="automatic"))
         self.load_state_dict({key: tensor for key, tensor in state.items() if not key.startswith("image_encoder.")})
 
@@ -37,7 +37,7 @@ class TextPromptedSam(PromptedDecoder):
 class LISATinyMethod(TinyMethod):
     """Image and question to mask and generated sentence. One model serves every modality it was trained on."""
 
-    note = "embedded size: LiteMedSAM's frozen encoder for CLIP and SAM ViT-H, a small language model for LLaVA"
+    note = "embedded size: LiteMedSAM's frozen encoder replaces CLIP and SAM ViT-H, a small language model replaces LLaVA"
 
     def _decoder(self) -> TextPromptedSam:
         return TextPromptedSam(self.config.feature_side)

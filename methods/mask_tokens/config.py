@@ -1,4 +1,4 @@
-"""Configs of the models that ask for a mask with tokens of their own: a release, and what trains here. Torch-free."""
+"""Configs of LISA and PixelLM, whose [SEG] tokens prompt a mask decoder: official weights and embedded size. Torch-free."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from prsbench.harness.contract.config import MethodConfig
 from prsbench.harness.contract.types import Need, PromptSource
 from prsbench.methods.parts import LanguageBaseConfig, LiteMedSAMFeaturesConfig
 
-WIDTHS = {"7b": 4096, "13b": 5120}  # of the language model: what tells the two sizes apart
+WIDTHS = {"7b": 4096, "13b": 5120}  # of the language model; distinguishes the two sizes
 
 
 class ReleaseConfig(MethodConfig):
-    """A released model, from the folders its user names. "official": its public demo."""
+    """An official model, from folders that the user names. "official": the value in its public demo."""
 
-    family: ClassVar[str]  # what the catalog calls its rows, before the size
+    family: ClassVar[str]  # row name without the size
     official_folders: ClassVar[Mapping[str, str]]
     official_vision_tower: ClassVar[str]
 
     prompt_source: Literal[PromptSource.QUESTION] = PromptSource.QUESTION
     size: Literal["7b", "13b"]
-    checkpoint: str | None = None  # folder of the release: weights, config.json, tokenizer; None: skipped with the cure
-    vision_tower: str | None = None  # folder of CLIP, which the release leaves out
-    request: str = "Please output segmentation mask and explain why."  # in its training templates; follows every question
+    checkpoint: str | None = None  # folder with weights, config.json and tokenizer; None: skipped, with instructions
+    vision_tower: str | None = None  # folder with CLIP, which the official checkpoint leaves out
+    request: str = "Please output segmentation mask and explain why."  # official training template; follows every question
     answer_tokens: int = 512  # official
-    precision: Literal["bf16", "fp32"] = "bf16"  # official; of the language model and CLIP, the mask's part stays in float32
-    load_in: Literal["8bit", "4bit"] | None = None  # official option; the language model's layers, read through bitsandbytes
+    precision: Literal["bf16", "fp32"] = "bf16"  # official; of the language model and CLIP, mask modules stay in float32
+    load_in: Literal["8bit", "4bit"] | None = None  # official option; quantises the language model with bitsandbytes
 
     def checkpoints(self) -> Mapping[str, Path]:
         named = {"checkpoint": self.checkpoint, "vision_tower": self.vision_tower}
@@ -35,12 +35,12 @@ class ReleaseConfig(MethodConfig):
 
     @property
     def row(self) -> str:
-        """What the catalog calls the row."""
+        """The row's name in the catalog."""
         return f"{self.family}_{self.size}"
 
 
 class TinyConfig(MethodConfig):
-    """The embedded size. "official": the public code, which LISA and PixelLM share; "ours": our choice."""
+    """The embedded size. "official": the value in the public code that LISA and PixelLM share; "ours": our choice."""
 
     prompt_source: Literal[PromptSource.QUESTION] = PromptSource.QUESTION
     image_size_px: int = 128  # official 1024 (LISA), 448 (PixelLM); as CG-Reasoner
@@ -60,14 +60,14 @@ class TinyConfig(MethodConfig):
     epochs: int = 7  # as PRS-Med here
     batch_size: int = 8  # as PRS-Med here
     questions_per_image: int = 3  # as PRS-Med here
-    learning_rate: float = 1e-3  # official 3e-4; ours for parts trained from scratch
+    learning_rate: float = 1e-3  # official 3e-4; ours for modules trained from scratch
     lora_learning_rate: float = 5e-3  # as PRS-Med here
     decoder_learning_rate: float = 1e-3  # official 3e-4
     weight_decay: float = 1e-5  # as PRS-Med here (official 0)
     final_learning_rate: float = 1e-6  # as PRS-Med here
     gradient_clip: float = 1.0  # official
     warmup_steps: int = 20  # as PRS-Med here
-    horizontal_flip: float = 0.5  # as PRS-Med here; both ways round are embedded once
+    horizontal_flip: float = 0.5  # as PRS-Med here; images and mirror images are embedded once
 
     def needs(self) -> Mapping[str, Need]:
         features = LiteMedSAMFeaturesConfig(image_size_px=self.image_size_px, stages_side=self.feature_side)

@@ -1,4 +1,4 @@
-"""What the releases share: a Llama that reads image patches and speaks, and an MLP from its states to prompts of a mask."""
+"""Network shared by the official LISA and PixelLM: a Llama that reads image patches, and an MLP from [SEG] states to prompts."""
 
 # P patches, T tokens, D language width, N states
 
@@ -15,21 +15,21 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """Greedy answer. states_TD: of everything read and said but the last token, which nothing was predicted from."""
+    """Greedy answer. states_TD: of all tokens read and generated, except the last one, which predicts nothing."""
 
     ids: list[int]
     states_TD: Tensor
 
 
 def text_hidden_fcs(width: int) -> nn.ModuleList:
-    """State to prompt, under its official names."""
+    """The MLP from a hidden state to a mask prompt, under its official tensor names."""
     return nn.ModuleList([nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, EMBED), nn.Dropout(0.0))])
 
 
 class MaskTokenLlama(LlamaForCausalLM):
-    """Vicuna or Llama 2. A subclass adds `model.mm_projector`, from CLIP's patches, and what makes masks (`decoder_parts`)."""
+    """Vicuna or Llama 2. A subclass adds `model.mm_projector`, from CLIP's patches, and the mask modules (`decoder_parts`)."""
 
-    decoder_parts: ClassVar[tuple[str, ...]]  # of `model`; they stay in float32 and are never quantised
+    decoder_parts: ClassVar[tuple[str, ...]]  # modules of `model` that stay in float32 and are never quantised
 
     def __init__(self, config: LlamaConfig):
         super().__init__(config)
@@ -44,7 +44,7 @@ class MaskTokenLlama(LlamaForCausalLM):
         end: int,
         is_seen_P: Tensor | None = None,
     ) -> Said:
-        """What follows token ids, CLIP's patches and token ids. A patch not seen keeps its place; nothing reads it."""
+        """Continue token ids, CLIP's patches and token ids. A patch that is not seen keeps its position but is masked."""
         embed = self.get_input_embeddings()
         words = [embed(torch.tensor(ids, device=self.device)) for ids in (before, after)]
         embedded_TD = torch.cat([words[0], self.model.mm_projector(patches_PC), words[1]])
@@ -66,5 +66,5 @@ class MaskTokenLlama(LlamaForCausalLM):
         return Said(out.sequences[0].tolist(), states_TD)
 
     def text_prompts(self, states_ND: Tensor) -> Tensor:
-        """(N, 256) float32, what the mask decoder is asked with."""
+        """(N, 256) float32 prompts for the mask decoder."""
         return self.model.text_hidden_fcs[0](states_ND).float()

@@ -1,4 +1,4 @@
-"""A released model as a `Method`: image and question to a sentence, and a mask where the sentence asks for one."""
+"""The official LISA and PixelLM as a `Method`: image and question to a sentence, and a mask for each of its [SEG] prompts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from transformers import CLIPVisionModel
 
 @dataclass(frozen=True, slots=True)
 class Patches:
-    """What CLIP makes of an image (P, C). is_seen_P: those the language model reads, None all; levels_LPC: for the mask alone."""
+    """CLIP's patches of an image. is_seen_P: those the language model reads, None: all; levels_LPC: for the mask decoder."""
 
     patch_PC: Tensor
     is_seen_P: Tensor | None = None
@@ -31,9 +31,9 @@ class Patches:
 
 
 class ReleaseMethod:
-    """A subclass says which tokens ask (`tokens`), what they mean (`notes`), and how it is built, sees and decodes.
+    """A subclass names its [SEG] tokens (`tokens`) and row notes (`notes`), builds the network, reads images, decodes masks.
 
-    The sentence is given without those tokens: they are the mask's and no words.
+    The sentence is returned without the [SEG] tokens, which are not words.
     """
 
     tokens: tuple[str, ...]
@@ -57,10 +57,10 @@ class ReleaseMethod:
         """Nothing to train."""
 
     def save(self, folder: Path) -> None:
-        """Nothing to keep: the weights stay where they are."""
+        """Nothing to save: the weights stay in the user's folder."""
 
     def load(self, folder: Path, device: str) -> None:
-        """Build the frozen network on `device`; `folder` is not read. See `mask_tokens.release` for errors."""
+        """Build the frozen network on `device`; `folder` is ignored. See `mask_tokens.release` for errors."""
         self._tokenizer = load_tokenizer(self.config)
         self._asking = mask_token_ids(self._tokenizer, self.tokens, self.config.row)
         self._device = device
@@ -69,7 +69,7 @@ class ReleaseMethod:
 
     @torch.inference_mode()
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
-        """One prediction a query, one by one: no padding that could move a number."""
+        """One prediction per query, computed one by one: padding could change numbers."""
         return [self._predict_one(query) for query in queries]
 
     def _predict_one(self, query: Query) -> Prediction:
@@ -80,20 +80,20 @@ class ReleaseMethod:
         return Prediction(probability, answer, time.perf_counter() - start)
 
     def _say(self, query: Query, patches: Patches) -> tuple[str, Tensor]:
-        """The sentence, and a prompt (N, 256) for each mask token in question and answer."""
-        asked = prompt_ids(self._tokenizer, f"{query.question} {self.config.request}")
-        place = asked.index(IMAGE)
+        """The sentence, and a prompt (N, 256) for each [SEG] token in question and answer."""
+        ids = prompt_ids(self._tokenizer, f"{query.question} {self.config.request}")
+        image = ids.index(IMAGE)
         end = self._tokenizer.eos_token_id
-        said = self._network.say(
-            asked[:place], patches.patch_PC, asked[place + 1 :], self.config.answer_tokens, end, patches.is_seen_P
+        answer = self._network.say(
+            ids[:image], patches.patch_PC, ids[image + 1 :], self.config.answer_tokens, end, patches.is_seen_P
         )
-        states = asking_states(asked + said.ids, self._asking, len(patches.patch_PC))
-        words = [token for token in said.ids if token not in self._asking]
+        states = asking_states(ids + answer.ids, self._asking, len(patches.patch_PC))
+        words = [token for token in answer.ids if token not in self._asking]
         text = self._tokenizer.decode(words, skip_special_tokens=True).strip()
-        return text, self._network.text_prompts(said.states_TD[states])
+        return text, self._network.text_prompts(answer.states_TD[states])
 
     def _probability(self, image: NDArray[np.uint8], patches: Patches, prompts_NC: Tensor) -> NDArray[np.float32]:
-        """(H, W): the union of all masks asked for; nothing if none is."""
+        """(H, W): the union of all prompted masks; zeros if there is none."""
         maps = self._masks(image, patches, prompts_NC)
         return torch.stack(maps).amax(0).cpu().numpy() if maps else np.zeros(image.shape[:2], np.float32)
 
@@ -107,5 +107,5 @@ class ReleaseMethod:
         raise NotImplementedError
 
     def _masks(self, image: NDArray[np.uint8], patches: Patches, prompts_NC: Tensor) -> list[Tensor]:
-        """One probability map (H, W) a mask."""
+        """One probability map (H, W) per mask."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""The embedded size as a `Method`, trained here on LiteMedSAM's frozen encoder."""
+"""LISA and PixelLM at the embedded size as a `Method`, trained here on LiteMedSAM's frozen encoder."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from torch import Tensor
 
 
 class TinyMethod(EmbeddedMethod):
-    """A subclass says what its decoder is, whether its weights have a start, and what the encoder hands over."""
+    """A subclass builds its decoder (`_decoder`), may initialise it (`_start`), and names the encoder's `layer`."""
 
-    note: str  # what stands in for what
+    note: str  # which component replaces which
     config: TinyConfig
 
     @property
     def labels(self) -> Labels:
-        notes = (self.note, "an answer without its mask tokens gives an empty mask", exposure_note("lite_medsam"))
+        notes = (self.note, "an answer without its [SEG] tokens gives an empty mask", exposure_note("lite_medsam"))
         return Labels(self.config.prompt_source, Weights.TRAINED_HERE, TextSource.GENERATED, notes)
 
     def _build(self) -> MaskTokenSegmenter:
@@ -38,4 +38,4 @@ class TinyMethod(EmbeddedMethod):
         raise NotImplementedError
 
     def _start(self, decoder: PromptedDecoder) -> None:
-        """Weights the decoder's training starts from, if not random."""
+        """Load the decoder's initial weights; the default leaves them random."""

@@ -1,6 +1,6 @@
-"""The embedded size of a model that asks for a mask: a small language model says mask tokens, their states prompt a decoder."""
+"""LISA and PixelLM at the embedded size: a small language model's [SEG] tokens, whose states prompt a mask decoder."""
 
-# B images, R question-answer rows, A answer tokens, K mask tokens a mask, S image side, D language width, C prompt width
+# B images, R question-answer pairs, A answer tokens, K [SEG] tokens per mask, S image side, D language width, C prompt width
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from prsbench.methods.multimodal_llm import MultimodalLLM, TeacherForced, alignm
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-_dice = DiceLoss(sigmoid=True, smooth_nr=1e-3, smooth_dr=1e-3)  # official: 1e-6 beside sums a thousandth as large
+_dice = DiceLoss(sigmoid=True, smooth_nr=1e-3, smooth_dr=1e-3)  # official: 1e-6, with sums divided by 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """B images, R >= B rows about them; the first B rows are one per image, in order: the mask is asked for by those.
+    """B images and R >= B question-answer pairs; the first B pairs, one per image in order, prompt the masks.
 
-    The answer to an image without foreground asks for no mask; the others end with the mask tokens (`asking`).
+    The answer for an image without foreground has no [SEG] tokens; the others end with them (`asking`).
     """
 
     features_BCHW: Tensor
@@ -35,17 +35,17 @@ class Batch:
 
 
 class PromptedDecoder(nn.Module):
-    """What makes masks: features (B, C, H, W) of the frozen encoder and prompts (B, K, C) to logits (B, 1, L, L)."""
+    """A mask decoder: features (B, C, H, W) of the frozen encoder and prompts (B, K, C) to mask logits (B, 1, L, L)."""
 
-    tokens: tuple[str, ...]  # that ask for a mask, in the order they are said
-    language_channels: int  # of the features, the last so many are the language model's
+    tokens: tuple[str, ...]  # [SEG] tokens, in the order of the answer
+    language_channels: int  # how many of the last feature channels the language model reads
 
     def forward(self, features_BCHW: Tensor, prompt_BKC: Tensor) -> Tensor:
         raise NotImplementedError
 
 
 class MaskTokenLLM(MultimodalLLM):
-    """The multimodal language model with mask tokens in its vocabulary. Its embedding is trained too, as officially."""
+    """The multimodal language model with [SEG] tokens in its vocabulary. As officially, its embedding is trained too."""
 
     def __init__(self, base: LanguageBase, channels: int, tokens: Sequence[str], config: TinyConfig):
         base.tokenizer.add_special_tokens({"additional_special_tokens": [*tokens]}, replace_extra_special_tokens=False)
@@ -55,7 +55,7 @@ class MaskTokenLLM(MultimodalLLM):
 
 
 class MaskTokenSegmenter(nn.Module):
-    """The frozen image encoder is outside: its features are computed once."""
+    """The trainable network; the frozen image encoder is outside, as its features are computed once."""
 
     def __init__(self, llm: MaskTokenLLM, decoder: PromptedDecoder):
         super().__init__()
@@ -65,28 +65,28 @@ class MaskTokenSegmenter(nn.Module):
         self._ids = llm.tokenizer.convert_tokens_to_ids(list(decoder.tokens))
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Unweighted loss terms. A mask is asked for by the states that predict the mask tokens, which see the answer so far."""
+        """Unweighted loss terms. The states that predict the [SEG] tokens prompt the mask; they see the answer up to there."""
         text = self.llm.teacher_forced(self._seen(batch.features_BCHW), batch.row_image_R, batch.questions, batch.answers)
-        found = batch.mask_B1SS.flatten(1).any(1)
+        has_mask_B = batch.mask_B1SS.flatten(1).any(1)
         terms = {"text": text.text_loss, "alignment": alignment_loss(text.image.reading, batch.drawing_BNN, batch.mask_B1SS)}
-        if not found.any():
+        if not has_mask_B.any():
             return terms | {"bce": text.text_loss * 0, "dice": text.text_loss * 0}
-        states_BKD = _asking(text, len(self._ids))[: len(found)][found]
-        mask = batch.mask_B1SS[found]
-        logits = self._mask(batch.features_BCHW[found], states_BKD, mask.shape[-1])
+        states_BKD = _asking(text, len(self._ids))[: len(has_mask_B)][has_mask_B]
+        mask = batch.mask_B1SS[has_mask_B]
+        logits = self._mask(batch.features_BCHW[has_mask_B], states_BKD, mask.shape[-1])
         return terms | {"bce": F.binary_cross_entropy_with_logits(logits, mask), "dice": _dice(logits, mask)}
 
     @torch.no_grad()
     def answer(
         self, features_BCHW: Tensor, questions: Sequence[str], answer_tokens: int, side_px: int
     ) -> tuple[list[Tensor | None], list[str]]:
-        """Mask logits (1, S, S) an image, None where the answer does not say all mask tokens in their order; and the answers."""
+        """Mask logits (1, S, S) per image, None where the answer lacks the [SEG] tokens in their order; and the answers."""
         text = self.llm.generate(self._seen(features_BCHW), questions, answer_tokens)
         masks: list[Tensor | None] = []
         for features, ids, states_AD in zip(features_BCHW, text.ids_BA.tolist(), text.answer_states_BAD, strict=True):
-            place = _place_of(self._ids, ids)
-            asked = None if place is None else states_AD[None, place : place + len(self._ids)]
-            masks.append(None if asked is None else self._mask(features[None], asked, side_px)[0])
+            start = _place_of(self._ids, ids)
+            states_1KD = None if start is None else states_AD[None, start : start + len(self._ids)]
+            masks.append(None if states_1KD is None else self._mask(features[None], states_1KD, side_px)[0])
         return masks, text.answers
 
     def _seen(self, features_BCHW: Tensor) -> Tensor:
@@ -98,12 +98,12 @@ class MaskTokenSegmenter(nn.Module):
 
 
 def asking(answer: str, tokens: Sequence[str]) -> str:
-    """A training answer that asks for its mask."""
+    """A training answer followed by its [SEG] tokens."""
     return f"{answer} {''.join(tokens)}"
 
 
 def _asking(text: TeacherForced, count: int) -> Tensor:
-    """(R, K, D): the states that predict the last `count` tokens before the end token; no sense where none were asked for."""
+    """(R, K, D): the states that predict the last `count` tokens before the end token; meaningless without [SEG] tokens."""
     end_R = (text.is_question_BT | text.is_answer_BT).sum(1) - 1
     place_RK = (end_R[:, None] - 1 - count + torch.arange(count, device=end_R.device)).clamp(min=0)
     return text.states_BTD.gather(1, place_RK[..., None].expand(-1, -1, text.states_BTD.shape[-1]))

@@ -1,4 +1,4 @@
-"""The training of the embedded size: images embedded once, both ways round; everything behind the frozen encoder trained."""
+"""Training of LISA and PixelLM at the embedded size, on the frozen encoder's features of images and mirror images."""
 
 from __future__ import annotations
 
@@ -18,10 +18,13 @@ from torch import Tensor
 def train(
     model: MaskTokenSegmenter, features_2NCHW: Tensor, config: TinyConfig, images: Sequence[TrainingImage], context: FitContext
 ) -> Loop:
-    """Train in place; returns the loop with its losses. A loss that is not finite stops and names the images.
+    """Train in place and return the loop with its losses.
 
     Args:
-        features_2NCHW: of each image as it is, and flipped.
+        features_2NCHW: of each image and of its mirror image.
+
+    Raises:
+        PrsbenchError: a loss is not finite; the error names the images.
     """
     steps = config.epochs * steps_an_epoch(len(images), config.batch_size)
     model.to(context.device)
@@ -35,12 +38,12 @@ def train(
     }
     loop = Loop(model, optimizer, schedule, steps, context, config.gradient_clip)
 
-    def draw_step() -> Step:
+    def sample_step() -> Step:
         numbers = loop.numbers(len(images), config.batch_size)
         batch = collate(images, features_2NCHW, numbers, config, model.decoder.tokens, loop.chance, context.device)
         return Step([Part(lambda: model.losses(batch), {})], [images[i].image_id for i in numbers])
 
-    loop.run(draw_step, lambda terms: weighted(terms, weight))
+    loop.run(sample_step, lambda terms: weighted(terms, weight))
     return loop
 
 
@@ -50,19 +53,19 @@ def collate(
     numbers: Sequence[int],
     config: TinyConfig,
     tokens: Sequence[str],
-    chance: np.random.Generator,
+    rng: np.random.Generator,
     device: str,
 ) -> Batch:
-    """A step's batch; see `draw_rows`. An answer about an empty mask asks for none."""
-    shown = draw_rows(
-        images, features_2NCHW, numbers, config.questions_per_image, config.language.drawing_side, config.horizontal_flip, chance
+    """A step's batch; see `draw_rows`. The answer for an empty mask gets no [SEG] tokens."""
+    step = draw_rows(
+        images, features_2NCHW, numbers, config.questions_per_image, config.language.drawing_side, config.horizontal_flip, rng
     )
-    asked = [(k, question, asking(answer, tokens) if shown.mask_B1SS[k].any() else answer) for k, question, answer in shown.rows]
-    row_image, questions, answers = zip(*asked, strict=True)
+    pairs = [(k, question, asking(answer, tokens) if step.mask_B1SS[k].any() else answer) for k, question, answer in step.rows]
+    row_image, questions, answers = zip(*pairs, strict=True)
     return Batch(
-        shown.features_BCHW.to(device).float(),
-        shown.mask_B1SS.to(device).float(),
-        shown.drawing_BNN.to(device),
+        step.features_BCHW.to(device).float(),
+        step.mask_B1SS.to(device).float(),
+        step.drawing_BNN.to(device),
         torch.tensor(row_image, device=device),
         questions,
         answers,

@@ -22,8 +22,8 @@ from safetensors.torch import load_model, save_model
 
 WEIGHTS = "medseg_r.safetensors"
 NOTES = (
-    "MedSeg-R-style: only the paper's abstract is public, the layers are ours; LiteMedSAM's frozen encoder for SAM's",
-    "its report is the question and the sentence that its own first mask gives; no clinical report is read",
+    "MedSeg-R-style: only the paper's abstract is public, the layers are ours; LiteMedSAM's frozen encoder replaces SAM's",
+    "report: the question and the sentence templated from its first mask; no clinical report is used",
 )
 
 
@@ -56,7 +56,7 @@ class MedSegRMethod:
         questions, modalities = [query.question for query in queries], [query.modality for query in queries]
         _, logits = read_twice(self._network, features[numbers], questions, modalities, side)
         seconds = (embedding_s + time.perf_counter() - start) / len(queries)
-        return [self._predicted(one, query, seconds) for one, query in zip(logits, queries, strict=True)]
+        return [self._predicted(logits_1SS, query, seconds) for logits_1SS, query in zip(logits, queries, strict=True)]
 
     def _predicted(self, logits_1SS: torch.Tensor, query: Query, seconds: float) -> Prediction:
         probability = native_probability(logits_1SS, query.image.shape[:2])
@@ -67,7 +67,7 @@ class MedSegRMethod:
         write_losses(folder, self._loop.history)
 
     def load(self, folder: Path, device: str) -> None:
-        """Every tensor of the file must find its place and the other way round."""
+        """The file and the network must have exactly the same tensors."""
         self._load_encoders(device)
         self._network = MedSegR(self.config)
         load_model(self._network, folder / WEIGHTS)
@@ -77,4 +77,4 @@ class MedSegRMethod:
         self._encoder = LiteMedSAMEncoder(self.config.image_size_px)
         self._encoder.load_packaged()
         self._encoder.to(device)
-        self._sentences = sentence_encoder(device).network  # held to be counted as a part of it
+        self._sentences = sentence_encoder(device).network  # referenced here so that its parameters are counted

@@ -1,6 +1,6 @@
 """MedSeg-R-style: a report becomes priors of location, texture and shape, which steer a mask decoder on SAM's features.
 
-After the abstract of "MedSeg-R: Medical image segmentation with clinical reasoning" (arXiv 2506.18669); the layers are ours.
+Based on the abstract of "MedSeg-R: Medical image segmentation with clinical reasoning" (arXiv 2506.18669); the layers are ours.
 """
 
 # B images, R sentences of the report, E sentence width, D width, H W feature size, K kernels, P points
@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 
 class MedSegR(nn.Module):
-    """The frozen image encoder and sentence encoder are outside."""
+    """The trainable network; it takes the outputs of the frozen image encoder and sentence encoder."""
 
     def __init__(self, config: MedSegRConfig):
         super().__init__()
@@ -59,7 +59,7 @@ class ReportReader(nn.Module):
 
 
 class SpatialAttention(nn.Module):
-    """What fits the location prior is raised by up to its double."""
+    """Scales each position by 1 to 2, by its fit to the location prior."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -72,7 +72,7 @@ class SpatialAttention(nn.Module):
 
 
 class DynamicConvolution(nn.Module):
-    """A depthwise 3 x 3 whose kernel the texture prior mixes from K, then 1 x 1, residual."""
+    """Depthwise 3 x 3 whose kernel is mixed from K by the texture prior, then 1 x 1, residual."""
 
     def __init__(self, width: int, kernels: int):
         super().__init__()
@@ -88,7 +88,7 @@ class DynamicConvolution(nn.Module):
 
 
 class DeformableSampling(nn.Module):
-    """Each place reads P others that it and the shape prior choose, weighted, then 1 x 1, residual."""
+    """Each position reads a weighted sum of P points chosen by its features and the shape prior, then 1 x 1, residual."""
 
     def __init__(self, width: int, points: int):
         super().__init__()
@@ -97,7 +97,7 @@ class DeformableSampling(nn.Module):
         self.choose = nn.Conv2d(width, 3 * points, 1)
         nn.init.zeros_(self.choose.weight)
         angle_P = torch.arange(points) * (2 * math.pi / points)
-        with torch.no_grad():  # begins as a ring of two feature pixels' radius, all points alike
+        with torch.no_grad():  # starts as a ring with a radius of two feature pixels, all weights equal
             self.choose.bias.copy_(torch.cat([2 * angle_P.cos(), 2 * angle_P.sin(), torch.zeros(points)]))
         self.pointwise = nn.Sequential(LayerNorm2d(width), nn.GELU(), nn.Conv2d(width, width, 1))
 
@@ -105,17 +105,17 @@ class DeformableSampling(nn.Module):
         batch, width, height, columns = x_BDHW.shape
         chosen = self.choose(x_BDHW + self.shape(shape_BD)[:, :, None, None])
         chosen_B3PHW = chosen.reshape(batch, 3, self.points, height, columns)
-        step = x_BDHW.new_tensor([2 / columns, 2 / height])  # of a feature pixel, in the frame
-        moved = chosen_B3PHW[:, :2].permute(0, 2, 3, 4, 1) * step
-        there_BPHW2 = places(height, columns, x_BDHW)[0].permute(1, 2, 0) + moved
-        read = F.grid_sample(x_BDHW, there_BPHW2.flatten(1, 2), padding_mode="border", align_corners=False)
+        pixel = x_BDHW.new_tensor([2 / columns, 2 / height])  # size of a feature pixel in frame units
+        offset_BPHW2 = chosen_B3PHW[:, :2].permute(0, 2, 3, 4, 1) * pixel
+        point_BPHW2 = places(height, columns, x_BDHW)[0].permute(1, 2, 0) + offset_BPHW2
+        read = F.grid_sample(x_BDHW, point_BPHW2.flatten(1, 2), padding_mode="border", align_corners=False)
         read_BDPHW = read.reshape(batch, width, self.points, height, columns)
         weight_B1PHW = chosen_B3PHW[:, 2:].softmax(2)
         return x_BDHW + self.pointwise((read_BDPHW * weight_B1PHW).sum(2))
 
 
 class MaskHead(nn.Module):
-    """SAM's output head: the map enlarged four times, each pixel's product with a vector made of the priors."""
+    """SAM's output head: the map enlarged four times; each pixel's dot product with a vector made from the priors."""
 
     def __init__(self, width: int):
         super().__init__()

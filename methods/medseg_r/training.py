@@ -1,4 +1,4 @@
-"""The training of MedSeg-R-style, and its two readings of an image, which are the same in training and at test."""
+"""Training of MedSeg-R-style, and its two passes over an image, which are the same in training and at test."""
 
 # B images, S image side, R sentences, E sentence width
 
@@ -24,21 +24,25 @@ from torch.nn import functional as F
 def read_twice(
     network: MedSegR, features_BCHW: Tensor, questions: Sequence[str], modalities: Sequence[str], side_px: int
 ) -> tuple[Tensor, Tensor]:
-    """Logits (B, 1, S, S) with the question as the report, then with the question and what the first mask says."""
-    asked = _embedded(questions, features_BCHW)
-    first = _sized(network(features_BCHW, asked[:, None]), side_px)
+    """Mask logits (B, 1, S, S) with the question as the report, then with the question and the first mask's sentence."""
+    question_BE = _embedded(questions, features_BCHW)
+    first = _sized(network(features_BCHW, question_BE[:, None]), side_px)
     maps = first.detach().sigmoid()[:, 0].cpu().numpy()
-    said = _embedded([answer_from_mask(p, modality) for p, modality in zip(maps, modalities, strict=True)], features_BCHW)
-    return first, _sized(network(features_BCHW, torch.stack([asked, said], dim=1)), side_px)
+    answers = [answer_from_mask(p, modality) for p, modality in zip(maps, modalities, strict=True)]
+    report_BRE = torch.stack([question_BE, _embedded(answers, features_BCHW)], dim=1)
+    return first, _sized(network(features_BCHW, report_BRE), side_px)
 
 
 def train(
     network: MedSegR, features_2NCHW: Tensor, config: MedSegRConfig, images: Sequence[TrainingImage], context: FitContext
 ) -> Loop:
-    """Train in place; returns the loop with its losses. A loss that is not finite stops and names the images.
+    """Train in place and return the loop with its losses.
 
     Args:
-        features_2NCHW: of each image as it is, and flipped.
+        features_2NCHW: of each image and of its mirror image.
+
+    Raises:
+        PrsbenchError: a loss is not finite; the error names the images.
     """
     steps = config.epochs * steps_an_epoch(len(images), config.batch_size)
     network.to(context.device)
@@ -46,28 +50,28 @@ def train(
     schedule = cosine(optimizer, steps, config.warmup_steps, config.final_learning_rate / config.learning_rate)
     loop = Loop(network, optimizer, schedule, steps, context, config.gradient_clip)
 
-    def draw_step() -> Step:
+    def sample_step() -> Step:
         numbers = loop.numbers(len(images), config.batch_size)
         chosen = [images[i] for i in numbers]
         flips = loop.chance.random(len(numbers)) < config.horizontal_flip
-        seen = torch.stack([features_2NCHW[int(flip), i] for flip, i in zip(flips, numbers, strict=True)])
+        features_BCHW = torch.stack([features_2NCHW[int(flip), i] for flip, i in zip(flips, numbers, strict=True)])
         masks = [one.mask_1SS.flip(-1) if flip else one.mask_1SS for one, flip in zip(chosen, flips, strict=True)]
         questions = [_question(one, bool(flip), loop.chance) for one, flip in zip(chosen, flips, strict=True)]
         mask = torch.stack(masks).to(context.device).float()
 
         def terms() -> dict[str, Tensor]:
             modalities = [one.modality for one in chosen]
-            readings = read_twice(network, seen.to(context.device).float(), questions, modalities, mask.shape[-1])
-            return {"segmentation": torch.stack([dice_and_bce(logits, mask) for logits in readings]).mean()}
+            passes = read_twice(network, features_BCHW.to(context.device).float(), questions, modalities, mask.shape[-1])
+            return {"segmentation": torch.stack([dice_and_bce(logits, mask) for logits in passes]).mean()}
 
         return Step([Part(terms, {})], [one.image_id for one in chosen])
 
-    loop.run(draw_step, lambda terms: terms["segmentation"])
+    loop.run(sample_step, lambda terms: terms["segmentation"])
     return loop
 
 
-def _question(image: TrainingImage, is_flipped: bool, chance: np.random.Generator) -> str:
-    question, _ = image.pairs[chance.integers(len(image.pairs))]
+def _question(image: TrainingImage, is_flipped: bool, rng: np.random.Generator) -> str:
+    question, _ = image.pairs[rng.integers(len(image.pairs))]
     return mirror_words(question) if is_flipped else question
 
 

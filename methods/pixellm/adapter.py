@@ -14,14 +14,14 @@ from prsbench.methods.sam_processing import LongestSide
 from torch import Tensor
 from transformers import CLIPVisionModel
 
-PROCESSING = LongestSide(SIDE_PX)  # SAM's, though CLIP reads it
+PROCESSING = LongestSide(SIDE_PX)  # SAM's resizing, though CLIP reads the image
 
 
 class PixelLMMethod(ReleaseMethod):
-    """Six tokens ask for a mask; as released, a sentence that breaks a group of six off gives an empty mask."""
+    """Six [SEG] tokens prompt a mask. As in the official code, an incomplete group of six gives an empty mask."""
 
     tokens = MASK_TOKENS
-    notes = ("no [SEG] tokens, or a broken group of them, give an empty mask, several groups the union of their masks",)
+    notes = ("no [SEG] tokens or an incomplete group give an empty mask, several groups give the union of their masks",)
 
     def _load(self, device: str) -> tuple[PixelLM, Matched]:
         return load_network(self.config, PixelLM, lambda: (patch_width(self.config), PROCESSING.side_px), device)

@@ -1,4 +1,4 @@
-"""PixelLM's numbers, each with its origin. Torch-free."""
+"""PixelLM's configs, official and at the embedded size. Torch-free."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from prsbench.methods.mask_tokens.config import ReleaseConfig, TinyConfig
 
 
 class PixelLMConfig(ReleaseConfig):
-    """The released model."""
+    """The official model."""
 
     family: ClassVar[str] = "pixellm"
     official_folders: ClassVar[Mapping[str, str]] = {"7b": "maverickrzw/PixelLM-7B", "13b": "maverickrzw/PixelLM-13B"}

@@ -1,9 +1,9 @@
-"""PixelLM's light decoder: one SAM-like two-way transformer a scale, the coarse mask a guide for the fine one.
+"""PixelLM's light decoder: one SAM-like two-way transformer per scale; the coarse mask guides the fine one.
 
 Ren et al., "PixelLM: Pixel reasoning with large multimodal model", 2024. Submodule names are the public checkpoint's keys.
 """
 
-# N masks, L scales, K tokens a scale, C = 256, H W feature size of the coarse scale
+# N masks, L scales, M [SEG] tokens, C = 256, H W feature size of the coarse scale
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 SCALES, TOKENS_PER_SCALE = 2, 3
-MASK_TOKENS = tuple(f"[SEG{n}]" for n in range(SCALES * TOKENS_PER_SCALE))  # scale by scale, as they are said
-_MASKS = 4  # SAM's masks of an ambiguous prompt and of a clear one; the first, of a clear one, is all that is used
+MASK_TOKENS = tuple(f"[SEG{n}]" for n in range(SCALES * TOKENS_PER_SCALE))  # scale by scale, in the order of the answer
+_MASKS = 4  # SAM's: one for a clear prompt, three for an ambiguous one; only the first is used
 
 
 def image_feature_neck(width: int) -> nn.Sequential:
-    """Language width to the decoder's, (B, D, H, W) to (B, 256, H, W)."""
+    """Language width to decoder width, (B, D, H, W) to (B, 256, H, W)."""
     return nn.Sequential(
         nn.Conv2d(width, EMBED, 1, bias=False),
         LayerNorm2d(EMBED),
@@ -37,10 +37,10 @@ def projector(patch_width: int, width: int) -> nn.Sequential:
 
 
 def fuse(token_MC: Tensor) -> Tensor:
-    """Prompts of M mask tokens, in the order they were said, to (N, L, C): the mean over each scale's tokens.
+    """Prompts of M [SEG] tokens, in the order of the answer, to (N, L, C): the mean over each scale's tokens.
 
-    The public code weighs them by numbers that its checkpoint does not hold and its training never moves: a third each.
-    A sentence that does not say whole groups asks for nothing, as released.
+    The public code weights them by numbers that its checkpoint does not hold and its training never changes: a third each.
+    As in the public code, an answer with an incomplete group gives no prompts, (0, L, C).
     """
     if len(token_MC) % len(MASK_TOKENS):
         return token_MC.new_zeros(0, SCALES, token_MC.shape[1])
@@ -48,7 +48,7 @@ def fuse(token_MC: Tensor) -> Tensor:
 
 
 class MultiScaleMaskDecoder(nn.Module):
-    """Scale 0 works on the features as they are, scale 1 on twice their side, weighted by scale 0's mask."""
+    """Scale 0 reads the features at their size, scale 1 at twice their side, weighted by scale 0's mask."""
 
     def __init__(self):
         super().__init__()
@@ -65,15 +65,18 @@ class MultiScaleMaskDecoder(nn.Module):
         self.level_embed = nn.Embedding(SCALES, EMBED)
 
     def forward(self, features: Tensor, place: Tensor, prompt_NC: Tensor, dense: Tensor, coarse_N1HH: Tensor | None) -> Tensor:
-        """Mask logits (N, 1, 2H, 2W) of scale 0, (N, 1, 4H, 4W) of scale 1, which is told the logits of scale 0.
+        """Mask logits (N, 1, 2H, 2W) of scale 0, (N, 1, 4H, 4W) of scale 1, which reads scale 0's logits.
 
         Args:
-            features: (N, C, H, W), or (1, C, H, W) for all masks. place, dense: (1, C, H, W), SAM's.
+            features: (N, C, H, W), or (1, C, H, W) shared by all masks.
+            place: (1, C, H, W), SAM's position encoding.
+            dense: (1, C, H, W), SAM's dense prompt.
+            coarse_N1HH: logits of scale 0, or None to compute them.
         """
         level = 0 if coarse_N1HH is None else 1
         count = len(prompt_NC)
-        own = torch.cat([self.iou_token.weight, self.mask_tokens.weight]).expand(count, -1, -1)
-        tokens = torch.cat([own, prompt_NC[:, None]], dim=1) + self.level_embed.weight[level]
+        output_tokens = torch.cat([self.iou_token.weight, self.mask_tokens.weight]).expand(count, -1, -1)
+        tokens = torch.cat([output_tokens, prompt_NC[:, None]], dim=1) + self.level_embed.weight[level]
         source = features.expand(count, -1, -1, -1)
         if coarse_N1HH is not None:
             source = self.upsample_2x(source) * (1 + coarse_N1HH.sigmoid())
@@ -90,7 +93,7 @@ def decode_scales(prompts: PromptEncoder, decoder: MultiScaleMaskDecoder, levels
     """Mask logits (N, 1, 4H, 4W): the mean of both scales', at the finer one's size.
 
     Args:
-        levels: (L, N, C, H, W), or (L, 1, C, H, W) for all masks.
+        levels: (L, N, C, H, W), or (L, 1, C, H, W) shared by all masks.
     """
     _, dense = prompts(points=None, boxes=None, masks=None)
     coarse = decoder(levels[0], prompts.get_dense_pe(), prompt_NLC[:, 0], dense, None)

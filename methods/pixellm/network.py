@@ -1,6 +1,6 @@
-"""PixelLM's network under the tensor names of its release: a Llama that reads CLIP's patches, and a light decoder on them."""
+"""PixelLM's network under its official tensor names: a Llama that reads CLIP's patches, and a light decoder on them."""
 
-# N masks, L scales, M mask tokens, P patches, H W their grid
+# N masks, L scales, M [SEG] tokens, P patches, H W their grid
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SIDE_PX, PATCH_PX = 448, 14
 
 
 class PixelLM(MaskTokenLlama):
-    """CLIP's patches reach the language model through one projector and the decoder through another and a neck."""
+    """One projector takes CLIP's patches to the language model; another one and a neck take them to the decoder."""
 
     decoder_parts: ClassVar[tuple[str, ...]] = ("prompt_encoder", "mask_decoder", "image_feature_neck")
 
@@ -32,11 +32,11 @@ class PixelLM(MaskTokenLlama):
         self.model.mask_decoder = MultiScaleMaskDecoder()
 
     def masks(self, levels_LPC: Tensor, token_MC: Tensor) -> Tensor:
-        """Mask logits (N, 1, 4H, 4W) from CLIP's patches of two layers and the prompts of all mask tokens said."""
+        """Mask logits (N, 1, 4H, 4W) from CLIP's patches of two layers and the prompts of all generated [SEG] tokens."""
         prompt_NLC = fuse(token_MC)
-        parts, side = self.model, math.isqrt(levels_LPC.shape[1])
+        modules, side = self.model, math.isqrt(levels_LPC.shape[1])
         if not len(prompt_NLC):
             return prompt_NLC.new_zeros(0, 1, 4 * side, 4 * side)
-        seen_LPD = parts.out_mm_projector(levels_LPC).float()
-        levels = parts.image_feature_neck(seen_LPD.transpose(1, 2).unflatten(2, (side, side)))
-        return decode_scales(parts.prompt_encoder, parts.mask_decoder, levels[:, None], prompt_NLC)
+        seen_LPD = modules.out_mm_projector(levels_LPC).float()
+        levels = modules.image_feature_neck(seen_LPD.transpose(1, 2).unflatten(2, (side, side)))
+        return decode_scales(modules.prompt_encoder, modules.mask_decoder, levels[:, None], prompt_NLC)

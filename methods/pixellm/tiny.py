@@ -1,4 +1,4 @@
-"""PixelLM at the embedded size: three tokens a scale, the last two stages of LiteMedSAM's encoder for two layers of CLIP."""
+"""PixelLM at the embedded size: three [SEG] tokens per scale; LiteMedSAM's last two stages replace two layers of CLIP."""
 
 # B images, C channels, H W feature size
 
@@ -22,11 +22,11 @@ from prsbench.methods.sam_networks import EMBED
 from segment_anything.modeling import PromptEncoder
 from torch import Tensor
 
-FEATURE_PX = 14  # of the prompt encoder's square; any number would do, no place is ever given to it
+FEATURE_PX = 14  # pixels per feature in the prompt encoder; any value would do, as it gets no points or boxes
 
 
 class LightDecoder(PromptedDecoder):
-    """Stages through a projector to language width, a neck and the multi-scale decoder, as officially; all trained."""
+    """Stages through a projector to language width, a neck and the multi-scale decoder, as officially. All are trained."""
 
     tokens, language_channels = MASK_TOKENS, STAGE_CHANNELS
 
@@ -51,7 +51,7 @@ class LightDecoder(PromptedDecoder):
 class PixelLMTinyMethod(TinyMethod):
     """Image and question to mask and generated sentence. One model serves every modality it was trained on."""
 
-    note = "embedded size: LiteMedSAM's frozen encoder for CLIP, a small language model for LLaVA"
+    note = "embedded size: LiteMedSAM's frozen encoder replaces CLIP, a small language model replaces LLaVA"
     layer = "stages"
     config: PixelLMTinyConfig
 

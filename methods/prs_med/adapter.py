@@ -14,7 +14,7 @@ from prsbench.methods.training_images import TrainingImage
 from prsbench.methods.training_loop import Loop
 from torch import Tensor
 
-NOTE = "embedded size: LiteMedSAM's frozen encoder for TinySAM's, a small language model for LLaVA-Med"
+NOTE = "embedded size: LiteMedSAM's frozen encoder replaces TinySAM's, a small language model replaces LLaVA-Med"
 
 
 class PRSMedMethod(EmbeddedMethod):

@@ -1,4 +1,4 @@
-"""PRS-Med's numbers, each with its origin. Torch-free."""
+"""PRS-Med's configs, each number with its origin. Torch-free."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prsbench.methods.parts import LanguageBaseConfig, LiteMedSAMFeaturesConfig
 
 
 class PRSMedConfig(MethodConfig):
-    """The embedded (`tiny`) size. "paper": stated there or in the public code; "ours": our choice."""
+    """The embedded (`tiny`) size. "paper": stated in the paper or in the public code; "ours": our choice."""
 
     prompt_source: Literal[PromptSource.QUESTION] = PromptSource.QUESTION
     image_size_px: int = 128  # paper 1024; embedded
@@ -32,13 +32,13 @@ class PRSMedConfig(MethodConfig):
     epochs: int = 7  # ours, two more than CG-Reasoner
     batch_size: int = 8  # as CG-Reasoner
     questions_per_image: int = 3  # as CG-Reasoner
-    learning_rate: float = 1e-3  # paper 1e-4; ours for parts trained from scratch
+    learning_rate: float = 1e-3  # paper 1e-4; ours for modules trained from scratch
     lora_learning_rate: float = 5e-3  # ours, five times that of CG-Reasoner
     weight_decay: float = 1e-5  # paper
     final_learning_rate: float = 1e-6  # as CG-Reasoner
     gradient_clip: float = 1.0  # as CG-Reasoner
     warmup_steps: int = 20  # as CG-Reasoner
-    horizontal_flip: float = 0.5  # as CG-Reasoner; both ways round are embedded once
+    horizontal_flip: float = 0.5  # as CG-Reasoner; images and mirror images are embedded once
 
     def needs(self) -> Mapping[str, Need]:
         features = LiteMedSAMFeaturesConfig(image_size_px=self.image_size_px)
@@ -46,14 +46,14 @@ class PRSMedConfig(MethodConfig):
 
 
 class PRSMedOfficialConfig(MethodConfig):
-    """The published weights."""
+    """The official weights."""
 
     prompt_source: Literal[PromptSource.QUESTION] = PromptSource.QUESTION
-    checkpoint: str | None = None  # the published folder; None: skipped with the cure
+    checkpoint: str | None = None  # the official folder; None: skipped, with instructions
     llava: str | None = None  # a folder with LLaVA-Med v1.5 in transformers' Llava form
     answer_tokens: int = 512  # public code
     precision: Literal["bf16", "fp32"] = "bf16"  # of LLaVA-Med (public code fp16); encoder and decoder stay in float32
-    as_released: bool = False  # True: the LoRA adapter is left out, which is what the released loader does without saying so
+    as_released: bool = False  # True: without the LoRA adapter, which the official loader silently leaves out
 
     def checkpoints(self) -> Mapping[str, Path]:
         named = {"checkpoint": self.checkpoint, "llava": self.llava}

@@ -1,4 +1,4 @@
-"""PRS-Med's mask decoder, versions 5 (its model's) and 6 of the published code. Submodule names are the checkpoint's keys."""
+"""PRS-Med's mask decoder, versions 5 (the current one) and 6 of the official code. Submodule names are the checkpoint's keys."""
 
 # B batch, T prompt tokens, D prompt width, C image channels, H W feature size, N = H * W image tokens
 
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 class MaskDecoder(nn.Module):
     """Features and prompt embeddings to mask logits at 16 times the feature size.
 
-    Version 6 normalises neither before the cross-attention, and adds nothing to what it gives.
+    Version 6 does not normalise the inputs of the cross-attention and has no residual around it.
     """
 
     def __init__(self, prompt_width: int, channels: int = 256, hidden: int = 512, version: Literal[5, 6] = 5):
@@ -42,7 +42,7 @@ class MaskDecoder(nn.Module):
     def forward(self, features_BCHW: Tensor, prompt_BTD: Tensor, is_prompt_BT: Tensor | None = None) -> Tensor:
         """Mask logits (B, 1, 16H, 16W).
 
-        is_prompt_BT marks the tokens that are attended. None attends every token, padding too, as the public code does.
+        is_prompt_BT marks the tokens to attend to. None attends to every token, including padding, as the public code does.
         """
         image_BNC = features_BCHW.flatten(2).transpose(1, 2)
         prompt_BTC = self.prompt_projection(prompt_BTD)
@@ -59,7 +59,7 @@ class MaskDecoder(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Two linear layers, the residual between them. norm1 is in the checkpoint and is not used."""
+    """Two linear layers with a residual between them. norm1 is in the checkpoint but unused."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -73,7 +73,7 @@ class FeedForward(nn.Module):
 
 
 class BasicBlock(nn.Module):
-    """3x3 with residual, 1x1 that grows the map by a pixel on each side (padding 1), 3x3 that takes it away again."""
+    """3x3 with residual, 1x1 that grows the map by a pixel on each side (padding 1), 3x3 that removes that pixel again."""
 
     def __init__(self, channels: int, out_channels: int):
         super().__init__()

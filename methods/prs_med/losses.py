@@ -1,4 +1,4 @@
-"""PRS-Med's structure loss, with the reduction its code really has."""
+"""PRS-Med's structure loss, with the reduction that the public code really applies."""
 
 # B batch, S image side
 
@@ -11,12 +11,12 @@ from torch.nn import functional as F
 def structure_loss(logits_B1SS: Tensor, mask_B1SS: Tensor) -> Tensor:
     """Binary cross-entropy + 1 - edge-weighted IoU, a scalar.
 
-    As published the edge weights were meant for both terms; the cross-entropy's is reduced before they are applied, where they
-    cancel, so it is the plain mean over the batch. Reproduced, because the published numbers were made so.
+    The edge weights were meant for both terms. The public code reduces the cross-entropy before it applies them, so they cancel
+    and the mean over the batch remains. This is reproduced because the published numbers were obtained with it.
 
     Args:
         logits_B1SS: mask logits.
-        mask_B1SS: float, 0 to 1. An empty mask is defined: the IoU has 1 added above and below.
+        mask_B1SS: float, 0 to 1. An empty mask is allowed: 1 is added to the IoU's numerator and denominator.
     """
     edge = (F.avg_pool2d(mask_B1SS, kernel_size=31, stride=1, padding=15) - mask_B1SS).abs()
     weight, probability = 1 + 5 * edge, logits_B1SS.sigmoid()

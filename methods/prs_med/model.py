@@ -1,6 +1,6 @@
 """PRS-Med as one network over image features: the multimodal LLM, the mask decoder, the modality head."""
 
-# B images, R question-answer rows, S image side, C feature channels, H W feature size
+# B images, R question-answer pairs, S image side, C feature channels, H W feature size
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CLASS_IDS = {"brain_mri": 0, "breast_us": 1, "lung_ct": 2, "lung_xray": 3, "skin
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """B images, R >= B rows about them; the first B rows are one per image, in order: the mask is asked for by those."""
+    """B images and R >= B question-answer pairs; the first B pairs, one per image in order, prompt the masks."""
 
     features_BCHW: Tensor
     mask_B1SS: Tensor
@@ -34,7 +34,7 @@ class Batch:
 
 
 class PRSMed(nn.Module):
-    """The frozen image encoder is outside: its features are computed once."""
+    """The trainable network; the frozen image encoder is outside, as its features are computed once."""
 
     def __init__(self, llm: MultimodalLLM, mask_decoder: MaskDecoder, cls: nn.Sequential):
         super().__init__()
@@ -43,11 +43,11 @@ class PRSMed(nn.Module):
         self.cls = cls
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Unweighted loss terms. The mask is conditioned on the question's states, which is all there is at test time."""
+        """Unweighted loss terms. The mask is conditioned on the question's states alone, as at test time."""
         features = batch.features_BCHW
         text = self.llm.teacher_forced(features, batch.row_image_R, batch.questions, batch.answers)
-        asks = slice(len(features))
-        logits = self._mask(features, text.states_BTD[asks], text.is_question_BT[asks], batch.mask_B1SS.shape[-1])
+        first = slice(len(features))
+        logits = self._mask(features, text.states_BTD[first], text.is_question_BT[first], batch.mask_B1SS.shape[-1])
         return {
             "segmentation": structure_loss(logits, batch.mask_B1SS),
             "text": text.text_loss,
@@ -69,7 +69,7 @@ class PRSMed(nn.Module):
 
 
 def build(config: PRSMedConfig, base: LanguageBase) -> PRSMed:
-    """The network at a config's size. The modality head's names are those of the public `cls.pth`."""
+    """The network at a config's size. The modality head has the tensor names of the public `cls.pth`."""
     llm = MultimodalLLM(base, CHANNELS, config.lora_rank, config.lora_alpha, config.lora_dropout)
     return PRSMed(llm, MaskDecoder(llm.width, CHANNELS), modality_head())
 

@@ -1,4 +1,4 @@
-"""PRS-Med as a `Method` from its published folder and the user's LLaVA-Med: image and question to mask and sentence."""
+"""PRS-Med as a `Method`, from its official folder and the user's LLaVA-Med: image and question to mask and sentence."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
-SIDE_PX = 1024  # of the mask's image
-PROMPT = "\n### User: As a doctor, and you are seeing the image, {question}\n"  # behind the image's tokens
+SIDE_PX = 1024  # of the image that the mask is predicted from
+PROMPT = "\n### User: As a doctor, and you are seeing the image, {question}\n"  # follows the image tokens
 
 
 class PRSMedOfficialMethod:
-    """One prompt gives both: its last hidden states, image tokens too, ask for the mask; what follows it is the sentence."""
+    """One prompt gives both: its last hidden states, image tokens included, prompt the mask; its continuation is the sentence."""
 
     def __init__(self, config: PRSMedOfficialConfig):
         self.config = config
 
     @property
     def labels(self) -> Labels:
-        lora = "without its LoRA adapter, as the released loader runs it" if self.config.as_released else "LoRA adapter applied"
+        lora = "without its LoRA adapter, as the official loader runs it" if self.config.as_released else "LoRA adapter applied"
         notes = (
-            f"published weights, {self.config.precision}; {lora}; greedy decoding, the release samples (temperature 0.7)",
+            f"official weights, {self.config.precision}; {lora}; greedy decoding (the official code samples, temperature 0.7)",
             exposure_note("prs_med"),
         )
         return Labels(self.config.prompt_source, Weights.OFFICIAL, TextSource.GENERATED, notes)
@@ -44,23 +44,23 @@ class PRSMedOfficialMethod:
         """Nothing to train."""
 
     def save(self, folder: Path) -> None:
-        """Nothing to keep: the weights stay where they are."""
+        """Nothing to save: the weights stay in the user's folder."""
 
     def load(self, folder: Path, device: str) -> None:
-        """Build the frozen networks on `device`; `folder` is not read. See `prs_med.release` for errors."""
-        release, llava = folder_of(self.config, "checkpoint"), folder_of(self.config, "llava")
+        """Build the frozen networks on `device`; `folder` is ignored. See `prs_med.release` for errors."""
+        official, llava = folder_of(self.config, "checkpoint"), folder_of(self.config, "llava")
         dtype = {"bf16": "bfloat16", "fp32": "float32"}[self.config.precision]
         self._device, self._llava = device, LlavaBase.read(llava, dtype, device).model.requires_grad_(False).eval()
-        self._tokenizer = load_tokenizer(release, llava)
-        self._encoder, encoder = load_encoder(release)
-        self._decoder, decoder = load_decoder(release, self._llava.config.get_text_config().hidden_size)
-        parts = [encoder, decoder, *([] if self.config.as_released else [merge_adapter(self._llava, release)])]
-        self.matched = Matched(sum(part.found for part in parts), sum(part.expected for part in parts))
+        self._tokenizer = load_tokenizer(official, llava)
+        self._encoder, encoder = load_encoder(official)
+        self._decoder, decoder = load_decoder(official, self._llava.config.get_text_config().hidden_size)
+        matches = [encoder, decoder, *([] if self.config.as_released else [merge_adapter(self._llava, official)])]
+        self.matched = Matched(sum(match.found for match in matches), sum(match.expected for match in matches))
         self._encoder.to(device), self._decoder.to(device)
 
     @torch.inference_mode()
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
-        """One prediction a query, one by one: the release's decoder attends padding."""
+        """One prediction per query, computed one by one: the official decoder attends to padding."""
         return [self._predict_one(query) for query in queries]
 
     def _predict_one(self, query: Query) -> Prediction:
@@ -68,12 +68,12 @@ class PRSMedOfficialMethod:
         answer, states_1TD = self._say(query)
         features = self._encoder(seen_by_encoder(query.image)[None].to(self._device))
         logits = self._decoder(features, states_1TD.float())
-        # The evaluation enlarges the published maps to the mask by nearest neighbour.
+        # As the official evaluation enlarges its maps to the mask's size.
         native = F.interpolate(logits, size=query.image.shape[:2], mode="nearest")[0, 0].sigmoid().cpu().numpy()
         return Prediction(native, answer, time.perf_counter() - start)
 
     def _say(self, query: Query) -> tuple[str, Tensor]:
-        """The sentence, and the last hidden states of everything in the prompt (1, T, D)."""
+        """The sentence, and the last hidden states (1, T, D) of the prompt, image tokens included."""
         config = self._llava.config
         vision = config.vision_config
         patches = (vision.image_size // vision.patch_size) ** 2
@@ -91,24 +91,24 @@ class PRSMedOfficialMethod:
             return_dict_in_generate=True,
             output_hidden_states=True,
         )
-        said = self._tokenizer.decode(out.sequences[0, ids.shape[1] :], skip_special_tokens=True)
-        return parsed(said), out.hidden_states[0][-1]
+        generated = self._tokenizer.decode(out.sequences[0, ids.shape[1] :], skip_special_tokens=True)
+        return parsed(generated), out.hidden_states[0][-1]
 
 
-def parsed(said: str) -> str:
-    """The assistant's turn of what was generated, on one line, as the release reads it."""
-    _, found, turn = said.partition("### Assistant:")
-    return " ".join((turn if found else said).split("### Student:")[0].replace("### User:", " ").split())
+def parsed(generated: str) -> str:
+    """The assistant's turn of the generated text, on one line, as the official code reads it."""
+    _, found, turn = generated.partition("### Assistant:")
+    return " ".join((turn if found else generated).split("### Student:")[0].replace("### User:", " ").split())
 
 
 def seen_by_encoder(image: NDArray[np.uint8]) -> Tensor:
-    """(H, W, 3) uint8 to (3, S, S): stretched bilinearly, ImageNet statistics."""
+    """(H, W, 3) uint8 to (3, S, S): resized bilinearly, aspect not kept; ImageNet statistics."""
     resized = np.array(Image.fromarray(image).resize((SIDE_PX, SIDE_PX), Image.Resampling.BILINEAR), np.float32)
     return normalise(torch.from_numpy(resized / 255).permute(2, 0, 1))
 
 
 def seen_by_clip(image: NDArray[np.uint8], side_px: int) -> Tensor:
-    """(H, W, 3) uint8 to (3, S, S): in the middle of a square of CLIP's mean colour, as LLaVA-Med v1.5 pads, then resized."""
+    """(H, W, 3) uint8 to (3, S, S): padded to a square with CLIP's mean colour, as LLaVA-Med v1.5 does, then resized."""
     height, width = image.shape[:2]
     side = max(height, width)
     square = np.tile((np.array(OPENAI_CLIP_MEAN) * 255).astype(np.uint8), (side, side, 1))

@@ -1,4 +1,4 @@
-"""The training of PRS-Med at the embedded size: images embedded once, both ways round; everything behind the encoder trained."""
+"""Training of PRS-Med at the embedded size, on the frozen encoder's features of images and mirror images."""
 
 from __future__ import annotations
 
@@ -19,32 +19,36 @@ from torch import Tensor
 def train(
     model: PRSMed, features_2NCHW: Tensor, config: PRSMedConfig, images: Sequence[TrainingImage], context: FitContext
 ) -> Loop:
-    """Train in place; returns the loop with its losses. A loss that is not finite stops and names the images.
+    """Train in place and return the loop with its losses.
 
     Args:
-        features_2NCHW: of each image as it is, and flipped.
+        features_2NCHW: of each image and of its mirror image.
+
+    Raises:
+        PrsbenchError: a loss is not finite; the error names the images.
+        DataError: the public code has no class for a modality.
     """
     unknown = {one.modality for one in images} - set(CLASS_IDS)
     if unknown:
         raise DataError(f"PRS-Med has no class for modality {', '.join(sorted(unknown))}. Known: {', '.join(CLASS_IDS)}.")
-    per_epoch = steps_an_epoch(len(images), config.batch_size)
-    steps = config.epochs * per_epoch
+    steps_per_epoch = steps_an_epoch(len(images), config.batch_size)
+    steps = config.epochs * steps_per_epoch
     model.to(context.device)
     optimizer = _optimizer(model, config)
     schedule = cosine(optimizer, steps, config.warmup_steps, config.final_learning_rate / config.learning_rate)
     loop = Loop(model, optimizer, schedule, steps, context, config.gradient_clip)
 
-    def draw_step() -> Step:
+    def sample_step() -> Step:
         numbers = loop.numbers(len(images), config.batch_size)
         batch = collate(images, features_2NCHW, numbers, config, loop.chance, context.device)
         return Step([Part(lambda: model.losses(batch), {})], [images[i].image_id for i in numbers])
 
-    loop.run(draw_step, lambda terms: weighted_sum(terms, config, epoch=loop.step // per_epoch))
+    loop.run(sample_step, lambda terms: weighted_sum(terms, config, epoch=loop.step // steps_per_epoch))
     return loop
 
 
 def weighted_sum(terms: Mapping[str, Tensor], config: PRSMedConfig, epoch: int) -> Tensor:
-    """structure loss + CE of the text + 0.5 * CE of the modality (first 5 epochs), plus our alignment."""
+    """Structure loss + CE of the text + 0.5 * CE of the modality (first 5 epochs) + our alignment loss."""
     weight = {
         "segmentation": 1.0,
         "text": config.text_weight,
@@ -59,18 +63,18 @@ def collate(
     features_2NCHW: Tensor,
     numbers: Sequence[int],
     config: PRSMedConfig,
-    chance: np.random.Generator,
+    rng: np.random.Generator,
     device: str,
 ) -> Batch:
     """A step's batch; see `draw_rows`."""
-    shown = draw_rows(
-        images, features_2NCHW, numbers, config.questions_per_image, config.language.drawing_side, config.horizontal_flip, chance
+    step = draw_rows(
+        images, features_2NCHW, numbers, config.questions_per_image, config.language.drawing_side, config.horizontal_flip, rng
     )
-    row_image, questions, answers = zip(*shown.rows, strict=True)
+    row_image, questions, answers = zip(*step.rows, strict=True)
     return Batch(
-        shown.features_BCHW.to(device).float(),
-        shown.mask_B1SS.to(device).float(),
-        shown.drawing_BNN.to(device),
+        step.features_BCHW.to(device).float(),
+        step.mask_B1SS.to(device).float(),
+        step.drawing_BNN.to(device),
         torch.tensor([CLASS_IDS[images[i].modality] for i in numbers], device=device),
         torch.tensor(row_image, device=device),
         questions,

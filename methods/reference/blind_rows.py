@@ -1,4 +1,4 @@
-"""Rows that look at neither image nor question: what a data set gives away for nothing."""
+"""Floors: rows that look at neither image nor question (empty mask, whole image, mean mask)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MASKS, POSITIONS = "mean_masks.npz", "positions.json"
 
 
 class UniformMapRow:
-    """The same value at every pixel and "center" as the answer."""
+    """The same value at every pixel, and "center" as the answer."""
 
     value: float
     note: str
@@ -36,13 +36,13 @@ class UniformMapRow:
         """Nothing to train."""
 
     def save(self, folder: Path) -> None:
-        """Nothing to keep."""
+        """Nothing to save."""
 
     def load(self, folder: Path, device: str) -> None:
-        """Nothing to read."""
+        """Nothing to load."""
 
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
-        """One prediction a query; `seconds` is 0 because nothing is computed."""
+        """One prediction per query; `seconds` is 0 because nothing is computed."""
         return [
             Prediction(np.full(q.image.shape[:2], self.value, np.float32), sentence_for(("center",), True), 0.0) for q in queries
         ]
@@ -61,14 +61,14 @@ class WholeImageRow(UniformMapRow):
 
 
 class MeanMaskRow:
-    """The mean training mask of the query's modality, and the position most often true there, in the fixed sentence.
+    """The mean training mask of the query's modality, and its most frequent training position in the fixed sentence.
 
-    Images without anything to find count with their empty masks. Ties between positions go to the first in the alphabet.
+    Images without a target count with their empty masks. Ties between positions go to the alphabetically first.
     """
 
     def __init__(self, config: MeanMaskConfig):
         self.config = config
-        self._mean: dict[str, NDArray[np.float32]] = {}  # by modality: (G, G) share of training masks that are foreground
+        self._mean: dict[str, NDArray[np.float32]] = {}  # by modality: (G, G) share of training masks with foreground there
         self._position: dict[str, tuple[tuple[str, ...], bool]] = {}  # by modality: official label
 
     @property
@@ -77,7 +77,7 @@ class MeanMaskRow:
         return Labels(self.config.prompt_source, Weights.TRAINED_HERE, TextSource.CONSTANT, (note,))
 
     def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
-        """Average and count the training samples, one modality after another."""
+        """Average the masks and count the positions of the training samples, by modality."""
         for modality in sorted({sample.query.modality for sample in train}):
             truths = [sample.truth for sample in train if sample.query.modality == modality]
             side = (self.config.grid_px, self.config.grid_px)
@@ -89,7 +89,11 @@ class MeanMaskRow:
             self._position[modality] = min(counts, key=lambda label: (-counts[label], label))
 
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
-        """One prediction a query; a modality no training sample had is an error."""
+        """One prediction per query.
+
+        Raises:
+            DataError: no training sample has the query's modality.
+        """
         return [self._predict_one(query) for query in queries]
 
     def _predict_one(self, query: Query) -> Prediction:
@@ -116,6 +120,6 @@ class MeanMaskRow:
 
 
 def _resized(plane: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """(H, W) float32 resized to `shape`, bilinear, averaging over what it shrinks."""
+    """(H, W) float32 resized bilinearly to `shape`; shrinking averages."""
     height, width = shape
     return np.asarray(Image.fromarray(plane).resize((width, height), Image.Resampling.BILINEAR))

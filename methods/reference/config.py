@@ -1,4 +1,4 @@
-"""Configs of the floors and ceilings. Torch-free; their prompt source is what they are and cannot be set otherwise."""
+"""Configs of the reference rows (floors and ceilings); each row's prompt source is fixed. Torch-free."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class TruthRowConfig(MethodConfig):
 
 
 class ShuffledAnswerConfig(TruthRowConfig):
-    """Oracle masks with exchanged answers."""
+    """Oracle masks with shuffled answers."""
 
     shuffle_seed: int = 0
 

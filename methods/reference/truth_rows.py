@@ -1,4 +1,4 @@
-"""Rows made from the truth: the ceiling, and the ceiling with wrong text, which shows what a text score can tell."""
+"""Ceilings: rows made from the truth (oracle), and the oracle with wrong text, which shows what a text score can detect."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OPPOSITE = {
     "bottom left": "top right",
     "bottom right": "top left",
 }
-_FAR_CORNER = "top left"  # stands against "center" and "no mask", which have no opposite quadrant
+_FAR_CORNER = "top left"  # opposes "center" and "no mask", which have no opposite quadrant
 
 
 class OracleRow:
@@ -37,13 +37,13 @@ class OracleRow:
         """Nothing to train."""
 
     def save(self, folder: Path) -> None:
-        """Nothing to keep."""
+        """Nothing to save."""
 
     def load(self, folder: Path, device: str) -> None:
-        """Nothing to read."""
+        """Nothing to load."""
 
     def predict_from_truth(self, samples: Sequence[Sample]) -> list[Prediction]:
-        """One prediction a sample, in order; `seconds` is 0 because nothing is computed."""
+        """One prediction per sample, in order; `seconds` is 0 because nothing is computed."""
         masks = (sample.truth.mask.astype(np.float32) for sample in samples)
         return [Prediction(mask, answer, 0.0) for mask, answer in zip(masks, self._answers(samples), strict=True)]
 
@@ -52,7 +52,7 @@ class OracleRow:
 
 
 class ShuffledAnswerRow(OracleRow):
-    """The true mask and the reference answer of another sample: what right masks and chance text score together."""
+    """The true mask and the reference answer of another sample: the score of right masks with chance text."""
 
     note = "true mask, reference answer of another sample"
 
@@ -61,7 +61,7 @@ class ShuffledAnswerRow(OracleRow):
         self._seed = config.shuffle_seed
 
     def _answers(self, samples: Sequence[Sample]) -> list[str]:
-        """One random cycle through all samples, so nobody keeps its own answer; the order they come in does not matter."""
+        """One random cycle through all samples, whatever their order, so that no sample keeps its own answer."""
         if len(samples) == 1:
             raise DataError(
                 f"Sample '{samples[0].sample_id}': shuffling answers needs at least 2 samples, got 1. "
@@ -74,7 +74,7 @@ class ShuffledAnswerRow(OracleRow):
 
 
 class OppositeAnswerRow(OracleRow):
-    """The true mask and a sentence in which every word for the place is wrong: what text that contradicts the mask scores."""
+    """The true mask and a sentence with only wrong words for the position: the score of text that contradicts the mask."""
 
     note = "true mask, opposite position in a fixed sentence"
 
@@ -83,10 +83,10 @@ class OppositeAnswerRow(OracleRow):
 
 
 def opposite_position(position: tuple[str, ...], near_centre: bool) -> tuple[tuple[str, ...], bool]:
-    """The label that contradicts an official label, its near/far flag turned round as well.
+    """The label that contradicts an official label; the near/far flag is negated too.
 
-    A quadrant becomes the one across the centre; "center" and "no mask" become a far corner. Two quadrants that are each
-    other's opposite become the two that were not named. The lung rule's " center" suffix is dropped.
+    A quadrant becomes the one across the centre; "center" and "no mask" become a far corner. Two quadrants opposite each
+    other become the two that were not named. The lung rule's " center" suffix is dropped.
 
     Example:
         >>> opposite_position(("top left",), True)

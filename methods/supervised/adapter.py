@@ -1,4 +1,4 @@
-"""U-Net, nnU-Net and Swin-UNet as one `Method`: an image to a mask; the sentence is templated from the mask."""
+"""U-Net, nnU-Net and Swin-UNet as one `Method`: image to mask; the sentence is templated from the mask."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class SupervisedMethod:
 
     @property
     def labels(self) -> Labels:
-        note = f"MONAI {self.config.network}, {self.config.image_size_px} px; the question is not read"
+        note = f"MONAI {self.config.network}, {self.config.image_size_px} px; the question is ignored"
         return Labels(self.config.prompt_source, Weights.TRAINED_HERE, TextSource.OWN_MASK, (note, random_start_note()))
 
     def fit(self, train_samples: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
@@ -45,18 +45,18 @@ class SupervisedMethod:
         with torch.autocast("cuda", dtype=torch.bfloat16, enabled=amp):
             logits = self._network(z_score(image)).float()
         seconds = (time.perf_counter() - start) / len(queries)
-        return [self._predicted(one, query, seconds) for one, query in zip(logits, queries, strict=True)]
+        return [self._predicted(logits_1SS, query, seconds) for logits_1SS, query in zip(logits, queries, strict=True)]
 
     def _predicted(self, logits_1SS: torch.Tensor, query: Query, seconds: float) -> Prediction:
         probability = native_probability(logits_1SS, query.image.shape[:2])
         return Prediction(probability, answer_from_mask(probability, query.modality), seconds)
 
     def save(self, folder: Path) -> None:
-        save_model(self._network, str(folder / WEIGHTS))  # DynUNet names each tensor twice; it is written once
+        save_model(self._network, str(folder / WEIGHTS))  # DynUNet has two names for each tensor; it is stored once
         write_losses(folder, self._history)
 
     def load(self, folder: Path, device: str) -> None:
-        """Every tensor of the file must find its place and the other way round."""
+        """The file and the network must have exactly the same tensors."""
         self._network, self._device = build_network(self.config), device
         load_model(self._network, folder / WEIGHTS)
         self._network.to(device).eval()

@@ -1,4 +1,4 @@
-"""The numbers of the supervised references. Torch-free. The budget is CG-Reasoner's, so that the comparison is fair."""
+"""Config of the supervised references (U-Net, nnU-Net, Swin-UNet), with CG-Reasoner's budget for fairness. Torch-free."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from prsbench.harness.contract.types import PromptSource
 
 
 class SupervisedConfig(MethodConfig):
-    """A segmentation network without text, trained on all modalities together. It is asked nothing: the question goes unread."""
+    """A segmentation network without text, trained on all modalities together. It ignores the question."""
 
     prompt_source: Literal[PromptSource.QUESTION] = PromptSource.QUESTION
     network: Literal["unet", "nnunet", "swin_unet"]
     base_features: int = 16  # nnU-Net 32; embedded. Swin-UNet's must be divisible by 12
     max_features: int = 256  # nnU-Net 512 in 2-D; embedded
 
-    image_size_px: int = 128  # as CG-Reasoner, and so are all numbers below but epochs and learning rate
+    image_size_px: int = 128  # as CG-Reasoner, like all numbers below except epochs and learning rate
     epochs: int = 7  # ours, two more than CG-Reasoner
     batch_size: int = 8
     learning_rate: float = 2e-3

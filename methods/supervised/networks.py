@@ -1,4 +1,4 @@
-"""MONAI's U-Net, nnU-Net's planned U-Net and Swin-UNETR, each as (B, 3, S, S) z-scored RGB to logits."""
+"""MONAI's U-Net, nnU-Net's planned U-Net and Swin-UNETR, each from z-scored RGB (B, 3, S, S) to logits."""
 
 # B batch, C channels, S side of the square input, K supervised resolutions (1 for most networks)
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from prsbench.methods.supervised.config import SupervisedConfig
 from torch import nn
 
-_SMALLEST_EDGE_PX = 4  # nnU-Net: no feature map gets smaller
+_SMALLEST_EDGE_PX = 4  # nnU-Net: the smallest feature map
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """nnU-Net's 2-D plan. features and strides have one entry a stage; kernels are 3 x 3 throughout (isotropic pixels)."""
+    """nnU-Net's 2-D plan. features and strides have one entry per stage; kernels are 3 x 3 throughout (isotropic pixels)."""
 
     features: tuple[int, ...]
     strides: tuple[int, ...]
@@ -41,7 +41,7 @@ def deep_supervision_weights(count: int) -> list[float]:
 
 
 def build_network(config: SupervisedConfig) -> nn.Module:
-    """The network of a config with random weights. In training mode nnU-Net gives (B, K, 1, S, S), the others (B, 1, S, S)."""
+    """A config's network with random weights. In training mode nnU-Net returns (B, K, 1, S, S), the others (B, 1, S, S)."""
     from monai.networks.nets import DynUNet, SwinUNETR, UNet
 
     base = config.base_features

@@ -1,4 +1,4 @@
-"""One training for all supervised references: the data, image size, augmentation and budget of CG-Reasoner."""
+"""Training of the supervised references, with the data, image size, augmentation and budget of CG-Reasoner."""
 
 # B batch, S side of the square input, K supervised resolutions
 
@@ -19,7 +19,11 @@ from torch import Tensor, nn
 
 
 def train(network: nn.Module, config: SupervisedConfig, samples: Sequence[Sample], context: FitContext) -> Loop:
-    """Train in place; returns the loop with its losses. A loss that is not finite stops and names the images."""
+    """Train in place and return the loop with its losses.
+
+    Raises:
+        PrsbenchError: a loss is not finite; the error names the images.
+    """
     images = training_images(samples, config.image_size_px)
     steps = config.epochs * steps_an_epoch(len(images), config.batch_size)
     network.to(context.device)
@@ -29,15 +33,14 @@ def train(network: nn.Module, config: SupervisedConfig, samples: Sequence[Sample
     schedule = cosine(optimizer, steps, config.warmup_steps, config.final_learning_rate / config.learning_rate)
     loop = Loop(network, optimizer, schedule, steps, context, config.gradient_clip, config.amp)
 
-    def draw_step() -> Step:
+    def sample_step() -> Step:
         chosen = [images[i] for i in loop.numbers(len(images), config.batch_size)]
         image = torch.stack([one.image_3SS for one in chosen]).to(context.device)
         mask = torch.stack([one.mask_1SS for one in chosen]).to(context.device)
         image, mask = augmented(image, mask, config, loop.chance)
-        part = Part(lambda: {"loss": _loss(network, image, mask)}, {})
-        return Step([part], [one.image_id for one in chosen])
+        return Step([Part(lambda: {"loss": _loss(network, image, mask)}, {})], [one.image_id for one in chosen])
 
-    loop.run(draw_step, lambda terms: terms["loss"])
+    loop.run(sample_step, lambda terms: terms["loss"])
     return loop
 
 
@@ -55,13 +58,11 @@ def segmentation_loss(logits: Tensor, mask_B1SS: Tensor) -> Tensor:
     return torch.stack([w * segmentation_loss(logits[:, k], mask_B1SS) for k, w in enumerate(weights)]).sum()
 
 
-def augmented(
-    image_B3SS: Tensor, mask_B1SS: Tensor, config: SupervisedConfig, chance: np.random.Generator
-) -> tuple[Tensor, Tensor]:
-    """Float image in [0, 1] and float mask in views of CG-Reasoner's reach; gamma, contrast and brightness jittered per image."""
+def augmented(image_B3SS: Tensor, mask_B1SS: Tensor, config: SupervisedConfig, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Float images in [0, 1] and float masks in random views; gamma, contrast and brightness are jittered per image."""
     reach = Reach(left_right=config.horizontal_flip, shift=config.shift, zoom=config.zoom)
-    views = [reach.draw(chance) for _ in image_B3SS]
+    views = [reach.draw(rng) for _ in image_B3SS]
     image = view_of_images(image_B3SS.float() / 255, views)
     masks = [view_of_mask(one[0].cpu().numpy(), view, one.shape[-2:]) for one, view in zip(mask_B1SS, views, strict=True)]
     mask = torch.from_numpy(np.stack(masks))[:, None].to(image)
-    return jittered(image, config.intensity_jitter, chance), mask
+    return jittered(image, config.intensity_jitter, rng), mask

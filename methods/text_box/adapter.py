@@ -1,4 +1,7 @@
-"""The SAM family in a box around the place that CG-Reasoner's sentence names: what the words alone are worth to a segmenter."""
+"""Text-box rows: a SAM-family network prompted with a box around the point that CG-Reasoner's answer names.
+
+They show what the words alone are worth to a segmenter.
+"""
 
 from __future__ import annotations
 
@@ -22,28 +25,28 @@ from prsbench.methods.sam_variants import VARIANTS
 from prsbench.methods.text2centroid import Text2Centroid
 from prsbench.methods.text_box.config import TextBoxConfig
 
-REASONER = "prsbench.methods.cg_reasoner.adapter:CGReasonerMethod"  # used as any `Method`: nothing inside it is touched
+REASONER = "prsbench.methods.cg_reasoner.adapter:CGReasonerMethod"  # used only through the `Method` interface
 SIZES = "box_sizes.json"
-ANY = "any"  # modality
+ANY = "any"  # the size over all modalities
 
 
 class TextBoxMethod(SamMethod):
-    """The sentence is CG-Reasoner's. A sentence says no size: the box has the median one of the modality's training masks."""
+    """The sentence is CG-Reasoner's. It gives no size, so the box has the median size of the modality's training boxes."""
 
     config: TextBoxConfig
 
     @property
     def labels(self) -> Labels:
         notes = (
-            f"{VARIANTS[self.config.variant].title}, frozen ({weights_of(self.config)}), in a box around the point that "
-            "Text2Centroid reads in CG-Reasoner's answer",
-            "the box's size: median of the modality's training masks",
+            f"{VARIANTS[self.config.variant].title}, frozen ({weights_of(self.config)}), prompted with a box around the "
+            "point that Text2Centroid predicts from CG-Reasoner's answer",
+            "box size: the median over the modality's training masks",
             exposure_note(self.config.variant),
         )
         return Labels(self.config.prompt_source, Weights.TRAINED_HERE, TextSource.GENERATED, notes)
 
     def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
-        """Measure the boxes; CG-Reasoner and Text2Centroid are trained before.
+        """Measure the median box sizes; CG-Reasoner and Text2Centroid are already trained.
 
         Raises:
             DataError: every training mask is empty.
@@ -54,8 +57,8 @@ class TextBoxMethod(SamMethod):
 
     def save(self, folder: Path) -> None:
         (folder / SIZES).write_text(json.dumps(self._sizes))
-        for role, place in self._parts.items():
-            shutil.copytree(place, folder / role)
+        for role, source in self._parts.items():
+            shutil.copytree(source, folder / role)
 
     def load(self, folder: Path, device: str) -> None:
         super().load(folder, device)
@@ -71,39 +74,39 @@ class TextBoxMethod(SamMethod):
 
     @torch.inference_mode()
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
-        said = self._reasoner.predict(queries)
-        return [self._drawn(query, prediction) for query, prediction in zip(queries, said, strict=True)]
+        reasoned = self._reasoner.predict(queries)
+        return [self._drawn(query, prediction) for query, prediction in zip(queries, reasoned, strict=True)]
 
-    def _drawn(self, query: Query, said: Prediction) -> Prediction:
+    def _drawn(self, query: Query, reasoned: Prediction) -> Prediction:
         start = time.perf_counter()
-        x, y = self._text2centroid.locate([said.answer])[0]
-        seconds = said.seconds + time.perf_counter() - start
+        x, y = self._text2centroid.locate([reasoned.answer])[0]
+        seconds = reasoned.seconds + time.perf_counter() - start
         box = box_around(float(x), float(y), self._sizes.get(query.modality, self._sizes[ANY]), query.image.shape[:2])
-        drawn = self._predict_one(replace(query, box=box))
-        return Prediction(drawn.probability, said.answer, seconds + drawn.seconds)
+        segmented = self._predict_one(replace(query, box=box))
+        return Prediction(segmented.probability, reasoned.answer, seconds + segmented.seconds)
 
 
 def median_sizes(samples: Sequence[Sample]) -> dict[str, tuple[float, float]]:
-    """Median width and height of the masks' tight boxes, as shares of the image's, by modality and over all.
+    """Median width and height of the masks' tight boxes, as shares of the image's, by modality and over all (`ANY`).
 
     Raises:
         DataError: every mask is empty.
     """
-    found: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    sizes: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for sample in samples:
         box = tight_box(sample.truth.mask)
         if box is not None:
             height, width = sample.truth.mask.shape
             size = ((box.right - box.left) / width, (box.bottom - box.top) / height)
             for name in (sample.query.modality, ANY):
-                found[name].append(size)
-    if not found:
-        raise DataError("A box around a named place: every training mask is empty. Check the masks.")
-    return {name: (median(w for w, _ in sizes), median(h for _, h in sizes)) for name, sizes in found.items()}
+                sizes[name].append(size)
+    if not sizes:
+        raise DataError("Cannot measure the size of a text box: every training mask is empty. Check the masks.")
+    return {name: (median(w for w, _ in pairs), median(h for _, h in pairs)) for name, pairs in sizes.items()}
 
 
 def box_around(x: float, y: float, size: tuple[float, float], shape: tuple[int, int]) -> Box:
-    """A box of this size (shares of width and height) around a point of the frame, in whole pixels, cut to the image.
+    """A box of this size (shares of width and height) around a point (-1 to 1), in whole pixels, cut to the image.
 
     Example:
         >>> box_around(-1.0, 0.0, (0.5, 0.5), (100, 200))

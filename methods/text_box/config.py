@@ -1,4 +1,4 @@
-"""Config of the SAM rows whose box is put where another method's answer says. Torch-free."""
+"""Config of the text-box rows: SAM-family networks with a box where CG-Reasoner's answer puts it. Torch-free."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from pydantic import model_validator
 
 
 class TextBoxConfig(SamCheckpointConfig):
-    """CG-Reasoner answers the question, Text2Centroid reads its answer, one of the SAM family gets a box around that point.
+    """CG-Reasoner answers, Text2Centroid reads the answer, a SAM-family network is prompted with a box around that point.
 
-    No truth is used, so it is told the question alone. `reasoner` equal to the grid's own row shares that row's training.
+    No truth is used: the prompt source is the question. A `reasoner` equal to the grid's CG-Reasoner shares its training.
     """
 
     prompt_source: Literal[PromptSource.QUESTION] = PromptSource.QUESTION
@@ -28,7 +28,7 @@ class TextBoxConfig(SamCheckpointConfig):
     @model_validator(mode="after")
     def _has_weights_of_one_place(self) -> TextBoxConfig:
         if self.variant == PACKAGED and self.checkpoint is not None:
-            raise ValueError(f"checkpoint: '{PACKAGED}' comes in its package. Set `variant` to the network the checkpoint is of")
+            raise ValueError(f"checkpoint: '{PACKAGED}' comes in its package. Set `variant` to the checkpoint's network")
         return self
 
     @property
@@ -42,7 +42,7 @@ class TextBoxConfig(SamCheckpointConfig):
         return self.checkpoint is not None and Path(self.checkpoint).is_file()
 
     def needs(self) -> Mapping[str, Need]:
-        """Nothing where the network's weights are missing: the row will be skipped, and nothing is trained for it in vain."""
+        """Empty if the network's weights are missing: the row will be skipped, so nothing should be trained for it."""
         if not self._weights_are_here:
             return {}
         return {

@@ -1,4 +1,4 @@
-"""The one door of `prepare`."""
+"""`prepare`: its sources, its checks of arguments, and its report."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_the_callers_case_rule_reaches_the_archive(archive, tmp_path):
         ("lgc", {}, "No source is called 'lgc'. Did you mean 'lgg'"),
         ("pairs", {}, "needs --modality and --target"),
         ("pairs", {"modality": "lung_mr", "target": "lungs"}, "No modality is called 'lung_mr'"),
-        ("lgg", {"modality": "brain_mri"}, "'lgg' decides --modality itself"),
+        ("lgg", {"modality": "brain_mri"}, "'lgg' sets --modality itself"),
     ],
 )
 def test_a_wrong_call_says_what_to_do(archive, tmp_path, source, options, message):

@@ -1,4 +1,4 @@
-"""What the writer leaves on disk, and what a fault or a crash leaves."""
+"""What the writer leaves on disk, also after a fault or a crash."""
 
 from __future__ import annotations
 

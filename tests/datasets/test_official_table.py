@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
-from pathlib import Path
-
 import pytest
+from parity import goldens
 from prsbench.datasets.official_table import image_candidates
 
-PARITY = Path(os.environ.get("PRSBENCH_SHARED", Path(__file__).parents[3] / "shared")) / "parity"
 
-
-@pytest.fixture
-def golden():
-    path = PARITY / "dataset_rules_golden.json"
-    if not path.is_file():
-        pytest.skip("no shared/parity/dataset_rules_golden.json")
-    return json.loads(path.read_text())
+@pytest.fixture(params=goldens("dataset_rules_golden"))
+def golden(request):
+    return request.param.json
 
 
 def test_every_official_train_path_is_the_first_candidate(golden):

@@ -1,4 +1,4 @@
-"""8-bit pictures come out right; anything else is refused, never guessed."""
+"""8-bit pictures are read correctly; anything else is refused, never guessed."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_an_all_zero_mask_is_empty(tmp_path, pictures):
     assert not read_mask(pictures.file(tmp_path / "m.png", np.zeros((4, 4), np.uint8))).any()
 
 
-def test_a_mask_of_zeros_and_ones_is_refused_with_its_cure(tmp_path, pictures):
+def test_a_mask_of_zeros_and_ones_is_refused_with_instructions(tmp_path, pictures):
     with pytest.raises(DataError, match=r"m.png: .*got 0 and 1, which scores 0\.004.*Multiply by 255"):
         read_mask(pictures.file(tmp_path / "m.png", pictures.mask().astype(np.uint8)))
 

@@ -1,4 +1,4 @@
-"""The reader: official rules, lazy samples, and every fault named at once."""
+"""The reader: official rules, lazy samples, and all faults listed in one error."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_a_table_without_a_required_column_is_refused_by_name(root, edit_table, 
 
 def test_a_table_without_rows_and_a_root_without_tables_are_refused(root, tmp_path):
     (root / TABLE).write_text("image_path,image_name,split,question,answer\n")
-    assert "got a header alone" in problems(root)
+    assert "got only a header" in problems(root)
     (tmp_path / "none").mkdir()
     assert "found no CSV" in problems(tmp_path / "none")
 

@@ -1,4 +1,4 @@
-"""The wording: enough of it, divided, and true to the label."""
+"""The templates: enough of them, separate for train and test, and true to the label."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole groups, balanced images."""
+"""Splits never divide a group and balance the number of images."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 import pytest
 from prsbench.harness import cli
+from prsbench.harness.engine import fingerprints
 
 
 @pytest.fixture
@@ -17,9 +18,7 @@ def test_the_written_file_runs_in_a_grid_and_a_change_of_it_makes_only_its_cells
     assert cli.main(["run", *grid, "--executor", "serial"]) == 0
     path = tmp_path / "mine.py"
     path.write_text(path.read_text().replace("20.0", "30.0"))
-    from prsbench.harness.engine import keys
-
-    keys._module_hashes.cache_clear()  # another process would start with an empty one
+    fingerprints._module_hash.cache_clear()  # another process would start with an empty one
     capsys.readouterr()
     assert cli.main(["plan", *grid]) == 0
     states = {line.split()[1]: line.split()[0] for line in capsys.readouterr().out.splitlines() if "--s0-" in line}

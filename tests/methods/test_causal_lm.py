@@ -31,5 +31,5 @@ def test_the_same_prompt_gets_the_same_new_text_whatever_stands_beside_it(folder
 
 
 def test_a_folder_without_a_model_is_named(tmp_path):
-    with pytest.raises(MissingPrerequisite, match="no config.json here"):
+    with pytest.raises(MissingPrerequisite, match="no config.json found"):
         LocalCausalLM(tmp_path)

@@ -91,7 +91,7 @@ def test_a_method_that_breaks_in_training_is_one_failure_with_its_error(skeleton
 
 def test_the_written_method_never_overwrites_and_needs_a_python_name(tmp_path):
     write_skeleton("mine", tmp_path)
-    with pytest.raises(ConfigError, match="exists and is left"):
+    with pytest.raises(ConfigError, match="exists and was not changed"):
         write_skeleton("mine", tmp_path)
-    with pytest.raises(ConfigError, match="no name of a Python module"):
+    with pytest.raises(ConfigError, match="not a valid module name"):
         write_skeleton("my-method", tmp_path)

@@ -101,7 +101,7 @@ def test_rows_over_the_same_image_embed_it_once(methods, monkeypatch):
 
 @pytest.mark.parametrize("source", [PromptSource.ORACLE_BOX, PromptSource.JITTERED_BOX])
 def test_a_box_row_without_a_box_is_refused(methods, source):
-    with pytest.raises(ContractError, match="'square'.*expect a box and got none"):
+    with pytest.raises(ContractError, match="'square'.*must have a box, got none"):
         methods[source].predict([replace(SQUARE[0], box=None)])
 
 

@@ -115,7 +115,7 @@ def test_a_decoder_of_another_form_and_text_beyond_the_window_are_refused(llm):
     class Qwen3Model(torch.nn.Module):
         """Norms queries and keys: read as a Llama it would give other states, without a word."""
 
-    with pytest.raises(PrsbenchError, match="form Qwen3Model cannot be read; expected one of LlamaModel, MistralModel"):
+    with pytest.raises(PrsbenchError, match="Qwen3Model is not supported; expected one of LlamaModel, MistralModel"):
         LlamaReader(Qwen3Model())
     llm._decoder.config.sliding_window = 7
     with pytest.raises(PrsbenchError, match="8 tokens of image and text are more than the model's window of 7"):

@@ -208,7 +208,7 @@ def test_a_checkpoint_that_was_replaced_is_read_again(small):
 
 def test_the_jitters_width_is_said(small):
     config = SamCheckpointConfig(variant="medsam", prompt_source=PromptSource.JITTERED_BOX, box_jitter_fraction=0.25)
-    assert "each edge of the box moved at random, seeded, by up to 25% of its side" in SamMethod(config).labels.notes
+    assert "each edge of the box is shifted at random (seeded) by up to 25% of its side" in SamMethod(config).labels.notes
 
 
 def test_pickled_code_in_a_checkpoint_is_not_run(tmp_path):

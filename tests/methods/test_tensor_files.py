@@ -35,7 +35,7 @@ def test_pickled_objects_are_refused_with_a_line_that_converts_the_file(content,
         content.load_state_dict(STATE)
     path = tmp_path / "it's a checkpoint.pth"
     torch.save(content, path)
-    with pytest.raises(PrsbenchError, match="holds pickled objects.*If you trust its maker, convert it once") as error:
+    with pytest.raises(PrsbenchError, match="holds pickled objects.*If you trust the author, convert it once") as error:
         read_tensors(path)
     _, _, line, *arguments = shlex.split(str(error.value).splitlines()[-1])
     monkeypatch.setattr(sys, "argv", ["-c", *arguments])
@@ -50,7 +50,7 @@ def test_a_damaged_file_is_no_reason_to_convert(name, content, tmp_path):
     path = tmp_path / name
     (save_file if name.endswith("safetensors") else torch.save)(STATE, path)
     path.write_bytes(path.read_bytes()[:-40] if content is None else content)
-    with pytest.raises(PrsbenchError, match="is damaged or no checkpoint .*Fetch it again"):
+    with pytest.raises(PrsbenchError, match="damaged, or not a checkpoint .*Fetch it again"):
         read_tensors(path)
 
 

@@ -55,4 +55,4 @@ def test_a_training_leaves_its_errors_on_val_beside_its_weights(discs, tmp_path,
     if n_val:
         expected = np.hypot(*(part.locate([s.truth.answer for s in val]) - [one.point for one in placed(val)]).T).mean()
         assert rows[0][:3] == ["all", "all", "6"] and float(rows[0][4]) == pytest.approx(expected, abs=5e-4)
-    assert ("none" in (tmp_path / "held_out.md").read_text()) != bool(n_val)
+    assert ("given no held-out sample" in (tmp_path / "held_out.md").read_text()) != bool(n_val)

@@ -93,7 +93,7 @@ def test_a_resumed_training_repeats_no_step_it_has_kept(tmp_path, monkeypatch, c
     with suppress(Killed):
         trained(small_network(), tmp_path, kill_at=6)
     trained(small_network(), tmp_path)
-    assert f"goes on from step 5 of {STEPS}" in capsys.readouterr().out
+    assert f"resumes at step 5 of {STEPS}" in capsys.readouterr().out
     assert [path.name for path in tmp_path.iterdir()] == ["training.state"], "no half-written file stays"
 
 
@@ -105,7 +105,7 @@ def test_a_damaged_state_is_not_used(damage, tmp_path, monkeypatch, capsys):
     state = tmp_path / "training.state"
     state.write_bytes(damage(state.read_bytes()))
     assert same(trained(small_network(), tmp_path), trained(small_network()))
-    assert "is damaged; the training begins anew" in capsys.readouterr().out
+    assert "is damaged; the training starts again" in capsys.readouterr().out
 
 
 def test_validation_changes_no_number_and_the_best_epoch_is_kept_where_asked():

@@ -1,7 +1,7 @@
-"""How fast the metrics are, beside the obvious way and beside PySODMetrics, in one run on the same maps. `make bench-metrics`.
+"""Benchmark of the metrics' speed against plain loops and PySODMetrics, in one run on the same maps. `make bench-metrics`.
 
-Times are CPU seconds of one thread, the best of several runs; ratios are what counts. PySODMetrics is compared if it is there
-(`pip install --no-deps pysodmetrics opencv-python-headless`; it pins older numpy and is therefore no dependency).
+Times are CPU seconds of one thread, the best of several runs; ratios are what counts. PySODMetrics is compared if it is installed
+(`pip install --no-deps pysodmetrics opencv-python-headless`; it pins an older numpy and is therefore not a dependency).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ RECORD_COUNTS = (1_000, 10_000, 100_000)
 
 
 def main() -> None:
-    """Every comparison, one line each."""
+    """Print every comparison."""
     if len(sys.argv) > 1:
         task = sys.argv[1]
         print(peak_of_scoring(int(task)) if task.isdigit() else time_of_prscore(task == "distinct"))
@@ -54,7 +54,7 @@ def main() -> None:
         compare_pysod(side)
         probability, truth = example(side)
         counting, measured = best(partial(count, probability, truth)), best(partial(measure, probability, truth), 3)
-        print(f"  kept per sample: counts {1e3 * counting:.2f} ms, measures of the map {1e3 * measured:.1f} ms")
+        print(f"  stored per sample: counts {1e3 * counting:.2f} ms, measures of the map {1e3 * measured:.1f} ms")
     score_many()
     print("\npeak memory of scoring, a process each")
     for n in RECORD_COUNTS:
@@ -71,7 +71,7 @@ def example(side: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
 
 
 def best(work: Callable[[], object], repeats: int = 20) -> float:
-    """Shortest of some runs, in CPU seconds: a busy neighbour takes time from the clock, and less from this."""
+    """Shortest of several runs, in CPU seconds, which other busy processes affect less than wall time."""
     work()
     times = []
     for _ in range(repeats):
@@ -82,7 +82,7 @@ def best(work: Callable[[], object], repeats: int = 20) -> float:
 
 
 def boolean_loop(grey: NDArray[np.uint8], truth: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Dice and IoU at 256 thresholds, as short as it can be said: two comparisons of whole maps and two sums each."""
+    """Dice and IoU at 256 thresholds in the shortest loop: two operations on full maps and two sums per threshold."""
     rows, n_true, value = [], truth.sum(), grey / 255
     for threshold in THRESHOLDS:
         predicted = value >= threshold
@@ -92,7 +92,7 @@ def boolean_loop(grey: NDArray[np.uint8], truth: NDArray[np.bool_]) -> NDArray[n
 
 
 def published_loop(grey: NDArray[np.uint8], truth: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The same in the steps of the published evaluation: a label map a threshold, and every count taken from it."""
+    """The same in the steps of the official evaluation: one label map per threshold, from which every count is taken."""
     rows, true_map, value = [], truth.astype(np.float64), grey / 255
     for threshold in THRESHOLDS:
         label = np.zeros_like(true_map)
@@ -105,9 +105,9 @@ def published_loop(grey: NDArray[np.uint8], truth: NDArray[np.bool_]) -> NDArray
 
 
 def compare_thresholds(side: int) -> None:
-    """All start from the saved 8-bit map, as the published evaluation does, and end in the same 512 numbers.
+    """All start from the saved 8-bit map, as the official evaluation does, and end in the same 512 numbers.
 
-    The straightforward loop, the one to compare with, is `published_loop`; `boolean_loop` is the least numpy can do in a loop.
+    The baseline is `published_loop`; `boolean_loop` is the least work that a loop in numpy can do.
     """
     probability, truth = example(side)
     grey = stretched_grey_map(probability)
@@ -129,7 +129,7 @@ def compare_thresholds(side: int) -> None:
 
 def compare_pysod(side: int) -> None:
     """The same measures of the same saved 8-bit map by both: Dice, IoU, sensitivity and specificity at 256 thresholds, MAE, E, S
-    and weighted F. Each side prepares the map in its own way, and PySODMetrics does so once a measure.
+    and weighted F. Each library prepares the map itself, PySODMetrics once per measure.
     """
     if find_spec("py_sod_metrics") is None:
         print("  PySODMetrics: not installed (pip install --no-deps pysodmetrics opencv-python-headless)")
@@ -145,10 +145,10 @@ def compare_pysod(side: int) -> None:
         pysod.FmeasureV2(handlers).step(grey, mask)
 
     def thresholds_of_ours() -> Counts:
-        found = counted(counts, grey, truth)
-        at = sweep(found)
-        curves(found), sensitivity_curve(at), specificity_curve(at)
-        return found
+        new_counts = counted(counts, grey, truth)
+        at = sweep(new_counts)
+        curves(new_counts), sensitivity_curve(at), specificity_curve(at)
+        return new_counts
 
     def all_of_theirs() -> None:
         thresholds_of_theirs()
@@ -156,8 +156,8 @@ def compare_pysod(side: int) -> None:
             measure_.step(grey, mask)
 
     def all_of_ours() -> None:
-        found = thresholds_of_ours()
-        mean_absolute_error(found), e_measure_curve(sweep(found)), s_measure(grey, truth), weighted_f(grey, truth)
+        new_counts = thresholds_of_ours()
+        mean_absolute_error(new_counts), e_measure_curve(sweep(new_counts)), s_measure(grey, truth), weighted_f(grey, truth)
 
     for name, theirs, ours in (
         ("thresholds", thresholds_of_theirs, thresholds_of_ours),
@@ -168,13 +168,13 @@ def compare_pysod(side: int) -> None:
 
 
 def counted(counts: Counts, grey: NDArray[np.uint8], truth: NDArray[np.bool_]) -> Counts:
-    """The counts with the histograms of this map, taken anew."""
+    """The counts with the histograms of this map computed again."""
     inside, outside = histograms(grey, truth)
     return replace(counts, stretched_inside=inside, stretched_outside=outside)
 
 
 class Records:
-    """Records made anew on each pass, as a file of them would be read: templates with other words and numbers."""
+    """Records created again on each pass, as if read from a file: templates with other sample ids."""
 
     def __init__(self, n: int):
         self.n, self._templates = n, [record.to_json() for record in templates()]
@@ -185,7 +185,7 @@ class Records:
 
 
 def templates(n: int = 600) -> list[Record]:
-    """Records of small drawn lesions with answers and references from the questions' own templates."""
+    """Records of small synthetic lesions with answers and references from the question templates."""
     from prsbench.datasets.questions import render_answer, render_question, target_of
 
     rng, records = np.random.default_rng(1), []
@@ -223,7 +223,7 @@ def templates(n: int = 600) -> list[Record]:
 
 
 def score_many() -> None:
-    """PRScore of many samples with its chance levels: in a process with an empty cache of sentences, then with a full one."""
+    """Time PRScore and its levels for many samples: in a process with an empty cache of sentences, then with a full one."""
     for name, about in (("templates", "answers repeat, as trained methods give them"), ("distinct", "no answer twice")):
         with TemporaryDirectory() as cache:
             environment = os.environ | {"XDG_CACHE_HOME": cache, "OMP_NUM_THREADS": "2", "HF_HUB_OFFLINE": "1"}
@@ -237,7 +237,7 @@ def score_many() -> None:
 
 
 def time_of_prscore(is_distinct: bool) -> str:
-    """Wall and CPU seconds of the learned part of scoring by the real sentence encoder, once it is loaded."""
+    """Wall and CPU seconds of the learned part of scoring with the real sentence encoder, after it is loaded."""
     from prsbench.methods.parts import Text2CentroidConfig
     from prsbench.methods.sentence_encoder import sentence_encoder
     from prsbench.methods.text2centroid import Text2Centroid
@@ -267,7 +267,7 @@ def prscore_of(records: list[Record], models: object) -> None:
 
 
 class CheapModels:
-    """Text models that cost nothing, so that what is measured is scoring."""
+    """Text models that cost nothing, so that only scoring is measured."""
 
     checksum, notes = "", ()
 
@@ -279,7 +279,7 @@ class CheapModels:
 
 
 def peak_of_scoring(n: int) -> str:
-    """Score n records one by one, keep and write the scores as a cell's are, and say the process's peak memory."""
+    """Score n records one by one, store and write the scores as for a cell, and return the process's peak memory."""
     records = Records(n)
     next(iter(records))
     before, start = peak_mib(), time.process_time()
@@ -292,7 +292,7 @@ def peak_of_scoring(n: int) -> str:
 
 
 def peak_mib() -> float:
-    """Of this program alone: Linux's `ru_maxrss` still holds the peak of the process it was started from."""
+    """Peak memory of this program alone: Linux's `ru_maxrss` still includes the peak of the process that started it."""
     status = Path("/proc/self/status")
     if status.exists():
         return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) / 1024

@@ -12,7 +12,7 @@ PLACES = {"top left": (-0.5, -0.5), "top right": (0.5, -0.5), "bottom left": (-0
 
 
 class Quadrants:
-    """Sentences that differ in their zone have cosine 0.8; points are right."""
+    """Text models for which sentences of different zones have cosine 0.8 and points are correct."""
 
     checksum, notes = "", ()
     _vectors = np.linalg.cholesky(np.full((4, 4), 0.8) + 0.2 * np.eye(4))
@@ -24,22 +24,22 @@ class Quadrants:
         return np.array([PLACES[next(iter(parse(s).zones))] for s in sentences])
 
 
-def texts(said, true):
-    """Samples whose masks are right, and whose texts say one zone where another is true."""
+def texts(named, true):
+    """Samples with perfect masks whose answers name the zones `named`, where the zones `true` are correct."""
     sentences = Sentences.read(ZONES, Quadrants())
     places = sentences.points[true]
-    return PlacedTexts(sentences, np.array(said), np.array(true), places, places)
+    return PlacedTexts(sentences, np.array(named), np.array(true), places, places)
 
 
 ALL = np.repeat(np.arange(4), 5)
 
 
 def test_the_levels_of_perfect_masks_lie_where_the_formula_puts_them():
-    found = levels(texts(ALL, ALL), Quadrants())
-    assert 0.65 < found.chance.mean() < 0.72  # random other answers
-    assert 0.68 < found.constant.mean() < 0.71
-    assert 0.46 < found.opposite.mean() < 0.49
-    np.testing.assert_allclose(found.ceiling, 1)
+    chance_levels = levels(texts(ALL, ALL), Quadrants())
+    assert 0.65 < chance_levels.chance.mean() < 0.72  # random other answers
+    assert 0.68 < chance_levels.constant.mean() < 0.71
+    assert 0.46 < chance_levels.opposite.mean() < 0.49
+    np.testing.assert_allclose(chance_levels.ceiling, 1)
 
 
 def test_all_partners_of_a_small_cell_give_the_exact_mean_over_the_others():
@@ -69,13 +69,13 @@ def test_a_row_that_always_says_the_same_is_worth_nothing_above_chance_and_a_per
 
 def test_a_single_sample_has_no_chance_to_compare_with():
     cell = texts([0], [0])
-    found = levels(cell, Quadrants())
-    assert isnan(found.chance[0]) and isnan(corrected(cell.score().prscore, found.chance)[0])
-    assert (found.ceiling[0], found.constant[0]) == pytest.approx((1.0, 1.0))
+    chance_levels = levels(cell, Quadrants())
+    assert isnan(chance_levels.chance[0]) and isnan(corrected(cell.score().prscore, chance_levels.chance)[0])
+    assert (chance_levels.ceiling[0], chance_levels.constant[0]) == pytest.approx((1.0, 1.0))
 
 
 def test_missing_answers_score_nothing_and_lower_the_chance():
     silent = texts([NO_TEXT] * 20, ALL)
-    found = levels(silent, Quadrants())
-    assert not silent.score().prscore.any() and not found.chance.any()
-    assert found.constant.mean() > 0.68
+    chance_levels = levels(silent, Quadrants())
+    assert not silent.score().prscore.any() and not chance_levels.chance.any()
+    assert chance_levels.constant.mean() > 0.68

@@ -15,7 +15,7 @@ HERE = Record(
 
 
 class Parrot:
-    """Says yes to upper and no to lower, and chatters otherwise; remembers what it was asked."""
+    """Says yes to upper, no to lower and neither otherwise; records the prompts."""
 
     def __init__(self):
         self.asked = []
@@ -28,8 +28,8 @@ class Parrot:
 def test_verdicts_are_read_from_replies_and_each_pair_is_asked_about_once():
     model = Parrot()
     answers = ("In the upper left.", "In the upper left.", "At the lower left.", "Somewhere.", "")
-    found = verdicts([replace(HERE, answer=answer) for answer in answers], model)
-    assert found == [True, True, False, None, False]
+    replies = verdicts([replace(HERE, answer=answer) for answer in answers], model)
+    assert replies == [True, True, False, None, False]
     assert len(model.asked) == 3 and all("It is top left." in prompt for prompt in model.asked)
 
 
@@ -46,7 +46,7 @@ def test_the_parser_answers_the_same_question(answer, same):
 
 def test_kappa_by_pencil():
     first, second = [True] * 25 + [False] * 25, [True] * 20 + [False] * 5 + [True] * 10 + [False] * 15
-    assert kappa(first, second) == pytest.approx(0.4)  # 0.7 observed, 0.5 by luck
+    assert kappa(first, second) == pytest.approx(0.4)  # 0.7 observed, 0.5 by chance
 
 
 def test_two_judges_that_always_say_yes_agree_by_luck_alone():

@@ -15,23 +15,23 @@ def lesion():
 
 
 def test_a_perfect_prediction_is_perfect_in_every_measure():
-    found = measure(lesion().astype(np.float32), lesion())
-    assert (found.hd95_px, found.nsd_2px, found.lesion_ious, found.n_predicted_lesions) == (0.0, 1.0, (1.0,), 1)
-    scores = [found.s_measure_pranet, found.s_measure_raw, found.weighted_f_pranet, found.weighted_f_raw]
+    measures = measure(lesion().astype(np.float32), lesion())
+    assert (measures.hd95_px, measures.nsd_2px, measures.lesion_ious, measures.n_predicted_lesions) == (0.0, 1.0, (1.0,), 1)
+    scores = [measures.s_measure_pranet, measures.s_measure_raw, measures.weighted_f_pranet, measures.weighted_f_raw]
     assert scores == pytest.approx([1.0] * 4)
 
 
 def test_the_stretch_repairs_a_faint_map_in_the_published_measures_alone():
-    found = measure(np.where(lesion(), 0.02, 0.0).astype(np.float32), lesion())
-    assert found.weighted_f_pranet == pytest.approx(1) and found.weighted_f_raw < 0.1
-    assert found.s_measure_pranet == pytest.approx(1) and found.s_measure_raw < 0.6
-    assert found.n_predicted_lesions == 0
+    measures = measure(np.where(lesion(), 0.02, 0.0).astype(np.float32), lesion())
+    assert measures.weighted_f_pranet == pytest.approx(1) and measures.weighted_f_raw < 0.1
+    assert measures.s_measure_pranet == pytest.approx(1) and measures.s_measure_raw < 0.6
+    assert measures.n_predicted_lesions == 0
 
 
 def test_an_empty_truth_is_undefined_but_counts_what_was_made_up():
-    found = measure(lesion().astype(np.float32), np.zeros_like(lesion()))
-    assert all(isnan(value) for value in (found.s_measure_raw, found.weighted_f_pranet, found.hd95_px, found.nsd_2px))
-    assert (found.lesion_ious, found.n_predicted_lesions) == ((), 1)
+    measures = measure(lesion().astype(np.float32), np.zeros_like(lesion()))
+    assert all(isnan(value) for value in (measures.s_measure_raw, measures.weighted_f_pranet, measures.hd95_px, measures.nsd_2px))
+    assert (measures.lesion_ious, measures.n_predicted_lesions) == ((), 1)
 
 
 @pytest.mark.parametrize("truth", [lesion(), np.zeros_like(lesion())])
@@ -57,6 +57,6 @@ def test_a_map_measured_beside_its_stretched_self_scores_as_if_measured_alone():
     for _ in range(20):
         truth = rng.random((24, 30)) < 0.1
         probability = (rng.random((24, 30)) * (rng.random((24, 30)) < 0.3)).astype(np.float32)
-        found = measure(probability, truth)
-        assert found.weighted_f_raw == pytest.approx(weighted_f(grey_map(probability), truth), abs=1e-12)
-        assert found.weighted_f_pranet == pytest.approx(weighted_f(stretched_grey_map(probability), truth), abs=1e-12)
+        measures = measure(probability, truth)
+        assert measures.weighted_f_raw == pytest.approx(weighted_f(grey_map(probability), truth), abs=1e-12)
+        assert measures.weighted_f_pranet == pytest.approx(weighted_f(stretched_grey_map(probability), truth), abs=1e-12)

@@ -12,7 +12,7 @@ from prsbench.metrics.pranet import dataset_curves
 
 @dataclass
 class Scored:
-    """The part of a record that mask scores read."""
+    """The fields of a record that mask scores use."""
 
     counts: Counts
     measures: MapMeasures
@@ -26,7 +26,7 @@ def best_thresholds(records):
     return thresholds.best()
 
 
-def made(probability, truth):
+def record_of(probability, truth):
     return Scored(count(probability, truth), measure(probability, truth))
 
 
@@ -35,7 +35,7 @@ def soft_maps(n=5):
     for _ in range(n):
         truth = np.zeros((12, 12), bool)
         truth[3:8, 2:9] = True
-        yield made(np.clip(truth * 0.4 + rng.random((12, 12)) * 0.5, 0, 1).astype(np.float32), truth)
+        yield record_of(np.clip(truth * 0.4 + rng.random((12, 12)) * 0.5, 0, 1).astype(np.float32), truth)
 
 
 def test_the_mean_of_the_per_image_values_is_the_published_maximum_over_one_common_threshold():
@@ -50,7 +50,7 @@ def test_the_mean_of_the_per_image_values_is_the_published_maximum_over_one_comm
 def test_an_empty_truth_is_scored_by_its_policy_and_by_made_up_lesions_alone():
     nothing, spot = np.zeros((8, 8), bool), np.zeros((8, 8), np.float32)
     spot[2:4, 2:4] = 1
-    record = made(spot, nothing)
+    record = record_of(spot, nothing)
     scores = mask_scores(record, best_thresholds([record]))
     defined = {name: value for name, value in scores.items() if not isnan(value)}
     zeros = {
@@ -63,7 +63,7 @@ def test_an_empty_truth_is_scored_by_its_policy_and_by_made_up_lesions_alone():
 
 def test_an_empty_prediction_scores_zero_and_is_counted():
     truth = np.eye(8, dtype=bool)
-    record = made(np.zeros((8, 8), np.float32), truth)
+    record = record_of(np.zeros((8, 8), np.float32), truth)
     scores = mask_scores(record, best_thresholds([record]))
     assert (scores["dice@0.5"], scores["prediction_empty"], scores["lesion_sensitivity"], scores["lesions_missed"]) == (
         0,

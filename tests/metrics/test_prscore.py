@@ -73,21 +73,21 @@ def test_a_zero_vector_is_orthogonal_to_everything():
     assert normalised_cosine(np.zeros((1, 2)), np.array([SAME])) == 0.5
 
 
-# --- the floors that PRScore cannot see, with an ideal Text2Centroid and perfect masks
+# --- what uninformed answers score, with an ideal Text2Centroid and perfect masks
 
 
-def mean_with_perfect_masks(said, true):
-    """Answers differ in their quadrant word alone; such sentences have cosine 0.8."""
+def mean_with_perfect_masks(named, true):
+    """Mean PRScore of answers that differ only in their quadrant word and have cosine 0.8."""
     similar = np.full((4, 4), 0.8) + 0.2 * np.eye(4)
     embeddings = np.linalg.cholesky(similar)
     place = QUADRANTS[true]
-    return prscore(embeddings[said], embeddings[true], QUADRANTS[said], place, place, np.ones(len(said), bool)).prscore.mean()
+    return prscore(embeddings[named], embeddings[true], QUADRANTS[named], place, place, np.ones(len(named), bool)).prscore.mean()
 
 
 def test_floors_lie_where_the_formula_puts_them():
-    true, said = (axis.ravel() for axis in np.meshgrid(range(4), range(4)))
+    true, named = (axis.ravel() for axis in np.meshgrid(range(4), range(4)))
     assert mean_with_perfect_masks(true, true) == pytest.approx(1)
-    assert 0.68 < mean_with_perfect_masks(said, true) < 0.71  # a random word
+    assert 0.68 < mean_with_perfect_masks(named, true) < 0.71  # a random word
     assert 0.68 < mean_with_perfect_masks(np.zeros(4, int), np.arange(4)) < 0.71  # a constant word
     assert 0.46 < mean_with_perfect_masks(3 - np.arange(4), np.arange(4)) < 0.49  # always the opposite
 
@@ -118,7 +118,7 @@ def test_samples_do_not_influence_each_other(first, second, order):
     np.testing.assert_allclose(shuffled, together[order], atol=1e-12)
 
 
-# --- places that are not there, and weights
+# --- missing places, and weights
 
 
 def test_an_answer_without_a_place_keeps_its_meaning_and_loses_both_places():

@@ -21,7 +21,7 @@ PRSCORE = ("s_sem", "s_spatial", "s_vis", "prscore", "direction_undefined")
 
 
 class QuadrantModels:
-    """An ideal judge of quadrant words, which remembers what it was asked."""
+    """Ideal text models for quadrant words, which record the sentences they were called with."""
 
     checksum, notes = "ideal", ()
 
@@ -39,7 +39,7 @@ class QuadrantModels:
 def record(truth, predicted=None, answer="The lesion is top left.", reference="Found at the top left.", **changes):
     predicted = truth if predicted is None else predicted
     position, near = official_position(truth)
-    made = Record(
+    example = Record(
         sample_id="s",
         group="g",
         modality="skin_rgb",
@@ -59,7 +59,7 @@ def record(truth, predicted=None, answer="The lesion is top left.", reference="F
         counts=count(predicted.astype(np.float32), truth),
         seconds=0.1,
     )
-    return replace(made, **changes)
+    return replace(example, **changes)
 
 
 def lesion(row=2, col=2):
@@ -144,8 +144,8 @@ def test_the_text_error_is_the_distance_to_the_true_centroid_not_the_predicted_o
 def test_each_distinct_sentence_is_asked_for_once():
     models = QuadrantModels()
     score([record(lesion()), record(lesion()), record(lesion(), answer="top right"), record(EMPTY, answer="")], models)
-    turned = "Found at the bottom right."  # the reference's opposite, for the level beside PRScore
-    assert sorted(models.asked) == [turned, "Found at the top left.", "The lesion is top left.", "top right"]
+    opposite = "Found at the bottom right."  # of the reference, for the level of opposite text
+    assert sorted(models.asked) == [opposite, "Found at the top left.", "The lesion is top left.", "top right"]
 
 
 def test_no_records_and_no_sentences_are_no_trouble():

@@ -23,7 +23,7 @@ def test_a_half_grey_map_of_a_centred_square_by_pencil():
     flat = np.full((4, 4), 51, np.uint8)  # 0.2 everywhere
     inside, outside = 2 * 0.2 / (0.04 + 1), 2 * 0.8 / (0.64 + 1)
     by_object = 0.25 * inside + 0.75 * outside
-    assert s_measure(flat, truth) == pytest.approx(by_object / 2)  # a flat rectangle over a truth with an edge agrees by 0
+    assert s_measure(flat, truth) == pytest.approx(by_object / 2)  # by region, a constant map and a varying truth score 0
 
 
 def test_a_truth_that_is_everything_scores_the_mean_of_the_map():

@@ -10,10 +10,10 @@ sentences = st.lists(st.sampled_from(["the", "lesion", "is", "top", "left", "bot
 
 
 def test_three_of_four_words_in_order_by_pencil():
-    found = word_overlap("the lesion is left", "the lesion lies left")
-    assert found["bleu_1"] == pytest.approx(3 / 4)
-    assert found["bleu_2"] == pytest.approx((3 / 4 * 1 / 3) ** 0.5)
-    assert found["rouge_l"] == pytest.approx(3 / 4)
+    overlap = word_overlap("the lesion is left", "the lesion lies left")
+    assert overlap["bleu_1"] == pytest.approx(3 / 4)
+    assert overlap["bleu_2"] == pytest.approx((3 / 4 * 1 / 3) ** 0.5)
+    assert overlap["rouge_l"] == pytest.approx(3 / 4)
 
 
 def test_a_short_answer_pays_for_its_brevity_in_bleu_by_pencil():

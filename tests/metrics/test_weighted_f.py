@@ -12,7 +12,7 @@ SHAPE = (12, 11)
 
 
 def whole_image(grey, truth):
-    """The formula on the whole image with a two-dimensional kernel, without any window."""
+    """The formula on the full image with a two-dimensional kernel, without any window."""
     value = grey / 255
     error = np.abs(value - truth)
     distance, (rows, cols) = ndimage.distance_transform_edt(~truth, return_indices=True)

@@ -1,4 +1,4 @@
-"""The drawing tools against what can be worked out by hand."""
+"""The drawing tools against values computed by hand."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def canvas(shape: tuple[int, int] = (60, 80)) -> Canvas:
 @pytest.mark.parametrize("grain_px", [0.8, 3, 20])
 def test_noise_has_mean_zero_and_variance_one_at_every_pixel(grain_px):
     sheet = canvas((12, 16))
-    draws = np.array([sheet.noise(grain_px) for _ in range(3000)])
-    assert np.abs(draws.mean(axis=0)).max() < 0.1
-    assert np.abs(draws.var(axis=0) - 1).max() < 0.15
+    samples = np.array([sheet.noise(grain_px) for _ in range(3000)])
+    assert np.abs(samples.mean(axis=0)).max() < 0.1
+    assert np.abs(samples.var(axis=0) - 1).max() < 0.15
 
 
 def test_noise_is_smoother_with_a_larger_grain():

@@ -1,4 +1,4 @@
-"""The drawings as a data set: reproducible, never empty, lesions of many sizes everywhere, and visible."""
+"""The phantoms as a data set: reproducible, never empty, with visible lesions of many sizes in all places."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from scipy import ndimage
 DRAWS = 120
 LUNGS = ("lung_ct", "lung_xray")
 GREY = ("brain_mri", "breast_us", *LUNGS)
-# (modality, index) of seed 0: mask pixels, mean level of the picture. A change here is a change of VERSION.
+# (modality, index) of seed 0: mask pixels, mean level of the picture. A change here changes the numbers of every run on phantoms.
 KNOWN = {
     ("brain_mri", 0): (334, 52.52),
     ("brain_mri", 1): (1116, 63.66),
@@ -142,7 +142,7 @@ def test_lesions_lie_near_and_far_from_the_centre(drawn):
 
 
 def test_lesions_differ_from_the_tissue_around_them(drawn):
-    """Pixel by pixel, after smoothing the speckle away: a chest's ring is dark lung here and bright wall there."""
+    """Compare pixel by pixel, after smoothing out the speckle: the ring may be dark lung in part and bright wall in part."""
     contrasts = []
     for phantom in drawn[1]:
         rim = phantom.mask & ~ndimage.binary_erosion(phantom.mask, iterations=4)

@@ -1,4 +1,4 @@
-"""Archives small enough to write by hand."""
+"""Fixtures that write small archives by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finding the documented folder, and joining an image with its masks."""
+"""Finding the documented folder, and loading an image with its masks."""
 
 from __future__ import annotations
 

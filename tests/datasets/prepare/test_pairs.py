@@ -1,4 +1,4 @@
-"""Pairs: same stems, any suffix, and the rule for cases."""
+"""Pairs: same stems, any suffix, and the rule that names cases."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def test_an_honest_method_changes_by_no_bit(finished, name):
     audits = audit_leaks(finished, name)
     assert [audit.dataset for audit in audits] == ["brain_tumors_ct_scan", "skin_rgbimage"]
     assert is_clean(audits) and not changed(audits)
-    assert "no leak found. It is told: question" in page(audits, counterfactuals(finished, name))
+    assert "no leak found. Prompt source: question" in page(audits, counterfactuals(finished, name))
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_a_row_that_says_it_is_made_from_the_truth_is_as_it_should_be(finished, 
     disguised.source = PromptSource.TRUTH
     planted(disguised)
     audits = audit_leaks(finished, "echo")
-    assert is_clean(audits) and "labelled so" in verdict(audits)
+    assert is_clean(audits) and "as its label declares" in verdict(audits)
     assert counterfactuals(finished, "echo") == []
 
 

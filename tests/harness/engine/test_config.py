@@ -126,7 +126,7 @@ def test_a_mistake_in_a_methods_own_keys_is_named_with_its_line(tmp_path, writte
 
 
 def test_a_key_given_twice_is_refused_and_not_resolved_by_the_last(tmp_path):
-    with pytest.raises(ConfigError, match="line 10: 'name' stands there twice, first in line 2"):
+    with pytest.raises(ConfigError, match="line 10: 'name' is given twice, first in line 2"):
         load_grid(written(tmp_path, f"{GRID}name: other\n"))
 
 

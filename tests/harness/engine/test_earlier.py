@@ -2,10 +2,11 @@
 
 import json
 from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 from prsbench.harness.contract.catalog import Catalog, PackagedFile
-from prsbench.harness.engine import grid
+from prsbench.harness.engine import fingerprints, grid
 from prsbench.harness.engine.forecast import planned_lines
 from prsbench.harness.engine.ledger import RunFolder
 from prsbench.harness.engine.run import plan_run, run_grid
@@ -46,7 +47,7 @@ def test_a_changed_key_of_a_method_is_named_with_both_values(planned):
 def test_what_was_never_there_is_new_and_of_unknown_cost(planned):
     *_, counts, forecast = planned([*BEFORE, "jittered"])
     assert counts == "4 cached, 2 new"
-    assert forecast == "2 nodes to compute; time, memory and disk unknown: nothing like them was timed in this run folder."
+    assert forecast == "2 nodes to compute; time, memory and disk unknown: this run folder has no timings of similar nodes."
 
 
 def test_another_seed_is_new_and_its_cost_is_known_from_the_first(planned):
@@ -64,12 +65,42 @@ def test_a_changed_picture_is_said_to_be_the_data(planned, stand_ins, tmp_path):
     assert len(changed) == 2 and all("skin_rgbimage" in line and line.endswith(": manifest changed") for line in changed)
 
 
-def test_changed_code_is_said_with_its_module(planned, stand_ins):
-    entries = dict(stand_ins.REGISTRY.methods)
-    entries["bright"] = replace(entries["bright"], sources=("engine_stand_ins", "prsbench.metrics.overlap"))
-    lines = planned(registry=replace(stand_ins.REGISTRY, methods=Catalog("method", entries.values())))
-    assert of(lines, "bright").endswith(": code of prsbench.metrics.overlap")
-    assert of(lines, "trained").startswith("cached ")
+@pytest.fixture
+def replan(stand_ins, data_root, tmp_path, monkeypatch):
+    """The plan of a finished run after one module is rewritten: of two rows that import one module each and a shared one."""
+    lab = f"lab_{uuid4().hex}"  # a name that no other test has looked up
+    (tmp_path / lab).mkdir()
+    for name in ("only_left", "only_right", "shared"):
+        (tmp_path / lab / f"{name}.py").write_text('"""What it is."""\n\nLEVEL = 1 + 2  # a sum\n')
+    for name in ("left", "right"):
+        text = f"from stand_in_methods import Bright, StandInConfig\nfrom {lab} import only_{name}, shared\n"
+        (tmp_path / lab / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    rows = [stand_ins.entry(name, f"{lab}.{name}:Bright", f"{lab}.{name}:StandInConfig") for name in ("left", "right")]
+    registry = replace(stand_ins.REGISTRY, methods=Catalog("method", rows))
+    chosen, folder = stand_ins.make_grid(data_root, ["left", "right"]), RunFolder(tmp_path / "run")
+    run_grid(chosen, registry, folder, str, "serial")
+
+    def replan(module, text):
+        (tmp_path / lab / f"{module}.py").write_text(text)
+        fingerprints._module_hash.cache_clear()  # another process would start with an empty one
+        lines = [line for line in planned_lines(plan_run(chosen, registry, folder, str), workers=1) if "--s0-" in line]
+        return {name: {line.split()[0] for line in lines if f" {name}--" in line} for name in ("left", "right")}, lines
+
+    return replan
+
+
+@pytest.mark.parametrize("module", ["only_left", "only_right", "shared"])
+def test_a_mended_docstring_or_a_new_comment_leaves_every_cell_cached(replan, module):
+    states, _ = replan(module, '"""What it really is."""\n# and why\n\nLEVEL = 1 + 2\n')
+    assert states == {"left": {"cached"}, "right": {"cached"}}
+
+
+@pytest.mark.parametrize(("module", "stale"), [("only_left", ["left"]), ("only_right", ["right"]), ("shared", ["left", "right"])])
+def test_a_changed_operator_makes_exactly_the_rows_that_import_the_module_stale_and_says_which(replan, module, stale):
+    states, lines = replan(module, '"""What it is."""\n\nLEVEL = 1 - 2  # a sum\n')
+    assert states == {name: {"stale"} if name in stale else {"cached"} for name in ("left", "right")}
+    assert all(line.endswith(f".{module}") and ": code of lab_" in line for line in lines if line.startswith("stale"))
 
 
 def test_a_weight_package_that_was_installed_since_is_said_through_the_training_that_lacked_it(

@@ -85,7 +85,7 @@ def test_the_order_of_methods_and_their_neighbours_do_not_count(planned):
 
 def test_changed_code_changes_the_key(planned, stand_ins):
     entries = dict(stand_ins.REGISTRY.methods)
-    entries["bright"] = replace(entries["bright"], sources=("engine_stand_ins", "prsbench.metrics.overlap"))
+    entries["bright"] = replace(entries["bright"], config="prsbench.methods.reference.config:BlindRowConfig")
     old, new = keys(planned()), keys(planned(registry=replace(stand_ins.REGISTRY, methods=Catalog("method", entries.values()))))
     assert {place[0] for place in old if old[place] != new[place]} == {"bright"}
 

@@ -86,7 +86,7 @@ def test_a_driver_that_was_taken_over_stops_and_writes_nothing_more(go, stand_in
         return [None] * len(samples)
 
     monkeypatch.setattr(stand_ins.Echo, "predict_from_truth", taken)
-    with pytest.raises(RunFolderError, match="another driver has taken this run over"):
+    with pytest.raises(RunFolderError, match="another driver has taken over this run"):
         go(methods=["echo"])
     assert not [name for name in memory.find(URL) if "/cells/" in name]
     assert json.loads(memory.cat_file(f"{URL}/{LEASE}"))["driver"] == "other"

@@ -79,7 +79,7 @@ def test_a_changed_score_is_found_though_no_hash_holds_it(run):
     scores[2]["dice@0.5"] -= 1e-12
     streams.write_scores(path, [{name: nan if value is None else value for name, value in row.items()} for row in scores])
     (problem,) = verify_run(run)
-    assert "its scores are not what its records give" in problem
+    assert "its scores are not those of its records" in problem
 
 
 def test_bytes_that_change_without_a_trace_in_size_or_time_reach_no_table_and_verify_names_them(run):
@@ -102,7 +102,7 @@ def test_a_summary_that_is_not_the_one_written_is_made_again_from_the_records_an
     harm(cell(run) / cell_folder.SUMMARY)
     assert {table.name: to_csv(table) for table in tables_of(results(run))} == expected
     (problem,) = verify_run(run)
-    assert "summary.bin is not what its records and scores give" in problem
+    assert "summary.bin is not the summary of its records and scores" in problem
 
 
 @pytest.mark.parametrize("year", [1980, 2100])
@@ -157,10 +157,10 @@ def test_retry_and_verify_of_the_command_line_end_in_a_whole_run(run, stand_ins,
     assert cli.main(["retry", folder, "--failed", "--executor", "serial"]) == 0
     capsys.readouterr()
     assert cli.main(["verify", folder]) == 0
-    assert "every hash, score and table is what the records give" in capsys.readouterr().out
+    assert "all hashes, scores and tables match the records" in capsys.readouterr().out
     flip(run.setting.folder / "tables" / "main.csv")
     assert cli.main(["verify", folder]) == 1
-    assert "main.csv: not the table that the records give" in capsys.readouterr().out
+    assert "main.csv: differs from the table of the records" in capsys.readouterr().out
     assert cli.main(["logs", folder, "brigth"]) == 2
     assert "No cell or training of this run is called 'brigth'" in capsys.readouterr().err
 

@@ -57,7 +57,7 @@ def test_rows_of_several_prompt_sources_are_ranked_together_only_when_asked_and_
     assert not apart.best and any("best among rows of one prompt source." in note for note in apart.footnotes)
     place = together.frame.index[together.frame["method"] == "lite_medsam_oracle_box"][0]
     assert {row for row, _ in together.best} == {place}
-    assert any("all prompt sources, as asked, though they were not told the same" in note for note in together.footnotes)
+    assert any("all prompt sources, as requested, although their inputs differ" in note for note in together.footnotes)
 
 
 def test_the_best_is_marked_within_one_prompt_source_only(cell):

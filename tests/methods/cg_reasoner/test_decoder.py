@@ -1,35 +1,22 @@
-import os
-import sys
-from pathlib import Path
-
 import pytest
 import torch
+from parity import Parity, needs
 from prsbench.methods.cg_reasoner.decoder import LayerNorm2d, MaskDecoder, masked_mean
 from torch.nn import functional as F
 
-PARITY = Path(os.environ.get("PRSBENCH_SHARED", Path(__file__).parents[4] / "shared")) / "parity"
 
-
-@pytest.mark.skipif(not (PARITY / "cg_reasoner_decoder.json").exists(), reason="parity fixtures are not on this machine")
+@needs("cg_reasoner_decoder")
 @pytest.mark.parametrize("grid", ["grid16", "grid64"])
-def test_the_public_decoders_weights_load_by_key_and_give_its_numbers(grid, monkeypatch):
-    monkeypatch.syspath_prepend(str(PARITY))
-    compare, recipe = __import__("compare"), __import__("recipe")
-    fixture = compare.Fixture("cg_reasoner_decoder", PARITY)
-    drawn = fixture.json["recipe"]
-    weights = recipe.state_dict(fixture.json["keys"], drawn["salt"], drawn["gain"])
+def test_the_public_decoders_weights_load_by_key_and_give_its_numbers(grid):
+    parity = Parity("cg_reasoner_decoder")
     decoder = MaskDecoder(prompt_width=128)
-    decoder.load_state_dict(weights | {"ds1.bn.num_batches_tracked": torch.tensor(0)})
+    decoder.load_state_dict(parity.weights() | {"ds1.bn.num_batches_tracked": torch.tensor(0)})
     decoder.eval()
-    features, prompt = (
-        recipe.tensor(fixture.json["inputs"][grid][name]["name"], fixture.json["inputs"][grid][name]["shape"], drawn["salt"])
-        for name in ("image_feat", "prompt_feat")
-    )
+    features, prompt = (parity.tensor(parity.json["inputs"][grid][name]) for name in ("image_feat", "prompt_feat"))
     with torch.no_grad():
         logits = decoder(features, prompt)
     published = F.interpolate(logits, size=features.shape[-2:], mode="bilinear", align_corners=False)
-    fixture.check(f"{grid}/mask_logits", published)
-    sys.modules.pop("compare"), sys.modules.pop("recipe")
+    parity.check(f"{grid}/mask_logits", published)
 
 
 def test_tokens_that_are_not_prompt_do_not_move_the_mask():

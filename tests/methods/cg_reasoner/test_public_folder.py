@@ -183,7 +183,7 @@ def test_a_release_with_a_tensor_gone_or_code_inside_is_refused(paper, release, 
     with pytest.raises(PrsbenchError, match=r"1 tensors missing \(decoder.film.mlp.2.bias\)"):
         read(release, language_model=str(paper[1]))
     torch.save({**decoder, "trap": Trap()}, release / "mask_decoder.pth")
-    with pytest.raises(PrsbenchError, match="holds pickled objects beside its tensors"):
+    with pytest.raises(PrsbenchError, match="holds pickled objects besides tensors"):
         read(release, language_model=str(paper[1]))
     assert not (tmp_path / "sprung").exists()
 
