@@ -14,7 +14,7 @@ from prsbench.harness.contract.errors import ConfigError, unknown_name
 from prsbench.harness.contract.types import MODALITIES, DataKind
 
 if TYPE_CHECKING:
-    from prsbench.datasets.layout import Written
+    from prsbench.datasets.official_writer import Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def prepare(
     to_folder = Path(to_folder)
     if source == "phantoms":
         return _prepare_phantoms(to_folder, seed)
-    from prsbench.datasets.layout import write_modality
+    from prsbench.datasets.official_writer import write_modality
     from prsbench.datasets.questions import target_of
 
     modality = modality or SOURCES[source].modality
@@ -104,8 +104,8 @@ def _check_arguments(source: str, from_folder: Path | None, options: Mapping[str
 
 
 def _prepare_phantoms(to_folder: Path, seed: int) -> PrepareReport:
-    from prsbench.datasets.layout import written_in
-    from prsbench.datasets.prepare.phantoms import PhantomsConfig, materialise
+    from prsbench.datasets.official_writer import written_in
+    from prsbench.datasets.phantoms.dataset import PhantomsConfig, materialise
 
     config = PhantomsConfig(seed=seed)
     materialise(config, to_folder)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import inf
 from pathlib import Path, PurePosixPath
 
-from prsbench.datasets.layout import FOLDERS
+from prsbench.datasets.official_writer import FOLDERS
 from prsbench.datasets.splits import SPLITS
 from prsbench.harness.contract.errors import DataError
 

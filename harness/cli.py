@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING
 from prsbench.harness.contract.errors import ConfigError, PrsbenchError
 
 if TYPE_CHECKING:
-    from prsbench.harness.engine.config import GridConfig
-    from prsbench.harness.engine.grid import Registry
-    from prsbench.harness.engine.ledger import RunFolder
-    from prsbench.harness.engine.results import Run
-    from prsbench.harness.report.pictures import Pictures
+    from prsbench.harness.engine.grid.schema import GridConfig
+    from prsbench.harness.engine.inspect.state import Run
+    from prsbench.harness.engine.plan.choices import Registry
+    from prsbench.harness.engine.store.run_folder import RunFolder
+    from prsbench.harness.report.figures.pictures import Pictures
 
-OK, SOME_FAILED, USER_ERROR, INTERRUPTED, NOBODY_READS = 0, 1, 2, 130, 141
+
+OK, SOME_FAILED, USER_ERROR, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return USER_ERROR
     except BrokenPipeError:  # as in `prsbench config schema | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python reports it again at exit
-        return NOBODY_READS
+        return BROKEN_PIPE
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES):
             raise
@@ -194,8 +195,8 @@ def _add_export(commands: argparse._SubParsersAction) -> None:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from prsbench.harness.engine.export import export
-    from prsbench.harness.engine.results import open_run
+    from prsbench.harness.engine.inspect.export import export
+    from prsbench.harness.engine.inspect.state import open_run
 
     print(export(open_run(options.run), options.method, options.to, options.seed))
     return OK
@@ -203,8 +204,8 @@ def _export(options: argparse.Namespace) -> int:
 
 def _audit_judge(options: argparse.Namespace) -> int:
     from prsbench.harness.audit.judge import audit_judge, line_of
-    from prsbench.harness.engine.results import open_run
-    from prsbench.methods.causal_lm import LocalCausalLM
+    from prsbench.harness.engine.inspect.state import open_run
+    from prsbench.methods.parts.language.local_llm import LocalCausalLM
 
     for row in audit_judge(open_run(options.run), LocalCausalLM(options.model)):
         print(line_of(row))
@@ -215,7 +216,7 @@ def _audit_leaks(options: argparse.Namespace) -> int:
     from prsbench.harness.audit.counterfactual import counterfactuals
     from prsbench.harness.audit.leaks import audit_leaks
     from prsbench.harness.audit.leaks_page import is_clean, page
-    from prsbench.harness.engine.results import open_run
+    from prsbench.harness.engine.inspect.state import open_run
 
     run = open_run(options.run)
     audits = audit_leaks(run, options.method, options.samples)
@@ -226,7 +227,8 @@ def _audit_leaks(options: argparse.Namespace) -> int:
 def _audit_prscore(options: argparse.Namespace) -> int:
     from prsbench.harness.audit.prscore import audit_prscore
     from prsbench.harness.audit.prscore_page import write_page
-    from prsbench.harness.engine.results import open_run, results
+    from prsbench.harness.engine.inspect.results import results
+    from prsbench.harness.engine.inspect.state import open_run
 
     run = open_run(options.run)
     rows = audit_prscore(run)
@@ -242,9 +244,9 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _retry(options: argparse.Namespace) -> int:
-    from prsbench.harness.engine.config import changed
-    from prsbench.harness.engine.ledger import RunFolder
-    from prsbench.harness.engine.results import grid_of, open_run, put_aside
+    from prsbench.harness.engine.grid.loading import changed
+    from prsbench.harness.engine.inspect.state import grid_of, open_run, put_aside
+    from prsbench.harness.engine.store.run_folder import RunFolder
 
     grid, folder = changed(grid_of(options.run), _execution_changes(options)), RunFolder(options.run)
     with folder.driver_lock():
@@ -255,8 +257,8 @@ def _retry(options: argparse.Namespace) -> int:
 
 def _work(grid: GridConfig, folder: RunFolder, options: argparse.Namespace, **which: Collection[str]) -> int:
     """Run a grid, write its report and print the main tables."""
-    from prsbench.harness.engine.results import held_out, results, trainings_of
-    from prsbench.harness.engine.run import run_grid
+    from prsbench.harness.engine.driver.run import run_grid
+    from prsbench.harness.engine.inspect.results import held_out, results, trainings_of
     from prsbench.harness.report.writer import summary_text, write_report
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # schedulers send SIGTERM; treat it as Ctrl-C
@@ -271,8 +273,9 @@ def _work(grid: GridConfig, folder: RunFolder, options: argparse.Namespace, **wh
 
 
 def _ablate(options: argparse.Namespace) -> int:
-    from prsbench.harness.engine.ablation import ablation_grid, estimate
-    from prsbench.harness.engine.executor import workers_here
+    from prsbench.harness.engine.driver.executor import workers_here
+    from prsbench.harness.engine.driver.forecast import estimate
+    from prsbench.harness.engine.plan.ablation import ablation_grid
 
     grid, folder = _grid_and_folder(options, partial(ablation_grid, options.ablation, _registry()))
     seeds = ", ".join(map(str, grid.seeds))
@@ -292,9 +295,9 @@ def _plan(options: argparse.Namespace) -> int:
 
 def _planned(grid: GridConfig, folder: RunFolder, last: int = 0) -> Run:
     """Print the plan, or only its last lines: the counts and the forecast."""
-    from prsbench.harness.engine.executor import workers_here
-    from prsbench.harness.engine.forecast import planned_lines
-    from prsbench.harness.engine.run import plan_run
+    from prsbench.harness.engine.driver.executor import workers_here
+    from prsbench.harness.engine.driver.forecast import planned_lines
+    from prsbench.harness.engine.driver.run import plan_run
 
     run = plan_run(grid, _registry(), folder, print)
     for line in list(planned_lines(run, workers_here(grid.execution)))[-last:]:
@@ -303,16 +306,17 @@ def _planned(grid: GridConfig, folder: RunFolder, last: int = 0) -> Run:
 
 
 def _logs(options: argparse.Namespace) -> int:
-    from prsbench.harness.engine.results import open_run
-    from prsbench.harness.engine.status import log_text
+    from prsbench.harness.engine.inspect.state import open_run
+    from prsbench.harness.engine.inspect.status import log_text
 
     print(log_text(open_run(options.run), options.name, options.all))
     return OK
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from prsbench.harness.engine.results import held_out, open_run, results
-    from prsbench.harness.engine.verify import verify_run
+    from prsbench.harness.engine.inspect.results import held_out, results
+    from prsbench.harness.engine.inspect.state import open_run
+    from prsbench.harness.engine.inspect.verify import verify_run
     from prsbench.harness.report.writer import changed_tables
 
     run = open_run(options.run)
@@ -323,7 +327,7 @@ def _verify(options: argparse.Namespace) -> int:
 
 def _show_config(options: argparse.Namespace) -> int:
     import yaml
-    from prsbench.harness.engine.grid import resolved
+    from prsbench.harness.engine.plan.choices import resolved
 
     grid, _ = _grid_and_folder(options)
     content = resolved(grid, _registry()) if options.resolved else grid.model_dump(mode="json", exclude_unset=True)
@@ -334,15 +338,16 @@ def _show_config(options: argparse.Namespace) -> int:
 def _show_schema(options: argparse.Namespace) -> int:
     import json
 
-    from prsbench.harness.engine.grid import grid_schema
+    from prsbench.harness.engine.plan.choices import grid_schema
 
     print(json.dumps(grid_schema(_registry()), indent=1))
     return OK
 
 
 def _report(options: argparse.Namespace) -> int:
-    from prsbench.harness.engine.results import held_out, open_run, results, trainings_of
-    from prsbench.harness.report.curves import write_events
+    from prsbench.harness.engine.inspect.results import held_out, results, trainings_of
+    from prsbench.harness.engine.inspect.state import open_run
+    from prsbench.harness.report.tensorboard import write_events
     from prsbench.harness.report.writer import summary_text, write_report
 
     run = open_run(options.run)
@@ -359,8 +364,8 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from prsbench.harness.engine.results import open_run
-    from prsbench.harness.engine.status import status_lines
+    from prsbench.harness.engine.inspect.state import open_run
+    from prsbench.harness.engine.inspect.status import status_lines
 
     for line in status_lines(open_run(options.run)):
         print(line)
@@ -377,16 +382,16 @@ def _prepare(options: argparse.Namespace) -> int:
 
 
 def _test_method(options: argparse.Namespace) -> int:
-    from prsbench.harness.engine.process import prepare_process
+    from prsbench.harness.engine.worker.process import prepare_process
 
     prepare_process(threads=1)
-    from prsbench.methods.conformance import report
+    from prsbench.methods.authoring.conformance import report
 
     return OK if report(options.name, print) else SOME_FAILED
 
 
 def _new_method(options: argparse.Namespace) -> int:
-    from prsbench.methods.skeleton import write_skeleton
+    from prsbench.methods.authoring.skeleton import write_skeleton
 
     name = write_skeleton(options.name, Path())
     print(f"{name} is ready. Check it with `prsbench test-method {name}`, then name it in a grid.")
@@ -412,7 +417,7 @@ def _names(what: str) -> Mapping[str, str]:
 
         return {name: metric.title for name, metric in METRICS.items()}
     if what == "grids":
-        from prsbench.harness.engine.grid_files import packaged_grids
+        from prsbench.harness.engine.grid.packaged import packaged_grids
 
         return packaged_grids()
     from prsbench.datasets.catalog import SOURCES
@@ -421,23 +426,23 @@ def _names(what: str) -> Mapping[str, str]:
 
 
 def _registry() -> Registry:
-    from prsbench.harness.engine.grid import Registry
+    from prsbench.harness.engine.plan.choices import Registry
     from prsbench.methods.catalog import METHODS, PARTS
 
-    return Registry(METHODS, PARTS, "prsbench.methods.text2centroid:load_text_models", "text2centroid")
+    return Registry(METHODS, PARTS, "prsbench.methods.text2centroid.model:load_text_models", "text2centroid")
 
 
 def _grid_and_folder(
     options: argparse.Namespace, change: Callable[[GridConfig], GridConfig] = lambda grid: grid
 ) -> tuple[GridConfig, RunFolder]:
-    from prsbench.harness.engine.config import load_grid
-    from prsbench.harness.engine.keys import FOLDER_DIGITS, key_of
-    from prsbench.harness.engine.ledger import RunFolder
-    from prsbench.harness.engine.mirror import MirroredRunFolder, is_url
+    from prsbench.harness.engine.grid.loading import load_grid
+    from prsbench.harness.engine.store.keys import FOLDER_DIGITS, key_of
+    from prsbench.harness.engine.store.remote import RemoteRunFolder, is_url
+    from prsbench.harness.engine.store.run_folder import RunFolder
 
     grid = change(load_grid(options.grid, [*options.changes, *_execution_changes(options)], options.data))
     if options.out and is_url(options.out):
-        return grid, MirroredRunFolder(options.out, Path("runs") / ".mirrored" / key_of({"url": options.out})[:FOLDER_DIGITS])
+        return grid, RemoteRunFolder(options.out, Path("runs") / ".mirrored" / key_of({"url": options.out})[:FOLDER_DIGITS])
     return grid, RunFolder(Path(options.out) if options.out else Path("runs") / grid.name)
 
 
@@ -450,9 +455,9 @@ def _execution_changes(options: argparse.Namespace) -> list[str]:
 
 def _pictures(run: Run, sample_id: str, dataset: str, methods: Sequence[str]) -> Pictures | None:
     """A sample and its prediction maps by these methods; None if the run's data no longer holds the sample."""
-    from prsbench.harness.engine.maps import read_map
-    from prsbench.harness.engine.results import sample_of
-    from prsbench.harness.report.pictures import Pictures
+    from prsbench.harness.engine.inspect.results import sample_of
+    from prsbench.harness.engine.store.prediction_maps import read_map
+    from prsbench.harness.report.figures.pictures import Pictures
 
     indexed = sample_of(run, dataset, sample_id)
     if indexed is None:

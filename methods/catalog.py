@@ -7,8 +7,8 @@ from functools import partial
 
 from prsbench.harness.contract.catalog import Catalog, Entry
 from prsbench.harness.contract.types import PromptSource
-from prsbench.methods.own_methods import OpenCatalog
-from prsbench.methods.packaged_weights import EFFICIENTNET_LITE0, LITE_MEDSAM, MINILM
+from prsbench.methods.parts.weights.packaged import EFFICIENTNET_LITE0, LITE_MEDSAM, MINILM
+from prsbench.methods.plugins import PluginCatalog
 
 _REFERENCE = "prsbench.methods.reference"
 
@@ -23,8 +23,8 @@ def _reference(module: str, name: str, summary: str, row: str, config: str, trai
     )
 
 
-_truth_row = partial(_reference, "truth_rows", config="TruthRowConfig")
-_blind_row = partial(_reference, "blind_rows", config="BlindRowConfig")
+_truth_row = partial(_reference, "ceilings", config="CeilingConfig")
+_blind_row = partial(_reference, "floors", config="FloorConfig")
 _TOLD = {
     PromptSource.ORACLE_BOX: "the true mask's tight box",
     PromptSource.JITTERED_BOX: "the true box with its edges moved at random",
@@ -42,8 +42,8 @@ def _sam(name: str, title: str, variant: str, sources: Iterable[PromptSource] = 
         Entry(
             name=f"{name}_{source.name.lower()}",
             summary=f"{title}, frozen; prompt: {_TOLD[source]}",
-            factory="prsbench.methods.sam_family:SamMethod",
-            config=f"prsbench.methods.sam_config:{config}",
+            factory="prsbench.methods.sam.method:SamMethod",
+            config=f"prsbench.methods.sam.config:{config}",
             defaults={"prompt_source": source, "variant": variant},
             trains=False,
             packaged=packaged,
@@ -54,7 +54,7 @@ def _sam(name: str, title: str, variant: str, sources: Iterable[PromptSource] = 
     text_box = Entry(
         name=f"{name}_text_box",
         summary=f"{title}, frozen; prompt: a box around the place that CG-Reasoner's answer names",
-        factory="prsbench.methods.text_box.adapter:TextBoxMethod",
+        factory="prsbench.methods.text_box.method:TextBoxMethod",
         config="prsbench.methods.text_box.config:TextBoxConfig",
         defaults={"variant": variant},
         packaged=(*packaged, *_CG_REASONER.packaged),
@@ -67,7 +67,7 @@ def _cg_reasoner(name: str, summary: str, **defaults: str) -> Entry:
     return Entry(
         name=name,
         summary=summary,
-        factory="prsbench.methods.cg_reasoner.adapter:CGReasonerMethod",
+        factory="prsbench.methods.cg_reasoner.method:CGReasonerMethod",
         config="prsbench.methods.cg_reasoner.config:CGReasonerConfig",
         defaults=defaults,
         packaged=(EFFICIENTNET_LITE0, MINILM),
@@ -81,7 +81,7 @@ def _supervised(name: str, summary: str, **defaults: int | float) -> Entry:
     return Entry(
         name=name,
         summary=f"{summary}, trained here on all data sets together; no text",
-        factory="prsbench.methods.supervised.adapter:SupervisedMethod",
+        factory="prsbench.methods.supervised.method:SupervisedMethod",
         config="prsbench.methods.supervised.config:SupervisedConfig",
         defaults={"network": name, **defaults},
     )
@@ -120,29 +120,29 @@ PARTS = Catalog(
     [
         _CG_REASONER,  # for rows that read its answers
         Entry(
-            name="language_base",
+            name="small_llama",
             summary="Small Llama trained on training questions, answers and drawings; the embedded stand-in for an LLM",
-            factory="prsbench.methods.language_base:LanguageBase",
-            config="prsbench.methods.parts:LanguageBaseConfig",
+            factory="prsbench.methods.parts.language.small_llama:SmallLlama",
+            config="prsbench.methods.parts.language.config:SmallLlamaConfig",
         ),
         Entry(
             name="text2centroid",
             summary="Text2Centroid: sentence to point, frozen Sentence-BERT and an MLP",
-            factory="prsbench.methods.text2centroid:Text2Centroid",
-            config="prsbench.methods.parts:Text2CentroidConfig",
+            factory="prsbench.methods.text2centroid.model:Text2Centroid",
+            config="prsbench.methods.text2centroid.config:Text2CentroidConfig",
             packaged=(MINILM,),
         ),
         Entry(
             name="lite_medsam_features",
             summary="The training images through LiteMedSAM's frozen encoder, for the methods that learn on its features",
-            factory="prsbench.methods.lite_medsam_features:LiteMedSAMFeatures",
-            config="prsbench.methods.parts:LiteMedSAMFeaturesConfig",
+            factory="prsbench.methods.parts.frozen_features.lite_medsam:LiteMedSAMFeatures",
+            config="prsbench.methods.parts.frozen_features.config:LiteMedSAMFeaturesConfig",
             packaged=(LITE_MEDSAM,),
         ),
     ],
 )
 
-METHODS = OpenCatalog(
+METHODS = PluginCatalog(
     "method",
     [
         _CG_REASONER,
@@ -151,7 +151,7 @@ METHODS = OpenCatalog(
         Entry(
             name="cg_reasoner_checkpoint",
             summary="CG-Reasoner from a folder of the public layout (`prsbench export` writes one), frozen",
-            factory="prsbench.methods.cg_reasoner.adapter:CGReasonerCheckpoint",
+            factory="prsbench.methods.cg_reasoner.method:CGReasonerCheckpoint",
             config="prsbench.methods.cg_reasoner.config:CGReasonerCheckpointConfig",
             trains=False,
             packaged=(MINILM,),
@@ -159,7 +159,7 @@ METHODS = OpenCatalog(
         Entry(
             name="prs_med",
             summary="PRS-Med, embedded size, trained here on all data sets together",
-            factory="prsbench.methods.prs_med.adapter:PRSMedMethod",
+            factory="prsbench.methods.prs_med.method:PRSMedMethod",
             config="prsbench.methods.prs_med.config:PRSMedConfig",
             packaged=(LITE_MEDSAM,),
             shares=_ON_FEATURES,
@@ -174,7 +174,7 @@ METHODS = OpenCatalog(
         Entry(
             name="medseg_r",
             summary="MedSeg-R-style, embedded size, trained here on all data sets; report: the question and its first mask",
-            factory="prsbench.methods.medseg_r.adapter:MedSegRMethod",
+            factory="prsbench.methods.medseg_r.method:MedSegRMethod",
             config="prsbench.methods.medseg_r.config:MedSegRConfig",
             packaged=(LITE_MEDSAM, MINILM),
             shares=_ON_FEATURES,
@@ -188,14 +188,14 @@ METHODS = OpenCatalog(
         Entry(
             name="grounding_dino_sam_med2d",
             summary="Grounding-DINO finds the question's target, SAM-Med2D outlines it; both frozen",
-            factory="prsbench.methods.grounding_dino.adapter:GroundedSamMethod",
+            factory="prsbench.methods.grounding_dino.method:GroundedSamMethod",
             config="prsbench.methods.grounding_dino.config:GroundingDinoConfig",
             trains=False,
         ),
         Entry(
             name="biomedparse",
             summary="BiomedParse, frozen, from the user's own export; prompted with the question's target",
-            factory="prsbench.methods.biomedparse.adapter:BiomedParseMethod",
+            factory="prsbench.methods.biomedparse.method:BiomedParseMethod",
             config="prsbench.methods.biomedparse.config:BiomedParseConfig",
             trains=False,
         ),

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from prsbench.harness.contract.records import Cost
+from prsbench.harness.contract.results import Cost
 from prsbench.harness.contract.types import Box, Method, Query, Trainable
 
 SIDE_PX = 256
 _CACHES = {  # shared by the rows of one process; a hit would make a prediction look free
-    "prsbench.methods.shared_features": "fresh_features",
-    "prsbench.methods.sentence_encoder": "fresh_sentences",
+    "prsbench.methods.feature_cache": "fresh_features",
+    "prsbench.methods.parts.language.sentence_bert": "fresh_sentences",
 }
 _LOOK_EVERY_S = 0.002
 _STATM = Path("/proc/self/statm")

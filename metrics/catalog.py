@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import inf
 
-from prsbench.metrics.empty import EmptyTruth
+from prsbench.metrics.mask.empty_truth import EmptyTruth
 
 _NO_TRUTH = "Empty truth: not defined; excluded from the mean and counted."
 _PRANET = "256 thresholds over the 8-bit map, mean over thresholds"

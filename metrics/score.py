@@ -8,11 +8,11 @@ from math import nan
 import numpy as np
 from prsbench.harness.contract.records import Record
 from prsbench.metrics.catalog import METRICS
-from prsbench.metrics.chance import corrected, levels
-from prsbench.metrics.mask_scores import Thresholds, mask_scores
-from prsbench.metrics.placed_texts import Gathering, PlacedTexts, TextModels, has_text, is_placed
-from prsbench.metrics.position import absence_correct, distance_word_correct, parse, position_correct
-from prsbench.metrics.text_overlap import word_overlap
+from prsbench.metrics.mask.scores import Thresholds, mask_scores
+from prsbench.metrics.text.chance import corrected, levels
+from prsbench.metrics.text.placed_texts import Gathering, PlacedTexts, TextModels, has_text, is_placed
+from prsbench.metrics.text.position import absence_correct, distance_word_correct, parse, position_correct
+from prsbench.metrics.text.word_overlap import word_overlap
 
 
 def score(records: Sequence[Record], text_models: TextModels) -> list[dict[str, float]]:

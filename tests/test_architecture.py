@@ -21,9 +21,9 @@ MAY_IMPORT = {  # besides itself and the contract
 }
 CATALOGS = ("prsbench.methods.catalog", "prsbench.datasets.catalog", "prsbench.metrics.catalog")
 AT_HOME = {  # heavy library -> where alone it may be imported
-    "torch": ("prsbench.methods", "prsbench.harness.engine.process"),
+    "torch": ("prsbench.methods", "prsbench.harness.engine.worker.process"),
     "transformers": ("prsbench.methods",),
-    "ray": ("prsbench.harness.engine.executor", "prsbench.methods.data_parallel"),
+    "ray": ("prsbench.harness.engine.driver.executor", "prsbench.methods.parts.training.data_parallel"),
     "pandas": ("prsbench.harness.report",),
     "matplotlib": ("prsbench.harness.report",),
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from prsbench.datasets.layout import Item
+from prsbench.datasets.official_writer import Item
 from prsbench.datasets.pictures import check_same_size, read_image, read_mask
 from prsbench.harness.contract.errors import DataError
 

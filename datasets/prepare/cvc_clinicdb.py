@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
 
-from prsbench.datasets.layout import Item
+from prsbench.datasets.official_writer import Item
 from prsbench.datasets.prepare.archive import find_folder, paired
 from prsbench.harness.contract.errors import DataError
 

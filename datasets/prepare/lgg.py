@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from prsbench.datasets.layout import Item
+from prsbench.datasets.official_writer import Item
 from prsbench.datasets.prepare.archive import find_folder, paired
 
 MODALITY = "brain_mri"

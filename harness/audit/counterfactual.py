@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from prsbench.harness.audit.leaks import cells_of, load, samples_of
 from prsbench.harness.contract.geometry import centroid
 from prsbench.harness.contract.types import Method, Query
-from prsbench.harness.engine.evaluation import query_of
-from prsbench.harness.engine.results import Run
-from prsbench.harness.engine.seeding import seed_everything
-from prsbench.metrics.opposite import opposite
-from prsbench.metrics.position import parse
+from prsbench.harness.engine.inspect.state import Run
+from prsbench.harness.engine.worker.prediction import query_of
+from prsbench.harness.engine.worker.seeding import seed_everything
+from prsbench.metrics.text.opposite import opposite
+from prsbench.metrics.text.position import parse
 
 _HINT = "Look at the top left."  # for questions that name no place
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from prsbench.harness.engine.results import Run, results
-from prsbench.metrics.judge import LanguageModel, kappa, parser_verdict, verdicts
+from prsbench.harness.engine.inspect.results import results
+from prsbench.harness.engine.inspect.state import Run
+from prsbench.metrics.text.judge import LanguageModel, kappa, parser_verdict, verdicts
 
 
 @dataclass(frozen=True)

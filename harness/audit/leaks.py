@@ -14,13 +14,13 @@ import numpy as np
 from prsbench.harness.contract.errors import DataError, unknown_name
 from prsbench.harness.contract.position import NO_MASK
 from prsbench.harness.contract.types import Method, Prediction, PromptSource, Query, ReferenceRow, Sample, Truth
-from prsbench.harness.engine.data import open_all
-from prsbench.harness.engine.evaluation import query_of
-from prsbench.harness.engine.grid import CellNode
-from prsbench.harness.engine.loaded import method_of
-from prsbench.harness.engine.process import resolve_device
-from prsbench.harness.engine.results import Run
-from prsbench.harness.engine.seeding import seed_everything, seed_from
+from prsbench.harness.engine.inspect.state import Run
+from prsbench.harness.engine.plan.data import open_all
+from prsbench.harness.engine.plan.nodes import CellNode
+from prsbench.harness.engine.worker.loaded_methods import method_of
+from prsbench.harness.engine.worker.prediction import query_of
+from prsbench.harness.engine.worker.process import resolve_device
+from prsbench.harness.engine.worker.seeding import seed_everything, seed_from
 
 Change = Callable[[Sequence[Sample]], list[Sample]]
 

@@ -13,13 +13,15 @@ from typing import get_args
 import numpy as np
 from prsbench.harness.contract.catalog import resolve
 from prsbench.harness.contract.errors import RunFolderError
-from prsbench.harness.contract.records import CellResult, Record
-from prsbench.harness.engine.ledger import digest_of
-from prsbench.harness.engine.process import resolve_device
-from prsbench.harness.engine.results import Run, results
-from prsbench.metrics.placed_texts import Gathering, Locate, PlacedTexts, TextModels, is_placed
-from prsbench.metrics.prscore import EQUAL, Combination, PartWeights
-from prsbench.metrics.rule_points import locate_by_rule
+from prsbench.harness.contract.records import Record
+from prsbench.harness.contract.results import CellResult
+from prsbench.harness.engine.inspect.results import results
+from prsbench.harness.engine.inspect.state import Run
+from prsbench.harness.engine.store.run_folder import digest_of
+from prsbench.harness.engine.worker.process import resolve_device
+from prsbench.metrics.text.placed_texts import Gathering, Locate, PlacedTexts, TextModels, is_placed
+from prsbench.metrics.text.position import locate_by_rule
+from prsbench.metrics.text.prscore import EQUAL, Combination, PartWeights
 
 EVALUATION, OWN, RULE = "t2c_eval", "own T2C", "rule parser"
 WEIGHTS: tuple[PartWeights, ...] = (EQUAL, (2, 1, 1), (1, 2, 1), (1, 1, 2), (1, 0, 0), (0, 1, 0), (0, 0, 1))

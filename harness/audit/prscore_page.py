@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import get_args
 
 from prsbench.harness.audit.prscore import EVALUATION, OWN, RULE, WEIGHTS, AuditedRow, Variant, agreement_of_order
-from prsbench.harness.report.footnotes import data_line
-from prsbench.harness.report.formats import to_csv, to_markdown
-from prsbench.harness.report.table import Table, text_table
-from prsbench.metrics.prscore import EQUAL, Combination, PartWeights
+from prsbench.harness.report.tables.footnotes import data_line
+from prsbench.harness.report.tables.formats import to_csv, to_markdown
+from prsbench.harness.report.tables.table import Table, text_table
+from prsbench.metrics.text.prscore import EQUAL, Combination, PartWeights
 
 MOST_ORDERS = 8
 _LABELS = ("method", "data kind")

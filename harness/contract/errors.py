@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 _SHOWN = 60  # names in an error; a large run has ten thousand cells
@@ -39,3 +39,16 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> ConfigError:
     hint = f" Did you mean '{near[0]}'?" if near else ""
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ConfigError(f"No {kind} is called '{name}'.{hint} Known: {', '.join(names[:_SHOWN])}{more}")
+
+
+SHOWN = 20
+
+
+def refuse(subject: object, problems: Sequence[str]) -> None:
+    """Raise one DataError with the first 20 problems and the number of the rest; return if there are none."""
+    if not problems:
+        return
+    lines = [f"  {problem}" for problem in problems[:SHOWN]]
+    if len(problems) > SHOWN:
+        lines.append(f"  and {len(problems) - SHOWN} more")
+    raise DataError("\n".join([f"{subject}: {len(problems)} problem{'s'[: len(problems) > 1]}", *lines]))

@@ -1,6 +1,6 @@
 """What a Python source says without being run: which modules it imports, which files it names, and its code without prose.
 
-These decide which results a change of code makes stale (`harness/engine/fingerprints.py`).
+These decide which results a change of code makes stale (`harness/engine/plan/fingerprints.py`).
 """
 
 from __future__ import annotations

@@ -6,13 +6,13 @@ from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
 
-from prsbench.harness.contract.records import CellResult
+from prsbench.harness.contract.results import CellResult
 from prsbench.harness.contract.types import DataKind
-from prsbench.harness.report.drawing import Figure
-from prsbench.harness.report.footnotes import data_line, losses
-from prsbench.harness.report.formats import header_groups, same_in_every_row, shown_columns
-from prsbench.harness.report.rows import rows_of
-from prsbench.harness.report.table import Table
+from prsbench.harness.report.figures.canvas import Figure
+from prsbench.harness.report.statistics.rows import rows_of
+from prsbench.harness.report.tables.footnotes import data_line, missing_numbers
+from prsbench.harness.report.tables.formats import header_groups, same_in_every_row, shown_columns
+from prsbench.harness.report.tables.table import Table
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1b1b1b; max-width: 1500px; margin: 2rem auto; padding: 0 1.5rem; }
@@ -79,7 +79,7 @@ def cost_page(table: Table) -> str:
 
 
 def _failures(cells: Sequence[CellResult]) -> list[str]:
-    lines = losses(rows_of(cells))
+    lines = missing_numbers(rows_of(cells))
     if not lines:
         return ["<p>Every cell is complete and no sample failed.</p>"]
     return ["<h2>What is missing</h2>", _list(lines, "notes lost")]

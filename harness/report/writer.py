@@ -9,11 +9,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from prsbench.harness.contract.records import CellResult, HeldOut
-from prsbench.harness.report.pictures import PicturesOf
+from prsbench.harness.contract.results import CellResult, HeldOut
+from prsbench.harness.report.figures.pictures import PicturesOf
 
 if TYPE_CHECKING:
-    from prsbench.harness.report.tables import Table
+    from prsbench.harness.report.tables.table import Table
 
 
 def write_report(
@@ -33,10 +33,10 @@ def write_report(
     Returns:
         The files written, tables first, report.html last.
     """
-    from prsbench.harness.report.cost import cost_table
-    from prsbench.harness.report.figures import figures_of
+    from prsbench.harness.report.figures.selection import figures_of
     from prsbench.harness.report.html import cost_page, page
-    from prsbench.harness.report.tables import tables_of
+    from prsbench.harness.report.tables.cost import cost_table
+    from prsbench.harness.report.tables.scores import tables_of
 
     tables, figures = tables_of(cells, held_out), figures_of(cells, pictures, trainings)
     cost = cost_table(cells)
@@ -52,7 +52,7 @@ def write_report(
 
 def changed_tables(cells: Sequence[CellResult], folder: Path, held_out: Sequence[HeldOut] = ()) -> list[str]:
     """A message for each file under tables/ that differs by a byte from what these cells give; none without tables/."""
-    from prsbench.harness.report.tables import tables_of
+    from prsbench.harness.report.tables.scores import tables_of
 
     if not (folder / "tables").is_dir():
         return []
@@ -70,7 +70,7 @@ def _table_files(tables: Sequence[Table]) -> dict[str, bytes]:
 
 
 def _files_of(table: Table, folder: str) -> dict[str, bytes]:
-    from prsbench.harness.report.formats import to_csv, to_latex, to_markdown
+    from prsbench.harness.report.tables.formats import to_csv, to_latex, to_markdown
 
     formats = {"csv": to_csv} if table.is_long else {"csv": to_csv, "md": to_markdown, "tex": to_latex}
     return {f"{folder}/{table.name}.{ending}": write(table).encode() for ending, write in formats.items()}
@@ -81,10 +81,10 @@ def summary_text(cells: Sequence[CellResult], across_prompts: bool = False) -> s
 
     across_prompts ranks all rows together; such tables are never written to files, because the rows' inputs differ.
     """
-    from prsbench.harness.report.ablations import ablations, t2c_ablation
-    from prsbench.harness.report.formats import to_text
-    from prsbench.harness.report.rows import rows_of
-    from prsbench.harness.report.tables import main, reasoning
+    from prsbench.harness.report.statistics.rows import rows_of
+    from prsbench.harness.report.tables.ablations import ablations, t2c_ablation
+    from prsbench.harness.report.tables.formats import to_text
+    from prsbench.harness.report.tables.scores import main, reasoning
 
     rows = rows_of(cells, across_prompts)
     texts, printed = [], set()

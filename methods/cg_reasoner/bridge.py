@@ -3,16 +3,14 @@
 `hidden` and `soft_tokens` end in the frozen T2C head; with `bridge: none` there is no bridge.
 """
 
-# R questions and answers, A answer tokens of all, T of one, P its word pieces, V vocabulary, D language width, E sentence width
-
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import torch
 from prsbench.methods.cg_reasoner.decoder import masked_mean
-from prsbench.methods.multimodal_llm import TeacherForced
-from prsbench.methods.sentence_encoder import WIDTH, SentenceEncoder, sentence_encoder
+from prsbench.methods.parts.language.multimodal_llm import TeacherForced
+from prsbench.methods.parts.language.sentence_bert import WIDTH, SentenceEncoder, sentence_encoder
 from torch import Tensor, nn
 from torch.nn import functional as F
 

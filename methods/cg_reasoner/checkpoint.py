@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from prsbench.harness.contract.errors import MissingPrerequisite, PrsbenchError
-from prsbench.methods.causal_base import CausalBase
 from prsbench.methods.cg_reasoner.config import CGReasonerConfig
 from prsbench.methods.cg_reasoner.model import Base, CGReasoner, build
-from prsbench.methods.checkpoint_folder import describe, described, fingerprint
-from prsbench.methods.checkpoints import Matched, match
-from prsbench.methods.language_base import LanguageBase
-from prsbench.methods.llava import LlavaBase
-from prsbench.methods.text2centroid import CentroidHead
+from prsbench.methods.parts.language.llava_med import LlavaBase
+from prsbench.methods.parts.language.small_llama import SmallLlama
+from prsbench.methods.parts.language.smollm2 import CausalBase
+from prsbench.methods.parts.weights.checkpoints import Matched, match
+from prsbench.methods.parts.weights.described_folder import describe, described, fingerprint
+from prsbench.methods.text2centroid.model import CentroidHead
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -23,7 +23,7 @@ PREDICTS = (  # config keys that decide whether the tensors fit and what they pr
     *("size", "image_size_px", "backbone", "backbone_stages", "feature_channels", "language", "lora_rank", "lora_alpha"),
     *("bridge", "mask_condition"),
 )
-WEIGHTS, LANGUAGE_BASE = "cg_reasoner.safetensors", "language_base"
+WEIGHTS, LANGUAGE_BASE = "cg_reasoner.safetensors", "small_llama"
 
 
 def read_base(config: CGReasonerConfig, folder: Path, device: str) -> Base:
@@ -33,7 +33,7 @@ def read_base(config: CGReasonerConfig, folder: Path, device: str) -> Base:
         MissingPrerequisite: it is missing.
     """
     if config.size == "tiny":
-        base = LanguageBase(config.language)
+        base = SmallLlama(config.language)
         base.load(folder, device)
         return base
     if config.language_model is None:
@@ -56,7 +56,7 @@ def write(folder: Path, model: CGReasoner, config: CGReasonerConfig, base: Base,
 
 def write_base(folder: Path, base: Base) -> None:
     """Write the language model of the tiny size; the other sizes' stay in their folder or package."""
-    if isinstance(base, LanguageBase):
+    if isinstance(base, SmallLlama):
         (folder / LANGUAGE_BASE).mkdir(exist_ok=True)
         base.save(folder / LANGUAGE_BASE)
 

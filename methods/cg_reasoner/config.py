@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from prsbench.harness.contract.config import MethodConfig
 from prsbench.harness.contract.types import Need
-from prsbench.methods.packaged_weights import SMOLLM2, installed
-from prsbench.methods.parts import LanguageBaseConfig, Text2CentroidConfig
+from prsbench.methods.parts.language.config import SmallLlamaConfig
+from prsbench.methods.parts.weights.packaged import SMOLLM2, installed
+from prsbench.methods.text2centroid.config import Text2CentroidConfig
 from pydantic import model_validator
 
 
@@ -26,7 +27,7 @@ class CGReasonerConfig(MethodConfig):
     backbone_stages: tuple[int, int, int] = (1, 3, 4)  # paper "early, mid, final"; which ones is open; strides 4, 16, 32 here
     feature_channels: int = 64  # paper 256; embedded: outlines gain more from the finer stride, at the same cost
 
-    language: LanguageBaseConfig = LanguageBaseConfig()  # tiny; its `drawing_side` also holds for the small size
+    language: SmallLlamaConfig = SmallLlamaConfig()  # tiny; its `drawing_side` also holds for the small size
     language_model: str | None = None  # small: "packaged" SmolLM2 or a causal LM's folder; paper: LLaVA-Med v1.5's (Mistral-7B)
     language_dtype: Literal["bfloat16", "float32"] = "float32"  # paper size: of frozen weights; trained weights stay float32
     gradient_checkpointing: bool = True  # ours, paper size only: recomputes activations in the backward pass
@@ -66,7 +67,7 @@ class CGReasonerConfig(MethodConfig):
     word_dropout: float = 0.4  # ours: share of words dropped from every second question, against learning forms by heart
     amp: bool = True  # bf16 autocast, on CUDA only
     keep: Literal["best", "last"] = "last"  # open; "best": the epoch with the lowest loss on the val split
-    data_parallel_workers: int = 1  # paper 2 GPUs; see `methods/data_parallel.py` for what the grid must reserve
+    data_parallel_workers: int = 1  # paper 2 GPUs; see `methods/parts/training/data_parallel.py` for what the grid must reserve
 
     def checkpoints(self) -> Mapping[str, Path]:
         given = {"backbone_weights": self.backbone_weights, "language_model": self.language_model}
@@ -91,7 +92,7 @@ class CGReasonerConfig(MethodConfig):
     def needs(self) -> Mapping[str, Need]:
         needs = {}
         if self.size == "tiny":
-            needs["language_base"] = Need("language_base", self.language.model_dump())
+            needs["small_llama"] = Need("small_llama", self.language.model_dump())
         if self.bridge != "none":
             needs["text2centroid"] = Need("text2centroid", self.text2centroid.model_dump())
         return needs

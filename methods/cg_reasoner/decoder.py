@@ -1,11 +1,9 @@
 """CG-Reasoner's FiLM mask decoder. Submodule names are the public checkpoint's keys, so it loads without translation."""
 
-# B batch, T prompt tokens, D prompt width, C feature channels, H W feature size
-
 from __future__ import annotations
 
 import torch
-from prsbench.methods.recomputed import recomputed
+from prsbench.methods.parts.training.recompute import recomputed
 from torch import Tensor, nn
 from torch.nn import functional as F
 

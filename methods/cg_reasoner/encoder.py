@@ -1,10 +1,8 @@
 """CG-Reasoner's visual encoder: three stages, refinement, fusion, channel attention."""
 
-# B batch, C feature channels, H W size of the finest stage
-
 from __future__ import annotations
 
-from prsbench.methods.training_images import z_score
+from prsbench.methods.images import z_score
 from torch import Tensor, nn
 from torch.nn import functional as F
 

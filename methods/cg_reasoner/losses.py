@@ -1,7 +1,5 @@
 """CG-Reasoner's loss: L = Dice + BCE + l_txt * CE + l_sp * L_spatial (+ the hidden bridge's distillation, ours)."""
 
-# B batch, S image side, E sentence width
-
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -41,7 +39,7 @@ def mask_centroid(logits_B1SS: Tensor) -> Tensor:
     return torch.stack([(mask_BSS.sum(1) * x_S).sum(1) / area_B, (mask_BSS.sum(2) * y_S).sum(1) / area_B], dim=1)
 
 
-def ending_at(parameters: Sequence[Tensor], loss: Tensor) -> Tensor:
+def restrict_gradient_to(parameters: Sequence[Tensor], loss: Tensor) -> Tensor:
     """The same loss with its gradient restricted to these parameters: no other tensor gets any."""
     if not loss.requires_grad:
         return loss

@@ -1,7 +1,5 @@
 """CG-Reasoner as one network: the visual encoder, the multimodal LLM, the FiLM decoder and the Text2Centroid bridge."""
 
-# B images, R question-answer pairs, S image side, C feature channels, T text tokens, D language width, E sentence width
-
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -9,24 +7,25 @@ from dataclasses import dataclass
 
 import torch
 from prsbench.harness.contract.types import Weights
-from prsbench.methods.causal_base import CausalBase, CausalLLM
+from prsbench.methods.cg_reasoner.backbone import build_backbone
 from prsbench.methods.cg_reasoner.bridge import HiddenBridge, SoftTokenBridge
 from prsbench.methods.cg_reasoner.config import CGReasonerConfig
 from prsbench.methods.cg_reasoner.decoder import MaskDecoder
 from prsbench.methods.cg_reasoner.encoder import VisualEncoder
 from prsbench.methods.cg_reasoner.losses import (
     distillation_loss,
-    ending_at,
     mask_centroid,
+    restrict_gradient_to,
     segmentation_loss,
     spatial_loss,
 )
-from prsbench.methods.language_base import LanguageBase
-from prsbench.methods.llava import LlavaBase, LlavaLLM
-from prsbench.methods.multimodal_llm import AdaptedLLM, MultimodalLLM, TeacherForced, alignment_loss
-from prsbench.methods.text2centroid import CentroidHead
-from prsbench.methods.training_images import weighted
-from prsbench.methods.vision_backbone import build_backbone
+from prsbench.methods.parts.language.image_tokens import alignment_loss
+from prsbench.methods.parts.language.llava_med import LlavaBase, LlavaLLM
+from prsbench.methods.parts.language.multimodal_llm import AdaptedLLM, MultimodalLLM, TeacherForced
+from prsbench.methods.parts.language.small_llama import SmallLlama
+from prsbench.methods.parts.language.smollm2 import CausalBase, CausalLLM
+from prsbench.methods.parts.training.losses import weighted
+from prsbench.methods.text2centroid.model import CentroidHead
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -36,7 +35,7 @@ class Batch:
     """One training step's input: B images and R >= B question-answer pairs.
 
     row_image_R is each pair's image. The first B pairs, one per image in order, prompt the masks. drawing_BNN holds the mask's
-    layout characters (`language_base.draw`). centroid_B2 is NaN where the mask is empty. reference_RE, Sentence-BERT's embedding
+    layout characters (`small_llama.draw`). centroid_B2 is NaN where the mask is empty. reference_RE, Sentence-BERT's embedding
     of each answer, is None without a bridge.
     """
 
@@ -98,7 +97,9 @@ class CGReasoner(nn.Module):
             target_R2 = predicted_R2.masked_fill(target_R2.isnan(), torch.nan)
         spatial = spatial_loss(bridged.point_R2, target_R2)
         if self._config.spatial_reaches == "lora":
-            spatial = ending_at([p for name, p in self.named_parameters() if _is_adapter(name) and p.requires_grad], spatial)
+            spatial = restrict_gradient_to(
+                [p for name, p in self.named_parameters() if _is_adapter(name) and p.requires_grad], spatial
+            )
         if not bridged.is_learned:
             return {"spatial": spatial}
         return {"spatial": spatial, "distillation": distillation_loss(bridged.embedding_RE, batch.reference_RE)}
@@ -143,7 +144,7 @@ class CGReasoner(nn.Module):
         return F.interpolate(logits, size=tuple(size), mode="bilinear", align_corners=False)
 
 
-Base = LanguageBase | CausalBase | LlavaBase  # the frozen language model of the tiny, the small and the paper's size
+Base = SmallLlama | CausalBase | LlavaBase  # the frozen language model of the tiny, the small and the paper's size
 
 
 def build(config: CGReasonerConfig, base: Base, head: CentroidHead | None) -> tuple[CGReasoner, str]:

@@ -1,6 +1,6 @@
 """The official folder layout: `image_encoder.pth`, `mask_decoder.pth`, `lora_adapter/` as peft writes it, `tokenizer/`.
 
-Exports add what it has no name for: `rest.safetensors` (the embedded sizes' projector, the bridge), `language_base/` (the tiny
+Exports add what it has no name for: `rest.safetensors` (the embedded sizes' projector, the bridge), `small_llama/` (the tiny
 size's language model) and `config.yaml`. A folder without `config.yaml` is read as the paper's size.
 """
 
@@ -26,9 +26,9 @@ from prsbench.methods.cg_reasoner.checkpoint import (
 )
 from prsbench.methods.cg_reasoner.config import CGReasonerConfig
 from prsbench.methods.cg_reasoner.model import Base, CGReasoner
-from prsbench.methods.checkpoint_folder import DESCRIPTION, describe, described
-from prsbench.methods.checkpoints import Matched, read_checkpoint
-from prsbench.methods.multimodal_llm import LORA_TARGETS
+from prsbench.methods.parts.language.multimodal_llm import LORA_TARGETS
+from prsbench.methods.parts.weights.checkpoints import Matched, read_checkpoint
+from prsbench.methods.parts.weights.described_folder import DESCRIPTION, describe, described
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 

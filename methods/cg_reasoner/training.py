@@ -11,15 +11,25 @@ import torch
 from prsbench.harness.contract.errors import DataError
 from prsbench.harness.contract.geometry import centroid
 from prsbench.harness.contract.types import FitContext, Sample
-from prsbench.methods import data_parallel
 from prsbench.methods.cg_reasoner.config import CGReasonerConfig
 from prsbench.methods.cg_reasoner.model import Batch, CGReasoner, weighted_sum
-from prsbench.methods.language_base import answer_ids, draw
-from prsbench.methods.sentence_encoder import sentence_encoder
-from prsbench.methods.training_images import TrainingImage, cosine, relit, training_images
-from prsbench.methods.training_loop import Loop, Part, Step, Validation, steps_an_epoch
-from prsbench.methods.views import Reach, Scene, View, scenes, view_of_images, view_of_mask
-from prsbench.methods.wording import drop_words
+from prsbench.methods.parts.language.sentence_bert import sentence_encoder
+from prsbench.methods.parts.language.small_llama import draw
+from prsbench.methods.parts.language.text_rows import answer_ids
+from prsbench.methods.parts.training import data_parallel
+from prsbench.methods.parts.training.augmentation import (
+    AugmentationRange,
+    Scene,
+    View,
+    relit,
+    scenes,
+    view_of_images,
+    view_of_mask,
+)
+from prsbench.methods.parts.training.images import TrainingImage, training_images
+from prsbench.methods.parts.training.loop import Loop, MicroBatch, Step, Validation, steps_per_epoch
+from prsbench.methods.parts.training.schedule import cosine
+from prsbench.methods.parts.training.word_augmentation import drop_words
 from torch import Tensor
 
 # Validation asks one unchanged question about each unchanged image: cheap, and the same every epoch.
@@ -61,29 +71,29 @@ def train(
     """
     images = prepare(samples, config.image_size_px)
     size = config.batch_size * config.accumulate * data_parallel.workers()
-    steps_per_epoch = steps_an_epoch(len(images), size)
-    steps = config.epochs * steps_per_epoch
+    n_steps = steps_per_epoch(len(images), size)
+    steps = config.epochs * n_steps
     model.to(context.device)
     optimizer, schedule = _optimizer(model, config, steps)
     loop = Loop(model, optimizer, schedule, steps, context, config.gradient_clip, config.amp)
 
-    def micro_batch(shown: Sequence[Shown]) -> Part:
+    def micro_batch(shown: Sequence[AugmentedImage]) -> MicroBatch:
         batch = _batch(shown, config.language.drawing_side, context.device, with_reference=model.bridge is not None)
-        return Part(lambda: model.losses(batch), _counts(batch, model))
+        return MicroBatch(lambda: model.losses(batch), _counts(batch, model))
 
     def sample_step() -> Step:
         chosen = [images[i] for i in loop.numbers(len(images), size)]
         mine = _draw(chosen, config, loop.chance)[data_parallel.share(chosen)]
         return Step([micro_batch(shown) for shown in _cut(mine, config.batch_size)], [one.training.image_id for one in chosen])
 
-    def validation_batches() -> Iterator[Part]:
+    def validation_batches() -> Iterator[MicroBatch]:
         shown = _draw(unseen, config.model_copy(update=AS_IT_IS), np.random.default_rng(0))
         yield from map(micro_batch, _cut(shown, config.batch_size))
 
     if config.keep == "best" and not len(val):
         raise DataError("cg_reasoner: `keep: best` needs a val split, and no data set has one. Set `keep: last`.")
     unseen = prepare(val, config.image_size_px) if len(val) else []
-    validation = Validation(validation_batches, steps_per_epoch, config.keep) if unseen else None
+    validation = Validation(validation_batches, n_steps, config.keep) if unseen else None
     loop.run(sample_step, lambda terms: weighted_sum(terms, config), validation)
     return loop
 
@@ -104,12 +114,12 @@ def _optimizer(model: CGReasoner, config: CGReasonerConfig, steps: int):
     return optimizer, cosine(optimizer, steps, config.warmup_steps, floor)
 
 
-def _cut(shown: Sequence[Shown], size: int) -> list[Sequence[Shown]]:
+def _cut(shown: Sequence[AugmentedImage], size: int) -> list[Sequence[AugmentedImage]]:
     return [shown[start : start + size] for start in range(0, len(shown), size)]
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class AugmentedImage:
     """One image as augmented for a step: its view, gamma, contrast and brightness (`light_3`), questions and answers."""
 
     prepared: PreparedImage
@@ -119,9 +129,9 @@ class Shown:
     rows: Sequence[tuple[str, str]]
 
 
-def _draw(chosen: Sequence[PreparedImage], config: CGReasonerConfig, rng: np.random.Generator) -> list[Shown]:
+def _draw(chosen: Sequence[PreparedImage], config: CGReasonerConfig, rng: np.random.Generator) -> list[AugmentedImage]:
     """Sample the augmentation and questions of all a step's images, whichever worker will process them."""
-    reach = Reach(left_right=config.horizontal_flip, shift=config.shift, zoom=config.zoom)
+    reach = AugmentationRange(left_right=config.horizontal_flip, shift=config.shift, zoom=config.zoom)
     light_3B = rng.uniform(-config.intensity_jitter, config.intensity_jitter, (3, len(chosen)))
     shown = []
     for k, prepared in enumerate(chosen):
@@ -129,11 +139,11 @@ def _draw(chosen: Sequence[PreparedImage], config: CGReasonerConfig, rng: np.ran
         view, seen_HW = scene.view(reach, rng)
         pairs = scene.said(view, seen_HW, rng.permutation(len(scene.pairs))[: config.questions_per_image])
         rows = [(drop_words(question, config.word_dropout, rng), answer) for question, answer in pairs]
-        shown.append(Shown(prepared, view, seen_HW, light_3B[:, k], rows))
+        shown.append(AugmentedImage(prepared, view, seen_HW, light_3B[:, k], rows))
     return shown
 
 
-def _batch(shown: Sequence[Shown], drawing_side: int, device: str, with_reference: bool) -> Batch:
+def _batch(shown: Sequence[AugmentedImage], drawing_side: int, device: str, with_reference: bool) -> Batch:
     image = torch.stack([one.prepared.training.image_3SS for one in shown]).to(device).float() / 255
     image = view_of_images(image, [one.view for one in shown])
     side = image.shape[-1]

@@ -4,8 +4,6 @@ It skips the language model's pass, which takes most of a step. Places are learn
 (`causal_base.Gist`); LoRA training alone would take much longer to learn them.
 """
 
-# B rows of a batch, S image side, L words of the answers, D language width
-
 from __future__ import annotations
 
 from collections import Counter
@@ -15,15 +13,18 @@ from dataclasses import replace
 import numpy as np
 import torch
 from prsbench.harness.contract.types import FitContext, Sample
-from prsbench.methods import data_parallel
-from prsbench.methods.causal_base import CausalLLM, words_loss
 from prsbench.methods.cg_reasoner.config import CGReasonerConfig
 from prsbench.methods.cg_reasoner.model import CGReasoner
-from prsbench.methods.language_base import answer_ids, draw
-from prsbench.methods.multimodal_llm import alignment_loss
-from prsbench.methods.training_images import TrainingImage, cosine, training_images
-from prsbench.methods.training_loop import Loop, Part, Step
-from prsbench.methods.wording import Axis, mirror_words
+from prsbench.methods.parts.language.image_tokens import alignment_loss
+from prsbench.methods.parts.language.layout_token import words_loss
+from prsbench.methods.parts.language.small_llama import draw
+from prsbench.methods.parts.language.smollm2 import CausalLLM
+from prsbench.methods.parts.language.text_rows import answer_ids
+from prsbench.methods.parts.training import data_parallel
+from prsbench.methods.parts.training.images import TrainingImage, training_images
+from prsbench.methods.parts.training.loop import Loop, MicroBatch, Step
+from prsbench.methods.parts.training.schedule import cosine
+from prsbench.methods.parts.training.word_augmentation import Axis, mirror_words
 from torch import Tensor, nn
 
 WORD_STEPS, WORD_ROWS, WORD_RATE = 500, 64, 3e-3  # ours: takes seconds, as it needs no images or LLM passes
@@ -81,7 +82,7 @@ def _learn_words(llm: CausalLLM, config: CGReasonerConfig, images: Sequence[Trai
         def terms() -> dict[str, Tensor]:
             return {"words": words_loss(llm.gist(mask_B1SS), word_LD, share_L, said_BL)}
 
-        return Step([Part(terms, {"words": WORD_ROWS})], shown)
+        return Step([MicroBatch(terms, {"words": WORD_ROWS})], shown)
 
     loop.run(sample_step, lambda terms: terms["words"])
 
@@ -114,7 +115,7 @@ def _learn_places(model: CGReasoner, config: CGReasonerConfig, images: Sequence[
         def terms() -> dict[str, Tensor]:
             return {"alignment": alignment_loss(model.llm.projector(model.encoder(image)).reading, layout, mask)}
 
-        return Step([Part(terms, {"alignment": len(image)})], [one.image_id for one in chosen])
+        return Step([MicroBatch(terms, {"alignment": len(image)})], [one.image_id for one in chosen])
 
     loop.run(sample_step, lambda terms: terms["alignment"])
 

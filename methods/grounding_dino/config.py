@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from prsbench.harness.contract.types import PromptSource
-from prsbench.methods.sam_config import SamCheckpointConfig
+from prsbench.methods.sam.config import SamCheckpointConfig
 
 
 class GroundingDinoConfig(SamCheckpointConfig):

@@ -4,14 +4,12 @@ Lai et al., "LISA: Reasoning segmentation via large language model", 2024. CLIP,
 official checkpoint does not hold its weights.
 """
 
-# N masks, E side of the embedding grid, L side of the logits
-
 from __future__ import annotations
 
 from typing import ClassVar
 
-from prsbench.methods.mask_tokens.llama import MaskTokenLlama
-from prsbench.methods.sam_networks import SamNetwork, decode
+from prsbench.methods.parts.seg_token.llama import MaskTokenLlama
+from prsbench.methods.sam.networks import SamNetwork, decode
 from torch import Tensor, nn
 from transformers import LlamaConfig
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import torch
-from prsbench.methods.lite_medsam_features import CHANNELS
-from prsbench.methods.mask_tokens.tiny_method import TinyMethod
-from prsbench.methods.mask_tokens.tiny_network import PromptedDecoder
-from prsbench.methods.sam_config import LiteMedSAMConfig
-from prsbench.methods.sam_networks import decode, prompt_and_mask_decoder
-from prsbench.methods.sam_variants import checkpoint_of
+from prsbench.methods.parts.frozen_features.lite_medsam import CHANNELS
+from prsbench.methods.parts.seg_token.tiny_method import TinyMethod
+from prsbench.methods.parts.seg_token.tiny_network import PromptedDecoder
+from prsbench.methods.sam.config import LiteMedSAMConfig
+from prsbench.methods.sam.networks import decode, prompt_and_mask_decoder
+from prsbench.methods.sam.variants import checkpoint_of
 from torch import Tensor
 
 FEATURE_PX = 4  # SAM's decoder enlarges its features by this factor

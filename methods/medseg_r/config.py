@@ -7,7 +7,7 @@ from typing import Literal
 
 from prsbench.harness.contract.config import MethodConfig
 from prsbench.harness.contract.types import Need, PromptSource
-from prsbench.methods.parts import LiteMedSAMFeaturesConfig
+from prsbench.methods.parts.frozen_features.config import LiteMedSAMFeaturesConfig
 
 
 class MedSegRConfig(MethodConfig):

@@ -3,16 +3,14 @@
 Based on the abstract of "MedSeg-R: Medical image segmentation with clinical reasoning" (arXiv 2506.18669); the layers are ours.
 """
 
-# B images, R sentences of the report, E sentence width, D width, H W feature size, K kernels, P points
-
 from __future__ import annotations
 
 import math
 
 import torch
-from prsbench.methods.lite_medsam_features import CHANNELS
 from prsbench.methods.medseg_r.config import MedSegRConfig
-from prsbench.methods.sentence_encoder import WIDTH
+from prsbench.methods.parts.frozen_features.lite_medsam import CHANNELS
+from prsbench.methods.parts.language.sentence_bert import WIDTH
 from segment_anything.modeling.common import LayerNorm2d
 from torch import Tensor, nn
 from torch.nn import functional as F

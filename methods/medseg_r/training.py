@@ -1,7 +1,5 @@
 """Training of MedSeg-R-style, and its two passes over an image, which are the same in training and at test."""
 
-# B images, S image side, R sentences, E sentence width
-
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -10,13 +8,14 @@ import numpy as np
 import torch
 from prsbench.harness.contract.types import FitContext
 from prsbench.methods.answers import answer_from_mask
-from prsbench.methods.mask_loss import dice_and_bce
 from prsbench.methods.medseg_r.config import MedSegRConfig
 from prsbench.methods.medseg_r.network import MedSegR
-from prsbench.methods.sentence_encoder import sentence_encoder
-from prsbench.methods.training_images import TrainingImage, cosine
-from prsbench.methods.training_loop import Loop, Part, Step, steps_an_epoch
-from prsbench.methods.wording import mirror_words
+from prsbench.methods.parts.language.sentence_bert import sentence_encoder
+from prsbench.methods.parts.training.images import TrainingImage
+from prsbench.methods.parts.training.loop import Loop, MicroBatch, Step, steps_per_epoch
+from prsbench.methods.parts.training.losses import dice_and_bce
+from prsbench.methods.parts.training.schedule import cosine
+from prsbench.methods.parts.training.word_augmentation import mirror_words
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -44,7 +43,7 @@ def train(
     Raises:
         PrsbenchError: a loss is not finite; the error names the images.
     """
-    steps = config.epochs * steps_an_epoch(len(images), config.batch_size)
+    steps = config.epochs * steps_per_epoch(len(images), config.batch_size)
     network.to(context.device)
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     schedule = cosine(optimizer, steps, config.warmup_steps, config.final_learning_rate / config.learning_rate)
@@ -64,7 +63,7 @@ def train(
             passes = read_twice(network, features_BCHW.to(context.device).float(), questions, modalities, mask.shape[-1])
             return {"segmentation": torch.stack([dice_and_bce(logits, mask) for logits in passes]).mean()}
 
-        return Step([Part(terms, {})], [one.image_id for one in chosen])
+        return Step([MicroBatch(terms, {})], [one.image_id for one in chosen])
 
     loop.run(sample_step, lambda terms: terms["segmentation"])
     return loop

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from prsbench.methods.mask_tokens.config import ReleaseConfig, TinyConfig
+from prsbench.methods.parts.seg_token.config import ReleaseConfig, TinyConfig
 
 
 class PixelLMConfig(ReleaseConfig):

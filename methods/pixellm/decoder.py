@@ -3,12 +3,10 @@
 Ren et al., "PixelLM: Pixel reasoning with large multimodal model", 2024. Submodule names are the public checkpoint's keys.
 """
 
-# N masks, L scales, M [SEG] tokens, C = 256, H W feature size of the coarse scale
-
 from __future__ import annotations
 
 import torch
-from prsbench.methods.sam_networks import EMBED
+from prsbench.methods.sam.networks import EMBED
 from segment_anything.modeling import TwoWayTransformer
 from segment_anything.modeling.common import LayerNorm2d
 from segment_anything.modeling.mask_decoder import MLP

@@ -1,15 +1,13 @@
 """PixelLM's network under its official tensor names: a Llama that reads CLIP's patches, and a light decoder on them."""
 
-# N masks, L scales, M [SEG] tokens, P patches, H W their grid
-
 from __future__ import annotations
 
 import math
 from typing import ClassVar
 
-from prsbench.methods.mask_tokens.llama import MaskTokenLlama
+from prsbench.methods.parts.seg_token.llama import MaskTokenLlama
 from prsbench.methods.pixellm.decoder import MultiScaleMaskDecoder, decode_scales, fuse, image_feature_neck, projector
-from prsbench.methods.sam_networks import EMBED
+from prsbench.methods.sam.networks import EMBED
 from segment_anything.modeling import PromptEncoder
 from torch import Tensor
 from transformers import LlamaConfig

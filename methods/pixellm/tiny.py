@@ -1,13 +1,11 @@
 """PixelLM at the embedded size: three [SEG] tokens per scale; LiteMedSAM's last two stages replace two layers of CLIP."""
 
-# B images, C channels, H W feature size
-
 from __future__ import annotations
 
 import torch
-from prsbench.methods.lite_medsam_features import STAGE_CHANNELS
-from prsbench.methods.mask_tokens.tiny_method import TinyMethod
-from prsbench.methods.mask_tokens.tiny_network import PromptedDecoder
+from prsbench.methods.parts.frozen_features.lite_medsam import STAGE_CHANNELS
+from prsbench.methods.parts.seg_token.tiny_method import TinyMethod
+from prsbench.methods.parts.seg_token.tiny_network import PromptedDecoder
 from prsbench.methods.pixellm.config import PixelLMTinyConfig
 from prsbench.methods.pixellm.decoder import (
     MASK_TOKENS,
@@ -18,7 +16,7 @@ from prsbench.methods.pixellm.decoder import (
     image_feature_neck,
     projector,
 )
-from prsbench.methods.sam_networks import EMBED
+from prsbench.methods.sam.networks import EMBED
 from segment_anything.modeling import PromptEncoder
 from torch import Tensor
 

@@ -8,7 +8,8 @@ from typing import Literal
 
 from prsbench.harness.contract.config import MethodConfig
 from prsbench.harness.contract.types import Need, PromptSource
-from prsbench.methods.parts import LanguageBaseConfig, LiteMedSAMFeaturesConfig
+from prsbench.methods.parts.frozen_features.config import LiteMedSAMFeaturesConfig
+from prsbench.methods.parts.language.config import SmallLlamaConfig
 
 
 class PRSMedConfig(MethodConfig):
@@ -18,7 +19,7 @@ class PRSMedConfig(MethodConfig):
     image_size_px: int = 128  # paper 1024; embedded
     feature_side: int = 16  # paper 64; embedded: the decoder's cost grows with its fourth power
 
-    language: LanguageBaseConfig = LanguageBaseConfig()  # paper: LLaVA-Med v1.5 (Mistral-7B)
+    language: SmallLlamaConfig = SmallLlamaConfig()  # paper: LLaVA-Med v1.5 (Mistral-7B)
     lora_rank: int = 16  # paper
     lora_alpha: int = 16  # paper
     lora_dropout: float = 0.05  # saved adapter 0.05, code 0.1
@@ -42,7 +43,7 @@ class PRSMedConfig(MethodConfig):
 
     def needs(self) -> Mapping[str, Need]:
         features = LiteMedSAMFeaturesConfig(image_size_px=self.image_size_px)
-        return {"language_base": Need("language_base", self.language.model_dump()), "features": features.need()}
+        return {"small_llama": Need("small_llama", self.language.model_dump()), "features": features.need()}
 
 
 class PRSMedOfficialConfig(MethodConfig):

@@ -1,7 +1,5 @@
 """PRS-Med's mask decoder, versions 5 (the current one) and 6 of the official code. Submodule names are the checkpoint's keys."""
 
-# B batch, T prompt tokens, D prompt width, C image channels, H W feature size, N = H * W image tokens
-
 from __future__ import annotations
 
 from typing import Literal

@@ -1,7 +1,5 @@
 """PRS-Med's structure loss, with the reduction that the public code really applies."""
 
-# B batch, S image side
-
 from __future__ import annotations
 
 from torch import Tensor

@@ -1,16 +1,15 @@
 """PRS-Med as one network over image features: the multimodal LLM, the mask decoder, the modality head."""
 
-# B images, R question-answer pairs, S image side, C feature channels, H W feature size
-
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from prsbench.methods.language_base import LanguageBase
-from prsbench.methods.lite_medsam_features import CHANNELS
-from prsbench.methods.multimodal_llm import MultimodalLLM, alignment_loss
+from prsbench.methods.parts.frozen_features.lite_medsam import CHANNELS
+from prsbench.methods.parts.language.image_tokens import alignment_loss
+from prsbench.methods.parts.language.multimodal_llm import MultimodalLLM
+from prsbench.methods.parts.language.small_llama import SmallLlama
 from prsbench.methods.prs_med.config import PRSMedConfig
 from prsbench.methods.prs_med.decoder import MaskDecoder
 from prsbench.methods.prs_med.losses import structure_loss
@@ -68,7 +67,7 @@ class PRSMed(nn.Module):
         return F.interpolate(logits, size=(side_px, side_px), mode="bilinear", align_corners=False)
 
 
-def build(config: PRSMedConfig, base: LanguageBase) -> PRSMed:
+def build(config: PRSMedConfig, base: SmallLlama) -> PRSMed:
     """The network at a config's size. The modality head has the tensor names of the public `cls.pth`."""
     llm = MultimodalLLM(base, CHANNELS, config.lora_rank, config.lora_alpha, config.lora_dropout)
     return PRSMed(llm, MaskDecoder(llm.width, CHANNELS), modality_head())

@@ -11,12 +11,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from prsbench.harness.contract.types import FitContext, Labels, Prediction, Query, Sample, TextSource, Weights
-from prsbench.methods.checkpoints import Matched
-from prsbench.methods.exposure import exposure_note
-from prsbench.methods.llava import LlavaBase
+from prsbench.methods.parts.language.llava_med import LlavaBase
+from prsbench.methods.parts.weights.checkpoints import Matched
+from prsbench.methods.parts.weights.exposure import exposure_note
 from prsbench.methods.prs_med.config import PRSMedOfficialConfig
-from prsbench.methods.prs_med.release import folder_of, load_decoder, load_encoder, load_tokenizer, merge_adapter
-from prsbench.methods.vision_backbone import normalise
+from prsbench.methods.prs_med.official_weights import folder_of, load_decoder, load_encoder, load_tokenizer, merge_adapter
 from torch import Tensor
 from torch.nn import functional as F
 from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
@@ -116,3 +115,13 @@ def seen_by_clip(image: NDArray[np.uint8], side_px: int) -> Tensor:
     square[top : top + height, left : left + width] = image
     resized = np.array(Image.fromarray(square).resize((side_px, side_px), Image.Resampling.BICUBIC), np.float32) / 255
     return torch.from_numpy((resized - np.float32(OPENAI_CLIP_MEAN)) / np.float32(OPENAI_CLIP_STD)).permute(2, 0, 1)
+
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def normalise(image_B3HW: Tensor) -> Tensor:
+    """Float RGB in [0, 1], normalised with the ImageNet statistics."""
+    mean = image_B3HW.new_tensor(IMAGENET_MEAN)[:, None, None]
+    std = image_B3HW.new_tensor(IMAGENET_STD)[:, None, None]
+    return (image_B3HW - mean) / std

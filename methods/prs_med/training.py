@@ -8,11 +8,13 @@ import numpy as np
 import torch
 from prsbench.harness.contract.errors import DataError
 from prsbench.harness.contract.types import FitContext
-from prsbench.methods.embedded_rows import draw_rows
+from prsbench.methods.parts.frozen_features.batches import sample_batch
+from prsbench.methods.parts.training.images import TrainingImage
+from prsbench.methods.parts.training.loop import Loop, MicroBatch, Step, steps_per_epoch
+from prsbench.methods.parts.training.losses import weighted
+from prsbench.methods.parts.training.schedule import cosine
 from prsbench.methods.prs_med.config import PRSMedConfig
 from prsbench.methods.prs_med.model import CLASS_IDS, Batch, PRSMed
-from prsbench.methods.training_images import TrainingImage, cosine, weighted
-from prsbench.methods.training_loop import Loop, Part, Step, steps_an_epoch
 from torch import Tensor
 
 
@@ -31,8 +33,8 @@ def train(
     unknown = {one.modality for one in images} - set(CLASS_IDS)
     if unknown:
         raise DataError(f"PRS-Med has no class for modality {', '.join(sorted(unknown))}. Known: {', '.join(CLASS_IDS)}.")
-    steps_per_epoch = steps_an_epoch(len(images), config.batch_size)
-    steps = config.epochs * steps_per_epoch
+    n_steps = steps_per_epoch(len(images), config.batch_size)
+    steps = config.epochs * n_steps
     model.to(context.device)
     optimizer = _optimizer(model, config)
     schedule = cosine(optimizer, steps, config.warmup_steps, config.final_learning_rate / config.learning_rate)
@@ -41,9 +43,9 @@ def train(
     def sample_step() -> Step:
         numbers = loop.numbers(len(images), config.batch_size)
         batch = collate(images, features_2NCHW, numbers, config, loop.chance, context.device)
-        return Step([Part(lambda: model.losses(batch), {})], [images[i].image_id for i in numbers])
+        return Step([MicroBatch(lambda: model.losses(batch), {})], [images[i].image_id for i in numbers])
 
-    loop.run(sample_step, lambda terms: weighted_sum(terms, config, epoch=loop.step // steps_per_epoch))
+    loop.run(sample_step, lambda terms: weighted_sum(terms, config, epoch=loop.step // n_steps))
     return loop
 
 
@@ -66,8 +68,8 @@ def collate(
     rng: np.random.Generator,
     device: str,
 ) -> Batch:
-    """A step's batch; see `draw_rows`."""
-    step = draw_rows(
+    """A step's batch; see `sample_batch`."""
+    step = sample_batch(
         images, features_2NCHW, numbers, config.questions_per_image, config.language.drawing_side, config.horizontal_flip, rng
     )
     row_image, questions, answers = zip(*step.rows, strict=True)

@@ -8,25 +8,25 @@ from prsbench.harness.contract.config import MethodConfig
 from prsbench.harness.contract.types import PromptSource
 
 
-class TruthRowConfig(MethodConfig):
+class CeilingConfig(MethodConfig):
     """A row made from the truth."""
 
     prompt_source: Literal[PromptSource.TRUTH] = PromptSource.TRUTH
 
 
-class ShuffledAnswerConfig(TruthRowConfig):
+class ShuffledAnswerConfig(CeilingConfig):
     """Oracle masks with shuffled answers."""
 
     shuffle_seed: int = 0
 
 
-class BlindRowConfig(MethodConfig):
+class FloorConfig(MethodConfig):
     """A row that looks at neither image nor question."""
 
     prompt_source: Literal[PromptSource.NONE] = PromptSource.NONE
 
 
-class MeanMaskConfig(BlindRowConfig):
+class MeanMaskConfig(FloorConfig):
     """The mean training mask of a modality."""
 
     grid_px: int = 64  # side of the square the masks are averaged on; finer detail averages out anyway

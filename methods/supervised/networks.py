@@ -1,7 +1,5 @@
 """MONAI's U-Net, nnU-Net's planned U-Net and Swin-UNETR, each from z-scored RGB (B, 3, S, S) to logits."""
 
-# B batch, C channels, S side of the square input, K supervised resolutions (1 for most networks)
-
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -13,14 +11,14 @@ _SMALLEST_EDGE_PX = 4  # nnU-Net: the smallest feature map
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class NNUNetPlan:
     """nnU-Net's 2-D plan. features and strides have one entry per stage; kernels are 3 x 3 throughout (isotropic pixels)."""
 
     features: tuple[int, ...]
     strides: tuple[int, ...]
 
 
-def nnunet_plan(side_px: int, base_features: int, max_features: int) -> Plan:
+def nnunet_plan(side_px: int, base_features: int, max_features: int) -> NNUNetPlan:
     """Halve while the edge stays at 4 or more, double the features up to the limit (Isensee et al., Nature Methods 2021).
 
     Example:
@@ -31,7 +29,7 @@ def nnunet_plan(side_px: int, base_features: int, max_features: int) -> Plan:
     while edge % 2 == 0 and edge // 2 >= _SMALLEST_EDGE_PX:
         halvings, edge = halvings + 1, edge // 2
     features = tuple(min(base_features * 2**stage, max_features) for stage in range(halvings + 1))
-    return Plan(features, (1,) + (2,) * halvings)
+    return NNUNetPlan(features, (1,) + (2,) * halvings)
 
 
 def deep_supervision_weights(count: int) -> list[float]:

@@ -1,7 +1,5 @@
 """Training of the supervised references, with the data, image size, augmentation and budget of CG-Reasoner."""
 
-# B batch, S side of the square input, K supervised resolutions
-
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -9,12 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from prsbench.harness.contract.types import FitContext, Sample
-from prsbench.methods.mask_loss import dice_and_bce
+from prsbench.methods.images import z_score
+from prsbench.methods.parts.training.augmentation import AugmentationRange, jittered, view_of_images, view_of_mask
+from prsbench.methods.parts.training.images import training_images
+from prsbench.methods.parts.training.loop import Loop, MicroBatch, Step, steps_per_epoch
+from prsbench.methods.parts.training.losses import dice_and_bce
+from prsbench.methods.parts.training.schedule import cosine
 from prsbench.methods.supervised.config import SupervisedConfig
 from prsbench.methods.supervised.networks import deep_supervision_weights
-from prsbench.methods.training_images import cosine, jittered, training_images, z_score
-from prsbench.methods.training_loop import Loop, Part, Step, steps_an_epoch
-from prsbench.methods.views import Reach, view_of_images, view_of_mask
 from torch import Tensor, nn
 
 
@@ -25,7 +25,7 @@ def train(network: nn.Module, config: SupervisedConfig, samples: Sequence[Sample
         PrsbenchError: a loss is not finite; the error names the images.
     """
     images = training_images(samples, config.image_size_px)
-    steps = config.epochs * steps_an_epoch(len(images), config.batch_size)
+    steps = config.epochs * steps_per_epoch(len(images), config.batch_size)
     network.to(context.device)
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, eps=config.adam_eps
@@ -38,7 +38,7 @@ def train(network: nn.Module, config: SupervisedConfig, samples: Sequence[Sample
         image = torch.stack([one.image_3SS for one in chosen]).to(context.device)
         mask = torch.stack([one.mask_1SS for one in chosen]).to(context.device)
         image, mask = augmented(image, mask, config, loop.chance)
-        return Step([Part(lambda: {"loss": _loss(network, image, mask)}, {})], [one.image_id for one in chosen])
+        return Step([MicroBatch(lambda: {"loss": _loss(network, image, mask)}, {})], [one.image_id for one in chosen])
 
     loop.run(sample_step, lambda terms: terms["loss"])
     return loop
@@ -60,7 +60,7 @@ def segmentation_loss(logits: Tensor, mask_B1SS: Tensor) -> Tensor:
 
 def augmented(image_B3SS: Tensor, mask_B1SS: Tensor, config: SupervisedConfig, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     """Float images in [0, 1] and float masks in random views; gamma, contrast and brightness are jittered per image."""
-    reach = Reach(left_right=config.horizontal_flip, shift=config.shift, zoom=config.zoom)
+    reach = AugmentationRange(left_right=config.horizontal_flip, shift=config.shift, zoom=config.zoom)
     views = [reach.draw(rng) for _ in image_B3SS]
     image = view_of_images(image_B3SS.float() / 255, views)
     masks = [view_of_mask(one[0].cpu().numpy(), view, one.shape[-2:]) for one, view in zip(mask_B1SS, views, strict=True)]

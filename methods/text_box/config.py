@@ -8,8 +8,8 @@ from typing import Literal
 
 from prsbench.harness.contract.types import Need, PromptSource
 from prsbench.methods.cg_reasoner.config import CGReasonerConfig
-from prsbench.methods.packaged_weights import LITE_MEDSAM, installed
-from prsbench.methods.sam_config import PACKAGED, SamCheckpointConfig
+from prsbench.methods.parts.weights.packaged import LITE_MEDSAM, installed
+from prsbench.methods.sam.config import PACKAGED, SamCheckpointConfig
 from pydantic import model_validator
 
 

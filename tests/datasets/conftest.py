@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from prsbench.datasets.layout import Item, write_modality
+from prsbench.datasets.official_writer import Item, write_modality
 from prsbench.datasets.questions import target_of
 from prsbench.harness.contract.types import DataKind
 

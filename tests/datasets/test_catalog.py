@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from prsbench.datasets.catalog import SOURCES, prepare
-from prsbench.datasets.prs_med import open_root
+from prsbench.datasets.official_reader import open_root
 from prsbench.harness.contract.catalog import resolve
 from prsbench.harness.contract.errors import ConfigError, DataError
 

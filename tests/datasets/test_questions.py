@@ -10,7 +10,7 @@ import pytest
 from prsbench.datasets import questions
 from prsbench.datasets.questions import render_answer, render_question, target_of
 from prsbench.harness.contract.types import MODALITIES
-from prsbench.metrics.position import parse
+from prsbench.metrics.text.position import parse
 
 LABELS = [(f"{v} {h}",) for v, h in product(("top", "bottom"), ("left", "right"))] + [("center",), ("top left", "bottom right")]
 SYNONYMS = {

@@ -175,7 +175,7 @@ def test_the_door_says_how_to_install_what_is_not_there(tmp_path):
 
 def test_a_full_disk_is_one_sentence_and_says_that_the_run_goes_on(tmp_path, data_root, stand_ins, monkeypatch, capsys):
     from prsbench.harness import cli
-    from prsbench.harness.engine import run
+    from prsbench.harness.engine.driver import run
 
     def full(*arguments):
         raise OSError(28, "No space left on device")
@@ -192,14 +192,14 @@ def test_an_ablation_says_what_it_will_take_runs_as_a_grid_and_goes_on_where_it_
     tmp_path, data_root, stand_ins, monkeypatch, capsys
 ):
     from prsbench.harness import cli
-    from prsbench.harness.engine import ablation
+    from prsbench.harness.engine.plan import ablation
 
     (tmp_path / "ablations").mkdir()
     (tmp_path / "ablations" / "words.yaml").write_text("# Words\nmethod: bright\nchange: {secret: [a, b]}\n")
     monkeypatch.setattr(ablation, "ABLATIONS", tmp_path / "ablations")
     monkeypatch.setattr(ablation, "packaged_ablations", lambda: {"words": "Words"})
     monkeypatch.setattr(cli, "_registry", lambda: stand_ins.REGISTRY)
-    monkeypatch.setattr("prsbench.harness.report.figures.figures_of", lambda *arguments: [])
+    monkeypatch.setattr("prsbench.harness.report.figures.selection.figures_of", lambda *arguments: [])
     command = ["ablate", "words", "real", "--data", str(data_root), "--out", str(tmp_path / "run"), "--set", "methods=[bright]"]
     assert cli.main([*command, "--plan"]) == 0
     said = capsys.readouterr().out

@@ -29,15 +29,16 @@ import numpy as np
 import torch
 from prsbench.harness.contract.types import FitContext, Sample
 from prsbench.methods.cg_reasoner import decoder, training
+from prsbench.methods.cg_reasoner.backbone import build_backbone
 from prsbench.methods.cg_reasoner.bridge import HiddenBridge
 from prsbench.methods.cg_reasoner.config import CGReasonerConfig
 from prsbench.methods.cg_reasoner.losses import segmentation_loss
 from prsbench.methods.cg_reasoner.model import Batch, CGReasoner, build, weighted_sum
-from prsbench.methods.language_base import LanguageBase, answer_ids, pad_right
-from prsbench.methods.parts import LanguageBaseConfig
-from prsbench.methods.sentence_encoder import WIDTH
-from prsbench.methods.text2centroid import CentroidHead
-from prsbench.methods.vision_backbone import build_backbone
+from prsbench.methods.parts.language.config import SmallLlamaConfig
+from prsbench.methods.parts.language.sentence_bert import WIDTH
+from prsbench.methods.parts.language.small_llama import SmallLlama
+from prsbench.methods.parts.language.text_rows import answer_ids, pad_right
+from prsbench.methods.text2centroid.model import CentroidHead
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
@@ -54,7 +55,7 @@ def main() -> None:
 
 
 def compare(layers: int) -> None:
-    language = LanguageBaseConfig(width=512, layers=layers, heads=8, feed_forward=1408, steps=1, batch_size=2)
+    language = SmallLlamaConfig(width=512, layers=layers, heads=8, feed_forward=1408, steps=1, batch_size=2)
     config = CGReasonerConfig(language=language, bridge="none", lora_dropout=0.0, questions_per_image=QUESTIONS)
     model, together, (batch, *_) = network_and_batches(config)
     ours = partial(our_loss, config)
@@ -91,7 +92,7 @@ def network_and_batches(config: CGReasonerConfig) -> tuple[CGReasoner, Batch, li
     asked = [(disc, f"{disc.sample_id}{k}") for disc in discs for k in range(QUESTIONS)]
     samples = [replace(disc, query=replace(disc.query, sample_id=name)) for disc, name in asked]
     torch.manual_seed(0)
-    base = LanguageBase(config.language)
+    base = SmallLlama(config.language)
     with tempfile.TemporaryDirectory() as folder:
         base.fit(samples, (), FitContext(0, "cpu"))
         base.save(Path(folder))

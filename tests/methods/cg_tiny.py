@@ -3,11 +3,12 @@
 import numpy as np
 from prsbench.harness.contract.types import FitContext
 from prsbench.methods.cg_reasoner import training
-from prsbench.methods.cg_reasoner.adapter import CGReasonerMethod
 from prsbench.methods.cg_reasoner.config import CGReasonerConfig
-from prsbench.methods.parts import LanguageBaseConfig, Text2CentroidConfig
+from prsbench.methods.cg_reasoner.method import CGReasonerMethod
+from prsbench.methods.parts.language.config import SmallLlamaConfig
+from prsbench.methods.text2centroid.config import Text2CentroidConfig
 
-LANGUAGE = LanguageBaseConfig(
+LANGUAGE = SmallLlamaConfig(
     drawing_side=4, vocabulary=300, width=32, layers=2, heads=2, feed_forward=64, steps=30, batch_size=8
 )  # fmt: skip
 CONFIG = CGReasonerConfig(

@@ -1,7 +1,7 @@
 """Small releases made here, in the layout of the official folders: LISA's and PixelLM's."""
 
 import torch
-from prsbench.methods.mask_tokens.config import WIDTHS
+from prsbench.methods.parts.seg_token.config import WIDTHS
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import CLIPImageProcessorPil, CLIPVisionConfig, CLIPVisionModel, LlamaConfig, PreTrainedTokenizerFast
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from prsbench.harness.contract.types import MODALITIES
 from prsbench.methods.answers import answer_from_mask
-from prsbench.metrics.position import parse
+from prsbench.metrics.text.position import parse
 
 
 def probability(*blocks, value=1.0, shape=(40, 40)):

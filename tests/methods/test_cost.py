@@ -2,14 +2,14 @@ import time
 
 import numpy as np
 import torch
-from prsbench.harness.contract.records import Cost
+from prsbench.harness.contract.results import Cost
 from prsbench.harness.contract.types import Prediction, PromptSource
-from prsbench.harness.engine.process import return_freed_memory
-from prsbench.methods import cost, shared_features
+from prsbench.harness.engine.worker.process import return_freed_memory
+from prsbench.methods import cost, feature_cache
 from prsbench.methods.cost import measure, standard_query
-from prsbench.methods.sam_config import LiteMedSAMConfig
-from prsbench.methods.sam_family import SamMethod
-from prsbench.methods.sentence_encoder import sentence_encoder
+from prsbench.methods.parts.language.sentence_bert import sentence_encoder
+from prsbench.methods.sam.config import LiteMedSAMConfig
+from prsbench.methods.sam.method import SamMethod
 from torch import nn
 
 
@@ -106,13 +106,13 @@ def test_shared_features_and_sentences_do_not_hide_work_and_are_there_again_afte
     with torch.inference_mode():
         patches = nn.Conv2d(3, 256, 4, stride=4)  # in the encoder's place: 256 px to 64 x 64
     monkeypatch.setattr(method._network.image_encoder, "forward", lambda square: patches(square))
-    monkeypatch.setattr(shared_features, "_kept", type(shared_features._kept)())
+    monkeypatch.setattr(feature_cache, "_kept", type(feature_cache._kept)())
     method.predict([standard_query()])
     encoder = sentence_encoder()
     encoder.encode([standard_query().question])
-    kept, known = dict(shared_features._kept), encoder.known
+    kept, known = dict(feature_cache._kept), encoder.known
     with torch.utils.flop_counter.FlopCounterMode(display=False) as counter:
         method.predict([standard_query()])  # the features are there: the decoder alone
     found = measure(method)
-    assert dict(shared_features._kept) == kept and encoder.known is known
+    assert dict(feature_cache._kept) == kept and encoder.known is known
     assert found.flops_per_image == counter.get_total_flops() + 2 * 3 * 16 * 256 * 64 * 64

@@ -25,16 +25,23 @@ from prsbench.harness.contract.geometry import centroid
 from prsbench.harness.contract.position import position_of, zone_of_centroid
 from prsbench.harness.contract.records import Counts, Record
 from prsbench.harness.contract.types import MODALITIES, DataKind
-from prsbench.harness.engine.streams import Scores, write_scores
-from prsbench.metrics.alignment import e_measure_curve
-from prsbench.metrics.counts import count, histograms
-from prsbench.metrics.grey import stretched_grey_map
-from prsbench.metrics.map_measures import measure
-from prsbench.metrics.placed_texts import Gathering
-from prsbench.metrics.pranet import THRESHOLDS, curves, mean_absolute_error, sensitivity_curve, specificity_curve, sweep
+from prsbench.harness.engine.store.record_files import Scores, write_scores
+from prsbench.metrics.mask.counts import count, histograms
+from prsbench.metrics.mask.e_measure import e_measure_curve
+from prsbench.metrics.mask.grey import stretched_grey_map
+from prsbench.metrics.mask.map_measures import measure
+from prsbench.metrics.mask.pranet import (
+    THRESHOLDS,
+    curves,
+    mean_absolute_error,
+    sensitivity_curve,
+    specificity_curve,
+    threshold_counts,
+)
+from prsbench.metrics.mask.s_measure import s_measure
+from prsbench.metrics.mask.weighted_f import weighted_f
 from prsbench.metrics.score import score_each
-from prsbench.metrics.structure import s_measure
-from prsbench.metrics.weighted_f import weighted_f
+from prsbench.metrics.text.placed_texts import Gathering
 from scipy.ndimage import gaussian_filter
 
 SIDES_PX = (352, 1024)
@@ -146,7 +153,7 @@ def compare_pysod(side: int) -> None:
 
     def thresholds_of_ours() -> Counts:
         new_counts = counted(counts, grey, truth)
-        at = sweep(new_counts)
+        at = threshold_counts(new_counts)
         curves(new_counts), sensitivity_curve(at), specificity_curve(at)
         return new_counts
 
@@ -157,7 +164,12 @@ def compare_pysod(side: int) -> None:
 
     def all_of_ours() -> None:
         new_counts = thresholds_of_ours()
-        mean_absolute_error(new_counts), e_measure_curve(sweep(new_counts)), s_measure(grey, truth), weighted_f(grey, truth)
+        (
+            mean_absolute_error(new_counts),
+            e_measure_curve(threshold_counts(new_counts)),
+            s_measure(grey, truth),
+            weighted_f(grey, truth),
+        )
 
     for name, theirs, ours in (
         ("thresholds", thresholds_of_theirs, thresholds_of_ours),
@@ -238,9 +250,9 @@ def score_many() -> None:
 
 def time_of_prscore(is_distinct: bool) -> str:
     """Wall and CPU seconds of the learned part of scoring with the real sentence encoder, after it is loaded."""
-    from prsbench.methods.parts import Text2CentroidConfig
-    from prsbench.methods.sentence_encoder import sentence_encoder
-    from prsbench.methods.text2centroid import Text2Centroid
+    from prsbench.methods.parts.language.sentence_bert import sentence_encoder
+    from prsbench.methods.text2centroid.config import Text2CentroidConfig
+    from prsbench.methods.text2centroid.model import Text2Centroid
 
     models = Text2Centroid(Text2CentroidConfig())  # untrained: the time does not depend on its weights
     sentence_encoder()
@@ -256,7 +268,7 @@ def time_of_prscore(is_distinct: bool) -> str:
 
 def prscore_of(records: list[Record], models: object) -> None:
     """The learned part of scoring alone."""
-    from prsbench.metrics.chance import levels
+    from prsbench.metrics.text.chance import levels
 
     gathering = Gathering()
     for record in records:

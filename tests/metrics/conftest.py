@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from parity import Golden, goldens
 from prsbench.harness.contract.records import Counts
-from prsbench.metrics.counts import count
+from prsbench.metrics.mask.counts import count
 
 
 @dataclass

@@ -11,9 +11,9 @@ from prsbench.harness.contract.position import official_position
 from prsbench.harness.contract.records import Record
 from prsbench.harness.contract.types import DataKind
 from prsbench.metrics.catalog import METRICS
-from prsbench.metrics.counts import count
-from prsbench.metrics.position import parse
+from prsbench.metrics.mask.counts import count
 from prsbench.metrics.score import score, score_each
+from prsbench.metrics.text.position import parse
 
 PLACES = {"top left": (-0.5, -0.5), "top right": (0.5, -0.5), "bottom left": (-0.5, 0.5), "bottom right": (0.5, 0.5)}
 OVERLAP = ("dice@0.5", "iou@0.5", "mdice_pranet", "miou_pranet", "mdice_raw", "miou_raw")

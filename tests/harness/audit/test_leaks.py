@@ -11,7 +11,7 @@ from prsbench.harness.audit.leaks import audit_leaks
 from prsbench.harness.audit.leaks_page import is_clean, page, verdict
 from prsbench.harness.contract.errors import ConfigError
 from prsbench.harness.contract.types import Labels, Prediction, PromptSource, TextSource, Weights
-from prsbench.harness.engine.data import open_all
+from prsbench.harness.engine.plan.data import open_all
 
 
 class Honest:

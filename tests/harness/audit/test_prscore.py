@@ -9,8 +9,8 @@ from prsbench.harness.audit import prscore as audit
 from prsbench.harness.audit.prscore import EVALUATION, OWN, RULE, WEIGHTS, Variant, agreement_of_order, audit_prscore
 from prsbench.harness.audit.prscore_page import write_page
 from prsbench.harness.contract.errors import RunFolderError
-from prsbench.harness.engine.results import results
-from prsbench.metrics.prscore import EQUAL
+from prsbench.harness.engine.inspect.results import results
+from prsbench.metrics.text.prscore import EQUAL
 
 
 @pytest.fixture(scope="module")

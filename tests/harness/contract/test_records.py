@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from prsbench.harness.contract.records import MapMeasures, Record
 from prsbench.harness.contract.types import DataKind, Point
-from prsbench.metrics.counts import count
+from prsbench.metrics.mask.counts import count
 
 MEASURES = MapMeasures(0.5, 0.25, nan, 1.0, 3.5, 0.0, (0.75, 0.0), 3)
 

@@ -94,14 +94,14 @@ def package(tmp_path, monkeypatch):
 def test_the_closure_follows_imports_in_functions_relative_ones_names_in_strings_and_no_further_package(package):
     lab, _ = package(
         a="import LAB.b\nfrom .c import thing\nif TYPE_CHECKING:\n    import LAB.unused\n",
-        b="def f():\n    from LAB import d\n    import json, prsbench.metrics.overlap\n",
+        b="def f():\n    from LAB import d\n    import json, prsbench.metrics.mask.overlap\n",
         c="from LAB.a import f\n",
         d="REASONER = 'LAB.e:Method'\n",
         e="",
         unused="",
     )
     assert import_closure([f"{lab}.a"], inside=(lab,)) == tuple(f"{lab}.{name}" for name in "abcde")
-    assert "prsbench.metrics.overlap" in import_closure([f"{lab}.a"], inside=(lab, "prsbench"))
+    assert "prsbench.metrics.mask.overlap" in import_closure([f"{lab}.a"], inside=(lab, "prsbench"))
     assert lab not in sys.modules
 
 

@@ -19,12 +19,14 @@ sys.path[:] = [str(Path(__file__).parent / "stand_ins"), *sys.path[1:]]
 
 import engine_stand_ins as stand_ins  # noqa: E402  # stands beside this file
 from prsbench.datasets.official_table import MODALITY_OF_FOLDER  # noqa: E402
-from prsbench.harness.engine import cell_folder  # noqa: E402
-from prsbench.harness.engine.forecast import planned_lines  # noqa: E402
-from prsbench.harness.engine.ledger import RunFolder, digest_of, write_json  # noqa: E402
-from prsbench.harness.engine.results import open_run, results, scores_wanted  # noqa: E402
-from prsbench.harness.engine.run import _describe, plan_run, run_grid  # noqa: E402
-from prsbench.harness.engine.status import status_lines  # noqa: E402
+from prsbench.harness.engine.driver.forecast import planned_lines  # noqa: E402
+from prsbench.harness.engine.driver.run import _describe, plan_run, run_grid  # noqa: E402
+from prsbench.harness.engine.inspect.results import results  # noqa: E402
+from prsbench.harness.engine.inspect.state import open_run, scores_wanted  # noqa: E402
+from prsbench.harness.engine.inspect.status import status_lines  # noqa: E402
+from prsbench.harness.engine.store import cell_folder  # noqa: E402
+from prsbench.harness.engine.store.json_files import write_json  # noqa: E402
+from prsbench.harness.engine.store.run_folder import RunFolder, digest_of  # noqa: E402
 from prsbench.harness.report.writer import write_report  # noqa: E402
 
 SEEDS = 10

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from cg_tiny import CONFIG, LANGUAGE
 from prsbench.harness.contract.types import FitContext
-from prsbench.methods.language_base import LanguageBase
-from prsbench.methods.text2centroid import Text2Centroid
+from prsbench.methods.parts.language.small_llama import SmallLlama
+from prsbench.methods.text2centroid.model import Text2Centroid
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +21,7 @@ def samples():
 @pytest.fixture(scope="session")
 def needs(samples, tmp_path_factory):
     folders = {}
-    for name, part in {"language_base": LanguageBase(LANGUAGE), "text2centroid": Text2Centroid(CONFIG.text2centroid)}.items():
+    for name, part in {"small_llama": SmallLlama(LANGUAGE), "text2centroid": Text2Centroid(CONFIG.text2centroid)}.items():
         part.fit(samples, [], FitContext(0, "cpu"))
         folders[name] = tmp_path_factory.mktemp(name)
         part.save(folders[name])

@@ -12,19 +12,20 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from prsbench.harness.contract.geometry import centroid
 from prsbench.methods.cg_reasoner.bridge import Vocabulary
-from prsbench.methods.cg_reasoner.losses import ending_at, mask_centroid, spatial_loss
+from prsbench.methods.cg_reasoner.losses import mask_centroid, restrict_gradient_to, spatial_loss
 from prsbench.methods.cg_reasoner.model import build
-from prsbench.methods.language_base import LanguageBase, answer_ids
-from prsbench.methods.sentence_encoder import sentence_encoder
-from prsbench.methods.text2centroid import Text2Centroid
+from prsbench.methods.parts.language.sentence_bert import sentence_encoder
+from prsbench.methods.parts.language.small_llama import SmallLlama
+from prsbench.methods.parts.language.text_rows import answer_ids
+from prsbench.methods.text2centroid.model import Text2Centroid
 
 BRIDGES = pytest.mark.parametrize("bridge", ["hidden", "soft_tokens"])
 
 
 @pytest.fixture(scope="module")
 def parts(needs):
-    base, text2centroid = LanguageBase(CONFIG.language), Text2Centroid(CONFIG.text2centroid)
-    base.load(needs["language_base"], "cpu")
+    base, text2centroid = SmallLlama(CONFIG.language), Text2Centroid(CONFIG.text2centroid)
+    base.load(needs["small_llama"], "cpu")
     text2centroid.load(needs["text2centroid"], "cpu")
     return base, text2centroid.head
 
@@ -77,7 +78,7 @@ def test_an_end_put_to_a_gradient_changes_neither_the_loss_nor_what_may_still_mo
     adapters = [p for name, p in model.named_parameters() if is_adapter(name) and p.requires_grad]
     torch.manual_seed(1)
     whole = model.losses(batch)["spatial"]
-    ended = ending_at(adapters, whole)
+    ended = restrict_gradient_to(adapters, whole)
     assert ended.item() == whole.item()
     gradients = torch.autograd.grad(whole, adapters, retain_graph=True)
     for one, other in zip(torch.autograd.grad(3 * ended, adapters), gradients, strict=True):
@@ -121,9 +122,9 @@ def test_tokens_that_spell_nothing_make_an_empty_sentence_and_no_nan(parts):
 
 
 def test_a_random_sentence_encoder_serves_soft_tokens_too(monkeypatch):
-    from prsbench.methods.sentence_encoder import SentenceEncoder
+    from prsbench.methods.parts.language.sentence_bert import SentenceEncoder
 
-    monkeypatch.setattr("prsbench.methods.sentence_encoder.locate", lambda file: None)
+    monkeypatch.setattr("prsbench.methods.parts.language.sentence_bert.locate", lambda file: None)
     encoder = SentenceEncoder()
     texts = ["The lesion is at the top left.", "", "here"]
     read = encoder.encode_words([encoder.read(text)[0] for text in texts])

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from prsbench.methods import data_parallel
 from prsbench.methods.cg_reasoner.encoder import VisualEncoder
+from prsbench.methods.parts.training import data_parallel
 from torch import nn
 
 

@@ -11,16 +11,17 @@ import torch
 import yaml
 from prsbench.harness.contract.errors import MissingPrerequisite, PrsbenchError
 from prsbench.harness.contract.types import FitContext, Weights
+from prsbench.methods.authoring.conformance import CHECKS, FAILED, Subject, verdict
 from prsbench.methods.catalog import METHODS
-from prsbench.methods.cg_reasoner.adapter import CGReasonerCheckpoint, CGReasonerMethod
 from prsbench.methods.cg_reasoner.config import CGReasonerCheckpointConfig, CGReasonerConfig
-from prsbench.methods.conformance import CHECKS, FAILED, Subject, verdict
-from prsbench.methods.language_base import LanguageBase
-from prsbench.methods.parts import LanguageBaseConfig, Text2CentroidConfig
-from prsbench.methods.text2centroid import Text2Centroid
+from prsbench.methods.cg_reasoner.method import CGReasonerCheckpoint, CGReasonerMethod
+from prsbench.methods.parts.language.config import SmallLlamaConfig
+from prsbench.methods.parts.language.small_llama import SmallLlama
+from prsbench.methods.text2centroid.config import Text2CentroidConfig
+from prsbench.methods.text2centroid.model import Text2Centroid
 from safetensors.torch import load_file, save_file
 
-LANGUAGE = LanguageBaseConfig(
+LANGUAGE = SmallLlamaConfig(
     drawing_side=4, vocabulary=300, width=32, layers=2, heads=2, feed_forward=64, steps=20, batch_size=8
 )  # fmt: skip
 CONFIG = CGReasonerConfig(
@@ -37,7 +38,7 @@ def queries(disc):
 @pytest.fixture(scope="module")
 def tiny(disc, tmp_path_factory):
     samples, needs = [disc(i) for i in range(8)], {}
-    for name, part in {"language_base": LanguageBase(LANGUAGE), "text2centroid": Text2Centroid(CONFIG.text2centroid)}.items():
+    for name, part in {"small_llama": SmallLlama(LANGUAGE), "text2centroid": Text2Centroid(CONFIG.text2centroid)}.items():
         part.fit(samples, [], FitContext(0, "cpu"))
         needs[name] = tmp_path_factory.mktemp(name)
         part.save(needs[name])
@@ -77,9 +78,9 @@ def test_what_is_exported_and_read_again_predicts_the_same_bits(tiny, exported, 
 
 def test_the_files_are_the_public_releases_and_hold_tensors_alone(exported):
     names = {path.name for path in exported.iterdir()}
-    assert names == {"image_encoder.pth", "mask_decoder.pth", "lora_adapter", "tokenizer", "rest.safetensors", "language_base", "config.yaml"}  # fmt: skip # noqa: E501
+    assert names == {"image_encoder.pth", "mask_decoder.pth", "lora_adapter", "tokenizer", "rest.safetensors", "small_llama", "config.yaml"}  # fmt: skip # noqa: E501
     said = json.loads((exported / "lora_adapter" / "adapter_config.json").read_text())
-    assert (said["r"], said["base_model_name_or_path"]) == (16, "language_base")  # no path of the machine that wrote it
+    assert (said["r"], said["base_model_name_or_path"]) == (16, "small_llama")  # no path of the machine that wrote it
     decoder = torch.load(exported / "mask_decoder.pth", weights_only=True)
     assert "prompt_proj.0.weight" in decoder and "final.2.bias" in decoder and "film.mlp.0.weight" in decoder
     assert "backbone.conv_stem.weight" in torch.load(exported / "image_encoder.pth", weights_only=True)
@@ -91,7 +92,7 @@ def test_peft_itself_reads_base_and_adapter_and_has_our_states(tiny, exported):
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
-    base = AutoModelForCausalLM.from_pretrained(exported / "language_base", dtype=torch.float32)
+    base = AutoModelForCausalLM.from_pretrained(exported / "small_llama", dtype=torch.float32)
     theirs = PeftModel.from_pretrained(base, exported / "lora_adapter").eval()
     ids = torch.tensor([[1, 9, 30, 4, 3]])
     with torch.no_grad():

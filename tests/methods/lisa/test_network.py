@@ -3,11 +3,11 @@
 import pytest
 import torch
 from parity import Parity, needs
-from prsbench.methods.lisa.adapter import build_visual
+from prsbench.methods.lisa.method import build_visual
 from prsbench.methods.lisa.network import LISA
-from prsbench.methods.mask_tokens.prompt import asking_states
-from prsbench.methods.sam_networks import ViT, build_vit_sam
-from prsbench.methods.sam_processing import Frame, LongestSide
+from prsbench.methods.parts.seg_token.prompt import asking_states
+from prsbench.methods.sam.networks import ViT, build_vit_sam
+from prsbench.methods.sam.processing import Frame, LongestSide
 from transformers import LlamaConfig
 
 SHAPES = {"7b": (4096, 11008, 32, 32), "13b": (5120, 13824, 40, 40)}

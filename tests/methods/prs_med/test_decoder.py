@@ -2,7 +2,7 @@ import pytest
 import torch
 from parity import Parity, needs
 from prsbench.methods.prs_med.decoder import MaskDecoder
-from prsbench.methods.prs_med.release import load_decoder
+from prsbench.methods.prs_med.official_weights import load_decoder
 
 
 @torch.inference_mode()

@@ -10,9 +10,9 @@ import torch
 from parity import Parity, needs
 from prsbench.harness.contract.errors import MissingPrerequisite, PrsbenchError
 from prsbench.harness.contract.types import Query, TextSource, Weights
+from prsbench.methods.authoring.conformance import CHECKS, FAILED, Subject, verdict
 from prsbench.methods.catalog import METHODS
-from prsbench.methods.conformance import CHECKS, FAILED, Subject, verdict
-from prsbench.methods.prs_med import official, release
+from prsbench.methods.prs_med import official, official_weights
 from prsbench.methods.prs_med.config import PRSMedOfficialConfig
 from prsbench.methods.prs_med.decoder import MaskDecoder
 from prsbench.methods.prs_med.model import modality_head
@@ -80,7 +80,7 @@ def made(tmp_path_factory):
 @pytest.fixture
 def given(made, tmp_path, monkeypatch):
     """A copy of the folders that a test may spoil; encoder and image are made small alike."""
-    monkeypatch.setattr(release, "build_encoder", small_encoder)
+    monkeypatch.setattr(official_weights, "build_encoder", small_encoder)
     monkeypatch.setattr(official, "SIDE_PX", 64)
     shutil.copytree(made, tmp_path / "given")
     folders = {"checkpoint": str(tmp_path / "given" / "published"), "llava": str(tmp_path / "given" / "llava")}
@@ -218,7 +218,7 @@ def test_the_published_folders_keys_and_shapes_are_those_that_are_read():
         for key, shape in folder["image_encoder.pth"].items()
         if key.startswith("image_encoder.")
     }
-    own = release.build_encoder().state_dict()
+    own = official_weights.build_encoder().state_dict()
     with torch.device("meta"):
         decoder, head = MaskDecoder(4096).state_dict(), modality_head().state_dict()
     assert {key: list(t.shape) for key, t in own.items()} == encoder
@@ -232,11 +232,11 @@ def test_the_published_adapter_has_its_place_in_a_llava_of_full_size():
     with torch.device("meta"):
         vision = CLIPVisionConfig(hidden_size=1024, intermediate_size=4096, num_hidden_layers=24, num_attention_heads=16)
         llava = LlavaForConditionalGeneration(LlavaConfig(text_config=MistralConfig(), vision_config=vision))
-    places = release._adaptable(llava)
+    places = official_weights._adaptable(llava)
     pairs = {key.rpartition(".lora_")[0] for key in adapter}
-    layers = {pair: release._LORA.fullmatch(f"{pair}.lora_A.weight")["layer"] for pair in pairs}
+    layers = {pair: official_weights._LORA.fullmatch(f"{pair}.lora_A.weight")["layer"] for pair in pairs}
     assert len(pairs) == len(set(layers.values())) == len(adapter) // 2 == 200
-    assert sum(layer.startswith(release._TOWER) for layer in layers.values()) == 72
+    assert sum(layer.startswith(official_weights._TOWER) for layer in layers.values()) == 72
     for pair in pairs:
         layer = places[layers[pair]]
         assert list(layer.weight.shape) == [adapter[f"{pair}.lora_B.weight"][0], adapter[f"{pair}.lora_A.weight"][1]], pair

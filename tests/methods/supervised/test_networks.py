@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 from monai.networks.nets import DynUNet
+from prsbench.methods.images import z_score
 from prsbench.methods.supervised.config import SupervisedConfig
 from prsbench.methods.supervised.networks import build_network, deep_supervision_weights, nnunet_plan
-from prsbench.methods.training_images import z_score
 
 SMALL = {"base_features": 4, "max_features": 16, "image_size_px": 64}
 

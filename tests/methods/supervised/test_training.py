@@ -4,8 +4,8 @@ import torch
 from prsbench.harness.contract.errors import PrsbenchError
 from prsbench.harness.contract.types import FitContext
 from prsbench.methods.supervised import training
-from prsbench.methods.supervised.adapter import SupervisedMethod
 from prsbench.methods.supervised.config import SupervisedConfig
+from prsbench.methods.supervised.method import SupervisedMethod
 from prsbench.methods.supervised.training import augmented, segmentation_loss, train
 from torch import nn
 

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from prsbench.harness.engine.journal import PREDICTIONS
+from prsbench.harness.engine.store.journal import PREDICTIONS
 
 BATCH = 2  # of the stand-ins
 PLACE = Path(__file__).parent

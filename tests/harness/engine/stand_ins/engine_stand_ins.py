@@ -14,11 +14,11 @@ import numpy as np
 from PIL import Image
 from prsbench.harness.contract.catalog import Catalog, Entry
 from prsbench.harness.contract.types import PromptSource
-from prsbench.harness.engine.config import GridConfig
-from prsbench.harness.engine.grid import Registry
-from prsbench.harness.engine.ledger import RunFolder
-from prsbench.harness.engine.results import results
-from prsbench.harness.engine.run import run_grid
+from prsbench.harness.engine.driver.run import run_grid
+from prsbench.harness.engine.grid.schema import GridConfig
+from prsbench.harness.engine.inspect.results import results
+from prsbench.harness.engine.plan.choices import Registry
+from prsbench.harness.engine.store.run_folder import RunFolder
 from stand_in_methods import Absent, Bright, Echo, Part, StandInConfig, Trained, TrainedConfig, log  # noqa: F401 (for tests)
 
 

@@ -1,0 +1,103 @@
+"""The phantom data set: synthetic images of all modalities, written by the same writer as real archives and marked synthetic."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from prsbench.datasets.card import CARD
+from prsbench.datasets.official_writer import Item, write_modality
+from prsbench.datasets.questions import target_of
+from prsbench.datasets.splits import SPLITS
+from prsbench.harness.contract.errors import DataError, unknown_name
+from prsbench.harness.contract.source_code import code_of, import_closure
+from prsbench.harness.contract.types import MODALITIES, DataKind
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, field_validator
+
+ARCHIVE = "phantom"
+DRAWN_TARGETS = {"lung_ct": "nodule", "lung_xray": "opacity"}  # the official masks outline the lungs; these outline a lesion
+FIRST_INDEX = {"train": 0, "val": 1_000_000, "test": 2_000_000}  # far apart, so that one split's size does not change another
+KEY_FILE = "phantoms_key.txt"
+
+
+class PhantomsConfig(BaseModel):
+    """How many images are drawn per modality, and from which seed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seed: NonNegativeInt = 7
+    train: PositiveInt = 60
+    val: PositiveInt = 12
+    test: PositiveInt = 24
+    modalities: tuple[str, ...] = MODALITIES
+
+    @field_validator("modalities")
+    @classmethod
+    def _are_known(cls, modalities: tuple[str, ...]) -> tuple[str, ...]:
+        for modality in modalities:
+            if modality not in MODALITIES:
+                raise unknown_name("modality", modality, MODALITIES)
+        return modalities
+
+
+def materialise(config: PhantomsConfig, folder: Path) -> None:
+    """Draw the data set into a folder that does not exist or is empty; a folder that already holds it is left unchanged.
+
+    The folder appears in one step, complete. Two processes may do this at once.
+
+    Raises:
+        DataError: the folder holds something else.
+    """
+    key = phantoms_key(config)
+    if _holds(folder, key):
+        return
+    if folder.exists() and any(folder.iterdir()):
+        raise DataError(f"{folder}: expected an empty folder or these phantoms, got something else. Choose another folder.")
+    partial_folder = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    shutil.rmtree(partial_folder, ignore_errors=True)
+    try:
+        for modality in config.modalities:
+            target = target_of(modality, DRAWN_TARGETS.get(modality))
+            items = _items(config, modality)
+            write_modality(partial_folder, modality, target, ARCHIVE, DataKind.SYNTHETIC, items, config.seed)
+        (partial_folder / KEY_FILE).write_text(key + "\n", encoding="utf-8")
+        try:
+            os.replace(partial_folder, folder)
+        except OSError:
+            if not _holds(folder, key):  # otherwise another process has just made it
+                raise
+    finally:
+        shutil.rmtree(partial_folder, ignore_errors=True)
+
+
+def phantoms_key(config: PhantomsConfig) -> str:
+    """sha256 of everything that determines the folder's bytes: config, drawing code, wording, labels and layout."""
+    modules = import_closure(["prsbench.datasets.phantoms.drawing", "prsbench.datasets.official_writer"])
+    code = {name: code_of(name) for name in modules}
+    return sha256(json.dumps([config.model_dump(mode="json"), code]).encode()).hexdigest()
+
+
+def _items(config: PhantomsConfig, modality: str) -> Iterator[Item]:
+    for split in SPLITS:
+        for number in range(getattr(config, split)):
+            index = FIRST_INDEX[split] + number
+            yield Item(f"{index:07d}", f"{index:07d}", partial(_drawn, modality, config.seed, index), split)
+
+
+def _drawn(modality: str, seed: int, index: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    from prsbench.datasets.phantoms.drawing import draw
+
+    phantom = draw(modality, seed, index)
+    return phantom.image, phantom.mask
+
+
+def _holds(folder: Path, key: str) -> bool:
+    written = folder / KEY_FILE
+    return (folder / CARD).is_file() and written.is_file() and written.read_text(encoding="utf-8").strip() == key

@@ -1,0 +1,54 @@
+"""Files that a crash cannot leave half written, and their hashes."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def write_atomically(path: Path, data: bytes | Iterable[bytes], durable: bool = True) -> None:
+    """Write to a temporary file, flush it to disk, rename it over the target. A kill leaves the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with temporary.open("wb") as stream:
+            stream.writelines([data] if isinstance(data, bytes) else data)
+            if durable:
+                stream.flush()
+                os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except Exception:  # such as a full disk: the partial file must not use up the space that is left
+        temporary.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync_folder(path.parent)
+
+
+def append_durably(path: Path, data: bytes) -> None:
+    """Append in one write, flushed to the disk before this returns."""
+    is_new = not path.exists()
+    with path.open("ab", buffering=0) as stream:
+        written = stream.write(data)
+        if written != len(data):  # a full disk; the torn end is cut off when the run is resumed
+            raise OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes could be written", str(path))
+        os.fsync(stream.fileno())
+    if is_new:
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's entries (new names, renames) to disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def file_hash(path: Path) -> str:
+    """sha256 of a file's bytes, in hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,108 @@
+"""What a finished cell or training hands to the report: its result, its cost, and errors on held-out data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from math import isnan, nan
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from prsbench.harness.contract.types import DataKind, Labels
+
+if TYPE_CHECKING:
+    from prsbench.harness.contract.summary import Samples, Summary
+from prsbench.harness.contract.records import Record
+
+HELD_OUT = "held_out.csv"  # a training may write this file next to its weights; see HeldOut
+Details = tuple[Sequence[Record], Sequence[Mapping[str, float]]]  # the records of a cell and, in parallel, their scores
+
+
+def _not_there() -> NoReturn:
+    raise LookupError("only complete cells have samples to read")
+
+
+def _nothing() -> Details:
+    return (), ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """A method's cost on one standard image (`methods.cost`); its seconds are in the records.
+
+    parameters: of all its networks, shared ones counted once; trainable_parameters: those that training changes.
+    flops_per_image: 2 per multiply-add of matrix products, convolutions and attention; 0 without a network.
+    peak_memory_bytes: of the device on CUDA, otherwise of the worker process; NaN if unknown.
+    """
+
+    parameters: int
+    trainable_parameters: int
+    flops_per_image: int
+    peak_memory_bytes: float
+    device: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.parameters / 1e6:.2f} M parameters ({self.trainable_parameters / 1e6:.2f} M trainable), "
+            f"{self.flops_per_image / 1e9:.2f} GFLOPs an image, peak memory {self.peak_memory_bytes / 2**20:.0f} MiB"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "peak_memory_bytes": None if isnan(self.peak_memory_bytes) else self.peak_memory_bytes}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Cost:
+        peak = data["peak_memory_bytes"]
+        return cls(**{**data, "peak_memory_bytes": nan if peak is None else peak})
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """One method on one data set with one seed, as the report sees it.
+
+    status is "complete", "failed", "skipped" or "missing" (not run yet). n_manifest counts the samples the data set lists for
+    this split: n_manifest = scored + failed or missing + excluded, in every table. judge_notes say what a reader must know of the
+    models that judged the text, above all that their weights are RANDOM.
+
+    A complete cell holds only its `summary` in memory; `samples` and `read` load the rest from disk on each call, so that a
+    report of thousands of cells holds few of them at once. An incomplete cell has nothing to read.
+    """
+
+    method: str
+    dataset: str
+    modality: str
+    seed: int
+    data_kind: DataKind
+    protocol: str
+    status: str
+    error: str
+    n_manifest: int
+    labels: Labels | None = None  # None if the cell never got as far as loading its method
+    judge_notes: tuple[str, ...] = ()
+    cost: Cost | None = None  # None where none was measured, as for rows made from the truth
+    summary: Summary | None = None
+    samples: Callable[[], Samples] = field(default=_not_there, repr=False, compare=False)
+    read: Callable[[], Details] = field(default=_nothing, repr=False, compare=False)
+
+    def without_numbers(self, **changes: Any) -> CellResult:
+        """A copy with these changes and nothing to read."""
+        return replace(self, **{"summary": None, "samples": _not_there, "read": _nothing, **changes})
+
+    @property
+    def records(self) -> Sequence[Record]:
+        """The records, read from disk now."""
+        return self.read()[0]
+
+    @property
+    def scores(self) -> Sequence[Mapping[str, float]]:
+        """Read from disk now; scores[i] holds the metric values of records[i]. NaN: undefined, counted but left out of means."""
+        return self.read()[1]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """What a training measured on samples held out from it, as formatted text: two columns of labels, then numbers."""
+
+    training: str
+    seed: int
+    header: tuple[str, ...]
+    lines: tuple[tuple[str, ...], ...]

@@ -1,0 +1,227 @@
+"""The grid file: its schema, loading (YAML and --set) and validation, before anything heavy loads."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from prsbench.datasets.phantoms.dataset import PhantomsConfig
+from prsbench.harness.contract.errors import ConfigError
+from prsbench.harness.contract.records import VARIANT_MARK
+from prsbench.harness.engine.grid.yaml_lines import line_of
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Phantoms(PhantomsConfig):
+    """Synthetic images, drawn into the run folder."""
+
+    source: Literal["phantoms"] = "phantoms"
+
+    @field_validator("modalities", mode="wrap")
+    @classmethod
+    def _said_with_its_place(cls, value: Any, check: Callable[[Any], tuple[str, ...]]) -> tuple[str, ...]:
+        try:
+            return check(value)
+        except ConfigError as error:  # pydantic would not catch it, and file and line would be lost
+            raise ValueError(str(error)) from None
+
+    def drawing(self) -> PhantomsConfig:
+        return PhantomsConfig.model_validate(self.model_dump(exclude={"source"}))
+
+
+class PrsMedFolder(_Strict):
+    """A folder in the official PRS-Med/MMRS layout; root may come from the command line's `--data`."""
+
+    source: Literal["prs_med"] = "prs_med"
+    root: Path | None = None
+
+
+class MethodChoice(_Strict):
+    """One method of the grid; overrides replace its catalog entry's defaults. row is its name in tables and folders."""
+
+    name: str
+    overrides: Mapping[str, Any] = {}
+    variant: str = ""  # of a sweep or ablation, such as "epochs=12"
+
+    @property
+    def row(self) -> str:
+        return f"{self.name}{VARIANT_MARK}{self.variant}" if self.variant else self.name
+
+
+class Sweep(_Strict):
+    """A method of the grid with every combination of these values: a row for each, in place of the plain row."""
+
+    method: str
+    over: Mapping[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(min_length=1)
+
+    def variants(self, choice: MethodChoice) -> list[MethodChoice]:
+        combinations = [dict(zip(self.over, values, strict=True)) for values in product(*self.over.values())]
+        return [
+            MethodChoice(name=choice.name, overrides={**choice.overrides, **values}, variant=_variant(values))
+            for values in combinations
+        ]
+
+
+class Ablation(_Strict):
+    """A method of the grid whose plain row stays as the parent, and a row for each value that changes only this value."""
+
+    method: str
+    change: Mapping[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(min_length=1)
+
+    def variants(self, choice: MethodChoice) -> list[MethodChoice]:
+        sweeps = [Sweep(method=self.method, over={key: values}) for key, values in self.change.items()]
+        return [variant for sweep in sweeps for variant in sweep.variants(choice)]
+
+
+class CellFilter(_Strict):
+    """Selects cells by row, data set and seed; names may contain * and ?. A key left out selects all."""
+
+    method: str = "*"
+    dataset: str = "*"
+    seed: int | None = None
+
+    def matches(self, row: str, dataset: str, seed: int) -> bool:
+        return self.speaks_of(row) and fnmatchcase(dataset, self.dataset) and self.seed in (None, seed)
+
+    def speaks_of(self, row: str) -> bool:
+        return fnmatchcase(row, self.method) or base_name(row) == self.method
+
+
+class Resources(_Strict):
+    """What one job of a method requires of its machine, in Ray's units; the serial executor ignores it."""
+
+    cpus: PositiveFloat = 1.0
+    gpus: NonNegativeFloat | None = None  # fractions share a GPU; None: an equal share of the GPUs
+    memory_gib: PositiveFloat | None = None
+    custom: Mapping[str, PositiveFloat] = {}  # such as {a100: 1}: custom resources of the cluster's nodes
+
+
+class Execution(_Strict):
+    """How the work is executed; it does not enter a cell's identity, but is recorded."""
+
+    workers: PositiveInt | Literal["auto"] = "auto"  # auto: cores / threads_per_worker
+    threads_per_worker: PositiveInt = 1  # more than one spin at barriers on a busy machine
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    timeout_s: PositiveFloat | None = None  # per training or cell; None: no limit
+    retries: NonNegativeInt = 1  # of a node whose worker process died: a preempted spot machine, a crash outside Python
+    resources: Mapping[str, Resources] = {}  # by method or part; the others take one core and an equal share of the GPUs
+
+    @field_validator("workers", mode="wrap")
+    @classmethod
+    def _said_once(cls, value: Any, check: Callable[[Any], int | str]) -> int | str:
+        try:
+            return check(value)
+        except ValidationError:  # pydantic has a message for each of the two types
+            raise ValueError("expected 'auto' or a whole number of 1 or more") from None
+
+
+class GridConfig(_Strict):
+    """One comparison: every method on every data set with every seed."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")  # becomes a folder's name
+    data: tuple[Annotated[Phantoms | PrsMedFolder, Field(discriminator="source")], ...] = Field(min_length=1)
+    methods: tuple[MethodChoice, ...] = Field(min_length=1)
+    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    split: Literal["test"] = "test"
+    sweeps: tuple[Sweep, ...] = ()
+    ablations: tuple[Ablation, ...] = ()
+    include: tuple[CellFilter, ...] = ()  # empty: every cell
+    exclude: tuple[CellFilter, ...] = ()
+    execution: Execution = Execution()
+
+    _source: tuple[str, str] = PrivateAttr(("", ""))  # its name or path, and its text; for error messages
+
+    @property
+    def rows(self) -> tuple[MethodChoice, ...]:
+        """The rows of the results table: the methods with their sweeps and ablations expanded."""
+        rows: list[MethodChoice] = []
+        for choice in self.methods:
+            variants = [variant for sweep in self.sweeps if sweep.method == choice.name for variant in sweep.variants(choice)]
+            rows += variants or [choice]
+            rows += [v for ablation in self.ablations if ablation.method == choice.name for v in ablation.variants(choice)]
+        return tuple(rows)
+
+    def place_of(self, method: str, key: str = "") -> str:
+        """Where a method, or a key of its overrides, is in the file, as in "my.yaml line 7: "; "" if there is no file."""
+        where, text = self._source
+        index = next((i for i, choice in enumerate(self.methods) if choice.name == method), 0)
+        line = line_of(text, ("methods", index, method, key))
+        return f"{where} line {line}: " if line else ""
+
+    @field_validator("split", mode="before")
+    @classmethod
+    def _was_not_trained_on(cls, split: Any) -> Any:
+        if split == "val":
+            raise ValueError("val trains the text judge and may choose a method's epoch, so it cannot be scored. Use test")
+        return split
+
+    @field_validator("methods", mode="before")
+    @classmethod
+    def _short_forms(cls, methods: Any) -> Any:
+        """Accept `name` and `name: {key: value}`, as YAML files write them."""
+        return [_method_choice(item) for item in methods] if isinstance(methods, list | tuple) else methods
+
+    @model_validator(mode="after")
+    def _sweeps_fit(self) -> GridConfig:
+        swept = {sweep.method for sweep in self.sweeps}
+        for kind, items in (("sweeps", self.sweeps), ("ablations", self.ablations)):
+            for item in items:
+                if item.method not in [choice.name for choice in self.methods]:
+                    raise ValueError(f"{kind}: '{item.method}' is not among the methods of this grid; list it there")
+                if kind == "ablations" and item.method in swept:
+                    raise ValueError(f"ablations: '{item.method}' is swept too, so no plain row is left to compare variants with")
+        names = [choice.row for choice in self.rows]
+        repeated = sorted(name for name, n in Counter(names).items() if n > 1)
+        if repeated:
+            raise ValueError(f"sweeps: these rows could not be told apart: {', '.join(repeated)}")
+        return self
+
+    @field_validator("methods", "seeds")
+    @classmethod
+    def _no_repeats(cls, items: tuple[Any, ...]) -> tuple[Any, ...]:
+        names = [getattr(item, "name", item) for item in items]
+        repeated = sorted(str(name) for name, n in Counter(names).items() if n > 1)
+        if repeated:
+            raise ValueError(f"listed twice: {', '.join(repeated)}; rows could not be told apart")
+        return items
+
+
+def _method_choice(item: Any) -> Any:
+    if isinstance(item, str):
+        return {"name": item}
+    if isinstance(item, dict) and len(item) == 1:
+        ((name, overrides),) = item.items()
+        if isinstance(overrides, dict | None):
+            return {"name": name, "overrides": overrides or {}}
+    return item
+
+
+def base_name(row: str) -> str:
+    """The method of a row, without the variant of a sweep or ablation."""
+    return row.partition(VARIANT_MARK)[0]
+
+
+def _variant(values: Mapping[str, Any]) -> str:
+    """The values in a form that fits a folder's name."""
+    return ",".join(f"{key}={re.sub(r'[^A-Za-z0-9._+-]+', '_', str(value))}" for key, value in values.items())

@@ -1,0 +1,98 @@
+"""From the methods a grid names to catalog entries with a checked config."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from prsbench.harness.contract.catalog import Catalog, Entry, resolve
+from prsbench.harness.contract.config import PartConfig
+from prsbench.harness.contract.errors import ConfigError, unknown_name
+from prsbench.harness.contract.types import Need
+from prsbench.harness.engine.grid.schema import CellFilter, GridConfig, MethodChoice
+from prsbench.harness.engine.grid.validation import validated
+
+
+@dataclass(frozen=True)
+class Registry:
+    """What can be run, handed in by the command line: the engine itself knows no method.
+
+    text_models is "module:function" of (folder, device) -> TextModels; text_part is the part whose training it loads.
+    """
+
+    methods: Catalog
+    parts: Catalog
+    text_models: str
+    text_part: str
+
+
+def check_choices(grid: GridConfig, registry: Registry) -> None:
+    """Refuse unknown methods and keys, parts they cannot have and filters of no row, before any data is drawn or opened.
+
+    Raises:
+        ConfigError: all that is wrong, at once.
+    """
+    for _, _, config in _resolve_choices(grid, registry):
+        for need in config.needs().values():
+            _part(need, registry.parts)
+    _refuse_idle(each for each in (*grid.include, *grid.exclude) if not _meets_a_row(each, grid))
+
+
+def _meets_a_row(each: CellFilter, grid: GridConfig) -> bool:
+    anywhere = each.model_copy(update={"dataset": "*"})
+    return any(anywhere.matches(choice.row, "", seed) for choice in grid.rows for seed in grid.seeds)
+
+
+def resolved(grid: GridConfig, registry: Registry) -> dict[str, Any]:
+    """The grid with every row's config whole, sweeps laid out."""
+    rows = [{row: config.model_dump(mode="json")} for row, _, config in _resolve_choices(grid, registry)]
+    return {**grid.model_dump(mode="json", exclude={"methods", "sweeps", "ablations"}), "methods": rows}
+
+
+def grid_schema(registry: Registry) -> dict[str, Any]:
+    """JSON Schema of a grid file: a method is a name, or a name with keys of that method's config."""
+    schema = GridConfig.model_json_schema()
+    one_each = []
+    for name, entry in registry.methods.items():
+        keys = resolve(entry.config).model_json_schema(ref_template=f"#/$defs/{name}/$defs/{{model}}")
+        schema["$defs"][name] = {**keys, "required": []}
+        one_each.append({"type": "object", "required": [name], "additionalProperties": False, "properties": {name: _ref(name)}})
+    schema["properties"]["methods"]["items"] = {"anyOf": [{"enum": list(registry.methods)}, *one_each]}
+    return schema
+
+
+def _ref(name: str) -> dict[str, Any]:
+    return {"anyOf": [{"$ref": f"#/$defs/{name}"}, {"type": "null"}]}
+
+
+def _refuse_idle(filters: Iterable[CellFilter]) -> None:
+    if idle := ", ".join(f"({each})" for each in filters):
+        raise ConfigError(f"include/exclude: no cell of this grid fits {idle}. Correct the names, or take it out.")
+
+
+def _part(need: Need, parts: Catalog) -> tuple[Entry, PartConfig]:
+    entry = parts[need.trainable]
+    return entry, validated(resolve(entry.config), {**entry.defaults, **need.config}, lambda path: f"part '{entry.name}': ")
+
+
+def _resolve_choices(grid: GridConfig, registry: Registry) -> list[tuple[str, Entry, PartConfig]]:
+    choices, problems = [], []
+    for choice in grid.rows:
+        try:
+            entry = registry.methods[choice.name]
+            choices.append((choice.row, entry, _config_of(choice, entry, grid)))
+        except ConfigError as error:
+            problems.append(str(error))
+    known = (*registry.methods, *registry.parts)
+    problems += [str(unknown_name("method or part", name, known)) for name in grid.execution.resources if name not in known]
+    if problems:
+        raise ConfigError("\n".join(dict.fromkeys(problems)))
+    return choices
+
+
+def _config_of(choice: MethodChoice, entry: Entry, grid: GridConfig) -> PartConfig:
+    def place_of(path: Sequence[str | int]) -> str:
+        return f"{grid.place_of(choice.name, str(path[0]) if path else '')}method '{choice.name}': "
+
+    return validated(resolve(entry.config), {**entry.defaults, **choice.overrides}, place_of)

@@ -1,0 +1,110 @@
+"""The nodes of a plan: trainings, cells and how they depend on each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from prsbench.harness.engine.store.keys import FOLDER_DIGITS
+
+
+def _folder_name(name: str) -> str:
+    """A method's name as part of a folder's: a user's method is named by its file, as in ./mine/net.py:Net."""
+    return name.replace("/", "-").lstrip(".-")
+
+
+@dataclass(frozen=True)
+class TrainingNode:
+    """One fit: a method, or a part that methods share. needs maps a role to the key of an earlier training.
+
+    origin is the rest of what the key is a hash of: code by module, weight files, data.
+    """
+
+    key: str
+    name: str
+    factory: str
+    config_type: str
+    config: Mapping[str, Any]
+    seed: int
+    split: str
+    needs: Mapping[str, str]
+    origin: Mapping[str, Any]
+
+    @property
+    def folder(self) -> str:
+        where = "" if self.split == "train" else f"-on-{self.split}"
+        return f"{_folder_name(self.name)}{where}-s{self.seed}-{self.key[:FOLDER_DIGITS]}"
+
+
+@dataclass(frozen=True)
+class CellNode:
+    """One method on one data set with one seed; training is the key it depends on, if any. origin as in TrainingNode.
+
+    shares as in `Entry`.
+    """
+
+    key: str
+    method: str
+    factory: str
+    config_type: str
+    config: Mapping[str, Any]
+    seed: int
+    dataset: str
+    modality: str
+    data_kind: str
+    split: str
+    n_manifest: int
+    training: str | None
+    origin: Mapping[str, Any]
+    shares: str = ""  # run folders written before it was there hold none
+
+    @property
+    def folder(self) -> str:
+        return f"{_folder_name(self.method)}--{self.dataset}--s{self.seed}-{self.key[:FOLDER_DIGITS]}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The graph of a grid. text_models is the training that judges the text of every cell.
+
+    measuring and scoring hash the code that makes records of predictions, and scores of records.
+    """
+
+    protocol: str
+    trainings: Mapping[str, TrainingNode]  # by key; a training stands after those it needs
+    cells: tuple[CellNode, ...]
+    text_models: str
+    measuring: str
+    scoring: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as they are; asdict would copy the origin of every cell."""
+        trainings = {key: dict(vars(node)) for key, node in self.trainings.items()}
+        return {**vars(self), "trainings": trainings, "cells": [dict(vars(cell)) for cell in self.cells]}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Plan:
+        trainings = {key: TrainingNode(**node) for key, node in data["trainings"].items()}
+        return cls(**{**data, "trainings": trainings, "cells": tuple(CellNode(**cell) for cell in data["cells"])})
+
+
+def units(cells: Iterable[CellNode]) -> list[tuple[CellNode, ...]]:
+    """Cells that go to one worker together: with one seed and on one data set, those that share what they compute of an image."""
+    groups: dict[object, list[CellNode]] = {}
+    for cell in cells:
+        together = (cell.shares, cell.dataset, cell.seed) if cell.shares else cell.key
+        groups.setdefault(together, []).append(cell)
+    return [tuple(group) for group in groups.values()]
+
+
+def trainings_for(plan: Plan, wanted: Iterable[str], is_sealed: Callable[[TrainingNode], bool]) -> list[TrainingNode]:
+    """The unsealed trainings among the wanted keys and what those need, each after what it needs."""
+    missing: set[str] = set()
+    waiting = list(wanted)
+    while waiting:
+        node = plan.trainings[waiting.pop()]
+        if node.key not in missing and not is_sealed(node):
+            missing.add(node.key)
+            waiting += node.needs.values()
+    return [node for key, node in plan.trainings.items() if key in missing]

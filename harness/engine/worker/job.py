@@ -1,0 +1,158 @@
+"""The unit of work that a worker gets (`Job`), and the function that does it (`perform`), in this process or another."""
+
+from __future__ import annotations
+
+import resource
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from prsbench.harness.contract.errors import MissingPrerequisite, PrsbenchError
+from prsbench.harness.engine.plan.data import open_all
+from prsbench.harness.engine.plan.nodes import CellNode, TrainingNode
+from prsbench.harness.engine.store.run_folder import LOG
+from prsbench.harness.engine.worker.failures import Failure, NodeTimeout, class_of, time_limit
+from prsbench.harness.engine.worker.loaded_methods import clear_loaded_methods, evict_except
+from prsbench.harness.engine.worker.measuring import measure_cell
+from prsbench.harness.engine.worker.prediction import evaluate
+from prsbench.harness.engine.worker.process import prepare_process, resolve_device, return_freed_memory
+from prsbench.harness.engine.worker.scoring import score_cell
+from prsbench.harness.engine.worker.setting import Setting
+from prsbench.harness.engine.worker.training import train
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One training, or cells that take turns in one process. waits_for holds the keys of trainings that must be sealed first."""
+
+    training: TrainingNode | None
+    cells: tuple[CellNode, ...]
+    waits_for: tuple[str, ...]
+    cost: float  # a rough estimate, for the order only: the costliest goes first
+    deaths: int = 0  # workers lost so far
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return (self.training.key,) if self.training else tuple(cell.key for cell in self.cells)
+
+    def apart(self) -> list[Job]:
+        """The job's cells as one job each, none of which waits for the training of another."""
+        return [replace(self, cells=(cell,), waits_for=self._awaited(cell), cost=float(cell.n_manifest)) for cell in self.cells]
+
+    def _awaited(self, cell: CellNode) -> tuple[str, ...]:
+        others = {other.training for other in self.cells} - {cell.training}
+        return tuple(key for key in self.waits_for if key not in others)
+
+    @property
+    def title(self) -> str:
+        if self.training:
+            where = "" if self.training.split == "train" else f" on {self.training.split}"
+            return f"train {self.training.name}{where} s{self.training.seed}"
+        first = self.cells[0]
+        return f"{', '.join(cell.method for cell in self.cells)} on {first.dataset} s{first.seed}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one node ended.
+
+    kind is "done", "failed" or "skipped" (a missing prerequisite, with instructions in the error); reason is the failure's class.
+    samples counts those predicted in this attempt; peak_memory_bytes is the most that the worker process has held so far.
+    """
+
+    kind: str
+    reason: Failure | None = None
+    error: str = ""
+    trace: str = ""
+    seconds: float = 0.0
+    samples: int = 0
+    peak_memory_bytes: int = 0
+    lost_worker: bool = False  # its worker process ended, whichever node of the job caused it
+
+
+def failed(reason: Failure, error: str, trace: str = "") -> Outcome:
+    return Outcome("skipped" if reason is Failure.MISSING_PREREQUISITE else "failed", reason, error, trace)
+
+
+def perform(job: Job, setting: Setting) -> dict[str, Outcome]:
+    """Do the job and return the outcome of each node, by key. Results are on disk; a failing node raises nothing."""
+    prepare_process(setting.threads)
+    return_freed_memory()  # of the previous job, which may have been larger
+    setting = replace(setting, device=resolve_device(setting.device))
+    try:
+        datasets = open_all(setting.roots)
+    except PrsbenchError as error:  # the data has changed since the driver opened it
+        return dict.fromkeys(job.keys, failed(Failure.ERROR, str(error), traceback.format_exc()))
+    by_name = {dataset.name: dataset for dataset in datasets}
+    evict_except(job.cells, setting)
+
+    def fit(node: TrainingNode) -> Iterator[int]:
+        train(node, setting, datasets)
+        yield 0
+
+    def evaluate_and_score(cell: CellNode) -> Iterator[int]:
+        yield from evaluate(cell, setting, by_name[cell.dataset])
+        yield from measure_cell(cell, setting, by_name[cell.dataset])
+        score_cell(cell, setting)
+
+    if job.training:
+        node = job.training
+        works = [_Work(node.key, setting.training_folder(node.key), fit(node), setting.timeout_s)]
+    else:
+        works = [
+            _Work(cell.key, setting.run.cell(cell.folder), evaluate_and_score(cell), setting.timeout_s) for cell in job.cells
+        ]
+    return _take_turns(works)
+
+
+@dataclass
+class _Work:
+    """A running node: its key, its folder, its remaining steps, its time limit, and what it took so far."""
+
+    key: str
+    folder: Path
+    steps: Iterator[int]
+    timeout_s: float | None
+    seconds: float = 0.0
+    samples: int = 0
+
+    def step(self) -> Outcome | None:
+        """Do one step, with its output in the node's log; returns how the node ended, or None if it has not."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        started = time.monotonic()
+        with (self.folder / LOG).open("a") as log, redirect_stdout(log), redirect_stderr(log):
+            ended = self._attempt()
+        self.seconds += time.monotonic() - started
+        if ended is None:
+            return None
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
+        return replace(ended, seconds=self.seconds, samples=self.samples, peak_memory_bytes=peak)
+
+    def _attempt(self) -> Outcome | None:
+        try:
+            with time_limit(None if self.timeout_s is None else self.timeout_s - self.seconds):
+                self.samples += next(self.steps)
+        except StopIteration:
+            return Outcome("done")
+        except NodeTimeout:
+            clear_loaded_methods()  # a method stopped at any point may be unusable
+            text = f"stopped after {self.timeout_s:.0f} s. Raise execution.timeout_s; the next run resumes it."
+            return failed(Failure.TIMEOUT, text, traceback.format_exc())
+        except Exception as error:
+            text = str(error) if isinstance(error, PrsbenchError) else f"{type(error).__name__}: {error}"
+            trace = "" if isinstance(error, MissingPrerequisite) else traceback.format_exc()
+            return failed(class_of(error), text, trace)
+        return None
+
+
+def _take_turns(works: list[_Work]) -> dict[str, Outcome]:
+    """Advance each work by one step in turn until all have ended."""
+    outcomes: dict[str, Outcome] = {}
+    while len(outcomes) < len(works):
+        for work in works:
+            if work.key not in outcomes and (ended := work.step()):
+                outcomes[work.key] = ended
+    return outcomes

@@ -1,0 +1,93 @@
+"""The methods loaded in a worker process: loaded once, shared by all cells of the same method, then dropped."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from prsbench.harness.contract.catalog import resolve
+from prsbench.harness.contract.errors import ContractError
+from prsbench.harness.contract.results import Cost
+from prsbench.harness.contract.types import Method, PromptSource, ReferenceRow
+from prsbench.harness.engine.plan.nodes import CellNode
+from prsbench.harness.engine.store.keys import key_of
+from prsbench.harness.engine.store.run_folder import digest_of
+from prsbench.harness.engine.worker.process import free_device_memory, return_freed_memory
+from prsbench.harness.engine.worker.seeding import seed_everything
+from prsbench.harness.engine.worker.setting import Setting
+
+BOXES = (PromptSource.ORACLE_BOX, PromptSource.JITTERED_BOX)
+MEASURE = "prsbench.methods.cost:measure"
+_held: dict[str, Method | ReferenceRow] = {}
+_costs: dict[str, Cost | None] = {}
+
+
+def evict_except(cells: Iterable[CellNode], setting: Setting) -> None:
+    """Drop every method that none of these cells uses: a worker never holds more than one job needs."""
+    wanted = {_identity(cell, setting) for cell in cells}
+    for cache in (_held, _costs):
+        for identity in cache.keys() - wanted:
+            del cache[identity]
+
+
+def clear_loaded_methods() -> None:
+    """Drop every method, so that the next use loads it again."""
+    _held.clear()
+    _costs.clear()
+
+
+def method_of(cell: CellNode, setting: Setting) -> Method | ReferenceRow:
+    """The method of a cell with its weights.
+
+    Raises:
+        MissingPrerequisite: a package or checkpoint is missing.
+        ContractError: its labels state another prompt source than its config.
+    """
+    identity = _identity(cell, setting)
+    if identity not in _held:
+        _held[identity] = _load(cell, setting)
+    return _held[identity]
+
+
+def cost_of(cell: CellNode, setting: Setting) -> Cost | None:
+    """The cost of the cell's method, measured once while it is loaded; None for reference rows, or if measuring fails."""
+    identity = _identity(cell, setting)
+    if identity not in _costs:
+        _costs[identity] = _measured(method_of(cell, setting))
+    return _costs[identity]
+
+
+def _measured(method: Method | ReferenceRow) -> Cost | None:
+    if isinstance(method, ReferenceRow):
+        return None
+    seed_everything(0)
+    return_freed_memory()
+    try:
+        return resolve(MEASURE)(method)
+    except Exception:  # must not fail the cell; if the method is broken, its samples show it
+        traceback.print_exc()
+        free_device_memory()
+        return None
+
+
+def _identity(cell: CellNode, setting: Setting) -> str:
+    weights = digest_of(setting.training_folder(cell.training)) if cell.training else None
+    content = {"factory": cell.factory, "config": cell.config, "training": cell.training, "weights": weights}
+    return key_of({**content, "origin": cell.origin["checkpoints"], "device": setting.device})
+
+
+def _load(cell: CellNode, setting: Setting) -> Method | ReferenceRow:
+    """Load the cell's method; without a training it loads from an empty folder."""
+    method = resolve(cell.factory)(resolve(cell.config_type).model_validate(cell.config))
+    if cell.training:
+        method.load(setting.weights_folder(cell.training), setting.device)
+    else:
+        with TemporaryDirectory() as empty_folder:
+            method.load(Path(empty_folder), setting.device)
+    source = PromptSource(cell.config["prompt_source"])
+    if source in (*BOXES, PromptSource.ORACLE_POINT) and method.labels.prompt_source != source:
+        stated = method.labels.prompt_source
+        raise ContractError(f"{cell.method}: its prompt is the {source}, but its labels say '{stated}'. Correct `labels`.")
+    return method

@@ -1,0 +1,101 @@
+"""Measuring a sealed cell: from its predictions to records with counts and measures of each map. No method is loaded.
+
+New cells take the same path, so a cell that is measured again equals one that is predicted again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice, starmap
+from pathlib import Path
+
+from prsbench.datasets.official_reader import FolderDataset
+from prsbench.harness.contract.errors import RunFolderError
+from prsbench.harness.contract.geometry import centroid
+from prsbench.harness.contract.records import Record
+from prsbench.harness.contract.types import Sample
+from prsbench.harness.engine.plan.nodes import CellNode
+from prsbench.harness.engine.store import cell_folder
+from prsbench.harness.engine.store.journal import RECORDS, StoredPrediction, append_batch, open_for_resume
+from prsbench.harness.engine.store.prediction_maps import CURE, MAPS, each_map
+from prsbench.harness.engine.store.run_folder import PROGRESS, node_lock
+from prsbench.harness.engine.worker.setting import Setting, Ticks
+from prsbench.metrics.mask.counts import count_maps
+from prsbench.metrics.mask.grey import GreyMaps
+from prsbench.metrics.mask.map_measures import measure_maps
+
+CHUNK = 16  # samples per write
+
+
+def measure_cell(cell: CellNode, setting: Setting, dataset: FolderDataset) -> Iterator[int]:
+    """Write the records of a sealed cell, unless they exist already, pausing after each write.
+
+    Yields:
+        0 each time: no sample was predicted.
+
+    Raises:
+        RunFolderError: the predictions are not the ones that were sealed, or not those of this data.
+    """
+    folder = setting.run.cell(cell.folder)
+    with node_lock(folder):
+        if cell_folder.is_measured(folder, setting.measuring):
+            return
+        identity = cell_folder.measuring_identity(folder, setting.measuring)
+        predictions, samples = cell_folder.sealed_predictions(folder), dataset.samples(cell.split)
+        if [prediction.sample_id for prediction in predictions] != [row.sample_id for row in dataset.manifest(cell.split)]:
+            raise RunFolderError(f"{folder}: its samples are not those of the data set. {CURE}")
+        cell_folder.begin_measuring(folder, identity)
+        done = _measured_before(folder / RECORDS, len(predictions))
+        maps, ticks = islice(_maps_of(predictions, folder), done, None), Ticks(folder / PROGRESS)
+        for start in range(done, len(predictions), CHUNK):
+            batch = slice(start, start + CHUNK)
+            arguments = zip(samples[batch], predictions[batch], maps, strict=False)
+            append_batch(folder / RECORDS, list(starmap(_record, arguments)))
+            ticks(min(batch.stop, len(predictions)), len(predictions), "samples measured")
+            yield 0
+        cell_folder.finish_measuring(folder, identity)
+
+
+def _measured_before(path: Path, total: int) -> int:
+    """The number of records from an interrupted attempt; damaged records are made again like missing ones."""
+    try:
+        return len(open_for_resume(path, Record, CHUNK, total))
+    except RunFolderError:
+        path.unlink()
+        return 0
+
+
+def _maps_of(predictions: Sequence[StoredPrediction], folder: Path) -> Iterator[GreyMaps | None]:
+    """The maps of each prediction; None where there is none to measure."""
+    stored = each_map(folder)
+    for number, prediction in enumerate(predictions):
+        stored_number, maps = next(stored, (None, None)) if prediction.status == "ok" else (number, None)
+        if stored_number != number:
+            raise RunFolderError(f"{folder / MAPS}: no map of sample {number} ('{prediction.sample_id}'). {CURE}")
+        yield maps
+
+
+def _record(sample: Sample, prediction: StoredPrediction, maps: GreyMaps | None) -> Record:
+    query, truth = sample.query, sample.truth
+    return Record(
+        sample_id=prediction.sample_id,
+        group=sample.group,
+        modality=query.modality,
+        data_kind=sample.data_kind,
+        status=prediction.status,
+        error=prediction.error,
+        question=query.question,
+        reference_answer=truth.answer,
+        answer=prediction.answer,
+        height=query.image.shape[0],
+        width=query.image.shape[1],
+        position=truth.position,
+        near_centre=truth.near_centre,
+        position_of_centroid=truth.position_of_centroid,
+        truth_centroid=centroid(truth.mask),
+        predicted_centroid=centroid(maps.mask) if maps else None,
+        counts=count_maps(maps, truth.mask) if maps else None,
+        seconds=prediction.seconds,
+        batch_size=prediction.batch_size,
+        measures=measure_maps(maps, truth.mask, truth.spacing_mm) if maps else None,
+    )

@@ -1,0 +1,47 @@
+"""Scoring a measured cell from its records alone. If metrics or text models change, only this is done again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from prsbench.harness.contract.catalog import resolve
+from prsbench.harness.contract.records import Record
+from prsbench.harness.engine.plan.nodes import CellNode
+from prsbench.harness.engine.store import cell_folder
+from prsbench.harness.engine.store.record_files import Scores
+from prsbench.harness.engine.store.run_folder import digest_of
+from prsbench.harness.engine.worker.process import resolve_device
+from prsbench.harness.engine.worker.setting import Setting
+from prsbench.metrics.score import score_each
+from prsbench.metrics.text.placed_texts import TextModels
+
+
+def scoring_identity(setting: Setting) -> dict[str, str | None]:
+    """What scores depend on besides the records. The digest is None until the text models are trained."""
+    digest = digest_of(setting.training_folder(setting.text_models))
+    return {"scoring": setting.scoring, "text_models": setting.text_models, "text_models_digest": digest}
+
+
+def score_cell(cell: CellNode, setting: Setting) -> None:
+    """Write the scores of a measured cell, unless they exist already."""
+    folder = setting.run.cell(cell.folder)
+    records, digest = cell_folder.sealed_records(folder)
+    identity = {**scoring_identity(setting), "records": digest}
+    if not cell_folder.is_scored(folder, identity):
+        cell_folder.write_scores(folder, identity, _models(setting), records, scores_of(records, setting))
+
+
+def scores_of(records: Sequence[Record], setting: Setting) -> Sequence[Mapping[str, float]]:
+    """The scores of these records, computed now."""
+    return Scores(score_each(records, _models(setting)))
+
+
+def _models(setting: Setting) -> TextModels:
+    return _text_models(setting.loader, setting.weights_folder(setting.text_models), resolve_device(setting.device))
+
+
+@lru_cache(maxsize=1)
+def _text_models(loader: str, folder: Path, device: str) -> TextModels:
+    return resolve(loader)(folder, device)

@@ -1,0 +1,146 @@
+"""Rows of the results tables (one method on one data kind under one protocol, over its data sets and seeds) and their scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import fsum, isfinite, nan
+from statistics import stdev
+
+from prsbench.harness.contract.results import CellResult
+from prsbench.harness.contract.types import MODALITIES, DataKind, PromptSource, Weights
+from prsbench.harness.report.statistics.means_and_differences import SampleCounts, mean_with_counts
+
+UNKNOWN = "unknown"  # label of a method that was never loaded
+
+
+@dataclass(frozen=True)
+class Row:
+    """All cells of one method on one data kind under one protocol; real and synthetic data never share a row.
+
+    across_prompts: the row is ranked together with rows of other prompt sources.
+    """
+
+    method: str
+    data_kind: DataKind
+    protocol: str
+    cells: tuple[CellResult, ...]
+    across_prompts: bool = False
+
+    def label(self, name: str) -> str:
+        """A label (prompt_source, weights, text_source) as text: every value if cells differ, "unknown" if no cell was loaded."""
+        return " / ".join(dict.fromkeys(str(getattr(c.labels, name)) for c in self.cells if c.labels)) or UNKNOWN
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(note for cell in self.cells if cell.labels for note in cell.labels.notes))
+
+    @property
+    def judge_notes(self) -> tuple[str, ...]:
+        """Warnings about the models that judged the text of this row, such as random weights."""
+        return tuple(dict.fromkeys(note for cell in self.cells for note in cell.judge_notes))
+
+    @property
+    def has_random_weights(self) -> bool:
+        return any(cell.labels is not None and cell.labels.weights is Weights.RANDOM for cell in self.cells)
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether the row is a floor or ceiling, which is not ranked."""
+        return self.label("prompt_source") in (PromptSource.TRUTH, PromptSource.NONE)
+
+    @property
+    def ranked_with(self) -> tuple[str, ...] | None:
+        """The row's ranking: only rows with the same key are compared. None if the row is not ranked."""
+        source = self.label("prompt_source")
+        if self.is_reference or source not in list(PromptSource):
+            return None
+        return (str(self.data_kind), self.protocol, "any prompt" if self.across_prompts else source)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One number of a row. `status` is "" or why there is no number: FAILED, SKIPPED or MISSING.
+
+    value is the mean over seeds, spread the standard deviation over seeds (NaN for one seed). Both are NaN, with status "",
+    where the metric is defined for no sample.
+    """
+
+    value: float
+    spread: float
+    status: str
+    counts: SampleCounts
+    n_cells: int
+    n_incomplete: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it may be ranked: there is a number and no sample failed."""
+        return isfinite(self.value) and self.counts.n_failed == 0
+
+
+def rows_of(cells: Sequence[CellResult], across_prompts: bool = False) -> list[Row]:
+    """Group cells into rows, sorted by data kind, protocol and prompt source, then by first appearance.
+
+    A data set on which another method of the same data kind and protocol was run, but not this one, becomes a missing cell, so
+    that no mean silently covers fewer modalities.
+    """
+    gathered: dict[tuple[str, DataKind, str], list[CellResult]] = {}
+    for cell in cells:
+        gathered.setdefault((cell.method, cell.data_kind, cell.protocol), []).append(cell)
+    rows = [Row(*key, _with_missing(group, cells), across_prompts) for key, group in gathered.items()]
+    return sorted(rows, key=_order)
+
+
+def modalities_of(cells: Sequence[CellResult]) -> list[str]:
+    """The modalities that occur, in the contract's order, then unknown ones by name."""
+    present = {cell.modality for cell in cells}
+    return [name for name in MODALITIES if name in present] + sorted(present - set(MODALITIES))
+
+
+def summarise(row: Row, metric: str, modality: str | None = None) -> Score:
+    """A row's score in one modality, or its mean over modalities.
+
+    Modalities have equal weights, and so have the data sets within each. An incomplete cell in scope leaves no number.
+    Modalities where the metric is defined for no sample are left out.
+    """
+    scope = [cell for cell in row.cells if modality in (None, cell.modality)]
+    means = [(cell, *mean_with_counts(cell, metric)) for cell in scope]
+    counts = sum((counts for _, _, counts in means), SampleCounts())
+    lost = [c for c, _, n in means if c.status != "complete" or (n.n_failed and not n.n_scored + n.n_undefined)]
+    if lost:
+        status = next((c.status.upper() for c in lost if c.status != "complete"), "FAILED")
+        return Score(nan, nan, status, counts, len(scope), len(lost))
+    by_seed = [
+        _mean([_mean([m for c, m, _ in means if (c.seed, c.modality) == (seed, name)]) for name in modalities_of(scope)])
+        for seed in sorted({cell.seed for cell in scope})
+    ]
+    defined = [value for value in by_seed if isfinite(value)]
+    return Score(_mean(defined), stdev(defined) if len(defined) > 1 else nan, "", counts, len(scope), 0)
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Mean of the defined values, NaN if there are none."""
+    defined = [value for value in values if isfinite(value)]
+    return fsum(defined) / len(defined) if defined else nan
+
+
+def _with_missing(group: Sequence[CellResult], cells: Sequence[CellResult]) -> tuple[CellResult, ...]:
+    first = group[0]
+    present = {(cell.dataset, cell.seed) for cell in group}
+    expected = {cell.dataset: cell for cell in cells if cell.data_kind is first.data_kind and cell.protocol == first.protocol}
+    absent = [
+        other.without_numbers(method=first.method, seed=seed, status="missing", error="not part of this run", labels=None)
+        for dataset, other in expected.items()
+        for seed in {cell.seed for cell in group}
+        if (dataset, seed) not in present
+    ]
+    return tuple(sorted([*group, *absent], key=lambda c: (_rank(MODALITIES, c.modality), c.dataset, c.seed)))
+
+
+def _order(row: Row) -> tuple[int, str, int]:
+    return (_rank(list(DataKind), row.data_kind), row.protocol, _rank(list(PromptSource), row.label("prompt_source")))
+
+
+def _rank(names: Sequence[str], name: str) -> int:
+    return names.index(name) if name in names else len(names)

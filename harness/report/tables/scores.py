@@ -1,0 +1,261 @@
+"""Tables of scores, as data frames of formatted text. The same cells give the same bytes, in whatever order they ran."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite
+from sys import intern
+
+import pandas as pd
+from prsbench.harness.contract.results import CellResult, HeldOut
+from prsbench.harness.report.statistics.means_and_differences import mean_with_counts
+from prsbench.harness.report.statistics.rows import Row, Score, modalities_of, rows_of, summarise
+from prsbench.harness.report.tables import footnotes, subgroups
+from prsbench.harness.report.tables.ablations import ablations, ablations_by_modality, t2c_ablation
+from prsbench.harness.report.tables.comparisons import comparisons, intervals
+from prsbench.harness.report.tables.table import LABELS, SHORT_MODALITY, Column, Table, labels_of, marked
+from prsbench.harness.report.tables.text2centroid import held_out_tables, judge_errors
+from prsbench.metrics.catalog import METRICS
+
+REASONING = (
+    "prscore",
+    "prscore_corrected",
+    "prscore_chance",
+    "s_sem",
+    "s_spatial",
+    "s_vis",
+    "position_accuracy",
+    "distance_word_accuracy",
+    "absence_accuracy",
+    "centroid_error_of_text",
+    "direction_undefined",
+)
+LEVELS = (
+    "prscore",
+    "prscore_corrected",
+    "prscore_chance",
+    "prscore_constant",
+    "prscore_opposite",
+    "prscore_ceiling",
+    "label_noise",
+    "centroid_error_of_text",
+    "position_accuracy",
+)
+PUBLISHED = (
+    "mdice_pranet",
+    "miou_pranet",
+    "weighted_f_pranet",
+    "s_measure_pranet",
+    "e_measure_mean_pranet",
+    "mae_pranet",
+    "e_measure_max_pranet",
+    "maxdice_pranet",
+    "maxiou_pranet",
+    "sensitivity_pranet",
+    "specificity_pranet",
+)
+LESIONS = (
+    "hd95_px",
+    "nsd_2px",
+    "hd95_mm",
+    "nsd_2mm",
+    "sensitivity@0.5",
+    "specificity@0.5",
+    "lesion_sensitivity",
+    "lesions_missed",
+    "lesions_false",
+    "prediction_empty",
+)
+TEXT = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "s_sem", "position_accuracy", "position_not_understood")
+
+
+def tables_of(cells: Sequence[CellResult], held_out: Sequence[HeldOut] = ()) -> list[Table]:
+    """Every table that these cells can fill: first those for reading, then `main_long`."""
+    rows = rows_of(cells)
+    tables: list[Table | None] = [main(rows), overlap_at_half(rows), reasoning(rows), reasoning_by_modality(rows)]
+    tables += [prscore_levels(rows), text(rows), published_protocol(rows), outlines_and_lesions(rows)]
+    tables += [intervals(rows), comparisons(rows), *(subgroup(rows, name) for name in subgroups.KINDS)]
+    tables += [t2c_ablation(rows), ablations(rows), ablations_by_modality(rows)]
+    tables += [*held_out_tables(held_out), judge_errors(rows)]
+    return [*(table for table in tables if table), main_long(rows)]
+
+
+def subgroup(rows: Sequence[Row], name: str) -> Table:
+    """Dice, PRScore and position accuracy in each subgroup of one kind, means over the modalities that have it."""
+    title, groups, membership = subgroups.KINDS[name]
+    members = membership(rows)
+    metrics = ("dice@0.5", "prscore", "position_accuracy")
+    subsets = subgroups.Parts(members)
+    scores: dict[tuple[str, str], list[Score]] = {(group, metric): [] for group in (*groups, "mean") for metric in metrics}
+    for row in rows:  # frees the subsets of one row before those of the next are made
+        for group, subset in (*subsets.of(row, groups).items(), ("mean", row)):
+            for metric in metrics:
+                scores[group, metric].append(summarise(subset, metric))
+    columns = {Column(group, METRICS[metric].title): column for (group, metric), column in scores.items()}
+    group_of_each = list(members.values())
+    sizes = f"Samples: {', '.join(f'{group} {group_of_each.count(group)}' for group in groups)}. {footnotes.SUBGROUPS}"
+    caption = f"{title}: Dice, PRScore and position accuracy; means over the modalities that have such samples."
+    return _table(name, title, caption, rows, columns, metrics * (len(groups) + 1), (sizes, *footnotes.PRSCORE))
+
+
+def main(rows: Sequence[Row]) -> Table:
+    """Segmentation by the published protocol in every modality, with `dice@0.5` next to the means."""
+    published = ("mdice_pranet", "miou_pranet")
+    return _by_modality(
+        "main",
+        "Segmentation, published protocol",
+        "mDice and mIoU (PraNet protocol) per modality; Dice@0.5 next to their means over modalities.",
+        rows,
+        published,
+        (*published, "dice@0.5"),
+    )
+
+
+def overlap_at_half(rows: Sequence[Row]) -> Table:
+    """Segmentation of the mask at probability >= 0.5, without PraNet's stretch."""
+    metrics = ("dice@0.5", "iou@0.5")
+    caption = "Dice and IoU of the mask at probability >= 0.5, without PraNet's per-image stretch."
+    return _by_modality("overlap_at_half", "Segmentation at 0.5", caption, rows, metrics, metrics)
+
+
+def reasoning_by_modality(rows: Sequence[Row]) -> Table:
+    """PRScore and position accuracy in every modality."""
+    metrics = ("prscore", "position_accuracy")
+    caption = "PRScore and accuracy of the position named in the text against the true mask, per modality."
+    return _by_modality("reasoning_by_modality", "Reasoning by modality", caption, rows, metrics, metrics, footnotes.PRSCORE)
+
+
+def reasoning(rows: Sequence[Row]) -> Table:
+    """PRScore, its components and the rule-based scores of the text, each a mean over modalities."""
+    caption = "PRScore, its three components, and the text checked against the true mask; means over modalities."
+    return _means("reasoning", "Reasoning", caption, rows, REASONING, footnotes.PRSCORE)
+
+
+def prscore_levels(rows: Sequence[Row]) -> Table:
+    """PRScore between its floors and its ceiling."""
+    caption = "PRScore, the scores of the same masks with uninformative texts, and the highest score that the labels allow."
+    return _means("prscore_levels", "PRScore in context", caption, rows, LEVELS, (*footnotes.PRSCORE, *footnotes.LEVELS))
+
+
+def text(rows: Sequence[Row]) -> Table:
+    """Similarity of wording (BLEU, ROUGE-L) and meaning to the reference, and position accuracy."""
+    caption = "Answer against reference: word overlap, similarity of meaning (S_sem), and position; means over modalities."
+    return _means("text", "Text", caption, rows, TEXT, footnotes.TEXT)
+
+
+def published_protocol(rows: Sequence[Row]) -> Table:
+    """Everything that PraNet's official evaluation prints; the raw measures are in main_long."""
+    caption = "All measures of PraNet's official evaluation, on the stretched 8-bit map; means over modalities."
+    return _means("published_protocol", "Published protocol, all measures", caption, rows, PUBLISHED, footnotes.PUBLISHED)
+
+
+def outlines_and_lesions(rows: Sequence[Row]) -> Table:
+    """Outline distances (HD95, NSD), lesions found and missed, and how often the prediction is empty."""
+    caption = "Outlines, lesions and empty predictions of the mask at probability >= 0.5; means over modalities."
+    return _means("outlines_and_lesions", "Outlines and lesions", caption, rows, _known(LESIONS, rows), footnotes.LESIONS)
+
+
+def _known(metrics: Iterable[str], rows: Sequence[Row]) -> list[str]:
+    """The metrics, without those in mm if no data set gives the size of a pixel."""
+    cells = [cell for row in rows for cell in row.cells]
+    return [m for m in metrics if not METRICS[m].needs_spacing or any(mean_with_counts(cell, m)[1].n_scored for cell in cells)]
+
+
+def _means(
+    name: str, title: str, caption: str, rows: Sequence[Row], metrics: Sequence[str], notes: tuple[str, ...] = ()
+) -> Table:
+    """One column per metric, each a mean over modalities."""
+    columns = {Column("", METRICS[metric].title): [summarise(row, metric) for row in rows] for metric in metrics}
+    return _table(name, title, caption, rows, columns, metrics, notes)
+
+
+def _by_modality(
+    name: str,
+    title: str,
+    caption: str,
+    rows: Sequence[Row],
+    metrics: Sequence[str],
+    mean_metrics: Sequence[str],
+    notes: tuple[str, ...] = (),
+) -> Table:
+    modalities = modalities_of([cell for row in rows for cell in row.cells])
+    keys = [(modality, metric) for modality in modalities for metric in metrics] + [(None, metric) for metric in mean_metrics]
+    columns = {
+        Column(SHORT_MODALITY.get(modality, modality) if modality else "mean", METRICS[metric].title): [
+            summarise(row, metric, modality) for row in rows
+        ]
+        for modality, metric in keys
+    }
+    return _table(name, title, caption, rows, columns, [metric for _, metric in keys], notes)
+
+
+def _table(
+    name: str,
+    title: str,
+    caption: str,
+    rows: Sequence[Row],
+    columns: Mapping[Column, Sequence[Score]],
+    metrics: Sequence[str],
+    notes: tuple[str, ...],
+) -> Table:
+    """Labels, columns of numbers (metrics[i] belongs to the i-th), and n of the first mean."""
+    first_mean = next(column for column in columns if column.is_mean)
+    frame = pd.DataFrame([labels_of(row) for row in rows], columns=list(LABELS), dtype=str)
+    best = set()
+    for (column, scores), metric in zip(columns.items(), metrics, strict=True):
+        texts = [_cell_text(score, column.is_mean) for score in scores]
+        frame[column.name] = [marked(text, metric, row) for text, row in zip(texts, rows, strict=True)]
+        best |= {(row, column.name) for row in _best(rows, scores, METRICS[metric].higher_is_better)}
+    frame["n"] = [str(score.counts) for score in columns[first_mean]]
+    return Table(
+        name,
+        title,
+        caption,
+        frame,
+        LABELS,
+        tuple(columns),
+        frozenset(best),
+        (*footnotes.of_rows(rows, first_mean.name), *notes),
+    )
+
+
+def _cell_text(score: Score, is_mean: bool) -> str:
+    """A number with its spread over seeds and its failed samples, a status word or "-"; never blank."""
+    if score.status:
+        return f"-{footnotes.DAGGER}" if is_mean and score.n_incomplete < score.n_cells else score.status
+    if not isfinite(score.value):
+        return "-"
+    spread = f" ±{score.spread:.3f}" if isfinite(score.spread) else ""
+    failed = f" [{score.counts.n_failed} failed]" if score.counts.n_failed else ""
+    return f"{score.value:.3f}{spread}{failed}"
+
+
+def _best(rows: Sequence[Row], scores: Sequence[Score], higher_is_better: bool | None) -> list[int]:
+    """The rows that share the best printed number of their ranking; a row without a rival is not best."""
+    if higher_is_better is None:
+        return []
+    best = []
+    for key in dict.fromkeys(row.ranked_with for row in rows if row.ranked_with):
+        rivals = {i: round(scores[i].value, 3) for i, row in enumerate(rows) if row.ranked_with == key and scores[i].is_whole}
+        if len(rivals) > 1:
+            top = max(rivals.values()) if higher_is_better else min(rivals.values())
+            best += [i for i, value in rivals.items() if value == top]
+    return best
+
+
+def main_long(rows: Sequence[Row]) -> Table:
+    """One line per method, data set, seed and metric, with every count, also for cells without numbers."""
+    head = [*LABELS, "dataset", "modality", "seed", "metric"]
+    counted = ["mean", "n_manifest", "n_scored", "n_failed", "n_empty", "n_undefined"]
+    lines, metrics = [], _known(METRICS, rows)
+    for row in rows:
+        labels = labels_of(row)  # outside the loop: it reads all cells of the row
+        for cell in row.cells:
+            place, remark = [cell.dataset, cell.modality, str(cell.seed)], [cell.status, footnotes.first_line(cell.error)]
+            for metric in metrics:
+                mean, counts = mean_with_counts(cell, metric)
+                numbers = (intern(str(getattr(counts, name))) for name in counted[1:])  # very many lines share few values
+                lines.append((*labels, *place, metric, f"{mean:.4f}" if isfinite(mean) else "NaN", *numbers, *remark))
+    frame = pd.DataFrame(lines, columns=[*head, *counted, "status", "error"], dtype=str)
+    caption = "One line per method, data set, seed and metric."
+    return Table("main_long", "All means", caption, frame, tuple(head), tuple(Column("", name) for name in counted), is_long=True)

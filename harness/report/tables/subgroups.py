@@ -1,0 +1,95 @@
+"""Subgroups of the samples, for tables by lesion size, by position zone, and by one lesion or several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from prsbench.harness.contract.position import ZONES
+from prsbench.harness.contract.results import CellResult
+from prsbench.harness.contract.summary import Names
+from prsbench.harness.report.statistics.rows import Row
+
+SIZES = ("small", "medium", "large")
+LESIONS = ("one lesion", "several")
+
+Place = tuple[str, str]  # data set, sample
+Membership = Mapping[Place, str]  # the subgroup of each sample that has one
+
+
+def by_size(rows: Sequence[Row]) -> Membership:
+    """Terciles of the true mask's share of the image, within each data set; a sample on a bound is in the smaller one."""
+    shares: dict[str, dict[str, float]] = {}
+    for dataset, name, fact in _facts(rows, lambda facts: np.isfinite(facts["area_share"])):
+        shares.setdefault(dataset, {})[name] = float(fact["area_share"])
+    members = {}
+    for dataset, share in shares.items():
+        bounds = np.quantile(list(share.values()), [1 / 3, 2 / 3])
+        members |= {(dataset, name): SIZES[int(np.searchsorted(bounds, value))] for name, value in share.items()}
+    return members
+
+
+def by_zone(rows: Sequence[Row]) -> Membership:
+    """The zone of the true centroid."""
+    known = _facts(rows, lambda facts: facts["zone"] >= 0)
+    return {(dataset, name): ZONES[fact["zone"]] for dataset, name, fact in known}
+
+
+def by_lesion_count(rows: Sequence[Row]) -> Membership:
+    """Whether the true mask has one component or several."""
+    known = _facts(rows, lambda facts: facts["n_lesions"] > 0)
+    return {(dataset, name): LESIONS[int(fact["n_lesions"]) > 1] for dataset, name, fact in known}
+
+
+KINDS: Mapping[str, tuple[str, Sequence[str], Callable[[Sequence[Row]], Membership]]] = {
+    "by_lesion_size": ("Lesion size", SIZES, by_size),
+    "by_zone": ("Position zone", ZONES, by_zone),
+    "by_lesion_count": ("One lesion or several", LESIONS, by_lesion_count),
+}
+
+
+class Parts:
+    """Restricts rows to the samples of one subgroup; cells without numbers stay as they are."""
+
+    def __init__(self, members: Membership):
+        self._members = members
+        self._names: dict[tuple[str, int], tuple[Names, NDArray[np.object_]]] = {}
+
+    def of(self, row: Row, groups: Sequence[str]) -> dict[str, Row]:
+        """The row restricted to each subgroup."""
+        cells = [self._parts(cell, groups) for cell in row.cells]
+        return {group: replace(row, cells=tuple(column)) for group, column in zip(groups, zip(*cells, strict=True), strict=True)}
+
+    def _parts(self, cell: CellResult, groups: Sequence[str]) -> list[CellResult]:
+        if cell.status != "complete":
+            return [cell] * len(groups)
+        samples = cell.samples()
+        group_of_each = self._groups_of(cell.dataset, samples.names)
+        summaries = [samples.part(group_of_each == group) for group in groups]
+        return [cell.without_numbers(summary=summary, n_manifest=summary.n_records) for summary in summaries]
+
+    def _groups_of(self, dataset: str, names: Names) -> NDArray[np.object_]:
+        """(N,) the subgroup of each sample, or None; computed once for all cells with the same samples."""
+        key = dataset, id(names)
+        if key not in self._names:
+            groups = np.array([self._members.get((dataset, name)) for name in names.ids], dtype=np.object_)
+            self._names[key] = names, groups  # storing the names keeps their id unique
+        return self._names[key][1]
+
+
+def _facts(rows: Sequence[Row], is_known: Callable[[NDArray[np.void]], NDArray[np.bool_]]) -> Iterator[tuple[str, str, np.void]]:
+    """(data set, sample id, facts) of every sample whose facts are known.
+
+    The record of one method may have the facts of a sample and that of another may not, so all cells are read; those with the
+    same samples and facts count once.
+    """
+    seen: dict[tuple[str, int, int], object] = {}
+    for cell in (cell for row in rows for cell in row.cells if cell.status == "complete"):
+        samples = cell.samples()
+        key = cell.dataset, id(samples.names), id(samples.facts)
+        if key not in seen:
+            seen[key] = samples  # storing them keeps their ids unique
+            known = np.flatnonzero(is_known(samples.facts))
+            yield from ((cell.dataset, samples.names.ids[i], samples.facts[i]) for i in known)

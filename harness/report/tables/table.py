@@ -1,0 +1,88 @@
+"""`Table`: formatted text in every cell, and what CSV, Markdown, LaTeX and HTML output must know about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from prsbench.harness.contract.types import DataKind
+from prsbench.harness.report.statistics.rows import Row
+from prsbench.harness.report.tables.footnotes import RANDOM_JUDGE
+from prsbench.metrics.catalog import METRICS
+
+LABELS = ("method", "prompt source", "weights", "text source", "data kind", "protocol")
+SHORT_MODALITY = {
+    "brain_mri": "brain",
+    "breast_us": "breast",
+    "lung_ct": "CT",
+    "lung_xray": "X-ray",
+    "polyp_endoscopy": "polyp",
+    "skin_rgb": "skin",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of numbers: `group` is the upper header (a modality, or "mean"; "" if there is one header line)."""
+
+    group: str
+    head: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.group} {self.head}".strip()
+
+    @property
+    def is_mean(self) -> bool:
+        """Whether its numbers are means over modalities."""
+        return self.group in ("", "mean")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A finished table.
+
+    frame holds strings only; `labels` are its leading text columns, `numbers` the columns of numbers; further columns are
+    remarks. `best` lists (line number, column name) of cells to emphasise. `is_long` marks tables for machines, only in CSV.
+    """
+
+    name: str
+    title: str
+    caption: str
+    frame: pd.DataFrame
+    labels: tuple[str, ...]
+    numbers: tuple[Column, ...]
+    best: frozenset[tuple[int, str]] = frozenset()
+    footnotes: tuple[str, ...] = ()
+    is_long: bool = False
+
+
+def text_table(
+    name: str,
+    title: str,
+    caption: str,
+    labels: Sequence[str],
+    numbers: Sequence[str],
+    lines: Sequence[Sequence[str]],
+    notes: Sequence[str] = (),
+) -> Table:
+    """A table from lines of formatted text: the labels, then the numbers."""
+    frame = pd.DataFrame(list(lines), columns=[*labels, *numbers], dtype=str)
+    columns = tuple(Column("", number) for number in numbers)
+    return Table(name, title, caption, frame, tuple(labels), columns, footnotes=tuple(notes))
+
+
+def labels_of(row: Row) -> list[str]:
+    """The labels of a row, in the order of LABELS; SYNTHETIC and RANDOM are in capitals, also if only the judges are random."""
+    kind = str(row.data_kind).upper() if row.data_kind is not DataKind.REAL else str(row.data_kind)
+    protocol = f"{row.protocol}; text judged by: {'; '.join(row.judge_notes)}" if row.judge_notes else row.protocol
+    prompts, weights, texts = (row.label(name) for name in ("prompt_source", "weights", "text_source"))
+    random_parts = [note for note in row.notes if "RANDOM" in note]  # such as an untrained backbone; CSV has no footnotes
+    return [row.method, prompts, "; ".join([weights, *random_parts]), texts, kind, protocol]
+
+
+def marked(text: str, metric: str, *rows: Row) -> str:
+    """A printed number or a metric's title, marked RANDOM if it depends on judges with random weights."""
+    is_random = METRICS[metric].needs_text_models and any(row.judge_notes for row in rows)
+    return f"{text} {RANDOM_JUDGE}" if is_random and any(map(str.isalnum, text)) else text

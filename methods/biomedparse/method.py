@@ -1,0 +1,113 @@
+"""BiomedParse as a `Method`, from a TorchScript export that the user makes.
+
+The official code needs detectron2, and the official checkpoint is a pickle. The export folder holds tokenizer/ (BiomedParse's
+CLIP tokenizer in transformers' form) and model.ts, made with `torch.jit.trace` in an environment where BiomedParse runs. The
+program takes one image, (1, 3, S, S) float32 RGB from 0 to 255, and the prompt's token ids and attention mask, (1, 77) int64
+each, and returns the prompt's mask logits (1, 1, h, w); it contains normalisation and text encoder. The format is TorchScript
+because its reader builds tensors and never runs pickled Python, which the reader of `torch.export` may do.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from prsbench.harness.contract.errors import ContractError, MissingPrerequisite, PrsbenchError
+from prsbench.harness.contract.types import FitContext, Labels, Prediction, Query, Sample, TextSource, Weights
+from prsbench.methods.answers import answer_from_mask
+from prsbench.methods.biomedparse.config import NOUNS, SITES, BiomedParseConfig
+from prsbench.methods.parts.weights.checkpoints import Matched
+from prsbench.methods.parts.weights.exposure import exposure_note
+from prsbench.methods.targets import target_named
+from transformers import AutoTokenizer
+
+PROGRAM, TOKENIZER = "model.ts", "tokenizer"
+CONTEXT = 77  # tokens per prompt, as in CLIP
+
+
+class BiomedParseMethod:
+    """Image and question to a mask of the target that the question names; the sentence is templated from the mask."""
+
+    def __init__(self, config: BiomedParseConfig):
+        self.config = config
+
+    @property
+    def labels(self) -> Labels:
+        notes = (
+            "prompted with the question's target and the modality, for example 'polyp in colon endoscope'",
+            exposure_note("biomedparse"),
+        )
+        return Labels(self.config.prompt_source, Weights.OFFICIAL, TextSource.OWN_MASK, notes)
+
+    def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
+        """Nothing to train."""
+
+    def save(self, folder: Path) -> None:
+        """Nothing to save: the weights stay in the user's folder."""
+
+    def load(self, folder: Path, device: str) -> None:
+        """Load the exported program onto `device`; `folder` is ignored.
+
+        Raises:
+            MissingPrerequisite: there is no export.
+            PrsbenchError: model.ts is not a TorchScript program.
+        """
+        export = self._folder()
+        self._tokenizer = AutoTokenizer.from_pretrained(export / TOKENIZER, local_files_only=True)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # the suggested torch.export may run pickled code
+                self._network = torch.jit.load(export / PROGRAM, map_location=device).eval()
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[0]
+            raise PrsbenchError(f"{export / PROGRAM}: expected a TorchScript program, got: {reason} Export it again.") from None
+        count = len(self._network.state_dict())
+        self.matched, self._device = Matched(count, count), device  # a program contains its tensors: none can be missing
+
+    @torch.inference_mode()
+    def predict(self, queries: Sequence[Query]) -> list[Prediction]:
+        """One prediction per query, computed one by one."""
+        return [self._predict_one(query) for query in queries]
+
+    def _predict_one(self, query: Query) -> Prediction:
+        start = time.perf_counter()
+        side = self.config.image_size_px
+        resized = np.array(Image.fromarray(query.image).resize((side, side), Image.Resampling.BICUBIC), np.float32)
+        image = torch.from_numpy(resized).permute(2, 0, 1)[None].to(self._device)
+        words = self._tokenizer(
+            prompt_of(query), padding="max_length", truncation=True, max_length=CONTEXT, return_tensors="pt"
+        ).to(self._device)
+        logits = self._network(image, words["input_ids"], words["attention_mask"])
+        if logits.ndim != 4 or logits.shape[:2] != (1, 1):
+            raise ContractError(f"{PROGRAM} must return (1, 1, h, w) mask logits, got {tuple(logits.shape)}. Export it again.")
+        size = query.image.shape[:2]
+        native = torch.nn.functional.interpolate(logits.float(), size=size, mode="bilinear", align_corners=False)
+        probability = native[0, 0].sigmoid().cpu().numpy()
+        return Prediction(probability, answer_from_mask(probability, query.modality), time.perf_counter() - start)
+
+    def _folder(self) -> Path:
+        path = self.config.checkpoint
+        if path is not None and (Path(path) / PROGRAM).is_file() and (Path(path) / TOKENIZER).is_dir():
+            return Path(path)
+        where = "no checkpoint is set" if path is None else f"no {PROGRAM} and {TOKENIZER}/ in {path}"
+        raise MissingPrerequisite(
+            f"biomedparse: skipped, {where}. Export microsoft/BiomedParse as methods/biomedparse/method.py describes and set "
+            "methods.biomedparse.checkpoint to the folder, or leave it out with --only."
+        )
+
+
+def prompt_of(query: Query) -> str:
+    """The question's target in the words of BiomedParse's training data.
+
+    Raises:
+        ContractError: BiomedParse has no words for the query's modality.
+    """
+    if query.modality not in SITES:
+        raise ContractError(f"BiomedParse has no words for modality '{query.modality}'. Known: {', '.join(SITES)}.")
+    noun = target_named(query.question, query.modality)
+    return f"{NOUNS.get(noun, noun)} in {SITES[query.modality]}"

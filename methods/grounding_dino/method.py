@@ -1,0 +1,96 @@
+"""Grounding-DINO + SAM-Med2D: the best box detected for the question's target prompts SAM-Med2D."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from prsbench.harness.contract.errors import MissingPrerequisite
+from prsbench.harness.contract.types import Box, Labels, Prediction, Query, TextSource, Weights
+from prsbench.methods.answers import answer_from_mask
+from prsbench.methods.grounding_dino.config import GroundingDinoConfig
+from prsbench.methods.parts.weights.checkpoints import read_pretrained
+from prsbench.methods.parts.weights.exposure import exposure_note
+from prsbench.methods.sam.method import SamMethod
+from prsbench.methods.targets import target_named
+from transformers import AutoTokenizer, GroundingDinoForObjectDetection, GroundingDinoProcessor
+from transformers.models.grounding_dino.image_processing_pil_grounding_dino import GroundingDinoImageProcessorPil
+
+
+class GroundedSamMethod(SamMethod):
+    """Image and question to a mask, empty if nothing is detected. The sentence is templated from the mask."""
+
+    config: GroundingDinoConfig
+
+    @property
+    def labels(self) -> Labels:
+        notes = (
+            f"caption: the question's target; box threshold {self.config.box_threshold}, text {self.config.text_threshold}; "
+            "the best box prompts SAM-Med2D, no box gives an empty mask",
+            f"SAM-Med2D's {exposure_note('sam_med2d')}",
+            f"Grounding-DINO's {exposure_note('grounding_dino')}",
+        )
+        return Labels(self.config.prompt_source, Weights.OFFICIAL, TextSource.OWN_MASK, notes)
+
+    def load(self, folder: Path, device: str) -> None:
+        """Build both frozen networks on `device`; `folder` is ignored.
+
+        Raises:
+            MissingPrerequisite: SAM-Med2D's checkpoint or the detector's folder is missing, or lacks tensors.
+        """
+        super().load(folder, device)
+        detector = self._detector_folder()
+        self._detector = read_pretrained(GroundingDinoForObjectDetection, detector, torch.float32).eval().to(device)
+        self._processor = GroundingDinoProcessor(
+            GroundingDinoImageProcessorPil.from_pretrained(detector, local_files_only=True),
+            AutoTokenizer.from_pretrained(detector, local_files_only=True),
+        )
+
+    def _predict_one(self, query: Query) -> Prediction:
+        start = time.perf_counter()
+        box = self._find(query)
+        seconds = time.perf_counter() - start
+        if box is None:
+            empty = np.zeros(query.image.shape[:2], np.float32)
+            return Prediction(empty, answer_from_mask(empty, query.modality), seconds)
+        prediction = super()._predict_one(replace(query, box=box))
+        return replace(prediction, seconds=prediction.seconds + seconds)
+
+    def _find(self, query: Query) -> Box | None:
+        """The box with the highest score, rounded outwards to whole pixels in the image; None if none passes the thresholds."""
+        caption = f"{target_named(query.question, query.modality)}."
+        inputs = self._processor(images=query.image, text=caption, return_tensors="pt", input_data_format="channels_last")
+        outputs = self._detector(**inputs.to(self._device))
+        height, width = query.image.shape[:2]
+        detections = self._processor.post_process_grounded_object_detection(
+            outputs,
+            inputs.input_ids,
+            threshold=self.config.box_threshold,
+            text_threshold=self.config.text_threshold,
+            target_sizes=[(height, width)],
+        )[0]
+        labelled = [n for n, phrase in enumerate(detections["text_labels"]) if phrase]
+        if not labelled:
+            return None
+        best = max(labelled, key=lambda n: float(detections["scores"][n]))
+        return _whole_pixels(detections["boxes"][best].tolist(), height, width)
+
+    def _detector_folder(self) -> Path:
+        path = self.config.detector
+        if path is not None and (Path(path) / "config.json").is_file():
+            return Path(path)
+        where = "no detector is set" if path is None else f"no config.json in {path}"
+        raise MissingPrerequisite(
+            f"{self.config.row}: skipped, {where}. Set methods.{self.config.row}.detector to your copy of "
+            "Grounding-DINO, such as IDEA-Research/grounding-dino-base, or leave it out with --only."
+        )
+
+
+def _whole_pixels(corners: list[float], height: int, width: int) -> Box:
+    left, top = (min(max(0, math.floor(value)), side - 1) for value, side in zip(corners[:2], (width, height), strict=True))
+    right, bottom = (min(math.ceil(value), side) for value, side in zip(corners[2:], (width, height), strict=True))
+    return Box(left, top, max(right, left + 1), max(bottom, top + 1))

@@ -1,0 +1,160 @@
+"""Sentence-BERT (all-MiniLM-L6-v2), frozen: sentences to 384 numbers, for Text2Centroid, its bridge and PRScore's S_sem."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+
+import torch
+from prsbench.methods.parts.language.sentence_cache import SentenceCache
+from prsbench.methods.parts.weights.packaged import MINILM, locate
+from torch import Tensor
+
+WIDTH = 384
+_BATCH = 16
+_MOST_KNOWN = 20_000  # sentences held in memory if there is a disk cache: 40 MB
+
+
+class SentenceEncoder:
+    """Encodes each distinct sentence once: embeddings are cached in the process and, on a CPU, on disk by `SentenceCache`.
+
+    unknown: the token for words outside the vocabulary.
+    is_random: True if the package with the weights is missing; the architecture then has random weights, and every row that
+    depends on it must say so.
+    """
+
+    unknown = "[UNK]"
+
+    def __init__(self, device: str = "cpu"):
+        from sentence_transformers import SentenceTransformer
+
+        path = locate(MINILM)
+        self.is_random = path is None
+        if path is None:
+            self.network = _RandomMiniLM().to(device)
+            self._bert, self._ends = self.network.bert, ([], [])
+        else:
+            self.network = SentenceTransformer(str(path.parent), device=device, local_files_only=True)
+            self._bert, self._tokenizer = self.network[0].model, self.network[0].tokenizer
+            self._ends = [self._tokenizer.cls_token_id], [self._tokenizer.sep_token_id]
+        self.network.eval().requires_grad_(False)
+        self.checksum = MINILM.sha256 if path else "random"
+        self.known: dict[str, Tensor] = {}
+        self._kept = SentenceCache(self.checksum, WIDTH) if path and device == "cpu" else None
+
+    def encode(self, sentences: Sequence[str]) -> Tensor:
+        """(N, 384) float32 on the CPU, unit length, detached. The empty list gives (0, 384)."""
+        new = sorted(set(sentences) - self.known.keys())
+        if new and self._kept:
+            self.known.update({text: torch.from_numpy(vector.copy()) for text, vector in self._kept.get(new).items()})
+            new = [text for text in new if text not in self.known]
+        if new:
+            encoded = {text: vector for group in self._groups(new) for text, vector in self._encoded(group)}
+            self.known.update(encoded)
+            if self._kept:
+                self._kept.put({text: vector.numpy() for text, vector in encoded.items()})
+        embedding_NE = torch.stack([self.known[s] for s in sentences]) if sentences else torch.zeros(0, WIDTH)
+        if self._kept and len(self.known) > _MOST_KNOWN:
+            self.known.clear()
+        return embedding_NE
+
+    def _groups(self, sentences: list[str]) -> Iterator[list[str]]:
+        """Sentences that may share a batch: those with the same number of tokens.
+
+        Padding would change last digits, and numbers would depend on the order of cells. A GPU may change them even without
+        padding, so without a disk cache each sentence is encoded alone.
+        """
+        if not self._kept:
+            yield from ([sentence] for sentence in sentences)
+            return
+        by_length: dict[int, list[str]] = {}
+        for sentence in sentences:
+            by_length.setdefault(len(self.network.tokenizer(sentence)["input_ids"]), []).append(sentence)
+        for group in by_length.values():
+            yield from (group[start : start + _BATCH] for start in range(0, len(group), _BATCH))
+
+    def _encoded(self, group: list[str]) -> Iterator[tuple[str, Tensor]]:
+        encoded = self.network.encode(
+            group, batch_size=len(group), convert_to_tensor=True, normalize_embeddings=True, show_progress_bar=False
+        )
+        return zip(group, encoded.float().cpu().clone(), strict=True)  # inference tensors cannot be trained on: clone
+
+    def encode_words(self, sentences: Sequence[Tensor]) -> Tensor:
+        """Sentences as word embeddings, (T, 384) each with T >= 0, to (N, 384) of unit length; differentiable.
+
+        With the embeddings that `read` returns for the sentences it equals `encode`.
+        """
+        begin, end = (self._embed(ids) for ids in self._ends)
+        rows = [torch.cat([begin, words_TE, end]) for words_TE in sentences]
+        lengths = torch.tensor([[len(row)] for row in rows], device=begin.device)
+        is_word = torch.arange(int(lengths.max()), device=begin.device)[None] < lengths
+        padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+        states = self._bert(inputs_embeds=padded, attention_mask=is_word.long()).last_hidden_state
+        return torch.nn.functional.normalize((states * is_word[..., None]).sum(1) / lengths, dim=1)
+
+    def read(self, text: str) -> tuple[Tensor, list[tuple[int, int]]]:
+        """(T, 384) input embeddings of a text's word pieces, and the characters [start, stop) of each."""
+        if self.is_random:
+            spans = [match.span() for match in re.finditer(r"\S+", text)] or [(0, 0)]
+            return self._embed(_hashed(text, self._bert.config.vocab_size)), spans
+        pieces = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        return self._embed(pieces["input_ids"]), pieces["offset_mapping"]
+
+    def _embed(self, ids: Sequence[int]) -> Tensor:
+        table_VE = self._bert.get_input_embeddings().weight
+        return table_VE[torch.tensor(ids, dtype=torch.long, device=table_VE.device)]
+
+
+def sentence_encoder(device: str = "cpu") -> SentenceEncoder:
+    """The encoder that all callers in this process share on this device."""
+    return _encoder(device)  # `cache` alone would treat f() and f("cpu") as different and load the weights twice
+
+
+@cache
+def _encoder(device: str) -> SentenceEncoder:
+    _encoders.append(SentenceEncoder(device))
+    return _encoders[-1]
+
+
+_encoders: list[SentenceEncoder] = []
+
+
+@contextmanager
+def fresh_sentences() -> Iterator[None]:
+    """Inside the context sentences are encoded anew; afterwards the encoders' caches are restored."""
+    saved = [(encoder, encoder.known, encoder._kept) for encoder in _encoders]
+    for encoder, *_ in saved:
+        encoder.known, encoder._kept = {}, None
+    try:
+        yield
+    finally:
+        for encoder, known, cache_ in saved:
+            encoder.known, encoder._kept = known, cache_
+
+
+class _RandomMiniLM(torch.nn.Module):
+    """MiniLM's architecture with seeded random weights and words hashed to tokens, for machines without the package."""
+
+    def __init__(self):
+        super().__init__()
+        from transformers import BertConfig, BertModel
+
+        shape = dict(hidden_size=WIDTH, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536)
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.bert = BertModel(BertConfig(**shape))
+
+    @torch.no_grad()
+    def encode(self, sentences: list[str], **_: object) -> Tensor:
+        pooled = []
+        for sentence in sentences:
+            ids = _hashed(sentence, self.bert.config.vocab_size)
+            pooled.append(self.bert(torch.tensor([ids], device=self.bert.device)).last_hidden_state.mean(1)[0])
+        return torch.nn.functional.normalize(torch.stack(pooled), dim=1)
+
+
+def _hashed(text: str, vocabulary: int) -> list[int]:
+    return [zlib.crc32(word.encode()) % vocabulary for word in text.lower().split()] or [0]

@@ -1,0 +1,150 @@
+"""Small Llama: the base of the embedded language models, pre-trained here on questions and answers, without images.
+
+It stands in for the pre-trained LLM of the papers (LLaVA-Med v1.5, Mistral-7B): trained once on text only, then frozen, adapted
+by LoRA and shared by the methods with a language model. A large LLM already has a sense of layout; this one learns it from
+layouts in text: each training mask as N = side x side characters of four levels before the question, with separate characters
+for every place. It reads no pixel of any image, and nothing of the val or test split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from prsbench.harness.contract.types import FitContext, Sample
+from prsbench.methods.parts.language.config import SmallLlamaConfig
+from prsbench.methods.parts.language.shared_prefix import SharedPrefixDecoder
+from prsbench.methods.parts.language.text_rows import ANSWER, BEGIN, END, PAD, TextRows, answer_ids, question_ids
+from prsbench.methods.parts.training.augmentation import AugmentationRange, Scene, scenes
+from prsbench.methods.parts.training.loop import Loop, MicroBatch, Step
+from prsbench.methods.parts.training.word_augmentation import drop_words
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+LEVELS = 4  # foreground share of a place: none, up to 1/3, up to 2/3, more
+CHARACTERS = "characters.safetensors"
+Row = tuple[np.ndarray, str, str]  # layout, question, answer
+
+
+class SmallLlama:
+    """After `fit` or `load`: `.tokenizer`, `.model` (a LlamaForCausalLM), `.character_NKD` (embeddings of layout characters)."""
+
+    def __init__(self, config: SmallLlamaConfig):
+        self.config = config
+        self.character_NKD = torch.zeros(config.drawing_side**2, LEVELS, config.width)
+
+    def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
+        """Train to answer: the model reads `layout question <answer>` and predicts the answer.
+
+        Layouts are mirrored along either axis, moved and scaled. Images are never shown upside down, but a layout is no image,
+        and without augmentation the model would memorise the few masks.
+        """
+        torch.manual_seed(context.seed)
+        pool = scenes(train)
+        texts = sorted({text for scene in pool for pair in scene.pairs for text in pair})
+        self.tokenizer = _train_tokenizer(texts, self.config.vocabulary)
+        self.model = _build(self.config, self.tokenizer).to(context.device).train()
+        characters = nn.Parameter(torch.randn(self.character_NKD.shape, device=context.device) * 0.02)
+        network = nn.ModuleList([self.model, nn.ParameterList([characters])])
+        rate, steps = self.config.learning_rate, self.config.steps
+        optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.1)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps)
+        loop = Loop(network, optimizer, schedule, steps, context, gradient_clip=1.0)
+
+        def next_step() -> Step:
+            chosen = [pool[i] for i in loop.chance.integers(len(pool), size=self.config.batch_size)]
+            rows = [self._row(scene, loop.chance) for scene in chosen]
+            batch = MicroBatch(lambda: {"text": self._text_loss(rows, characters)}, {})
+            return Step([batch], [scene.image_id for scene in chosen])
+
+        loop.run(next_step, lambda terms: terms["text"])
+        self.character_NKD = characters.detach()
+
+    def _row(self, scene: Scene, rng: np.random.Generator) -> Row:
+        view, seen_HW = scene.view(AugmentationRange(0.5, 0.5, self.config.shift, self.config.zoom), rng)
+        [(question, answer)] = scene.said(view, seen_HW, [rng.integers(len(scene.pairs))])
+        return draw(seen_HW, self.config.drawing_side), drop_words(question, self.config.word_dropout, rng), answer
+
+    def _text_loss(self, rows: Sequence[Row], character_NKD: Tensor) -> Tensor:
+        embed, device = self.model.get_input_embeddings(), character_NKD.device
+        layout_BN = torch.from_numpy(np.stack([levels.ravel() for levels, _, _ in rows]))
+        layout_BND = character_NKD[torch.arange(layout_BN.shape[1]), layout_BN]
+        pairs = [(question_ids(self.tokenizer, q), answer_ids(self.tokenizer, a)) for _, q, a in rows]
+        text = TextRows.of(pairs, self.tokenizer.pad_token_id, device)
+        own_B = torch.arange(len(rows), device=device)  # each row has its own layout
+        states_BTD = SharedPrefixDecoder(self.model.model).read(layout_BND, embed(text.ids_BT), text.is_text_BT, own_B)
+        return text.answers_loss(states_BTD, self.model.lm_head)[0]
+
+    def save(self, folder: Path) -> None:
+        """Save in transformers' format, without the LoRA that a method may have added."""
+        state = {n.replace(".base_layer", ""): t for n, t in self.model.state_dict().items() if "lora_" not in n}
+        self.model.save_pretrained(folder, state_dict=state)
+        self.tokenizer.save_pretrained(folder)
+        save_file({"character_NKD": self.character_NKD.cpu().contiguous()}, folder / CHARACTERS)
+
+    def load(self, folder: Path, device: str) -> None:
+        from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+
+        self.tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+        self.model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32).to(device)
+        self.character_NKD = load_file(folder / CHARACTERS)["character_NKD"].to(device)
+
+    def save_shape(self, folder: Path) -> None:
+        """Tokenizer and model config without weights, for a checkpoint that holds the base's tensors among its own."""
+        self.model.config.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+    def load_shape(self, folder: Path) -> None:
+        from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+        self.tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+        self.model = LlamaForCausalLM(LlamaConfig.from_pretrained(folder))
+
+
+def draw(mask: np.ndarray, side: int) -> np.ndarray:
+    """(H, W) bool to (side, side) int64 levels 0..3 of foreground per place; 0 only where a place holds none."""
+    pooled = F.adaptive_avg_pool2d(torch.from_numpy(mask)[None, None].float(), side)[0, 0]
+    return torch.ceil(pooled * 3).long().numpy()
+
+
+def _train_tokenizer(texts: Sequence[str], vocabulary: int):
+    """Byte-level BPE: wording unseen in training is spelled out and never becomes an unknown token."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=[PAD, BEGIN, END, ANSWER],
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token=PAD, bos_token=BEGIN, eos_token=END, additional_special_tokens=[ANSWER]
+    )
+
+
+def _build(config: SmallLlamaConfig, tokenizer):
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=config.width,
+            num_hidden_layers=config.layers,
+            num_attention_heads=config.heads,
+            num_key_value_heads=config.heads,
+            intermediate_size=config.feed_forward,
+            max_position_embeddings=512,
+            tie_word_embeddings=True,
+            pad_token_id=tokenizer.pad_token_id,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+        )
+    )

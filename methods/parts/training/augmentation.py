@@ -1,0 +1,182 @@
+"""Geometric augmentation: a training image mirrored, moved and scaled within its frame, with its answers adapted.
+
+A lesion's position decides its answer, so a moved image needs another one: the official label is computed again from the moved
+mask and replaces the old one in the sentence. Shared by every training that shows an image more than once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from prsbench.harness.contract.position import position_of
+from prsbench.harness.contract.types import Sample
+from prsbench.methods.parts.training.images import image_id
+from prsbench.methods.parts.training.word_augmentation import AnswerTemplate, mirror_words, placed
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def relit(image_B3SS: Tensor, light_3B: np.ndarray) -> Tensor:
+    """Float images in [0, 1], each with its gamma, contrast and brightness changed by `light_3B`."""
+    gamma, contrast, brightness = torch.from_numpy(light_3B[..., None, None, None]).to(image_B3SS)
+    mean = image_B3SS.mean((1, 2, 3), keepdim=True)
+    return ((image_B3SS.clamp(min=1e-6) ** (1 + gamma) - mean) * (1 + contrast) + mean + brightness / 2).clamp(0, 1)
+
+
+def jittered(image_B3SS: Tensor, reach: float, rng: np.random.Generator) -> Tensor:
+    """`relit` with random changes of up to `reach` in each."""
+    return relit(image_B3SS, rng.uniform(-reach, reach, (3, len(image_B3SS))))
+
+
+MASK_WIDTH_PX = 128  # of the masks that labels are taken from; finer changes few labels
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Scaled about the frame's centre, moved by x and y (frame units: the frame is 2 wide), then mirrored."""
+
+    left_right: bool = False
+    top_bottom: bool = False
+    scale: float = 1.0
+    x: float = 0.0
+    y: float = 0.0
+
+    @property
+    def moves(self) -> bool:
+        return (self.scale, self.x, self.y) != (1.0, 0.0, 0.0)
+
+
+AS_IT_IS = View()
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentationRange:
+    """Range of random views: probabilities of mirroring, moves of up to `shift` frame units, scales of 1 - zoom to 1 + zoom."""
+
+    left_right: float = 0.0
+    top_bottom: float = 0.0
+    shift: float = 0.0
+    zoom: float = 0.0
+
+    def draw(self, rng: np.random.Generator) -> View:
+        mirrored = rng.random(2) < (self.left_right, self.top_bottom)
+        x, y = rng.uniform(-self.shift, self.shift, 2)
+        return View(bool(mirrored[0]), bool(mirrored[1]), 1 + rng.uniform(-self.zoom, self.zoom), x, y)
+
+
+def view_of_mask(mask_HW: NDArray[np.bool_], view: View, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """The mask in that view, at size `shape`, by nearest pixel; outside the image it is background."""
+    rows = _sources(shape[0], mask_HW.shape[0], view.scale, view.y, view.top_bottom)
+    cols = _sources(shape[1], mask_HW.shape[1], view.scale, view.x, view.left_right)
+    seen_HW = np.zeros(shape, bool)
+    seen_HW[_inside(rows), _inside(cols)] = mask_HW[rows[_inside(rows)]][:, cols[_inside(cols)]]
+    return seen_HW
+
+
+def _sources(count: int, source_count: int, scale: float, shift: float, mirrored: bool) -> NDArray[np.int64]:
+    """For each of `count` pixels along a side, the index of the source pixel shown there; -1 outside."""
+    place = (np.arange(count) + 0.5) * 2 / count - 1
+    source = ((-place if mirrored else place) - shift) / scale
+    index = np.floor((source + 1) / 2 * source_count).astype(np.int64)
+    return np.where(index < source_count, np.maximum(index, -1), -1)
+
+
+def _inside(sources: NDArray[np.int64]) -> slice:
+    """The range of pixels that show a source pixel; they are contiguous."""
+    inside = np.flatnonzero(sources >= 0)
+    return slice(inside[0], inside[-1] + 1) if inside.size else slice(0, 0)
+
+
+def view_of_images(image_B3SS: Tensor, views: Sequence[View]) -> Tensor:
+    """Float images in those views, bilinear; outside the image they are black."""
+    if not any(view.moves for view in views):  # exact, and cheaper
+        return torch.stack([_mirrored(image, view) for image, view in zip(image_B3SS, views, strict=True)])
+    theta_B23 = image_B3SS.new_tensor(
+        [
+            [
+                [(-1) ** view.left_right / view.scale, 0, -view.x / view.scale],
+                [0, (-1) ** view.top_bottom / view.scale, -view.y / view.scale],
+            ]
+            for view in views
+        ]
+    )
+    grid = F.affine_grid(theta_B23, list(image_B3SS.shape), align_corners=False)
+    return F.grid_sample(image_B3SS, grid, align_corners=False)
+
+
+def _mirrored(image_3SS: Tensor, view: View) -> Tensor:
+    return image_3SS.flip([d for d, is_mirrored in ((-1, view.left_right), (-2, view.top_bottom)) if is_mirrored])
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One image's mask in its own proportions, and the questions and answers about it.
+
+    places: each answer split at its position words; None where the official words do not occur in it.
+    """
+
+    image_id: str
+    modality: str
+    mask_HW: NDArray[np.bool_]
+    pairs: tuple[tuple[str, str], ...]
+    places: tuple[AnswerTemplate | None, ...]
+
+    @property
+    def movable(self) -> bool:
+        """Whether every answer can follow a move; answers about an empty mask need not."""
+        return all(self.places) or not self.mask_HW.any()
+
+    def view(self, reach: AugmentationRange, rng: np.random.Generator) -> tuple[View, NDArray[np.bool_]]:
+        """A random view and its mask; without its move if an answer could not follow or the mask would become empty."""
+        view = reach.draw(rng)
+        seen_HW = self.seen(view)
+        if view.moves and (not self.movable or seen_HW.any() != self.mask_HW.any()):
+            view = View(view.left_right, view.top_bottom)
+            seen_HW = self.seen(view)
+        return view, seen_HW
+
+    def seen(self, view: View) -> NDArray[np.bool_]:
+        return view_of_mask(self.mask_HW, view, self.mask_HW.shape)
+
+    def said(self, view: View, seen_HW: NDArray[np.bool_], pairs: Sequence[int]) -> list[tuple[str, str]]:
+        """The chosen questions and answers in that view, whose mask is `seen_HW`."""
+        if view == AS_IT_IS:
+            return [self.pairs[pair] for pair in pairs]
+        position = position_of(seen_HW, self.modality) if seen_HW.any() else None
+        rows = []
+        for pair in pairs:
+            question, answer = self.pairs[pair]
+            if position is not None and self.places[pair] is not None:
+                answer = self.places[pair].with_place(*position, lambda words: _turned(words, view))
+            else:
+                answer = _turned(answer, view)
+            rows.append((_turned(question, view), answer))
+        return rows
+
+
+def _turned(words: str, view: View) -> str:
+    words = mirror_words(words, "left-right") if view.left_right else words
+    return mirror_words(words, "top-bottom") if view.top_bottom else words
+
+
+def scenes(samples: Sequence[Sample]) -> list[Scene]:
+    """One scene per image, in the order of the samples; each sample is decoded once."""
+    masks: dict[str, tuple[str, NDArray[np.bool_]]] = {}
+    pairs: dict[str, list[tuple[str, str, AnswerTemplate | None]]] = {}
+    for sample in samples:
+        key, truth = image_id(sample), sample.truth
+        if key not in masks:
+            height, width = truth.mask.shape
+            shape = max(1, round(MASK_WIDTH_PX * height / width)), MASK_WIDTH_PX
+            mask = view_of_mask(truth.mask, AS_IT_IS, shape)
+            masks[key] = sample.query.modality, mask if mask.any() == truth.mask.any() else truth.mask
+        place = placed(truth.answer, truth.position, truth.near_centre) if truth.mask.any() else None
+        pairs.setdefault(key, []).append((sample.query.question, truth.answer, place))
+    return [
+        Scene(key, modality, mask, tuple((q, a) for q, a, _ in pairs[key]), tuple(place for *_, place in pairs[key]))
+        for key, (modality, mask) in masks.items()
+    ]

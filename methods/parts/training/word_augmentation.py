@@ -1,0 +1,88 @@
+"""Text augmentation: mirrored position words, answers adapted to another position, word dropout in questions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+import numpy as np
+from prsbench.harness.contract.position import position_phrase
+
+Axis = Literal["left-right", "top-bottom"]
+_PAIRS: dict[Axis, tuple[tuple[str, str], ...]] = {
+    "left-right": (("left", "right"),),
+    "top-bottom": (("top", "bottom"), ("upper", "lower"), ("superior", "inferior")),
+}
+_SYNONYMS = (  # used in answers instead of the official words
+    (),
+    (("top", "upper"), ("bottom", "lower"), ("center", "middle")),
+    (("top", "superior"), ("bottom", "inferior"), ("center", "centre")),
+    (("center", "centre"),),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerTemplate:
+    """An answer split at its position words: the text before and after them, and the synonyms they use."""
+
+    before: str
+    after: str
+    synonyms: tuple[tuple[str, str], ...]
+
+    def with_place(self, position: tuple[str, ...], near_centre: bool, turn: Callable[[str], str] = lambda words: words) -> str:
+        """The answer for another label (`contract.position.position_of`); `turn` changes the words around it."""
+        return turn(self.before) + _in_words(position, near_centre, self.synonyms) + turn(self.after)
+
+
+def placed(answer: str, position: tuple[str, ...], near_centre: bool) -> AnswerTemplate | None:
+    """The answer split at the words of its label; None unless they occur in it exactly once.
+
+    Example:
+        >>> placed("It is at the upper left and near the middle.", ("top left",), True).with_place(("center",), True)
+        'It is at the middle.'
+    """
+    for synonyms in _SYNONYMS:
+        before, match, after = answer.partition(words := _in_words(position, near_centre, synonyms))
+        if match and words not in after:
+            return AnswerTemplate(before, after, synonyms)
+    return None
+
+
+def _in_words(position: tuple[str, ...], near_centre: bool, synonyms: tuple[tuple[str, str], ...]) -> str:
+    words = position_phrase(position, near_centre)
+    for official, synonym in synonyms:
+        words = words.replace(official, synonym)
+    return words
+
+
+def mirror_words(sentence: str, axis: Axis = "left-right") -> str:
+    """The sentence about the mirrored image: the words for its two sides are exchanged.
+
+    Example:
+        >>> mirror_words("Left lung, near the upper right border")
+        'Right lung, near the upper left border'
+        >>> mirror_words("Left lung, near the upper right border", "top-bottom")
+        'Left lung, near the lower right border'
+    """
+    swap, pattern = _swap(axis)
+    return pattern.sub(lambda match: swap[match[0]], sentence)
+
+
+@cache
+def _swap(axis: Axis) -> tuple[dict[str, str], re.Pattern[str]]:
+    both_ways = [pair for one, other in _PAIRS[axis] for pair in ((one, other), (other, one))]
+    swap = dict(both_ways) | {one.capitalize(): other.capitalize() for one, other in both_ways}
+    return swap, re.compile(rf"\b({'|'.join(swap)})\b")
+
+
+def drop_words(question: str, share: float, rng: np.random.Generator) -> str:
+    """Word dropout: every second question, at random, loses about `share` of its words; the others are unchanged.
+
+    Training questions have few forms: a model that memorises them as a unit fails on another wording.
+    """
+    if rng.random() < 0.5:
+        return question
+    return " ".join(word for word in question.split(" ") if rng.random() >= share)

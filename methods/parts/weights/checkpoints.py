@@ -1,0 +1,80 @@
+"""Checkpoints supplied by the user: read, or skipped with instructions, and matched tensor by tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from prsbench.harness.contract.errors import MissingPrerequisite, PrsbenchError
+from prsbench.methods.parts.weights.tensor_files import read_tensors
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """How many of a network's weight tensors a checkpoint filled; BatchNorm's step counters are not counted."""
+
+    found: int
+    expected: int
+
+
+def read_checkpoint(path: str | Path | None, method: str, name: str) -> dict[str, Tensor]:
+    """The tensors of a checkpoint file, on the CPU; pickled code is never run.
+
+    Args:
+        path: .pth, .pt or .safetensors; None if the user named none.
+        method: the row's name in the catalog, for the instructions.
+        name: the official file name, such as sam_vit_b_01ec64.pth.
+
+    Raises:
+        MissingPrerequisite: the file does not exist.
+        PrsbenchError: the file does not hold plain tensors.
+    """
+    if path is None or not Path(path).is_file():
+        where = "no checkpoint is set" if path is None else f"weights not found at {path}"
+        raise MissingPrerequisite(
+            f"{method}: skipped, {where}. Set methods.{method}.checkpoint to the official {name}, or leave it out with --only."
+        )
+    return read_tensors(Path(path))
+
+
+def read_pretrained(kind: Any, folder: Path, dtype: torch.dtype) -> nn.Module:
+    """A transformers model of class `kind` from a folder; nothing is downloaded, and no missing tensor is initialised at random.
+
+    Raises:
+        PrsbenchError: tensors are missing, left over or of another shape.
+    """
+    model, loading_info = kind.from_pretrained(folder, local_files_only=True, dtype=dtype, output_loading_info=True)
+    mismatches = {what: sorted(map(str, names))[:3] for what, names in loading_info.items() if names}
+    if mismatches:
+        raise PrsbenchError(f"{folder}: the weights do not match config.json: {mismatches}. Fetch or convert it again.")
+    return model.requires_grad_(False).eval()
+
+
+def fill(network: nn.Module, state: Mapping[str, Tensor], source: str) -> Matched:
+    """Load every tensor under its own name, then switch to eval mode; a partial match is an error that lists the differences."""
+    matched = match(network.state_dict(), state, source)
+    network.load_state_dict(dict(state), strict=False)  # not strict: BatchNorm's step counters may be missing
+    network.requires_grad_(False).eval()  # after loading: TinyViT caches its attention biases in eval()
+    return matched
+
+
+def match(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], source: str) -> Matched:
+    """Match every tensor by name and shape; a missing or unknown tensor, or one of another shape, is an error."""
+    own, given = _weights(expected), _weights(found)
+    missing, unknown = sorted(own.keys() - given.keys()), sorted(given.keys() - own.keys())
+    reshaped = sorted(key for key in own.keys() & given.keys() if own[key].shape != given[key].shape)
+    if missing or unknown or reshaped:
+        raise PrsbenchError(
+            f"{source}: does not fit the network: {len(missing)} tensors missing ({', '.join(missing[:3])}), {len(unknown)} "
+            f"unknown ({', '.join(unknown[:3])}), {len(reshaped)} of another shape ({', '.join(reshaped[:3])}). "
+            "Is it the checkpoint of another method?"
+        )
+    return Matched(len(given), len(own))
+
+
+def _weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key: tensor for key, tensor in state.items() if not key.endswith("num_batches_tracked")}

@@ -1,0 +1,89 @@
+"""Contamination: whether a checkpoint's training data include the data sets it may be tested on, as far as public sources say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Exposure(StrEnum):
+    """Whether the training saw the test images, which is an unfair advantage."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """What is known about one checkpoint: the data sets its training saw, and whether that list is complete."""
+
+    seen: tuple[str, ...]
+    complete: bool
+    source: str
+
+
+DATA_SETS = ("LGG", "BUSI", "CVC-ClinicDB", "PH2", "PRS-Med (MMRS)")  # data sets that prsbench tests on by name
+_RANDOM_START = "random start"
+
+_PHOTOGRAPHS = TrainingData((), True, "SA-1B: 11 M licensed photographs (Kirillov et al., 2023)")
+_UNDISCLOSED = "; the web images used to train CLIP and LLaVA are not listed"
+_OF_LISA = "ADE20K, COCO, PASCAL-Part, PACO, Mapillary, RefCOCO, ReasonSeg"
+_OF_PIXELLM = "ADE20K, COCO, PASCAL-Part, PACO, Mapillary, RefCOCO, MUSE"
+_OF_GROUNDING_DINO = "COCO, Objects365, GoldG, Cap4M, OpenImages, ODinW, RefCOCO"
+_OF_BIOMEDPARSE = (
+    *("LGG", "BUSI", "COVID-QU-Ex", "ISIC 2018", "PolypGen", "NeoPolyp", "QaTa-COV19"),
+    "CXR Masks and Labels (Shenzhen, Montgomery)",
+)
+_MEDSAM = TrainingData((), False, "1.57 M image-mask pairs of public data sets (Ma et al., 2024), whose list was not checked")
+_LISA = TrainingData((), False, f"LISA's public training data are photographs, {_OF_LISA}{_UNDISCLOSED}")
+_PIXELLM = TrainingData((), False, f"PixelLM's public training data are photographs, {_OF_PIXELLM}{_UNDISCLOSED}")
+RECORDS = {
+    "sam_vit_b": _PHOTOGRAPHS,
+    "sam_vit_l": _PHOTOGRAPHS,
+    "sam_vit_h": _PHOTOGRAPHS,
+    "mobile_sam": _PHOTOGRAPHS,
+    "tiny_sam": _PHOTOGRAPHS,
+    "sam_med2d": TrainingData(("Kvasir-SEG", "CVC-ClinicDB"), False, "SAM-Med2D's data list names these among many"),
+    **dict.fromkeys(("lisa_7b", "lisa_13b"), _LISA),
+    **dict.fromkeys(("pixellm_7b", "pixellm_13b"), _PIXELLM),
+    **dict.fromkeys(("medsam", "lite_medsam"), _MEDSAM),
+    "biomedparse": TrainingData(_OF_BIOMEDPARSE, False, "its repository's results by data set, for the data it was trained on"),
+    "prs_med": TrainingData(
+        ("PRS-Med (MMRS)",), False, "its train split; MMRS was compiled from public archives, not all of them named"
+    ),
+    "grounding_dino": TrainingData((), False, f"Grounding-DINO's public training data are photographs, {_OF_GROUNDING_DINO}"),
+    "imagenet_1k": TrainingData((), True, "the backbone starts from ImageNet-1k, 1.28 M photographs (Russakovsky et al., 2015)"),
+    _RANDOM_START: TrainingData((), True, "it starts from random weights"),
+}
+
+
+def exposure(checkpoint: str, dataset: str) -> Exposure:
+    """Whether this checkpoint's training saw this data set; unknown unless a source says yes or lists all of it."""
+    record = RECORDS.get(checkpoint)
+    if record is None:
+        return Exposure.UNKNOWN
+    if dataset in record.seen:
+        return Exposure.YES
+    return Exposure.NO if record.complete else Exposure.UNKNOWN
+
+
+def exposure_note(checkpoint: str) -> str:
+    """A row's footnote: the verdict for each data set by name, and its source."""
+    prefix = "pre-training exposure to the test data"
+    record = RECORDS.get(checkpoint)
+    if record is None:
+        return f"{prefix}: unknown"
+    rest = Exposure.NO if record.complete else Exposure.UNKNOWN
+    if not record.seen:
+        return f"{prefix}: {rest} ({record.source})"
+    names: dict[Exposure, list[str]] = {Exposure.YES: [], rest: []}
+    for name in dict.fromkeys((*record.seen, *DATA_SETS)):
+        names[exposure(checkpoint, name)].append(name)
+    verdicts = "; ".join(f"{verdict} for {', '.join(data_sets)}" for verdict, data_sets in names.items() if data_sets)
+    return f"{prefix}: {verdicts} and all others ({record.source})"
+
+
+def random_start_note() -> str:
+    """The footnote of a row whose weights are all trained here."""
+    return exposure_note(_RANDOM_START)

@@ -1,0 +1,51 @@
+"""Plugin methods: a class in a user's file, named file.py:ClassName, or an entry point of an installed package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+from prsbench.harness.contract.catalog import Catalog, Entry, resolve
+from prsbench.harness.contract.errors import ConfigError
+
+GROUP = "prsbench.methods"  # group of entry points: name = "package.module:ClassName"
+
+
+class PluginCatalog(Catalog):
+    """The catalog, plus methods of installed packages and any file.py:ClassName; plugins cannot replace the catalog's names."""
+
+    def __getitem__(self, name: str) -> Entry:
+        if ".py:" in name:
+            path, _, attribute = name.rpartition(":")
+            return _entry(name, f"{Path(path).resolve()}:{attribute}", f"{attribute} of {path}")
+        if name in self._installed:
+            plugin = self._installed[name]
+            return _entry(name, plugin.value, f"{plugin.value}, from an installed package")
+        return super().__getitem__(name)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from (*super().__iter__(), *self._installed)
+
+    def __len__(self) -> int:
+        return super().__len__() + len(self._installed)
+
+    @cached_property
+    def _installed(self) -> dict[str, EntryPoint]:
+        return {plugin.name: plugin for plugin in entry_points(group=GROUP) if plugin.name not in self._entries}
+
+
+def _entry(name: str, factory: str, summary: str) -> Entry:
+    """A plugin's catalog entry. The config is <ClassName>Config in its module; `trains = False` on the class means no fit."""
+    module, _, attribute = factory.rpartition(":")
+    try:
+        method = resolve(factory)
+    except AttributeError:
+        raise ConfigError(f"{module} has no class '{attribute}'. Correct the method's name '{name}'.") from None
+    config = f"{factory}Config"
+    try:
+        resolve(config)
+    except AttributeError:
+        raise ConfigError(f"{module} has no class '{attribute}Config'. Add one that inherits from MethodConfig.") from None
+    return Entry(name, summary, factory, config, trains=getattr(method, "trains", True))

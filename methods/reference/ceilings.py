@@ -1,0 +1,103 @@
+"""Ceilings: rows made from the truth (oracle), and the oracle with wrong text, which shows what a text score can detect."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from prsbench.harness.contract.errors import DataError
+from prsbench.harness.contract.position import NO_MASK
+from prsbench.harness.contract.types import FitContext, Labels, Prediction, Sample, TextSource, Weights
+from prsbench.methods.answers import sentence_for
+from prsbench.methods.reference.config import CeilingConfig, ShuffledAnswerConfig
+
+_OPPOSITE = {
+    "top left": "bottom right",
+    "top right": "bottom left",
+    "bottom left": "top right",
+    "bottom right": "top left",
+}
+_FAR_CORNER = "top left"  # opposes "center" and "no mask", which have no opposite quadrant
+
+
+class OracleRow:
+    """The true mask and the reference answer. An empty truth gives an empty map."""
+
+    note = "true mask, reference answer"
+
+    def __init__(self, config: CeilingConfig):
+        self.config = config
+
+    @property
+    def labels(self) -> Labels:
+        return Labels(self.config.prompt_source, Weights.NONE, TextSource.TRUTH, (self.note,))
+
+    def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
+        """Nothing to train."""
+
+    def save(self, folder: Path) -> None:
+        """Nothing to save."""
+
+    def load(self, folder: Path, device: str) -> None:
+        """Nothing to load."""
+
+    def predict_from_truth(self, samples: Sequence[Sample]) -> list[Prediction]:
+        """One prediction per sample, in order; `seconds` is 0 because nothing is computed."""
+        masks = (sample.truth.mask.astype(np.float32) for sample in samples)
+        return [Prediction(mask, answer, 0.0) for mask, answer in zip(masks, self._answers(samples), strict=True)]
+
+    def _answers(self, samples: Sequence[Sample]) -> list[str]:
+        return [sample.truth.answer for sample in samples]
+
+
+class ShuffledAnswerRow(OracleRow):
+    """The true mask and the reference answer of another sample: the score of right masks with chance text."""
+
+    note = "true mask, reference answer of another sample"
+
+    def __init__(self, config: ShuffledAnswerConfig):
+        super().__init__(config)
+        self._seed = config.shuffle_seed
+
+    def _answers(self, samples: Sequence[Sample]) -> list[str]:
+        """One random cycle through all samples, whatever their order, so that no sample keeps its own answer."""
+        if len(samples) == 1:
+            raise DataError(
+                f"Sample '{samples[0].sample_id}': shuffling answers needs at least 2 samples, got 1. "
+                "Evaluate on more samples, or leave this row out."
+            )
+        by_id = sorted(range(len(samples)), key=lambda i: samples[i].sample_id)
+        cycle = np.random.default_rng(self._seed).permutation(by_id)
+        donor = dict(zip(cycle.tolist(), np.roll(cycle, 1).tolist(), strict=True))
+        return [samples[donor[i]].truth.answer for i in range(len(samples))]
+
+
+class OppositeAnswerRow(OracleRow):
+    """The true mask and a sentence with only wrong words for the position: the score of text that contradicts the mask."""
+
+    note = "true mask, opposite position in a fixed sentence"
+
+    def _answers(self, samples: Sequence[Sample]) -> list[str]:
+        return [sentence_for(*opposite_position(s.truth.position, s.truth.near_centre)) for s in samples]
+
+
+def opposite_position(position: tuple[str, ...], near_centre: bool) -> tuple[tuple[str, ...], bool]:
+    """The label that contradicts an official label; the near/far flag is negated too.
+
+    A quadrant becomes the one across the centre; "center" and "no mask" become a far corner. Two quadrants opposite each
+    other become the two that were not named. The lung rule's " center" suffix is dropped.
+
+    Example:
+        >>> opposite_position(("top left",), True)
+        (('bottom right',), False)
+        >>> opposite_position(("top left", "bottom right"), False)
+        (('top right', 'bottom left'), True)
+    """
+    if position in (("center",), (NO_MASK,)):
+        return (_FAR_CORNER,), False
+    quadrants = [phrase.removesuffix(" center") for phrase in position]
+    mirrored = tuple(_OPPOSITE[quadrant] for quadrant in quadrants)
+    if set(mirrored) == set(quadrants):
+        mirrored = tuple(quadrant for quadrant in _OPPOSITE if quadrant not in quadrants)
+    return mirrored, not near_centre

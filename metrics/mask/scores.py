@@ -1,0 +1,107 @@
+"""Mask metrics of one record, from its counts and measures. Empty truth: all are NaN, unless the name says otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import nan
+
+import numpy as np
+from prsbench.harness.contract.errors import ContractError
+from prsbench.harness.contract.records import Counts, MapMeasures, Record
+from prsbench.metrics.mask.counts import GREY_LEVELS
+from prsbench.metrics.mask.e_measure import e_measure_curve
+from prsbench.metrics.mask.empty_truth import policies
+from prsbench.metrics.mask.lesions import n_found
+from prsbench.metrics.mask.overlap import dice_at_half, iou_at_half, sensitivity_at_half, specificity_at_half
+from prsbench.metrics.mask.pranet import (
+    Curve,
+    curves,
+    mean_absolute_error,
+    sensitivity_curve,
+    specificity_curve,
+    threshold_counts,
+)
+
+_MAXIMA = {  # the metric that is a maximum over thresholds -> the curve it is the maximum of
+    "maxdice_pranet": "mdice_pranet",
+    "maxiou_pranet": "miou_pranet",
+    "e_measure_max_pranet": "e_measure_mean_pranet",
+    "maxdice_raw": "mdice_raw",
+    "e_measure_max_raw": "e_measure_mean_raw",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BestThresholds:
+    """For each maximum, the index of the one threshold at which the mean over all images is highest."""
+
+    index: dict[str, int]
+
+
+class Thresholds:
+    """Finds the best threshold of a cell, record by record: one for all images, as in the official code, not one per image."""
+
+    def __init__(self) -> None:
+        self._total = {name: np.zeros(GREY_LEVELS) for name in _MAXIMA.values()}
+
+    def add(self, record: Record) -> None:
+        """Add an image, unless its truth is empty."""
+        if record.counts and record.counts.tp + record.counts.fn:
+            curve = _curves(record.counts)
+            for name, total in self._total.items():
+                total += curve[name]
+
+    def best(self) -> BestThresholds:
+        return BestThresholds({name: int(np.argmax(self._total[curve])) for name, curve in _MAXIMA.items()})
+
+
+def mask_scores(record: Record, best: BestThresholds) -> dict[str, float]:
+    """Every metric of the mask of an "ok" record.
+
+    Raises:
+        ContractError: the record has no counts.
+    """
+    counts = record.counts
+    if counts is None:
+        raise ContractError(f"Sample '{record.sample_id}': expected counts with status 'ok', got none. Record it as failed.")
+    has_truth = bool(counts.tp + counts.fn)
+    curve = _curves(counts)
+    scores = {name: float(values.mean()) for name, values in curve.items()}
+    scores |= {name: float(curve[of][best.index[name]]) for name, of in _MAXIMA.items()}
+    scores |= {f"mae_{name}": mean_absolute_error(counts, stretched=name == "pranet") for name in ("pranet", "raw")}
+    scores |= {"dice@0.5": dice_at_half(counts), "iou@0.5": iou_at_half(counts)}
+    scores |= {"sensitivity@0.5": sensitivity_at_half(counts), "specificity@0.5": specificity_at_half(counts)}
+    if not has_truth:
+        scores = dict.fromkeys(scores, nan)
+    for name in ("dice@0.5", "iou@0.5", "mdice_pranet", "miou_pranet"):
+        scores |= policies(name, scores[name], not has_truth, not counts.tp + counts.fp)
+    scores["prediction_empty"] = float(not counts.tp + counts.fp) if has_truth else nan
+    return scores | (_measured(record.measures, has_truth) if record.measures else {})
+
+
+def _curves(counts: Counts) -> dict[str, Curve]:
+    """Every curve over thresholds, under the name of its mean."""
+    official, raw = threshold_counts(counts), threshold_counts(counts, stretched=False)
+    dice, iou = curves(counts)
+    dice_raw, iou_raw = curves(counts, stretched=False)
+    return {
+        "mdice_pranet": dice,
+        "miou_pranet": iou,
+        "mdice_raw": dice_raw,
+        "miou_raw": iou_raw,
+        "sensitivity_pranet": sensitivity_curve(official),
+        "specificity_pranet": specificity_curve(official),
+        "e_measure_mean_pranet": e_measure_curve(official, as_published=True),
+        "e_measure_mean_raw": e_measure_curve(raw),
+    }
+
+
+def _measured(measures: MapMeasures, has_truth: bool) -> dict[str, float]:
+    """Metrics from the measures of the map. False lesions are also counted in images without a lesion."""
+    found, n_true = n_found(measures.lesion_ious), len(measures.lesion_ious)
+    false = {"lesions_false": float(measures.n_predicted_lesions - found)}
+    if not has_truth:
+        return false
+    of_map = ("s_measure_pranet", "s_measure_raw", "weighted_f_pranet", "weighted_f_raw")
+    missed = {"lesion_sensitivity": found / n_true, "lesions_missed": float(n_true - found)}
+    return {name: getattr(measures, name) for name in (*of_map, "hd95_px", "nsd_2px", "hd95_mm", "nsd_2mm")} | missed | false

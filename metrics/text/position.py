@@ -1,0 +1,206 @@
+"""Rule parser of positions in answers, and position accuracy against the official zones of the true mask. No learned model.
+
+The parser prefers "not understood" to a guess: negated places, half images and conflicting words give no zone. If an answer
+names several zones, all count ("or" reads like "and"), so naming more than the true ones is wrong.
+"left" and "right" are sides of the image, as in the official labels, never of the patient.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import nan
+
+import numpy as np
+from numpy.typing import NDArray
+from prsbench.harness.contract.position import NO_MASK, ZONES
+from prsbench.harness.contract.records import Record
+
+_SYMBOLS = {
+    **dict.fromkeys(("top", "upper", "superior", "above", "uppermost", "topmost"), "top"),
+    **dict.fromkeys(("bottom", "lower", "inferior", "below", "lowermost", "bottommost"), "bottom"),
+    **dict.fromkeys(("left", "leftmost"), "left"),
+    **dict.fromkeys(("right", "rightmost"), "right"),
+    **dict.fromkeys(("center", "centre", "central", "centrally", "centered", "centred", "middle", "midline"), "center"),
+}
+
+_CENTRE = r"(?:center|centre|middle|midline|central\s+(?:part|area|region|zone|point))"
+_BEFORE_CENTRE = r"(?:(?:the|its|very|exact|geometric|image|image's|picture's)\s+){0,4}"
+_NEARNESS = re.compile(
+    r"\b(?P<negated>not\s+)?(?:(?:very|quite|fairly|relatively|rather|too|so)\s+)?"
+    r"(?:(?P<near>near(?:by)?|close|closer|adjacent|next|proximal|towards?)|(?P<far>far|farther|further|away|distant|remote))"
+    rf"(?:\s+(?:to|from|away\s+from))?\s+{_BEFORE_CENTRE}{_CENTRE}\b"
+)
+_FINDING = (
+    r"(?:tumou?rs?|lesions?|mass(?:es)?|polyps?|nodules?|abnormal(?:ity|ities)?|infections?|opacit(?:y|ies)|infiltrates?"
+    r"|consolidations?|pneumonia|cancer|neoplasm|growth|disease|pathology|findings?|evidence|signs?|regions?|areas?|targets?"
+    r"|masks?|objects?|structures?|lungs?)"
+)
+_NO_FINDING = rf"(?:\w+\s+){{0,3}}?{_FINDING}\b"
+_NOTHING = re.compile(
+    rf"\b(?:no|without|free\s+of|negative\s+for)\s+{_NO_FINDING}|\b(?:nothing|none|absent|absence)\b"
+    r"|\bnot\s+(?:be\s+)?(?:\w+\s+)?(?:visible|seen|present|detected|found|identified|visuali[sz]ed|appreciated|observed)\b"
+    rf"|\bnot\s+(?:show|contain|see|find|detect|reveal|identify)\s+{_NO_FINDING}"
+    r"|\b(?:is|are|looks?|appears?)\s+(?:normal|healthy|unremarkable)\b"
+)
+_OTHERS = re.compile(rf"\bno\s+(?:other|further|additional|second|more)\s+{_NO_FINDING}|\bnothing\s+(?:else|more|further)\b")
+_NEGATION = re.compile(r"\b(?:no|not|never|neither|nor|without|except|excluding|outside|instead\s+of|rather\s+than)\b")
+# "in the right lung" is anatomy, not a position in the image; "lower right lung" is a position.
+_ORGAN_SIDE = re.compile(
+    r"(?<!upper )(?<!lower )(?<!top )(?<!bottom )\b(?:left|right)\s+(?:lungs?|breast|hemisphere|hemithorax)\b"
+)
+_V, _H = r"(top|upper|superior|bottom|lower|inferior)", r"(left|right)"
+_PLACE_ENDS = r"(?=\s*(?:$|[,)]|of\b|(?:corner|quadrant|region|area|part|portion|side|zone)s?\b))"
+# Two zones that share a word: "upper and lower left", "top left and right corners".
+_SHARED = (
+    *((re.compile(rf"\b{a}\s+and\s+(?:the\s+)?{a}\s+{b}\b"), r"\1 \3 and \2 \3") for a, b in ((_V, _H), (_H, _V))),
+    *((re.compile(rf"\b{a}\s+{b}\s+and\s+(?:the\s+)?{b}\b{_PLACE_ENDS}"), r"\1 \2 and \1 \3") for a, b in ((_V, _H), (_H, _V))),
+)
+_CLAUSE_END = re.compile(r"[,:()&]|\b(?:and|or|as\s+well\s+as|plus|while|whereas|but|with)\b")
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedPosition:
+    """The position that the rule parser reads from an answer.
+
+    zones are names of `contract.position.ZONES`. near is the distance word about the centre, None if there is none or both.
+    nothing: the answer says that there is no finding. understood: it names a zone or says that there is no finding.
+    """
+
+    zones: frozenset[str] = frozenset()
+    near: bool | None = None
+    nothing: bool = False
+
+    @property
+    def understood(self) -> bool:
+        return self.nothing or bool(self.zones)
+
+
+@lru_cache(maxsize=16384)  # answers repeat, and each is read by several metrics
+def parse(answer: str) -> ParsedPosition:
+    """Parse an answer: whole words, any case. Text without a readable position gives an empty `ParsedPosition`.
+
+    Example:
+        >>> sorted(parse("Two lesions: upper-left, and in the lower right corner.").zones)
+        ['bottom right', 'top left']
+        >>> parse("The tumor is top right and far from the center").near
+        False
+    """
+    zones: set[str] = set()
+    halves: set[str] = set()
+    nearness: set[bool] = set()
+    nothing = refused = False
+    for sentence in _sentences(answer):
+        sentence = _OTHERS.sub(" ", sentence)
+        names_place = any(word in _SYMBOLS for word in _words(sentence))
+        nearness.update((match["near"] is not None) != (match["negated"] is not None) for match in _NEARNESS.finditer(sentence))
+        sentence = _NEARNESS.sub(" ", sentence)
+        says_nothing = _NOTHING.search(sentence) is not None
+        refused |= names_place and (says_nothing or _NEGATION.search(sentence) is not None)
+        nothing |= says_nothing
+        for pattern, spelled_out in _SHARED:
+            sentence = pattern.sub(spelled_out, sentence)
+        sentence_zones, left_over = _zones(_ORGAN_SIDE.sub(" ", sentence))
+        zones |= sentence_zones
+        halves |= left_over
+    zones |= _pairs(halves)  # "at the top, on the left"
+    if refused or (nothing and zones | halves):
+        return ParsedPosition()
+    near = nearness.pop() if len(nearness) == 1 else None
+    unexplained = halves - {half for zone in zones for half in zone.split()}
+    return ParsedPosition(frozenset() if unexplained else frozenset(zones), near, nothing)
+
+
+def position_correct(answer: str, record: Record) -> float:
+    """1.0 if the answer's zones are exactly the official zones of the true mask, else 0.0, missing text included.
+
+    The lung rule's " center" suffix is ignored. Empty truth: NaN (see `absence_correct`).
+    """
+    if record.position == (NO_MASK,):
+        return nan
+    return float(parse(answer).zones == _official_zones(record))
+
+
+def distance_word_correct(answer: str, record: Record) -> float:
+    """1.0 if the answer calls the lesion near or far from the centre as the official flag does, else 0.0.
+
+    NaN unless the official position is a single quadrant, because only there does the reference say near or far.
+    """
+    zones = _official_zones(record)
+    if len(zones) != 1 or zones <= {"center", NO_MASK}:
+        return nan
+    return float(parse(answer).near is record.near_centre)
+
+
+def absence_correct(answer: str, record: Record) -> float:
+    """1.0 if the truth is empty and the answer says so, 0.0 if it says anything else. Truth not empty: NaN."""
+    return float(parse(answer).nothing) if record.position == (NO_MASK,) else nan
+
+
+def _official_zones(record: Record) -> set[str]:
+    return {phrase.removesuffix(" center") for phrase in record.position}
+
+
+def _sentences(answer: str) -> Iterator[str]:
+    """Lower-case sentences, with contractions and joined words ("upper-left", "topleft") split into words."""
+    text = answer.lower().replace("\u2019", "'")
+    text = re.sub(r"n't\b|\bcannot\b", " not", text)
+    text = re.sub(r"\b(top|bottom|upper|lower)(left|right)\b", r"\1 \2", re.sub(r"[-_/\u2010-\u2015]", " ", text))
+    text = re.sub(r"\boff\s+cent(?:er|re)(?:e?d)?\b", " ", text)  # says neither near nor far
+    return (sentence for sentence in re.split(r"[.!?;\n]+", text) if sentence.strip())
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[^\W\d_]+", text)
+
+
+def _zones(sentence: str) -> tuple[set[str], set[str]]:
+    """Zones of a sentence, and the half-image words ("left", "top") that belong to no zone of their clause."""
+    zones: set[str] = set()
+    halves: set[str] = set()
+    for clause in _CLAUSE_END.split(sentence):
+        symbols = [_SYMBOLS[word] for word in _words(clause) if word in _SYMBOLS]
+        if symbols and set(symbols) == {"center"}:
+            zones.add("center")
+        # Next to a direction, "center" only modifies it: "top left center", "center of the top left", "left of center".
+        clause_zones, left_over = _pair_neighbours([symbol for symbol in symbols if symbol != "center"])
+        zones |= clause_zones
+        halves |= left_over
+    return zones, halves
+
+
+def _pair_neighbours(directions: list[str]) -> tuple[set[str], set[str]]:
+    """Map ("top", "left", "right") to ({"top left"}, {"right"}): neighbours on different axes form a zone, greedily."""
+    zones: set[str] = set()
+    halves: set[str] = set()
+    while directions:
+        pair = _pairs(set(directions[:2]))
+        zones |= pair
+        if not pair:
+            halves.add(directions[0])
+        directions = directions[2 if pair else 1 :]
+    return zones, halves
+
+
+def _pairs(halves: set[str]) -> set[str]:
+    """The zone that consists of exactly these halves, if there is one."""
+    return {zone for zone in ZONES if set(zone.split()) == halves}
+
+
+_SIGNS = {"left": (-1, 0), "right": (1, 0), "top": (0, -1), "bottom": (0, 1), "center": (0, 0)}
+_REACH = {True: 0.2, False: 0.6, None: 0.5}  # frame units along each axis, by the distance word: near, far, none. Ours
+
+
+def locate_by_rule(sentences: Sequence[str]) -> NDArray[np.float64]:
+    """(N, 2) points in the image frame; several zones give their mean, no readable zone gives NaN."""
+    return np.array([_point(parse(sentence)) for sentence in sentences]).reshape(-1, 2)
+
+
+def _point(parsed: ParsedPosition) -> tuple[float, float]:
+    if not parsed.zones:
+        return np.nan, np.nan
+    directions = [np.sum([_SIGNS[word] for word in zone.split()], axis=0) for zone in sorted(parsed.zones)]
+    x, y = _REACH[parsed.near] * np.mean(directions, axis=0)
+    return float(x), float(y)

@@ -1,0 +1,81 @@
+"""Phantoms in the official layout: complete or absent, marked synthetic, identified by a key."""
+
+from __future__ import annotations
+
+import pytest
+from prsbench.datasets.official_reader import open_root
+from prsbench.datasets.phantoms import drawing
+from prsbench.datasets.phantoms.dataset import PhantomsConfig, materialise, phantoms_key
+from prsbench.harness.contract.errors import ConfigError, DataError
+from prsbench.harness.contract.types import DataKind
+from pydantic import ValidationError
+
+SMALL = PhantomsConfig(train=2, val=1, test=1, modalities=("skin_rgb", "lung_ct"))
+
+
+@pytest.fixture
+def quick_drawing(monkeypatch, pictures):
+    """Noise instead of anatomy: these tests are about folders."""
+
+    def draw(modality, seed, index):
+        return drawing.Phantom(pictures.image(seed + index), pictures.mask(rows=1 + index % 6))
+
+    monkeypatch.setattr(drawing, "draw", draw)
+
+
+def test_the_folder_reads_as_a_synthetic_data_set_of_the_asked_size(tmp_path):
+    materialise(SMALL, tmp_path / "p")
+    lung, skin = open_root(tmp_path / "p")
+    for dataset in (lung, skin):
+        dataset.check()
+        assert dataset.data_kind == DataKind.SYNTHETIC
+        assert [len(dataset.samples(split)) for split in dataset.splits] == [6, 3, 1]
+        assert all(sample.truth.mask.any() for sample in dataset.samples("test"))
+    assert (lung.target, skin.target) == ("nodule", "skin lesion")
+
+
+def test_the_same_config_gives_the_same_bytes_and_a_finished_folder_is_reused(tmp_path, tree_bytes, monkeypatch, quick_drawing):
+    materialise(SMALL, tmp_path / "a")
+    materialise(SMALL, tmp_path / "b")
+    assert tree_bytes(tmp_path / "a") == tree_bytes(tmp_path / "b")
+    monkeypatch.setattr(drawing, "draw", lambda *_: pytest.fail("drawn again"))
+    materialise(SMALL, tmp_path / "a")
+
+
+def test_more_training_images_leave_the_test_images_as_they_are(tmp_path, tree_bytes, quick_drawing):
+    materialise(SMALL, tmp_path / "a")
+    materialise(SMALL.model_copy(update={"train": 3}), tmp_path / "b")
+    a, b = (tree_bytes(tmp_path / name / "lung_CT" / "test_images") for name in "ab")
+    assert a == b and len(a) == 1
+
+
+def test_a_crash_leaves_no_folder(tmp_path, monkeypatch):
+    def crash(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(drawing, "draw", crash)
+    with pytest.raises(KeyboardInterrupt):
+        materialise(SMALL, tmp_path / "p")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(DataError, match="got something else"):
+        materialise(SMALL, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_the_key_sees_the_config_and_the_drawing_version(monkeypatch):
+    before = phantoms_key(SMALL)
+    assert before == phantoms_key(PhantomsConfig(**SMALL.model_dump()))
+    assert before != phantoms_key(SMALL.model_copy(update={"seed": 8}))
+    monkeypatch.setattr("prsbench.datasets.phantoms.dataset.code_of", lambda name: "changed")
+    assert before != phantoms_key(SMALL)
+
+
+def test_an_unknown_key_or_modality_is_refused():
+    with pytest.raises(ValidationError, match="trian"):
+        PhantomsConfig(trian=3)
+    with pytest.raises(ConfigError, match="Did you mean 'lung_ct'"):
+        PhantomsConfig(modalities=("lung_cta",))

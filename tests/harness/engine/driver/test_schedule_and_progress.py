@@ -1,0 +1,78 @@
+"""What a run says while it works."""
+
+import time
+from dataclasses import replace
+
+import pytest
+from prsbench.harness.engine.driver import progress
+from prsbench.harness.engine.driver.schedule import jobs_to_do, ready
+from prsbench.harness.engine.inspect.state import setting_of
+from prsbench.harness.engine.plan.data import open_all
+from prsbench.harness.engine.plan.planning import make_plan
+from prsbench.harness.engine.store.json_files import write_json
+from prsbench.harness.engine.worker.failures import Failure
+from prsbench.harness.engine.worker.job import failed, perform
+
+
+@pytest.fixture
+def work(stand_ins, data_root, tmp_path):
+    plan = make_plan(stand_ins.make_grid(data_root, ["bright", "trained"]), open_all([data_root]), stand_ins.REGISTRY)
+    setting = setting_of(tmp_path, plan, {"roots": [], "loader": "", "device": "cpu", "threads": 1})
+    return plan, setting, jobs_to_do(plan, plan.cells, setting)
+
+
+def test_trainings_come_before_evaluations_and_the_one_that_blocks_most_first(work):
+    _, _, jobs = work
+    assert [bool(job.training) for job in jobs] == [True, True, True, False, False, False, False]
+    assert [job.title for job in ready(jobs, set())] == ["train part s0", "train part on val s0"], "the first blocks a training"
+    assert list(ready(jobs, {key for job in jobs for key in job.keys})) == jobs
+
+
+def test_a_run_says_what_is_done_what_it_works_on_and_how_long_it_may_take(work, monkeypatch):
+    _, setting, jobs = work
+    monkeypatch.setattr(progress, "EVERY_SECONDS", 0.02)
+    said = []
+    with progress.Progress(jobs, setting, 2, said.append) as watched:
+        first = next(job for job in jobs if job.title == "train part s0")
+        watched.started(first)
+        watched.finished(first, {key: failed(Failure.ERROR, "no data\nat all") for key in first.keys})
+        part = next(job for job in jobs if job.title == "train part on val s0")
+        watched.started(part)
+        path = setting.training_folder(part.training.key) / "progress.json"
+        for done in (5, 6):
+            write_json(path, {"done": done, "total": 10, "message": "steps"})
+            time.sleep(0.3)
+    assert said[0] == "[1/7] train part s0: FAILED (error): no data (0 s)"
+    assert "1/7 done" in said[-1] and "left; now: train part on val s0 (6/10 steps)" in said[-1]
+
+
+def test_what_a_killed_attempt_left_is_not_shown_and_the_rest_is_counted_from_where_work_went_on(work, monkeypatch):
+    _, setting, jobs = work
+    job = next(job for job in jobs if job.training)
+    path = setting.training_folder(job.training.key) / "progress.json"
+    write_json(path, {"done": 90, "total": 100, "message": "steps"})
+    watched = progress.Progress([job], setting, 1, print)
+    clock = iter([0.0, 0.0, 10.0, 20.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    watched.started(job)
+    assert watched._step(job) == "", "the killed attempt's"
+    write_json(path, {"done": 50, "total": 100, "message": "steps"})  # resumed at its half
+    watched._remaining()
+    write_json(path, {"done": 60, "total": 100, "message": "steps"})
+    assert watched._remaining()[0] == pytest.approx(40.0), "10 steps took 10 s, 40 are left"
+
+
+def test_data_taken_away_during_a_run_fails_the_job_and_not_the_driver(work):
+    _, setting, jobs = work
+    outcomes = perform(jobs[0], replace(setting, roots=(setting.folder / "gone",)))
+    assert [outcome.kind for outcome in outcomes.values()] == ["failed"] and "gone" in outcomes[jobs[0].keys[0]].error
+
+
+def test_cells_of_one_model_stand_together_and_the_model_with_most_to_do_comes_first(stand_ins, data_root, tmp_path):
+    grid = stand_ins.make_grid(data_root, ["bright", "trained", "echo"])
+    plan = make_plan(grid, open_all([data_root]), stand_ins.REGISTRY)
+    setting = setting_of(tmp_path, plan, {"roots": [], "loader": "", "device": "cpu", "threads": 1})
+    longer = [replace(cell, n_manifest=500 if cell.method == "echo" else cell.n_manifest) for cell in plan.cells]
+    order = [job.cells[0].method for job in jobs_to_do(plan, longer, setting) if job.cells]
+    assert order[:2] == ["echo", "echo"] and len({tuple(order[2:4]), tuple(order[4:6])}) == 2
+    assert all(order[i] == order[i + 1] for i in (0, 2, 4))

@@ -1,0 +1,103 @@
+"""An ablation is a grid: its rows, its seeds, and what it keeps of the grid it was asked for."""
+
+import pytest
+from prsbench.harness.contract.catalog import resolve
+from prsbench.harness.contract.errors import ConfigError
+from prsbench.harness.engine.driver.forecast import estimate
+from prsbench.harness.engine.grid.loading import load_grid
+from prsbench.harness.engine.plan.ablation import ablation_grid
+from prsbench.harness.engine.plan.choices import resolved
+
+
+def grid_of(*changes):
+    return load_grid("smoke", ["methods=[cg_reasoner, oracle]", "methods.cg_reasoner.epochs=3", *changes])
+
+
+def registry():
+    from prsbench.harness.cli import _registry
+
+    return _registry()
+
+
+def test_each_row_but_the_parent_differs_from_it_in_one_value_which_is_not_its_own():
+    grid = ablation_grid("text2centroid", registry(), grid_of())
+    parent, *variants = resolved(grid, registry())["methods"]
+    (plain,) = parent.values()
+    assert list(parent) == ["cg_reasoner"] and plain["epochs"] == 3
+    assert len(variants) == 10
+    for variant in variants:
+        ((row, config),) = variant.items()
+        changed = {key for key in config if config[key] != plain[key]}
+        assert len(changed) == 1 and row == f"cg_reasoner@{changed.copy().pop()}={config[changed.pop()]}"
+
+
+@pytest.mark.parametrize("parent", [{}, {"bridge": "none"}, {"bridge": "soft_tokens", "spatial_weight": 2.0}])
+def test_it_studies_every_bridge_target_reach_and_condition_but_the_parents_own(parent):
+    changes = [f"methods.cg_reasoner.{key}={value}" for key, value in parent.items()]
+    rows = {choice.row for choice in ablation_grid("text2centroid", registry(), grid_of(*changes)).rows}
+    config = resolve(registry().methods["cg_reasoner"].config)
+    for key in ("bridge", "spatial_target", "spatial_reaches", "mask_condition"):
+        field = config.model_fields[key]
+        own = parent.get(key, field.default)
+        expected = {f"cg_reasoner@{key}={value}" for value in set(field.annotation.__args__) - {own}}
+        assert {row for row in rows if f"@{key}=" in row} == expected
+
+
+def test_it_tells_the_spatial_loss_from_the_distillation():
+    rows = {choice.row for choice in ablation_grid("text2centroid", registry(), grid_of()).rows}
+    assert {"cg_reasoner@spatial_weight=0.0", "cg_reasoner@distil_weight=0.0"} <= rows
+
+
+@pytest.mark.parametrize(("given", "seeds"), [("[0]", (0, 1, 2)), ("[4, 5]", (0, 1, 2)), ("[3, 4, 5, 6]", (3, 4, 5, 6))])
+def test_there_are_never_fewer_than_three_seeds(given, seeds):
+    assert ablation_grid("text2centroid", registry(), grid_of(f"seeds={given}")).seeds == seeds
+
+
+def test_data_execution_and_fitting_filters_stay_and_the_name_is_its_own():
+    asked = grid_of("execution={workers: 2}", "exclude=[{method: oracle}, {dataset: skin*}]")
+    grid = ablation_grid("text2centroid", registry(), asked)
+    assert (grid.data, grid.execution, grid.name) == (asked.data, asked.execution, "smoke-text2centroid")
+    assert [str(each.dataset) for each in grid.exclude] == ["skin*"]
+
+
+def test_a_filter_of_one_of_its_variants_stays():
+    grid = ablation_grid("text2centroid", registry(), grid_of("exclude=[{method: cg_reasoner@spatial_weight=0.1}]"))
+    assert [each.method for each in grid.exclude] == ["cg_reasoner@spatial_weight=0.1"]
+
+
+def test_a_grid_without_the_method_takes_its_defaults():
+    grid = ablation_grid("text2centroid", registry(), load_grid("smoke"))
+    assert [dict(choice.overrides) for choice in grid.methods] == [{}]
+
+
+def test_an_unknown_ablation_is_named_with_the_nearest():
+    with pytest.raises(ConfigError, match="Did you mean 'text2centroid'"):
+        ablation_grid("text2centriod", registry(), grid_of())
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (["ablations=[{method: unet, change: {epochs: [1]}}]"], "'unet' is not among the methods"),
+        (["ablations=[{method: oracle, change: {}}]"], "ablations.0.change"),
+        (["sweeps=[{method: oracle, over: {a: [1]}}]", "ablations=[{method: oracle, change: {b: [1]}}]"], "no plain row is left"),
+        (["ablations=[{method: oracle, change: {a: [1, 1]}}]"], "could not be told apart"),
+    ],
+)
+def test_an_ablation_that_cannot_be_read_is_refused(changes, said):
+    with pytest.raises(ConfigError, match=said):
+        load_grid("smoke", changes)
+
+
+def test_its_estimate_takes_the_parents_time_for_every_variant(stand_ins, data_root, tmp_path):
+    from prsbench.harness.engine.driver.run import plan_run, run_grid
+    from prsbench.harness.engine.grid.loading import changed
+    from prsbench.harness.engine.store.run_folder import RunFolder
+
+    grid = stand_ins.make_grid(data_root, ["trained"], (0,))
+    run_grid(grid, stand_ins.REGISTRY, RunFolder(tmp_path / "base"), lambda line: None, "serial")
+    wider = changed(grid, ["ablations=[{method: trained, change: {secret: [a, b]}}]", "seeds=[0, 1]"])
+    run = plan_run(wider, stand_ins.REGISTRY, RunFolder(tmp_path / "ablation"), lambda line: None)
+    said = estimate(run, 2, tmp_path / "base")
+    n = len(run.plan.cells) + len(run.plan.trainings)
+    assert f"{n} nodes to compute: about" in said and "unknown" not in said

@@ -1,0 +1,57 @@
+"""The same content has the same hash; one operator or byte more has another."""
+
+import hashlib
+import importlib
+
+import pytest
+from prsbench.harness.contract.catalog import PackagedFile
+from prsbench.harness.contract.errors import ConfigError
+from prsbench.harness.engine.plan import fingerprints
+
+
+@pytest.fixture
+def hash_of(tmp_path):
+    def hash_of(text, name="code.py"):
+        (tmp_path / name).write_text(text)
+        fingerprints._module_hash.cache_clear()
+        return fingerprints.code_hashes([str(tmp_path / name)])[str(tmp_path / name)]
+
+    yield hash_of
+    fingerprints._module_hash.cache_clear()
+
+
+def test_an_operator_counts_and_a_comment_or_docstring_does_not(hash_of):
+    first = hash_of("x = 1 + 2\n")
+    assert hash_of("x = 1 - 2\n") != first
+    assert hash_of('"""What it is."""\n\n# why\nx = 1 + 2  # three\n') == first
+
+
+def test_a_weight_package_counts_by_the_bytes_it_carries_and_by_its_absence(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    file = PackagedFile("some_weights", "some-weights==1", "model.bin", "")
+    assert _packaged(file) == "not installed"
+    (tmp_path / "some_weights").mkdir()
+    assert _packaged(file) == "not installed", "a package without the file"
+    (tmp_path / "some_weights" / "model.bin").write_bytes(b"1")
+    assert _packaged(file) == hashlib.sha256(b"1").hexdigest()
+
+
+def _packaged(file):
+    importlib.invalidate_caches()
+    fingerprints.packaged_hash.cache_clear()
+    return fingerprints.packaged_hash(file)
+
+
+def test_a_checkpoint_counts_by_its_bytes_and_not_by_its_place(tmp_path):
+    for place in ("here", "there"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "a.bin").write_bytes(b"1")
+    assert fingerprints.checkpoint_hash(tmp_path / "here") == fingerprints.checkpoint_hash(tmp_path / "there")
+    (tmp_path / "changed.bin").write_bytes(b"2")
+    assert fingerprints.checkpoint_hash(tmp_path / "here" / "a.bin") != fingerprints.checkpoint_hash(tmp_path / "changed.bin")
+    assert fingerprints.checkpoint_hash(tmp_path / "nowhere") == "not there"
+
+
+def test_code_that_is_not_there_is_an_error():
+    with pytest.raises(ConfigError, match="No Python module is called 'prsbench.nowhere'"):
+        fingerprints.code_hashes(["prsbench.nowhere"])

@@ -1,0 +1,123 @@
+"""A run folder on a filesystem that is no disk: fsspec's memory."""
+
+import json
+import shutil
+
+import fsspec
+import pytest
+from prsbench.harness.contract.errors import ConfigError, RunFolderError
+from prsbench.harness.engine.driver.run import run_grid
+from prsbench.harness.engine.inspect.state import open_run
+from prsbench.harness.engine.plan import planning
+from prsbench.harness.engine.store import remote
+from prsbench.harness.engine.store.remote import LEASE, RemoteRunFolder
+
+URL = "memory://bucket/run"
+METHODS = ["bright", "trained", "echo"]
+
+
+@pytest.fixture
+def memory(monkeypatch):
+    monkeypatch.setattr(remote, "BEATS_S", 0.05)
+    system = fsspec.filesystem("memory")
+    system.store.clear()
+    yield system
+    system.store.clear()
+
+
+@pytest.fixture
+def go(stand_ins, data_root, tmp_path, memory):
+    def run(local="here", methods=METHODS, said=None):
+        folder = RemoteRunFolder(URL, tmp_path / local)
+        say = [].append if said is None else said.append
+        return run_grid(stand_ins.make_grid(data_root, methods), stand_ins.REGISTRY, folder, say, "serial")
+
+    return run
+
+
+def predicted(tmp_path):
+    return [line for line in (tmp_path / "log.txt").read_text().splitlines() if "test" in line or line == "fit"]
+
+
+def test_another_machine_goes_on_from_the_url_and_computes_nothing_finished_again(go, stand_ins, tmp_path, memory):
+    first = stand_ins.numbers(go())
+    work = predicted(tmp_path)
+    shutil.rmtree(tmp_path / "here")
+    again = go("there")
+    assert again.status == "complete" and stand_ins.numbers(again) == first and predicted(tmp_path) == work
+    assert not memory.exists(f"{URL}/{LEASE}"), "the run is free again"
+
+
+def test_a_reader_of_the_url_alone_sees_the_run(go, stand_ins, tmp_path, memory):
+    expected = stand_ins.numbers(go())
+    memory.get(URL, str(tmp_path / "copy"), recursive=True)
+    assert stand_ins.numbers(open_run(tmp_path / "copy")) == expected
+
+
+def test_a_run_stopped_half_way_keeps_its_finished_nodes_at_the_url(go, stand_ins, tmp_path, monkeypatch):
+    def stop(self, samples):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(stand_ins.Echo, "predict_from_truth", stop)
+        with pytest.raises(KeyboardInterrupt):
+            go()
+    assert "fit" in predicted(tmp_path)
+    shutil.rmtree(tmp_path / "here")
+    assert go("there").status == "complete"
+    assert len(set(predicted(tmp_path))) == len(predicted(tmp_path)), "no sample of a finished cell is predicted again"
+
+
+def test_a_second_driver_refuses_while_the_first_shows_life_and_takes_over_when_it_does_not(go, memory, tmp_path, monkeypatch):
+    memory.pipe_file(f"{URL}/{LEASE}", json.dumps({"driver": "other", "beat": 1}).encode())
+
+    def beat(seconds):
+        memory.pipe_file(f"{URL}/{LEASE}", json.dumps({"driver": "other", "beat": 2}).encode())
+
+    with monkeypatch.context() as patched:
+        patched.setattr(remote.time, "sleep", beat)
+        with pytest.raises(RunFolderError, match="another driver works in this run folder"):
+            go()
+    assert go().status == "complete", "a lease that stands still is of a driver that is gone"
+
+
+def test_a_driver_that_was_taken_over_stops_and_writes_nothing_more(go, stand_ins, memory, monkeypatch):
+    def taken(self, samples):
+        memory.pipe_file(f"{URL}/{LEASE}", json.dumps({"driver": "other", "beat": 1}).encode())
+        return [None] * len(samples)
+
+    monkeypatch.setattr(stand_ins.Echo, "predict_from_truth", taken)
+    with pytest.raises(RunFolderError, match="another driver has taken over this run"):
+        go(methods=["echo"])
+    assert not [name for name in memory.find(URL) if "/cells/" in name]
+    assert json.loads(memory.cat_file(f"{URL}/{LEASE}"))["driver"] == "other"
+
+
+def test_a_url_of_no_known_filesystem_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="nosuch://x"):
+        RemoteRunFolder("nosuch://x", tmp_path)
+
+
+def test_a_machine_lost_while_it_sends_what_was_measured_again_leaves_no_new_records_under_an_old_word(
+    go, stand_ins, memory, monkeypatch, tmp_path
+):
+    first = stand_ins.numbers(go(methods=["bright"]))
+    made, write = planning.code_hashes, remote.Mirror._write
+    changed = "prsbench.metrics.mask.counts"
+    monkeypatch.setattr(planning, "code_hashes", lambda names: {n: h + "'" * (n == changed) for n, h in made(names).items()})
+    monkeypatch.setattr(stand_ins.Bright, "predict", lambda self, queries: pytest.fail("predicted again"))
+
+    def lost(self, name, data):
+        write(self, name, data)
+        if name.endswith("records.jsonl"):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(remote.Mirror, "_write", lost)
+        with pytest.raises(KeyboardInterrupt):
+            go(methods=["bright"])
+    cells = {name.rpartition("/")[0] for name in memory.find(URL) if name.endswith("records.jsonl")}
+    states = {tuple(memory.exists(f"{cell}/{name}") for name in ("sealed.json", "measured.json")) for cell in cells}
+    assert states == {(True, False), (True, True)}, "the one that was being sent, and the one that was not yet"
+    shutil.rmtree(tmp_path / "here")
+    assert stand_ins.numbers(go("there", methods=["bright"])) == first

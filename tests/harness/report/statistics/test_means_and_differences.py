@@ -1,0 +1,132 @@
+"""Means by hand, counts that add up, and paired differences that refuse what cannot be paired."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import isnan, nan
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prsbench.harness.report.statistics.means_and_differences import SampleCounts, mean_with_counts, paired_difference
+
+
+def test_the_mean_leaves_out_failed_and_empty_samples_and_counts_them(cell):
+    mean, counts = mean_with_counts(cell(values=(0.2, 0.4, 9.0, 9.0), failed=(2,), empty=(3,), n_manifest=5), "prscore")
+    assert mean == pytest.approx(0.3)
+    assert counts == SampleCounts(n_manifest=5, n_scored=2, n_failed=2, n_empty=1)  # one failed, one without a record
+
+
+def test_a_cell_that_is_not_complete_has_no_mean_even_if_it_has_scores(cell):
+    mean, counts = mean_with_counts(cell(values=(0.2, 0.4), status="failed"), "prscore")
+    assert isnan(mean)
+    assert counts == SampleCounts(n_manifest=2, n_failed=2)
+
+
+def test_a_failed_record_with_a_score_is_not_averaged(cell, refilled):
+    broken = cell(values=(0.2, 0.4), failed=(1,))
+    broken = refilled(broken, broken.records, (broken.scores[0], dict.fromkeys(broken.scores[0], 0.0)))
+    assert mean_with_counts(broken, "prscore")[0] == pytest.approx(0.2)
+
+
+def test_the_order_of_the_records_moves_no_digit(cell):
+    values = np.random.default_rng(2).random(100)
+    orders = [np.random.default_rng(i).permutation(values) for i in range(20)]
+    assert len({mean_with_counts(cell(values=tuple(order)), "prscore")[0] for order in orders}) == 1
+
+
+def test_an_excluded_record_counts_as_empty(cell, refilled):
+    whole = cell(values=(0.2, nan))
+    excluded = refilled(whole, (whole.records[0], replace(whole.records[1], status="excluded")), whole.scores)
+    assert mean_with_counts(excluded, "prscore")[1] == SampleCounts(n_manifest=2, n_scored=1, n_empty=1)
+
+
+def test_a_metric_that_says_nothing_of_a_truth_that_is_there_is_undefined_not_empty(cell):
+    assert mean_with_counts(cell(values=(0.2, nan)), "distance_word_accuracy")[1].n_undefined == 1
+
+
+@given(
+    samples=st.lists(st.tuples(st.sampled_from(["ok", "failed", "empty", "nan"]), st.floats(0, 1)), max_size=12),
+    n_missing=st.integers(0, 3),
+)
+def test_every_sample_of_the_manifest_is_counted_once(cell, samples, n_missing):
+    values = tuple(nan if kind == "nan" else value for kind, value in samples)
+    places = {name: tuple(i for i, (kind, _) in enumerate(samples) if kind == name) for name in ("failed", "empty")}
+    counts = mean_with_counts(cell(values=values, **places, n_manifest=len(values) + n_missing), "dice@0.5")[1]
+    assert counts.n_manifest == counts.n_scored + counts.n_failed + counts.n_empty + counts.n_undefined
+    assert counts.n_failed == len(places["failed"]) + n_missing
+
+
+def test_the_paired_difference_is_the_mean_of_the_differences(cell):
+    paired = paired_difference([cell(values=(0.9, 0.5, 0.7))], [cell(values=(0.6, 0.5, 0.1))], "prscore")
+    assert paired.difference == pytest.approx(0.3)
+    assert (paired.first, paired.second) == (pytest.approx(0.7), pytest.approx(0.4))
+    assert (paired.counts.n_scored, paired.n_groups) == (3, 3)
+    assert 0 <= paired.low < paired.difference < paired.high <= 0.6
+
+
+def test_modalities_weigh_the_same_whatever_their_size(cell):
+    first = [cell(values=(1.0, 1.0)), cell(values=(0.0,) * 8, modality="skin_rgb")]
+    second = [cell(values=(0.0, 0.0)), cell(values=(0.0,) * 8, modality="skin_rgb")]
+    assert paired_difference(first, second, "prscore").difference == pytest.approx(0.5)
+
+
+def test_a_constant_difference_has_an_interval_of_no_width(cell):
+    paired = paired_difference([cell(values=(0.9, 0.5, 0.7))], [cell(values=(0.7, 0.3, 0.5))], "prscore")
+    assert (paired.low, paired.high) == (pytest.approx(0.2), pytest.approx(0.2))
+
+
+def test_the_interval_over_modalities_surrounds_their_mean_difference(cell):
+    first = [cell(values=(0.3, 0.5)), cell(values=(0.5, 0.9), modality="skin_rgb")]
+    second = [cell(values=(0.1, 0.3)), cell(values=(0.1, 0.5), modality="skin_rgb")]
+    paired = paired_difference(first, second, "prscore")
+    assert [paired.low, paired.difference, paired.high] == pytest.approx([0.3, 0.3, 0.3])
+
+
+def test_the_interval_agrees_with_a_plain_loop_over_resampled_groups(cell):
+    rng = np.random.default_rng(3)
+    first, second = rng.random(40), rng.random(40)
+    groups = tuple(f"case {i // 4}" for i in range(40))
+    paired = paired_difference([cell(values=tuple(first), groups=groups)], [cell(values=tuple(second), groups=groups)], "prscore")
+    by_group = (first - second).reshape(10, 4)
+    means = [by_group[rng.integers(0, 10, 10)].mean() for _ in range(4000)]
+    assert [paired.low, paired.high] == pytest.approx(np.percentile(means, [2.5, 97.5]), abs=0.02)
+
+
+def test_samples_of_one_patient_are_drawn_together(cell):
+    values, zeros = (1.0, 1.0, 1.0, 0.0, 0.0, 0.0), (0.0,) * 6
+    clustered = ("a", "a", "a", "b", "b", "b")
+    wide = paired_difference([cell(values=values, groups=clustered)], [cell(values=zeros, groups=clustered)], "prscore")
+    narrow = paired_difference([cell(values=values)], [cell(values=zeros)], "prscore")
+    assert (wide.low, wide.high) == (0, 1)  # two patients: all of one or all of the other
+    assert narrow.high - narrow.low < 1
+
+
+@pytest.mark.parametrize(
+    ("second", "reason"),
+    [
+        ({"values": (0.5, 0.5, 0.5)}, "manifests differ"),
+        ({"n_manifest": 3}, "manifests differ"),
+        ({"seed": 1}, "same data sets and seeds"),
+        ({"dataset": "other"}, "same data sets and seeds"),
+        ({"status": "skipped"}, "skipped on brain_mri"),
+    ],
+)
+def test_what_cannot_be_paired_is_refused_with_a_reason(cell, second, reason):
+    paired = paired_difference([cell()], [cell("cg_reasoner_without_t2c", **second)], "prscore")
+    assert isnan(paired.difference)
+    assert reason in paired.reason
+
+
+def test_a_sample_that_failed_on_one_side_leaves_both_means_and_is_counted(cell):
+    paired = paired_difference([cell(values=(0.9, 0.5, 0.7), failed=(1,))], [cell(values=(0.6, 0.0, 0.1))], "prscore")
+    assert paired.second == pytest.approx(0.35)
+    assert paired.counts == SampleCounts(n_manifest=3, n_scored=2, n_failed=1)
+
+
+def test_one_patient_gives_a_difference_but_no_interval(cell):
+    one = {"groups": ("a", "a")}
+    paired = paired_difference([cell(values=(0.9, 0.5), **one)], [cell(values=(0.6, 0.5), **one)], "prscore")
+    assert paired.difference == pytest.approx(0.15)
+    assert isnan(paired.low) and "single group" in paired.reason

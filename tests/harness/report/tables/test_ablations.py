@@ -1,0 +1,54 @@
+"""Variants held against their parent."""
+
+import pytest
+from prsbench.harness.report.statistics.rows import rows_of
+from prsbench.harness.report.tables.ablations import ablations, ablations_by_modality
+
+VARIANT = "cg_reasoner@bridge=none"
+
+
+def frame_of(cells, metric="PRScore"):
+    frame = ablations(rows_of(cells)).frame
+    return frame[frame["metric"] == metric].iloc[0]
+
+
+def three_seeds(cell, method, values_by_seed):
+    return [cell(method, values, seed=seed) for seed, values in enumerate(values_by_seed)]
+
+
+def test_a_variant_is_held_against_the_row_of_its_name_without_the_change(cell):
+    parent = three_seeds(cell, "cg_reasoner", [(0.6, 0.8), (0.6, 0.8), (0.6, 0.8)])
+    variant = three_seeds(cell, VARIANT, [(0.5, 0.6), (0.6, 0.7), (0.4, 0.8)])
+    line = frame_of([*parent, *variant])
+    assert (line["parent"], line["change"], line["without"], line["with"]) == ("cg_reasoner", "bridge=none", "0.700", "0.600")
+    assert line["difference"] == "-0.100"
+    assert line["sd over seeds"] == "0.050"  # of -0.15, -0.05, -0.10
+    assert float(line["95% low"]) <= -0.1 <= float(line["95% high"])
+
+
+def test_without_its_parent_a_variant_has_no_line(cell):
+    assert ablations(rows_of([cell(VARIANT), cell("oracle")])) is None
+    assert ablations_by_modality(rows_of([cell("cg_reasoner"), cell("oracle")])) is None
+
+
+def test_every_modality_has_its_own_line(cell):
+    cells = [
+        cell(method, (value,) * 3, modality)
+        for method, value in (("cg_reasoner", 0.5), (VARIANT, 0.7))
+        for modality in ("brain_mri", "skin_rgb")
+    ]
+    frame = ablations_by_modality(rows_of(cells)).frame
+    assert frame[frame["metric"] == "PRScore"]["modality"].tolist() == ["brain", "skin"]
+    assert set(frame["difference"]) == {"+0.200"} and set(frame["sd over seeds"]) == {"-"}
+
+
+@pytest.mark.parametrize("status", ["failed", "missing"])
+def test_a_variant_that_is_not_complete_has_a_reason_and_no_number(cell, status):
+    line = frame_of([cell(), cell(VARIANT, status=status, error="boom")])
+    assert line["difference"] == "-" and line["remark"] == f"{VARIANT}: {status} on brain_mri, seed 0"
+
+
+def test_a_seed_that_lost_samples_leaves_no_spread(cell):
+    parent = three_seeds(cell, "cg_reasoner", [(0.6, 0.8)] * 3)
+    variant = [*three_seeds(cell, VARIANT, [(0.5, 0.6)] * 2), cell(VARIANT, (0.5, 0.6), seed=2, failed=(1,))]
+    assert frame_of([*parent, *variant])["sd over seeds"] == "-"

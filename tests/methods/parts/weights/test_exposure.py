@@ -1,0 +1,31 @@
+from prsbench.harness.contract.catalog import resolve
+from prsbench.methods.catalog import METHODS
+from prsbench.methods.parts.weights.exposure import RECORDS, Exposure, exposure, exposure_note
+from prsbench.methods.sam.variants import VARIANTS
+
+
+def test_what_a_source_lists_is_yes_and_what_a_partial_list_leaves_out_is_unknown():
+    assert exposure("sam_med2d", "CVC-ClinicDB") is Exposure.YES
+    assert exposure("sam_med2d", "PH2") is Exposure.UNKNOWN
+    assert exposure("sam_vit_b", "PH2") is Exposure.NO
+    assert exposure("a checkpoint of nobody", "PH2") is Exposure.UNKNOWN
+
+
+def test_every_row_of_the_family_says_what_is_known_of_it():
+    for variant in VARIANTS:
+        note = exposure_note(variant)
+        assert note.startswith("pre-training exposure") and ("(" in note) == (variant in RECORDS)
+
+
+def test_each_data_set_has_its_verdict_and_every_rival_says_its_own():
+    note = exposure_note("sam_med2d")
+    assert "yes for Kvasir-SEG, CVC-ClinicDB; unknown for LGG, BUSI, PH2, PRS-Med (MMRS) and all others (SAM-Med2D's" in note
+    for name, entry in METHODS.items():
+        config = resolve(entry.config).model_validate(dict(entry.defaults))
+        if ".reference." not in entry.factory and ".cg_reasoner." not in entry.factory:
+            assert any("exposure to the test data: " in note for note in resolve(entry.factory)(config).labels.notes), name
+
+
+def test_a_source_that_lists_a_part_and_none_of_our_data_sets_leaves_it_unknown():
+    assert exposure("lisa_7b", "PH2") is Exposure.UNKNOWN
+    assert "unknown (LISA's public training data are photographs" in exposure_note("lisa_7b")
