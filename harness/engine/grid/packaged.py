@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-GRIDS = Path(__file__).parents[1] / "grids"
+GRIDS = Path(__file__).parents[2] / "grids"
 ABLATIONS = GRIDS / "ablations"
 
 

@@ -41,7 +41,7 @@ def provenance_of_process(setting: Setting) -> dict[str, Any]:
 @cache
 def _code() -> dict[str, Any]:
     """Commit and whether files differ from it; None outside a git checkout."""
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     commit = _git(root, "rev-parse", "HEAD")
     return {"commit": commit, "dirty": bool(_git(root, "status", "--porcelain", "--untracked-files=no")) if commit else None}
 
