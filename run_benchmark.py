@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 
-def door() -> int:
+def main() -> int:
     """Call the installed command line, or say how to install it."""
     # Off sys.path: other libraries would import the folders `datasets` and `metrics` here instead of packages of that name.
     root = Path(__file__).resolve().parent
@@ -13,10 +13,10 @@ def door() -> int:
     if find_spec("prsbench") is None:
         print("prsbench is not installed here. Run `make install`, then `make run`.", file=sys.stderr)
         return 2
-    from prsbench.harness.cli import main
+    from prsbench.harness import cli
 
-    return main()
+    return cli.main()
 
 
 if __name__ == "__main__":
-    sys.exit(door())
+    sys.exit(main())

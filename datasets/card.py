@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -31,16 +30,6 @@ def read_card(root: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: expected a card of schema {SCHEMA}, got {error!r}. Prepare the data set again.") from error
     return card
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file in one step: a crash leaves either the old file or the new one."""
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", encoding="utf-8", newline="") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
 
 
 def joinable_card(root: Path, folder: str, target_noun: str, data_kind: DataKind) -> dict[str, Any]:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from prsbench.harness.contract.catalog import resolve
 from prsbench.harness.contract.errors import ConfigError, unknown_name
-from prsbench.harness.contract.types import MODALITIES, DataKind
+from prsbench.harness.contract.modalities import MODALITIES
+from prsbench.harness.contract.types import DataKind
 
 if TYPE_CHECKING:
-    from prsbench.datasets.official_writer import Written
+    from prsbench.datasets.official_writer import WrittenCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,9 @@ SOURCES: Mapping[str, Source] = {
     "cvc-clinicdb": Source("CVC-ClinicDB polyps, PNG/Original/", f"{_PREPARE}.cvc_clinicdb:find", "polyp_endoscopy"),
     "ph2": Source("PH2 dermoscopy, PH2 Dataset images/", f"{_PREPARE}.ph2:find", "skin_rgb"),
     "pairs": Source("any images/ and masks/ with the same names; needs --modality and --target", f"{_PREPARE}.pairs:find", None),
-    "phantoms": Source("synthetic images of all six modalities; needs no --from", f"{_PREPARE}.phantoms:materialise", None),
+    "phantoms": Source(
+        "synthetic images of all modalities; needs no --from", "prsbench.datasets.phantoms.dataset:materialise", None
+    ),
 }
 
 
@@ -75,22 +78,24 @@ def prepare(
     if source not in SOURCES:
         raise unknown_name("source", source, SOURCES)
     options = {"modality": modality, "target": target, "archive": archive, "group": group}
-    _check_arguments(source, from_folder, options)
-    to_folder = Path(to_folder)
+    _check_options(source, options)
     if source == "phantoms":
         return _prepare_phantoms(to_folder, seed)
+    if from_folder is None:
+        raise ConfigError(f"Source '{source}' needs --from: the folder where the archive was unpacked.")
     from prsbench.datasets.official_writer import write_modality
     from prsbench.datasets.questions import target_of
 
     modality = modality or SOURCES[source].modality
+    assert modality is not None  # the source has one, or it is "pairs", whose options were checked
     find = resolve(SOURCES[source].find)
     find = partial(find, group=group) if source == "pairs" else find
-    name = archive or (Path(from_folder).resolve().name if source == "pairs" else source)
-    written = write_modality(to_folder, modality, target_of(modality, target), name, DataKind.REAL, find(Path(from_folder)), seed)
+    name = archive or (from_folder.resolve().name if source == "pairs" else source)
+    written = write_modality(to_folder, modality, target_of(modality, target), name, DataKind.REAL, find(from_folder), seed)
     return _report(name, to_folder, (modality,), [written])
 
 
-def _check_arguments(source: str, from_folder: Path | None, options: Mapping[str, str | None]) -> None:
+def _check_options(source: str, options: Mapping[str, str | None]) -> None:
     if source != "pairs":
         not_allowed = [f"--{name}" for name, value in options.items() if value is not None]
         if not_allowed:
@@ -99,8 +104,6 @@ def _check_arguments(source: str, from_folder: Path | None, options: Mapping[str
         raise ConfigError("Source 'pairs' needs --modality and --target (what the masks outline, such as 'lungs').")
     elif options["modality"] not in MODALITIES:
         raise unknown_name("modality", options["modality"], MODALITIES)
-    if from_folder is None and source != "phantoms":
-        raise ConfigError(f"Source '{source}' needs --from: the folder where the archive was unpacked.")
 
 
 def _prepare_phantoms(to_folder: Path, seed: int) -> PrepareReport:
@@ -112,7 +115,7 @@ def _prepare_phantoms(to_folder: Path, seed: int) -> PrepareReport:
     return _report("phantoms", to_folder, config.modalities, [written_in(to_folder, name) for name in config.modalities])
 
 
-def _report(source: str, folder: Path, modalities: tuple[str, ...], written: Sequence[Written]) -> PrepareReport:
+def _report(source: str, folder: Path, modalities: tuple[str, ...], written: Sequence[WrittenCounts]) -> PrepareReport:
     per_split: Counter[str] = Counter()
     for counts in written:
         per_split.update(counts.images_per_split)

@@ -13,19 +13,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 from prsbench.datasets.card import read_card
-from prsbench.datasets.official_table import MODALITY_OF_FOLDER, Row, base_of, folder_of, read_table, resolve
-from prsbench.datasets.official_writer import FOLDERS
+from prsbench.datasets.official_table import MODALITY_OF_FOLDER, Row, base_of, folder_of, read_table, resolve_rows
 from prsbench.datasets.pictures import check_same_size, read_image, read_mask
-from prsbench.datasets.questions import TARGETS
 from prsbench.datasets.splits import SPLITS
 from prsbench.harness.contract.errors import DataError, refuse
+from prsbench.harness.contract.files import file_hash
+from prsbench.harness.contract.modalities import BY_NAME, MODALITIES
 from prsbench.harness.contract.position import position_of, zone_of_centroid
 from prsbench.harness.contract.types import DataKind, Query, Sample, Truth
 
@@ -74,14 +73,15 @@ class FolderDataset:
         return [
             ManifestRow(
                 sample_id=row.sample_id,
-                image_sha256=self._digest(row.image),
-                mask_sha256=self._digest(row.mask),
+                image_sha256=self._digest(image),
+                mask_sha256=self._digest(mask),
                 question=row.question,
                 answer=row.answer,
                 group=row.group,
                 spacing_mm=row.spacing_mm,
             )
             for row in self._rows(split)
+            for image, mask in [row.files]
         ]
 
     def check(self) -> None:
@@ -106,7 +106,7 @@ class FolderDataset:
 
     def _digest(self, path: Path) -> str:
         if path not in self._digests:
-            self._digests[path] = sha256(path.read_bytes()).hexdigest()
+            self._digests[path] = file_hash(path)
         return self._digests[path]
 
 
@@ -152,17 +152,17 @@ class LazySamples(Sequence[Sample]):
         )
 
     def _picture(self, row: Row) -> _Picture:
-        files = row.image, row.mask
+        files = image_path, mask_path = row.files
         if files not in self._last:
-            image, mask = read_image(row.image), read_mask(row.mask)
-            check_same_size(row.image, image, row.mask, mask)
+            image, mask = read_image(image_path), read_mask(mask_path)
+            check_same_size(image_path, image, mask_path, mask)
             self._last.clear()
             self._last[files] = _Picture(image, mask, *position_of(mask, self.modality), zone_of_centroid(mask))
         return self._last[files]
 
 
 def open_root(root: Path) -> list[FolderDataset]:
-    """The data sets of a root, one per modality found, in the order of `contract.types.MODALITIES`. Reads no picture.
+    """The data sets of a root, one per modality found, in the order of `contract.modalities`. Reads no picture.
 
     Raises:
         DataError: no table, a table without a required column, or rows of no known modality.
@@ -171,23 +171,23 @@ def open_root(root: Path) -> list[FolderDataset]:
     tables = sorted(root.glob("*.csv")) or sorted(root.glob("*/*.csv"))
     if not tables:
         raise DataError(f"{root}: expected a data set in the official layout, found no CSV there or one folder below.")
-    cells: dict[tuple[str, Path], list[Mapping[str, str]]] = defaultdict(list)
+    lines: dict[tuple[str, Path], list[Mapping[str, str]]] = defaultdict(list)
     for table in tables:
         for row in read_table(table):
             folder = folder_of(table, row)
-            cells[folder, base_of(table, folder)].append(row)
-    datasets = [_dataset(folder, base, rows) for (folder, base), rows in cells.items()]
-    return sorted(datasets, key=lambda dataset: list(FOLDERS).index(dataset.modality))
+            lines[folder, base_of(table, folder)].append(row)
+    datasets = [_dataset(folder, base, rows) for (folder, base), rows in lines.items()]
+    return sorted(datasets, key=lambda dataset: MODALITIES.index(dataset.modality))
 
 
-def _dataset(folder: str, base: Path, cells: Sequence[Mapping[str, str]]) -> FolderDataset:
+def _dataset(folder: str, base: Path, lines: Sequence[Mapping[str, str]]) -> FolderDataset:
     card, modality = read_card(base), MODALITY_OF_FOLDER[folder]
-    rows, problems = resolve(base, modality, cells)
+    rows, problems = resolve_rows(base, modality, lines)
     return FolderDataset(
         name=folder,
         modality=modality,
         data_kind=DataKind(card.get("data_kind", DataKind.UNDECLARED)),
-        target=card.get("modalities", {}).get(folder, {}).get("target", TARGETS[modality]),
+        target=card.get("modalities", {}).get(folder, {}).get("target", BY_NAME[modality].target),
         rows=rows,
         table_problems=problems,
         base=base,

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from math import inf
 from pathlib import Path, PurePosixPath
 
-from prsbench.datasets.official_writer import FOLDERS
+from prsbench.datasets.pictures import IMAGE_SUFFIXES
 from prsbench.datasets.splits import SPLITS
 from prsbench.harness.contract.errors import DataError
+from prsbench.harness.contract.modalities import ALL
 
 REQUIRED_COLUMNS = ("image_path", "image_name", "split", "question", "answer")
-MODALITY_OF_FOLDER = {folder: modality for modality, folder in FOLDERS.items()}
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+MODALITY_OF_FOLDER = {modality.official_folder: modality.name for modality in ALL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,12 @@ class Row:
     answer: str
     group: str
     spacing_mm: tuple[float, float] | None = None
+
+    @property
+    def files(self) -> tuple[Path, Path]:
+        """Image and mask, of a row of a table without problems."""
+        assert self.image is not None  # a row without an image is among the problems that `resolve_rows` lists
+        return self.image, self.mask
 
 
 def image_candidates(mask_path: str) -> list[str]:
@@ -93,34 +99,34 @@ def base_of(table: Path, folder: str) -> Path:
     return table.parent
 
 
-def resolve(base: Path, modality: str, cells: Sequence[Mapping[str, str]]) -> tuple[list[Row], list[str]]:
+def resolve_rows(base: Path, modality: str, lines: Sequence[Mapping[str, str]]) -> tuple[list[Row], list[str]]:
     """The rows of one modality with their files, and the problems of the table as messages (pictures are not opened)."""
-    masks = [cell["image_path"].replace("\\", "/") for cell in cells]
+    masks = [line["image_path"].replace("\\", "/") for line in lines]
     images = {mask: _first_file(base, image_candidates(mask)) for mask in dict.fromkeys(masks)}
     rows = []
     questions: Counter[str] = Counter()
-    for cell, mask in zip(cells, masks, strict=True):
-        stem = PurePosixPath(cell["image_name"].replace("\\", "/")).stem or PurePosixPath(mask).stem
-        rows.append(_row(base, f"{modality}/{stem}#{questions[stem]}", cell, mask, images[mask]))
+    for line, mask in zip(lines, masks, strict=True):
+        stem = PurePosixPath(line["image_name"].replace("\\", "/")).stem or PurePosixPath(mask).stem
+        rows.append(_row(base, f"{modality}/{stem}#{questions[stem]}", line, mask, images[mask]))
         questions[stem] += 1
     path_problems = [problem for mask, image in images.items() for problem in _path_problems(base, mask, image)]
-    return rows, [*path_problems, *_split_problems(rows), *_empty_cells(rows), *_spacing_problems(cells, rows)]
+    return rows, [*path_problems, *_split_problems(rows), *_empty_texts(rows), *_spacing_problems(lines, rows)]
 
 
 def _first_file(base: Path, candidates: Sequence[str]) -> Path | None:
     return next((base / name for name in candidates if (base / name).is_file()), None)
 
 
-def _row(base: Path, sample_id: str, cell: Mapping[str, str], mask: str, image: Path | None) -> Row:
+def _row(base: Path, sample_id: str, line: Mapping[str, str], mask: str, image: Path | None) -> Row:
     return Row(
         sample_id=sample_id,
         mask=base / mask,
         image=image,
-        split=cell["split"].strip().lower(),
-        question=cell["question"],
-        answer=cell["answer"],
-        group=cell.get("group") or mask,
-        spacing_mm=_spacing(cell.get("spacing_mm") or ""),
+        split=line["split"].strip().lower(),
+        question=line["question"],
+        answer=line["answer"],
+        group=line.get("group") or mask,
+        spacing_mm=_spacing(line.get("spacing_mm") or ""),
     )
 
 
@@ -157,16 +163,16 @@ def _split_problems(rows: Sequence[Row]) -> Iterator[str]:
             yield f"group '{group}': expected one split, got {', '.join(sorted(splits))}, a leak. Move the group into one split."
 
 
-def _empty_cells(rows: Sequence[Row]) -> Iterator[str]:
+def _empty_texts(rows: Sequence[Row]) -> Iterator[str]:
     for row in rows:
         for column in ("question", "answer"):
             if not getattr(row, column).strip():
                 yield f"sample '{row.sample_id}': expected a text in column {column}, got an empty cell. Fill it in."
 
 
-def _spacing_problems(cells: Sequence[Mapping[str, str]], rows: Sequence[Row]) -> Iterator[str]:
-    for cell, row in zip(cells, rows, strict=True):
-        if (given := (cell.get("spacing_mm") or "").strip()) and row.spacing_mm is None:
+def _spacing_problems(lines: Sequence[Mapping[str, str]], rows: Sequence[Row]) -> Iterator[str]:
+    for line, row in zip(lines, rows, strict=True):
+        if (given := (line.get("spacing_mm") or "").strip()) and row.spacing_mm is None:
             yield (
                 f"sample '{row.sample_id}': expected a pixel's height and width in mm in column spacing_mm, as in '0.7 0.65', "
                 f"got '{given}'. Correct it, or leave it empty if it is unknown."

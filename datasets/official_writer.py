@@ -11,7 +11,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
 import shutil
 from collections import Counter
@@ -23,22 +22,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from prsbench.datasets.card import CARD, SCHEMA, joinable_card, write_atomically
+from prsbench.datasets.card import CARD, SCHEMA, joinable_card
 from prsbench.datasets.pictures import write_png
 from prsbench.datasets.questions import Target, render_answer, render_question
 from prsbench.datasets.splits import SPLITS, split_by_group
 from prsbench.harness.contract.errors import ConfigError, DataError, refuse
+from prsbench.harness.contract.files import write_atomically
+from prsbench.harness.contract.modalities import BY_NAME
 from prsbench.harness.contract.position import NO_MASK, position_of, zone_of_centroid
 from prsbench.harness.contract.types import DataKind
 
-FOLDERS = {
-    "brain_mri": "brain_tumors_ct_scan",  # MRI, in spite of the official name
-    "breast_us": "breast_tumors_ct_scan",  # ultrasound, in spite of the official name
-    "lung_ct": "lung_CT",
-    "lung_xray": "lung_Xray",
-    "polyp_endoscopy": "polyp_endoscopy",
-    "skin_rgb": "skin_rgbimage",
-}
 OFFICIAL_COLUMNS = ("image_path", "image_name", "split", "question", "position", "answer")
 COLUMNS = (*OFFICIAL_COLUMNS, "group", "near_centre", "position_of_centroid", "empty", "archive")
 QUESTIONS_PER_IMAGE = {"train": 3, "val": 3, "test": 1}
@@ -61,7 +54,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenCounts:
     """Counts of what was written; images_per_split has all three splits."""
 
     images: int
@@ -72,7 +65,7 @@ class Written:
 
 def write_modality(
     root: Path, modality: str, target: Target, archive: str, data_kind: DataKind, items: Iterable[Item], seed: int
-) -> Written:
+) -> WrittenCounts:
     """Add an archive to a modality of the root, or replace what a previous call wrote for that archive.
 
     The same call gives the same bytes. Pictures are written to a hidden folder first: after a fault in any of them, or a crash,
@@ -83,7 +76,7 @@ def write_modality(
         DataError: faults in the archive (all of them, first 20 shown), or a root to which the archive cannot be added.
     """
     _check_archive_name(archive)
-    card = joinable_card(root, FOLDERS[modality], target.noun, data_kind)
+    card = joinable_card(root, BY_NAME[modality].official_folder, target.noun, data_kind)
     old_rows = _read_rows(root, modality)
     other_rows = [row for row in old_rows if row["archive"] != archive]
     items = list(items)
@@ -99,7 +92,7 @@ def write_modality(
     return _written(rows)
 
 
-def written_in(root: Path, modality: str) -> Written:
+def written_in(root: Path, modality: str) -> WrittenCounts:
     """Counts of what a root holds of a modality, over all archives."""
     return _written(_read_rows(root, modality))
 
@@ -132,7 +125,7 @@ def _rows(modality: str, target: Target, archive: str, item: Item, split: str, m
     rng = np.random.default_rng(list(sha256(f"{seed}/{modality}/{name}".encode()).digest()))
     return [
         {
-            "image_path": f"{FOLDERS[modality]}/{split}_masks/{name}",
+            "image_path": f"{BY_NAME[modality].official_folder}/{split}_masks/{name}",
             "image_name": name,
             "split": split,
             "question": render_question(target, split, rng),
@@ -163,17 +156,17 @@ def _publish(
 ) -> None:
     """Move the pictures, then write the card, then the table, so that every file the table names exists."""
     for source in sorted(staging.rglob("*.png")):
-        destination = root / FOLDERS[modality] / source.relative_to(staging)
+        destination = root / BY_NAME[modality].official_folder / source.relative_to(staging)
         destination.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(source, destination)
-    modalities = {**card.get("modalities", {}), FOLDERS[modality]: _card_entry(rows, target)}
+        source.replace(destination)
+    modalities = {**card.get("modalities", {}), BY_NAME[modality].official_folder: _card_entry(rows, target)}
     card = {"made_by": "prsbench", "schema": SCHEMA, "data_kind": str(data_kind), "modalities": modalities}
-    write_atomically(root / CARD, json.dumps(card, indent=2, sort_keys=True) + "\n")
+    write_atomically(root / CARD, json.dumps(card, indent=2, sort_keys=True).encode() + b"\n")
     table = io.StringIO()
     writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_atomically(_table(root, modality), table.getvalue())
+    write_atomically(_table(root, modality), table.getvalue().encode())
 
 
 def _remove(root: Path, mask_paths: Iterable[str]) -> None:
@@ -195,10 +188,10 @@ def _card_entry(rows: Sequence[Row], target: Target) -> dict[str, Any]:
     }
 
 
-def _written(rows: Sequence[Row]) -> Written:
+def _written(rows: Sequence[Row]) -> WrittenCounts:
     images = {row["image_path"]: row for row in rows}.values()
     per_split = Counter(row["split"] for row in images)
-    return Written(
+    return WrittenCounts(
         images=len(images),
         empty_masks=sum(row["empty"] == "True" for row in images),
         groups=len({row["group"] for row in images}),
@@ -231,7 +224,7 @@ def _file_name(archive: str, item: Item) -> str:
 
 
 def _table(root: Path, modality: str) -> Path:
-    return root / f"{FOLDERS[modality]}.csv"
+    return root / f"{BY_NAME[modality].official_folder}.csv"
 
 
 def _read_rows(root: Path, modality: str) -> list[Row]:

@@ -10,6 +10,7 @@ from PIL import Image
 from prsbench.harness.contract.errors import DataError
 
 EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 MASK_THRESHOLD = 127  # grey levels above it are foreground; masks saved as JPEG or resized have grey edges
 
 
@@ -76,9 +77,9 @@ def _refuse_unclear(path: Path, picture: Image.Image) -> None:
         raise DataError(
             f"{path}: expected 8 bits per channel, got mode {picture.mode}. Choose a grey window and save it as 8 bits."
         )
-    if getattr(picture, "n_frames", 1) > 1:
-        raise DataError(f"{path}: expected one picture, got {picture.n_frames} frames. Save each frame as a separate file.")
-    if picture.has_transparency_data and picture.convert("RGBA").getextrema()[3][0] < 255:
+    if (frames := getattr(picture, "n_frames", 1)) > 1:
+        raise DataError(f"{path}: expected one picture, got {frames} frames. Save each frame as a separate file.")
+    if picture.has_transparency_data and np.asarray(picture.convert("RGBA"))[..., 3].min() < 255:
         raise DataError(f"{path}: expected an opaque picture, got transparent pixels. Flatten it onto its background.")
 
 

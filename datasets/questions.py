@@ -9,24 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from prsbench.harness.contract.modalities import BY_NAME
 from prsbench.harness.contract.position import NO_MASK, position_phrase
 
-IMAGE_NOUNS = {
-    "brain_mri": "MRI image",
-    "breast_us": "ultrasound scan",
-    "lung_ct": "CT slice",
-    "lung_xray": "chest X-ray",
-    "polyp_endoscopy": "endoscopy image",
-    "skin_rgb": "skin photograph",
-}
-TARGETS = {  # what the official masks of each modality outline
-    "brain_mri": "tumour",
-    "breast_us": "mass",
-    "lung_ct": "lungs",
-    "lung_xray": "lungs",
-    "polyp_endoscopy": "polyp",
-    "skin_rgb": "skin lesion",
-}
 PLURAL_TARGETS = ("lungs",)
 
 
@@ -44,7 +29,7 @@ class Target:
 
 def target_of(modality: str, noun: str | None = None) -> Target:
     """The target of a modality; pass `noun` if the masks outline something else than the official ones."""
-    return Target(noun or TARGETS[modality], IMAGE_NOUNS[modality])
+    return Target(noun or BY_NAME[modality].target, BY_NAME[modality].image_noun)
 
 
 # {target} and {image} are the nouns; {is} and {it_is} follow the target's number ("lungs are", "they are").
@@ -180,7 +165,7 @@ EMPTY_ANSWERS_TEST = (
 
 def render_question(target: Target, split: str, rng: np.random.Generator) -> str:
     """One question about the target, in the wording of the split ("train" and "val" share theirs)."""
-    return _say(str(rng.choice(QUESTIONS_TEST if split == "test" else QUESTIONS_TRAIN)), target)
+    return _filled(str(rng.choice(QUESTIONS_TEST if split == "test" else QUESTIONS_TRAIN)), target)
 
 
 def render_answer(target: Target, position: tuple[str, ...], near_centre: bool, split: str, rng: np.random.Generator) -> str:
@@ -190,16 +175,16 @@ def render_answer(target: Target, position: tuple[str, ...], near_centre: bool, 
     middle or centre for center. ("no mask",) gives a sentence saying that there is no finding.
     """
     if position == (NO_MASK,):
-        return _say(str(rng.choice(EMPTY_ANSWERS_TEST if split == "test" else EMPTY_ANSWERS_TRAIN)), target)
+        return _filled(str(rng.choice(EMPTY_ANSWERS_TEST if split == "test" else EMPTY_ANSWERS_TRAIN)), target)
     forms = ANSWERS_TEST if split == "test" else ANSWERS_TRAIN
     sentence, words = forms[int(rng.integers(len(forms)))]
     place = position_phrase(position, near_centre)
     for official, synonym in words:
         place = place.replace(official, synonym)
-    return _say(sentence, target, place)
+    return _filled(sentence, target, place)
 
 
-def _say(sentence: str, target: Target, place: str = "") -> str:
+def _filled(sentence: str, target: Target, place: str = "") -> str:
     verb, pronoun = ("are", "they") if target.plural else ("is", "it")
     words = {"is": verb, "Is": verb.capitalize(), "it_is": f"{pronoun} {verb}"}
     return sentence.format(target=target.noun, image=target.image_noun, place=place, **words)

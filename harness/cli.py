@@ -17,10 +17,12 @@ from prsbench.harness.contract.errors import ConfigError, PrsbenchError
 
 if TYPE_CHECKING:
     from prsbench.harness.engine.grid.schema import GridConfig
-    from prsbench.harness.engine.inspect.state import Run
+    from prsbench.harness.engine.inspect.state import CellState, Run
     from prsbench.harness.engine.plan.choices import Registry
     from prsbench.harness.engine.store.run_folder import RunFolder
     from prsbench.harness.report.figures.pictures import Pictures
+
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 OK, SOME_FAILED, USER_ERROR, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
@@ -64,27 +66,27 @@ def _parser() -> argparse.ArgumentParser:
     _add_plan(commands)
     _add_ablate(commands)
     report = _add(commands, "report", _report, "Rewrite a run folder's tables, figures and report.html from its stored results.")
-    report.add_argument("run", type=Path, metavar="RUN", help="the run folder, such as runs/default")
+    _add_run_folder(report)
     exclusive = report.add_mutually_exclusive_group()
     across = exclusive.add_argument("--across-prompts", action="store_true")
     across.help = "only print the main tables, with all prompt sources ranked together although their inputs differ"
     events = exclusive.add_argument("--tensorboard", type=Path, metavar="DIR")
     events.help = "only write the training losses, as TensorBoard events under DIR"
     status = _add(commands, "status", _status, "Show which cells of a run folder are complete, and why the others are not.")
-    status.add_argument("run", type=Path, metavar="RUN", help="the run folder, such as runs/default")
+    _add_run_folder(status)
     logs = _add(commands, "logs", _logs, "Show the attempts at one cell or training of a run folder, and the end of its log.")
-    logs.add_argument("run", type=Path, metavar="RUN", help="the run folder, such as runs/default")
-    logs.add_argument("name", metavar="CELL", help="its folder name or the start of it (`prsbench status RUN` lists the names)")
+    _add_run_folder(logs)
+    logs.add_argument("name", metavar="CELL", help="a folder name in RUN/cells or RUN/trainings, or its start")
     logs.add_argument("--all", action="store_true", help="show the complete log")
     _add_retry(commands)
-    summary = "Recompute a run folder's hashes, and its scores and tables from its records; report every difference."
+    summary = "Recompute a run's hashes, scores and tables (but not its figures) from its records; report every difference."
     verify = _add(commands, "verify", _verify, summary)
-    verify.add_argument("run", type=Path, metavar="RUN", help="the run folder, such as runs/default")
+    _add_run_folder(verify)
     _add_config(commands)
     _add_audit(commands)
     _add_prepare(commands)
     _add_export(commands)
-    examine = _add(commands, "test-method", _test_method, "Run the conformance suite on a few synthetic images; no data needed.")
+    examine = _add(commands, "test-method", _test_method, "Run the conformance suite on a method, with a few synthetic images.")
     examine.add_argument("name", metavar="NAME", help="a name from `prsbench list methods`, or file.py:ClassName")
     new = _add(commands, "new-method", _new_method, "Write a working one-file method to start from.")
     new.add_argument("name", metavar="NAME", help="such as my_method: writes my_method.py to this folder")
@@ -93,72 +95,85 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add(commands: argparse._SubParsersAction, name: str, command: object, summary: str) -> argparse.ArgumentParser:
+def _add(commands: Commands, name: str, command: Callable[[argparse.Namespace], int], summary: str) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=summary, description=summary)
     parser.set_defaults(command=command)
     return parser
 
 
+def _add_group(commands: Commands, name: str, summary: str) -> Commands:
+    return commands.add_parser(name, help=summary, description=summary).add_subparsers(required=True, metavar="WHAT")
+
+
+def _add_run_folder(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", type=Path, metavar="RUN", help="the run folder, such as runs/default")
+
+
 def _add_grid(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("grid", nargs="?", default="default", help="a packaged grid (`prsbench list grids`) or a YAML file")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="data set in the official layout, for the source 'prs_med'")
-    parser.add_argument("--out", metavar="DIR", help="the run folder, or a URL such as s3://... (default: runs/<grid's name>)")
+    grid = parser.add_argument("grid", nargs="?", default="default", metavar="GRID")
+    grid.help = "a packaged grid (`prsbench list grids`) or a YAML file (default: the packaged grid 'default')"
+    parser.add_argument("--data", type=Path, metavar="DIR", help="images in the PRS-Med layout, for grids with source: prs_med")
     changes = parser.add_argument("--set", action="append", default=[], metavar="A.B=C", dest="changes")
     changes.help = "change one key of the grid, as in seeds=[0,1] or data.0.train=20; may be repeated"
 
 
-def _add_run(commands: argparse._SubParsersAction) -> None:
+def _add_grid_and_folder(parser: argparse.ArgumentParser) -> None:
+    _add_grid(parser)
+    parser.add_argument("--out", metavar="DIR", help="the run folder, or a URL such as s3://... (default: runs/<grid's name>)")
+
+
+def _add_run(commands: Commands) -> None:
     run = _add(commands, "run", _run, "Train and evaluate a grid, then write its tables. The same command resumes a stopped run.")
-    _add_grid(run)
+    _add_grid_and_folder(run)
     run.add_argument("--only", nargs="+", default=[], metavar="METHOD", help="run only these methods of the grid")
     _add_executor(run)
 
 
 def _add_executor(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--executor", choices=("ray", "serial"), default="ray", help="in parallel or one by one; same numbers")
+    parser.add_argument(
+        "--executor", choices=("ray", "serial"), default="ray", help="in parallel (default) or one by one; same numbers"
+    )
     parser.add_argument("--workers", type=int, metavar="N", help="parallel jobs (default: one per core)")
-    parser.add_argument("--address", help="address of a running Ray cluster to use")
+    parser.add_argument("--address", help="a running Ray cluster, such as auto (default: Ray on this machine)")
 
 
-def _add_retry(commands: argparse._SubParsersAction) -> None:
+def _add_retry(commands: Commands) -> None:
     summary = "Run the failed and damaged cells of a run folder again, with the grid stored in it."
     retry = _add(commands, "retry", _retry, summary)
-    retry.add_argument("run", type=Path, metavar="RUN", help="the run folder, such as runs/default")
-    retry.add_argument("--failed", action="store_true", help="retry failed and damaged cells (always on)")
+    _add_run_folder(retry)
+    # Nothing reads --failed: scripts that name the default still work.
+    retry.add_argument("--failed", action="store_true", help="the default: every retry includes failed and damaged cells")
     retry.add_argument("--skipped", action="store_true", help="also retry skipped cells")
     retry.add_argument("--partial", action="store_true", help="also retry complete cells in which samples failed")
     _add_executor(retry)
 
 
-def _add_config(commands: argparse._SubParsersAction) -> None:
-    config = _add(commands, "config", lambda options: options.show(options), "Show a grid as prsbench reads it, or all keys.")
-    kinds = config.add_subparsers(required=True, metavar="show|schema")
-    show = kinds.add_parser("show", help="print a grid as prsbench reads it, in YAML")
+def _add_config(commands: Commands) -> None:
+    kinds = _add_group(commands, "config", "Print a grid as prsbench reads it, or the JSON Schema of grid files.")
+    show = _add(kinds, "show", _show_config, "Print a grid as prsbench reads it, in YAML.")
     _add_grid(show)
     show.add_argument("--resolved", action="store_true", help="include every key of every method, also defaults")
-    show.set_defaults(show=_show_config)
-    schema = kinds.add_parser("schema", help="print the JSON Schema of grid files, for editors")
-    schema.set_defaults(show=_show_schema)
+    _add(kinds, "schema", _show_schema, "Print the JSON Schema of grid files, for editors.")
 
 
-def _add_plan(commands: argparse._SubParsersAction) -> None:
+def _add_plan(commands: Commands) -> None:
     summary = "Check a grid and its data; show which cells are new, cached, failed or stale and why, and estimate the time left."
     plan = _add(commands, "plan", _plan, summary)
-    _add_grid(plan)
+    _add_grid_and_folder(plan)
     plan.add_argument("--workers", type=int, metavar="N", help="parallel jobs (default: one per core)")
 
 
-def _add_ablate(commands: argparse._SubParsersAction) -> None:
+def _add_ablate(commands: Commands) -> None:
     summary = "Change one setting of a method at a time, on a grid's data with three or more seeds, and report each effect."
     ablate = _add(commands, "ablate", _ablate, summary)
     ablate.add_argument("ablation", metavar="WHAT", help="a packaged ablation: text2centroid")
-    _add_grid(ablate)
+    _add_grid_and_folder(ablate)
     ablate.add_argument("--plan", action="store_true", help="only show the plan and the estimated time")
     _add_executor(ablate)
 
 
-def _add_prepare(commands: argparse._SubParsersAction) -> None:
-    summary = "Convert an unpacked public archive to the official layout. A second run changes nothing."
+def _add_prepare(commands: Commands) -> None:
+    summary = "Convert an unpacked public archive to the PRS-Med layout, which --data takes. A second run changes nothing."
     prepare = _add(commands, "prepare", _prepare, summary)
     prepare.add_argument("source", metavar="SOURCE", help="which archive (`prsbench list datasets`)")
     prepare.add_argument("--from", type=Path, metavar="DIR", dest="from_folder", help="folder of the unpacked archive")
@@ -166,14 +181,14 @@ def _add_prepare(commands: argparse._SubParsersAction) -> None:
     prepare.add_argument("--modality", help="for 'pairs': modality of the images, such as lung_xray")
     prepare.add_argument("--target", help="for 'pairs': what the masks outline, such as lungs")
     prepare.add_argument("--archive", help="for 'pairs': name of the archive")
-    prepare.add_argument("--group", metavar="REGEX", help="for 'pairs': its first group is the case in a file name")
+    prepare.add_argument("--group", metavar="REGEX", help="for 'pairs': its first group finds the case in a file name")
     prepare.add_argument("--seed", type=int, default=0, help="seed of the split into train, val and test (default 0)")
 
 
-def _add_audit(commands: argparse._SubParsersAction) -> None:
-    audits = commands.add_parser("audit", help="Check what the scores are worth.").add_subparsers(required=True, metavar="WHAT")
-    summary = "Write a page on a run's PRScore: other judges, weights and combinations, circularity, correlation with Dice."
-    _add(audits, "prscore", _audit_prscore, summary).add_argument("run", type=Path, metavar="RUN", help="the run folder")
+def _add_audit(commands: Commands) -> None:
+    audits = _add_group(commands, "audit", "Check what the scores of a run are worth.")
+    summary = "Write RUN/audit/prscore.md: PRScore with other judges, weights and combinations, and its correlation with Dice."
+    _add_run_folder(_add(audits, "prscore", _audit_prscore, summary))
     summary = "Predict again with the reference hidden. A method has a leak if one bit of a prediction changes."
     leaks = _add(audits, "leaks", _audit_leaks, summary)
     leaks.add_argument("method", metavar="METHOD", help="a method of the run")
@@ -181,15 +196,15 @@ def _add_audit(commands: argparse._SubParsersAction) -> None:
     leaks.add_argument("--samples", type=int, default=8, metavar="N", help="samples per data set (default 8)")
     summary = "Let a language model judge whether answers name the right place; report its agreement with the rule parser."
     judge = _add(audits, "judge", _audit_judge, summary)
-    judge.add_argument("run", type=Path, metavar="RUN", help="the run folder")
+    _add_run_folder(judge)
     judge.add_argument("--model", type=Path, required=True, metavar="DIR", help="local folder of a causal language model")
 
 
-def _add_export(commands: argparse._SubParsersAction) -> None:
-    summary = "Write a trained method of a run in its public layout, as a folder for a method's `checkpoint` key."
+def _add_export(commands: Commands) -> None:
+    summary = "Write a trained method of a run as a checkpoint folder, which a row such as cg_reasoner_checkpoint loads."
     export = _add(commands, "export", _export, summary)
     export.add_argument("method", metavar="METHOD", help="a method of the run, such as cg_reasoner")
-    export.add_argument("run", type=Path, metavar="RUN", help="the run folder, such as runs/default")
+    _add_run_folder(export)
     export.add_argument("--to", type=Path, required=True, metavar="DIR", help="a new or empty folder")
     export.add_argument("--seed", type=int, metavar="N", help="seed of the training (default: the run's first)")
 
@@ -240,35 +255,43 @@ def _audit_prscore(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     grid, folder = _grid_and_folder(options)
-    return _work(grid, folder, options, only=options.only)
+    return _run_and_report(grid, folder, options, only=options.only)
 
 
 def _retry(options: argparse.Namespace) -> int:
     from prsbench.harness.engine.grid.loading import changed
-    from prsbench.harness.engine.inspect.state import grid_of, open_run, put_aside
+    from prsbench.harness.engine.inspect.state import CellState, grid_of, move_damaged, open_run
     from prsbench.harness.engine.store.run_folder import RunFolder
 
     grid, folder = changed(grid_of(options.run), _execution_changes(options)), RunFolder(options.run)
     with folder.driver_lock():
-        for line in put_aside(open_run(options.run), options.partial):
+        for line in move_damaged(open_run(options.run), options.partial):
             print(line)
-    return _work(grid, folder, options, states={"failed", *(["skipped"] if options.skipped else [])})
+    return _run_and_report(grid, folder, options, states={CellState.FAILED, *([CellState.SKIPPED] if options.skipped else [])})
 
 
-def _work(grid: GridConfig, folder: RunFolder, options: argparse.Namespace, **which: Collection[str]) -> int:
+def _run_and_report(
+    grid: GridConfig,
+    folder: RunFolder,
+    options: argparse.Namespace,
+    only: Collection[str] = (),
+    states: Collection[CellState] = (),
+) -> int:
     """Run a grid, write its report and print the main tables."""
+    from prsbench.harness.contract.results import ResultStatus
     from prsbench.harness.engine.driver.run import run_grid
     from prsbench.harness.engine.inspect.results import held_out, results, trainings_of
+    from prsbench.harness.engine.inspect.state import RunStatus
     from prsbench.harness.report.writer import summary_text, write_report
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # schedulers send SIGTERM; treat it as Ctrl-C
-    say = partial(print, file=sys.stdout, flush=True)
-    run = run_grid(grid, _registry(), folder, say, options.executor, address=options.address, **which)
+    to_terminal = partial(print, file=sys.stdout, flush=True)  # bound now: the output of a node goes to its log
+    run = run_grid(grid, _registry(), folder, to_terminal, options.executor, only, options.address, states)
     cells = results(run)
     write_report(cells, folder.path, partial(_pictures, run), trainings_of(run), held_out(run))
     folder.report_written()
     print(f"\n{summary_text(cells)}\nTables, figures and report.html are in {folder.path}")
-    is_complete = run.status == "complete" and all(cell.status != "failed" for cell in cells)
+    is_complete = run.status is RunStatus.COMPLETE and all(cell.status is not ResultStatus.FAILED for cell in cells)
     return OK if is_complete else SOME_FAILED
 
 
@@ -285,7 +308,7 @@ def _ablate(options: argparse.Namespace) -> int:
     parent_run = Path("runs") / grid.name.removesuffix(f"-{options.ablation}")
     if parent_run.is_dir():
         print(estimate(run, workers_here(grid.execution), parent_run), flush=True)
-    return OK if options.plan else _work(grid, folder, options)
+    return OK if options.plan else _run_and_report(grid, folder, options)
 
 
 def _plan(options: argparse.Namespace) -> int:
@@ -327,15 +350,16 @@ def _verify(options: argparse.Namespace) -> int:
 
 def _show_config(options: argparse.Namespace) -> int:
     import yaml
+    from prsbench.harness.engine.grid.loading import load_grid
     from prsbench.harness.engine.plan.choices import resolved
 
-    grid, _ = _grid_and_folder(options)
+    grid = load_grid(options.grid, options.changes, options.data)
     content = resolved(grid, _registry()) if options.resolved else grid.model_dump(mode="json", exclude_unset=True)
     print(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), end="")
     return OK
 
 
-def _show_schema(options: argparse.Namespace) -> int:
+def _show_schema(_: argparse.Namespace) -> int:
     import json
 
     from prsbench.harness.engine.plan.choices import grid_schema

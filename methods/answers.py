@@ -12,7 +12,7 @@ def answer_from_mask(probability: NDArray[np.floating], modality: str) -> str:
 
     Args:
         probability: (H, W) in [0, 1] at native size; foreground where >= 0.5.
-        modality: one of `contract.types.MODALITIES`; it selects the official position rule.
+        modality: one of `contract.modalities`; it selects the official position rule.
 
     Returns:
         One sentence; if the mask has no foreground, it says that no lesion is visible.

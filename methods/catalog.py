@@ -23,25 +23,25 @@ def _reference(module: str, name: str, summary: str, row: str, config: str, trai
     )
 
 
-_truth_row = partial(_reference, "ceilings", config="CeilingConfig")
-_blind_row = partial(_reference, "floors", config="FloorConfig")
-_TOLD = {
+_ceiling = partial(_reference, "ceilings", config="CeilingConfig")
+_floor = partial(_reference, "floors", config="FloorConfig")
+SAM_PROMPTS = {  # prompt sources of the SAM rows, in the order of the rows
     PromptSource.ORACLE_BOX: "the true mask's tight box",
     PromptSource.JITTERED_BOX: "the true box with its edges moved at random",
     PromptSource.ORACLE_POINT: "the true mask's innermost point",
-    PromptSource.AUTOMATIC: "a box it proposes itself, no truth used",
+    PromptSource.AUTOMATIC: "a box that the row proposes without the truth",
 }
-_WITHOUT_POINT = tuple(source for source in _TOLD if source != PromptSource.ORACLE_POINT)  # for networks trained with boxes alone
+_BOXES = tuple(source for source in SAM_PROMPTS if source != PromptSource.ORACLE_POINT)  # for networks trained with boxes alone
 
 
-def _sam(name: str, title: str, variant: str, sources: Iterable[PromptSource] = tuple(_TOLD)) -> list[Entry]:
-    """One row a prompt source, and one whose box is put where CG-Reasoner's answer says."""
+def _sam(name: str, title: str, variant: str, sources: Iterable[PromptSource] = tuple(SAM_PROMPTS)) -> list[Entry]:
+    """One row per prompt source, and one whose box lies where CG-Reasoner's answer says."""
     config = "LiteMedSAMConfig" if variant == "lite_medsam" else "SamCheckpointConfig"
     packaged = (LITE_MEDSAM,) if variant == "lite_medsam" else ()
     rows = [
         Entry(
             name=f"{name}_{source.name.lower()}",
-            summary=f"{title}, frozen; prompt: {_TOLD[source]}",
+            summary=f"{title}, frozen; prompt: {SAM_PROMPTS[source]}",
             factory="prsbench.methods.sam.method:SamMethod",
             config=f"prsbench.methods.sam.config:{config}",
             defaults={"prompt_source": source, "variant": variant},
@@ -53,7 +53,7 @@ def _sam(name: str, title: str, variant: str, sources: Iterable[PromptSource] = 
     ]
     text_box = Entry(
         name=f"{name}_text_box",
-        summary=f"{title}, frozen; prompt: a box around the place that CG-Reasoner's answer names",
+        summary=f"{title}, frozen; prompt: a box around the position that CG-Reasoner's answer names",
         factory="prsbench.methods.text_box.method:TextBoxMethod",
         config="prsbench.methods.text_box.config:TextBoxConfig",
         defaults={"variant": variant},
@@ -74,7 +74,7 @@ def _cg_reasoner(name: str, summary: str, **defaults: str) -> Entry:
     )
 
 
-_ON_FEATURES = "lite_medsam_features"
+_FEATURES = "lite_medsam_features"
 
 
 def _supervised(name: str, summary: str, **defaults: int | float) -> Entry:
@@ -87,19 +87,19 @@ def _supervised(name: str, summary: str, **defaults: int | float) -> Entry:
     )
 
 
-def _released(family: str, size: str, title: str, factory: str, config: str) -> Entry:
+def _official(family: str, size: str, title: str, factory: str, config: str) -> Entry:
     return Entry(
         name=f"{family}_{size}",
-        summary=f"{title}, frozen; a mask where its answer asks for one",
-        factory=f"prsbench.methods.{family}.adapter:{factory}",
+        summary=f"{title}, official weights, frozen; an empty mask if its answer has no segmentation token",
+        factory=f"prsbench.methods.{family}.method:{factory}",
         config=f"prsbench.methods.{family}.config:{config}",
         defaults={"size": size},
         trains=False,
     )
 
 
-_lisa = partial(_released, "lisa", factory="LISAMethod", config="LISAConfig")
-_pixellm = partial(_released, "pixellm", factory="PixelLMMethod", config="PixelLMConfig")
+_lisa = partial(_official, "lisa", factory="LISAMethod", config="LISAConfig")
+_pixellm = partial(_official, "pixellm", factory="PixelLMMethod", config="PixelLMConfig")
 
 
 def _tiny(family: str, title: str, factory: str, config: str) -> Entry:
@@ -109,7 +109,7 @@ def _tiny(family: str, title: str, factory: str, config: str) -> Entry:
         factory=f"prsbench.methods.{family}.tiny:{factory}",
         config=f"prsbench.methods.{family}.config:{config}",
         packaged=(LITE_MEDSAM,),
-        shares=_ON_FEATURES,
+        shares=_FEATURES,
     )
 
 
@@ -118,10 +118,10 @@ _CG_REASONER = _cg_reasoner("cg_reasoner", "CG-Reasoner, embedded size, trained 
 PARTS = Catalog(
     "part",
     [
-        _CG_REASONER,  # for rows that read its answers
+        _CG_REASONER,  # for the text box rows, which read its answers
         Entry(
             name="small_llama",
-            summary="Small Llama trained on training questions, answers and drawings; the embedded stand-in for an LLM",
+            summary="Small Llama trained on questions, answers and mask layouts of the train split; embedded stand-in for an LLM",
             factory="prsbench.methods.parts.language.small_llama:SmallLlama",
             config="prsbench.methods.parts.language.config:SmallLlamaConfig",
         ),
@@ -134,7 +134,7 @@ PARTS = Catalog(
         ),
         Entry(
             name="lite_medsam_features",
-            summary="The training images through LiteMedSAM's frozen encoder, for the methods that learn on its features",
+            summary="LiteMedSAM's frozen features of the training images, for the methods trained on them",
             factory="prsbench.methods.parts.frozen_features.lite_medsam:LiteMedSAMFeatures",
             config="prsbench.methods.parts.frozen_features.config:LiteMedSAMFeaturesConfig",
             packaged=(LITE_MEDSAM,),
@@ -150,7 +150,7 @@ METHODS = PluginCatalog(
         _cg_reasoner("cg_reasoner_small", "CG-Reasoner on SmolLM2-135M-Instruct, trained here", size="small"),
         Entry(
             name="cg_reasoner_checkpoint",
-            summary="CG-Reasoner from a folder of the public layout (`prsbench export` writes one), frozen",
+            summary="CG-Reasoner from a checkpoint folder in the public layout (`prsbench export` writes one), frozen",
             factory="prsbench.methods.cg_reasoner.method:CGReasonerCheckpoint",
             config="prsbench.methods.cg_reasoner.config:CGReasonerCheckpointConfig",
             trains=False,
@@ -162,22 +162,22 @@ METHODS = PluginCatalog(
             factory="prsbench.methods.prs_med.method:PRSMedMethod",
             config="prsbench.methods.prs_med.config:PRSMedConfig",
             packaged=(LITE_MEDSAM,),
-            shares=_ON_FEATURES,
+            shares=_FEATURES,
         ),
         Entry(
             name="prs_med_official",
-            summary="PRS-Med's published weights on LLaVA-Med v1.5, frozen",
+            summary="PRS-Med, official weights on LLaVA-Med v1.5, frozen",
             factory="prsbench.methods.prs_med.official:PRSMedOfficialMethod",
             config="prsbench.methods.prs_med.config:PRSMedOfficialConfig",
             trains=False,
         ),
         Entry(
             name="medseg_r",
-            summary="MedSeg-R-style, embedded size, trained here on all data sets; report: the question and its first mask",
+            summary="MedSeg-R-style, embedded size, trained here on all data sets; the report is the question and its first mask",
             factory="prsbench.methods.medseg_r.method:MedSegRMethod",
             config="prsbench.methods.medseg_r.config:MedSegRConfig",
             packaged=(LITE_MEDSAM, MINILM),
-            shares=_ON_FEATURES,
+            shares=_FEATURES,
         ),
         _lisa("7b", "LISA-7B (Vicuna, CLIP, SAM ViT-H)"),
         _lisa("13b", "LISA-13B (Llama 2, CLIP, SAM ViT-H)"),
@@ -187,7 +187,7 @@ METHODS = PluginCatalog(
         _tiny("pixellm", "PixelLM", "PixelLMTinyMethod", "PixelLMTinyConfig"),
         Entry(
             name="grounding_dino_sam_med2d",
-            summary="Grounding-DINO finds the question's target, SAM-Med2D outlines it; both frozen",
+            summary="Grounding-DINO detects the question's target, SAM-Med2D segments it; both frozen",
             factory="prsbench.methods.grounding_dino.method:GroundedSamMethod",
             config="prsbench.methods.grounding_dino.config:GroundingDinoConfig",
             trains=False,
@@ -200,30 +200,30 @@ METHODS = PluginCatalog(
             trains=False,
         ),
         _supervised("unet", "U-Net (MONAI)", base_features=32),
-        _supervised("nnunet", "U-Net planned as nnU-Net does, with deep supervision (MONAI's DynUNet)"),
+        _supervised("nnunet", "U-Net with nnU-Net's planning rules and deep supervision (MONAI's DynUNet)"),
         _supervised("swin_unet", "Swin-UNETR (MONAI)", base_features=12, learning_rate=1e-3),
-        *_sam("lite_medsam", "LiteMedSAM", "lite_medsam", _WITHOUT_POINT),
+        *_sam("lite_medsam", "LiteMedSAM", "lite_medsam", _BOXES),
         *_sam("sam", "SAM (ViT-B unless `variant` says otherwise)", "sam_vit_b"),
-        *_sam("medsam", "MedSAM", "medsam", _WITHOUT_POINT),
+        *_sam("medsam", "MedSAM", "medsam", _BOXES),
         *_sam("sam_med2d", "SAM-Med2D", "sam_med2d"),
         *_sam("mobile_sam", "MobileSAM", "mobile_sam"),
         *_sam("tiny_sam", "TinySAM", "tiny_sam"),
-        _truth_row("oracle", "Ceiling: true mask, reference answer", "OracleRow"),
-        _truth_row(
+        _ceiling("oracle", "Ceiling: true mask, reference answer", "OracleRow"),
+        _ceiling(
             "oracle_shuffled_answer",
             "True mask, reference answer of another sample",
             "ShuffledAnswerRow",
             config="ShuffledAnswerConfig",
         ),
-        _truth_row("oracle_opposite_answer", "True mask, opposite position in a fixed sentence", "OppositeAnswerRow"),
-        _blind_row(
+        _ceiling("oracle_opposite_answer", "True mask, opposite position in a fixed sentence", "OppositeAnswerRow"),
+        _floor(
             "mean_mask_frequent_answer",
             "Floor: mean training mask and most frequent training position of the modality",
             "MeanMaskRow",
             config="MeanMaskConfig",
             trains=True,
         ),
-        _blind_row("empty_constant", "Floor: empty mask, constant answer", "EmptyMaskRow"),
-        _blind_row("whole_image", "Floor: all foreground, constant answer", "WholeImageRow"),
+        _floor("empty_constant", "Floor: empty mask, constant answer", "EmptyMaskRow"),
+        _floor("whole_image", "Floor: all foreground, constant answer", "WholeImageRow"),
     ],
 )

@@ -19,7 +19,7 @@ _CACHES = {  # shared by the rows of one process; a hit would make a prediction 
     "prsbench.methods.feature_cache": "fresh_features",
     "prsbench.methods.parts.language.sentence_bert": "fresh_sentences",
 }
-_LOOK_EVERY_S = 0.002
+_POLL_EVERY_S = 0.002
 _STATM = Path("/proc/self/statm")
 
 
@@ -105,7 +105,7 @@ def _peak_memory(device: str) -> Iterator[list[float]]:
     done, peak[0] = threading.Event(), _resident_bytes()
 
     def poll() -> None:
-        while not done.wait(_LOOK_EVERY_S):
+        while not done.wait(_POLL_EVERY_S):
             peak[0] = max(peak[0], _resident_bytes())
 
     poller = threading.Thread(target=poll, daemon=True)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-_KEPT_IMAGES = 24  # up to 4 MiB each; rows on one data set alternate batch by batch, so a few batches are enough
+_MOST_IMAGES = 24  # up to 4 MiB each; rows on one data set alternate batch by batch, so a few batches are enough
 
 
 Features = TypeVar("Features")
@@ -28,19 +28,19 @@ class CachedFeatures(Generic[Features]):
     seconds: float
 
 
-_kept: OrderedDict[bytes, CachedFeatures] = OrderedDict()
+_cache: OrderedDict[bytes, CachedFeatures] = OrderedDict()
 
 
 @contextmanager
 def fresh_features() -> Iterator[None]:
     """Inside the context images are encoded anew; afterwards the cache is restored."""
-    saved = dict(_kept)
-    _kept.clear()
+    saved = dict(_cache)
+    _cache.clear()
     try:
         yield
     finally:
-        _kept.clear()
-        _kept.update(saved)
+        _cache.clear()
+        _cache.update(saved)
 
 
 def cached_features(
@@ -57,8 +57,8 @@ def cached_features(
         make: computes the features of some images; called at most once, with the images that are not cached.
     """
     keys = [hashlib.sha256(f"{encoder} {device} {image.shape}".encode() + image.tobytes()).digest() for image in images]
-    new = {key: image for key, image in zip(keys, images, strict=True) if key not in _kept}
-    cached = {key: _kept[key] for key in keys if key in _kept}
+    new = {key: image for key, image in zip(keys, images, strict=True) if key not in _cache}
+    cached = {key: _cache[key] for key in keys if key in _cache}
     if new:
         start = time.perf_counter()
         computed = make(list(new.values()))
@@ -67,8 +67,8 @@ def cached_features(
         seconds = (time.perf_counter() - start) / len(new)
         cached |= {key: CachedFeatures(features, seconds) for key, features in zip(new, computed, strict=True)}
     for key in keys:
-        _kept[key] = cached[key]
-        _kept.move_to_end(key)
-    while len(_kept) > _KEPT_IMAGES:
-        _kept.popitem(last=False)
+        _cache[key] = cached[key]
+        _cache.move_to_end(key)
+    while len(_cache) > _MOST_IMAGES:
+        _cache.popitem(last=False)
     return [cached[key] for key in keys]

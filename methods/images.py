@@ -7,9 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from prsbench.harness.contract.types import Query
+from prsbench.harness.contract.types import Prediction, Query
+from prsbench.methods.answers import answer_from_mask
 from torch import Tensor
 from torch.nn import functional as F
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of RGB in [0, 1]
 
 
 def distinct_images(queries: Sequence[Query]) -> tuple[list[NDArray[np.uint8]], list[int]]:
@@ -40,6 +43,12 @@ def native_probability(logits_1SS: Tensor, shape: tuple[int, int]) -> np.ndarray
     """Logits resized bilinearly to the image's native (H, W), then sigmoid: float32."""
     native = F.interpolate(logits_1SS[None], size=shape, mode="bilinear", align_corners=False)
     return native[0, 0].sigmoid().cpu().numpy()
+
+
+def prediction_from_logits(logits_1SS: Tensor, query: Query, seconds: float) -> Prediction:
+    """The mask at native size and the sentence templated from it, for methods without a language model."""
+    probability = native_probability(logits_1SS, query.image.shape[:2])
+    return Prediction(probability, answer_from_mask(probability, query.modality), seconds)
 
 
 def z_score(image_B3SS: Tensor) -> Tensor:

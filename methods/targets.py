@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import re
 
-_USUAL = {  # if the question names no target
-    "brain_mri": "tumour",
-    "breast_us": "mass",
-    "lung_ct": "lungs",
-    "lung_xray": "lungs",
-    "polyp_endoscopy": "polyp",
-    "skin_rgb": "skin lesion",
-}
+from prsbench.harness.contract.modalities import BY_NAME
+
 # Longer alternatives first.
 _NOUNS = ("skin lesion", "lesion", "tumour", "tumor", "mass", "lungs", "lung", "nodule", "opacity", "polyp")
 _NOUN = re.compile(rf"\b({'|'.join(_NOUNS)})\b", re.IGNORECASE)
@@ -27,4 +21,6 @@ def target_named(question: str, modality: str) -> str:
         'mass'
     """
     match = _NOUN.search(question)
-    return match[1].lower() if match else _USUAL.get(modality, "lesion")
+    if match:
+        return match[1].lower()
+    return BY_NAME[modality].target if modality in BY_NAME else "lesion"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import inf
 
-from prsbench.metrics.mask.empty_truth import EmptyTruth
+from prsbench.metrics.mask.empty_truth import POLICY_METRICS, EmptyTruth
 
 _NO_TRUTH = "Empty truth: not defined; excluded from the mean and counted."
 _PRANET = "256 thresholds over the 8-bit map, mean over thresholds"
@@ -32,7 +32,6 @@ class Metric:
     protocol: str
     empty_policy: str
     source: str
-    empty_truth: EmptyTruth = EmptyTruth.EXCLUDED
     needs_text_models: bool = False  # computed with the learned text models (sentence encoder, Text2Centroid)
     needs_spacing: bool = False  # defined only where the pixel size is known; tables omit it if it is defined nowhere
 
@@ -292,12 +291,10 @@ def _other_policies(metric: Metric) -> list[Metric]:
             name=f"{metric.name}{rule}",
             title=f"{metric.title}{rule}",
             empty_policy=f"{text} Empty prediction: 0.",
-            empty_truth=rule,
         )  # fmt: skip
         for rule, text in texts.items()
     ]
 
 
-_SCORED_EMPTY = ("dice@0.5", "iou@0.5", "mdice_pranet", "miou_pranet")
 METRICS = {metric.name: metric for metric in _ALL}
-METRICS |= {variant.name: variant for name in _SCORED_EMPTY for variant in _other_policies(METRICS[name])}
+METRICS |= {variant.name: variant for name in POLICY_METRICS for variant in _other_policies(METRICS[name])}

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from math import nan
 
 import numpy as np
-from prsbench.harness.contract.records import Record
+from prsbench.harness.contract.records import Record, SampleStatus
+from prsbench.harness.contract.types import Point
 from prsbench.metrics.catalog import METRICS
 from prsbench.metrics.mask.scores import Thresholds, mask_scores
 from prsbench.metrics.text.chance import corrected, levels
-from prsbench.metrics.text.placed_texts import Gathering, PlacedTexts, TextModels, has_text, is_placed
+from prsbench.metrics.text.placed_texts import PlacedTexts, TextCollector, TextModels, has_text, is_placed
 from prsbench.metrics.text.position import absence_correct, distance_word_correct, parse, position_correct
 from prsbench.metrics.text.word_overlap import word_overlap
 
@@ -30,23 +31,23 @@ def score_each(records: Iterable[Record], text_models: TextModels) -> Iterator[d
     Raises:
         ContractError: the text models returned another shape than (N, D) and (N, 2), or points that are not finite.
     """
-    thresholds, gathering = Thresholds(), Gathering()
+    thresholds, collector = Thresholds(), TextCollector()
     for record in records:
-        if record.status == "ok":
+        if record.status == SampleStatus.OK:
             thresholds.add(record)
-            gathering.add(record)
-    best, texts = thresholds.best(), gathering.finish(text_models)
+            collector.add(record)
+    best, texts = thresholds.best(), collector.finish(text_models)
     placed = _placed_scores(texts, text_models)
     points = dict(zip(texts.sentences.texts, texts.sentences.points.tolist(), strict=True))
     for record in records:
         scores = dict.fromkeys(METRICS, nan)
-        if record.status == "ok":
+        if record.status == SampleStatus.OK:
             scores |= mask_scores(record, best) | _rule_scores(record)
-            if record.truth_centroid and has_text(record.answer):
-                scores["centroid_error_of_text"] = _distance(points[record.answer], record)
-            if is_placed(record):
+            if (truth := record.truth_centroid) and has_text(record.answer):
+                scores["centroid_error_of_text"] = _distance(points[record.answer], truth)
+            if truth and is_placed(record):
                 scores |= word_overlap(record.answer, record.reference_answer)
-                scores["label_noise"] = _distance(points[record.reference_answer], record)
+                scores["label_noise"] = _distance(points[record.reference_answer], truth)
                 scores |= next(placed)
         yield scores
 
@@ -60,9 +61,9 @@ def _rule_scores(record: Record) -> dict[str, float]:
     }
 
 
-def _distance(point: Sequence[float], record: Record) -> float:
+def _distance(point: Sequence[float], centroid: Point) -> float:
     """From a text's point to the true centroid, in frame units."""
-    return float(np.hypot(point[0] - record.truth_centroid.x, point[1] - record.truth_centroid.y))
+    return float(np.hypot(point[0] - centroid.x, point[1] - centroid.y))
 
 
 def _placed_scores(texts: PlacedTexts, models: TextModels) -> Iterator[dict[str, float]]:

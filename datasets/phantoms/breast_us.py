@@ -86,12 +86,12 @@ def _mass(canvas: Canvas, echo: Field, spot: Spot, below_skin: Field) -> tuple[F
     else:
         depth = canvas.blob(spot.row, spot.col, spot.radius_px, rng.uniform(1.1, 1.6), 0.04)
         change, level = rng.uniform(0.25, 0.5), rng.uniform(0.05, 0.15)
-    echo = echo * (1 + change * _behind(canvas, depth > 0))
+    echo = echo * (1 + change * _below(canvas, depth > 0))
     inside = level + 0.03 * canvas.noise(3)
     return over(echo, soft(depth, 1.0) * below_skin, inside), depth > 0
 
 
-def _behind(canvas: Canvas, mask: Mask) -> Field:
+def _below(canvas: Canvas, mask: Mask) -> Field:
     """How strongly the mass shadows or enhances each pixel: 0 above and to the sides of it, up to 1 directly below."""
     crossed = ndimage.gaussian_filter1d(np.minimum(np.cumsum(mask, axis=0) / 8, 1), 2.0, axis=1)
     last_row = np.flatnonzero(mask.any(axis=1)).max(initial=0)

@@ -31,8 +31,8 @@ class Canvas:
         self.shape = shape
         self.height, self.width = shape
         self.rng = rng
-        self.rows = np.arange(self.height)[:, None] + 0.5
-        self.cols = np.arange(self.width)[None, :] + 0.5
+        self.rows = np.arange(self.height, dtype=np.float64)[:, None] + 0.5
+        self.cols = np.arange(self.width, dtype=np.float64)[None, :] + 0.5
 
     def noise(self, grain_px: float, grain_across_px: float | None = None) -> Field:
         """(H, W) Gaussian noise of mean 0 and variance 1, smooth over grain_px down a column and grain_across_px along a row."""

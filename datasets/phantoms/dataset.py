@@ -17,12 +17,12 @@ from prsbench.datasets.official_writer import Item, write_modality
 from prsbench.datasets.questions import target_of
 from prsbench.datasets.splits import SPLITS
 from prsbench.harness.contract.errors import DataError, unknown_name
+from prsbench.harness.contract.modalities import BY_NAME, MODALITIES
 from prsbench.harness.contract.source_code import code_of, import_closure
-from prsbench.harness.contract.types import MODALITIES, DataKind
+from prsbench.harness.contract.types import DataKind
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, field_validator
 
 ARCHIVE = "phantom"
-DRAWN_TARGETS = {"lung_ct": "nodule", "lung_xray": "opacity"}  # the official masks outline the lungs; these outline a lesion
 FIRST_INDEX = {"train": 0, "val": 1_000_000, "test": 2_000_000}  # far apart, so that one split's size does not change another
 KEY_FILE = "phantoms_key.txt"
 
@@ -64,12 +64,12 @@ def materialise(config: PhantomsConfig, folder: Path) -> None:
     shutil.rmtree(partial_folder, ignore_errors=True)
     try:
         for modality in config.modalities:
-            target = target_of(modality, DRAWN_TARGETS.get(modality))
+            target = target_of(modality, BY_NAME[modality].phantom_target)
             items = _items(config, modality)
             write_modality(partial_folder, modality, target, ARCHIVE, DataKind.SYNTHETIC, items, config.seed)
         (partial_folder / KEY_FILE).write_text(key + "\n", encoding="utf-8")
         try:
-            os.replace(partial_folder, folder)
+            partial_folder.replace(folder)
         except OSError:
             if not _holds(folder, key):  # otherwise another process has just made it
                 raise

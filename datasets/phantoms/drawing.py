@@ -9,16 +9,10 @@ from numpy.typing import NDArray
 from prsbench.datasets.phantoms import brain_mri, breast_us, lung_ct, lung_xray, polyp_endoscopy, skin_rgb
 from prsbench.datasets.phantoms.canvas import Canvas
 from prsbench.harness.contract.errors import unknown_name
-from prsbench.harness.contract.types import MODALITIES
+from prsbench.harness.contract.modalities import MODALITIES
 
-DRAWINGS = {
-    "brain_mri": brain_mri,
-    "breast_us": breast_us,
-    "lung_ct": lung_ct,
-    "lung_xray": lung_xray,
-    "polyp_endoscopy": polyp_endoscopy,
-    "skin_rgb": skin_rgb,
-}
+_MODULES = (brain_mri, breast_us, lung_ct, lung_xray, polyp_endoscopy, skin_rgb)
+DRAWINGS = {module.__name__.rpartition(".")[2]: module for module in _MODULES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +27,7 @@ def draw(modality: str, seed: int, index: int) -> Phantom:
     """Draw one phantom; a pure function of its arguments.
 
     Args:
-        modality: one of `contract.types.MODALITIES`; fixes the picture's size.
+        modality: one of `contract.modalities`; fixes the picture's size.
         seed: non-negative seed of the data set.
         index: non-negative number of the picture within it; different pictures are independent.
 

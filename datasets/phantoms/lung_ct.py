@@ -90,8 +90,10 @@ def _lung_texture(canvas: Canvas, picture: Field, lung: Field, inside: Field) ->
             trunk = canvas.curve(84, SPINE_COL + 14 * side, outward, rng.uniform(22, 44), rng.uniform(-0.7, 0.7))
             trunks.append(trunk[: len(trunk) // 2])
             branches.append(trunk[len(trunk) // 2 :])
-            for at in rng.integers(len(trunk) // 3, len(trunk), 3):
-                twigs.append(canvas.curve(*trunk[at], outward + rng.uniform(-1, 1), rng.uniform(8, 20), rng.uniform(-0.8, 0.8)))
+            twigs += [
+                canvas.curve(row, col, outward + rng.uniform(-1, 1), rng.uniform(8, 20), rng.uniform(-0.8, 0.8))
+                for row, col in trunk[rng.integers(len(trunk) // 3, len(trunk), 3)]
+            ]
     dots = [canvas.curve(row, col, 0.0, 1.0) for row, col in canvas.sprinkle(lung > 5, 14)]
     for paths, sigma_px, strength in ((trunks, 1.1, 0.7), (branches, 0.75, 0.6), (twigs, 0.55, 0.4), (dots, 1.0, 0.8)):
         picture = over(picture, strength * inside * canvas.strokes(paths, sigma_px), 0.55)

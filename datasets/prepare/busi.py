@@ -13,7 +13,6 @@ from pathlib import Path
 from prsbench.datasets.official_writer import Item
 from prsbench.datasets.prepare.archive import find_folder, paired
 
-MODALITY = "breast_us"
 CLASSES = ("benign", "malignant", "normal")
 
 

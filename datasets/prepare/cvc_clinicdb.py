@@ -15,7 +15,6 @@ from prsbench.datasets.official_writer import Item
 from prsbench.datasets.prepare.archive import find_folder, paired
 from prsbench.harness.contract.errors import DataError
 
-MODALITY = "polyp_endoscopy"
 FIRST_FRAMES = (
     1, 26, 51, 68, 79, 104, 127, 152, 178, 200, 206, 228, 253, 278, 298,
     318, 343, 364, 384, 409, 429, 448, 467, 479, 504, 529, 547, 572, 592,

@@ -12,8 +12,6 @@ from pathlib import Path
 from prsbench.datasets.official_writer import Item
 from prsbench.datasets.prepare.archive import find_folder, paired
 
-MODALITY = "brain_mri"
-
 
 def find(root: Path) -> Iterator[Item]:
     """Every slice that has an image or a mask."""

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from prsbench.datasets.official_writer import Item
+from prsbench.datasets.pictures import IMAGE_SUFFIXES
 from prsbench.datasets.prepare.archive import find_folder, paired
 from prsbench.harness.contract.errors import ConfigError, DataError
 
 TRAILING_TOKEN = re.compile(r"(?i)[ _.-](z|slice|frame|img|s|f)[ _-]?\d+$")
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 
 def find(root: Path, group: str | None = None) -> Iterator[Item]:
@@ -53,7 +53,7 @@ def _case_rule(group: str | None) -> Callable[[str], str]:
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
     by_stem = {path.stem: path for path in files}
     if len(by_stem) < len(files):
         other = next(path for path in files if by_stem[path.stem] != path)

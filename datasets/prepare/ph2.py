@@ -12,8 +12,6 @@ from pathlib import Path
 from prsbench.datasets.official_writer import Item
 from prsbench.datasets.prepare.archive import find_folder, paired
 
-MODALITY = "skin_rgb"
-
 
 def find(root: Path) -> Iterator[Item]:
     """Every case folder, complete or not."""

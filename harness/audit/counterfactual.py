@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import hypot, nan
 
 import numpy as np
 from numpy.typing import NDArray
-from prsbench.harness.audit.leaks import cells_of, load, samples_of
+from prsbench.harness.audit.leaks import cells_of, load_method, queries_of, samples_of
 from prsbench.harness.contract.geometry import centroid
 from prsbench.harness.contract.types import Method, Query
 from prsbench.harness.engine.inspect.state import Run
-from prsbench.harness.engine.worker.prediction import query_of
 from prsbench.harness.engine.worker.seeding import seed_everything
 from prsbench.metrics.text.opposite import opposite
 from prsbench.metrics.text.position import parse
@@ -39,9 +38,9 @@ def counterfactuals(run: Run, method: str, n_samples: int = 8) -> list[Counterfa
     """Ask a method of a run twice about the first samples of each data set; rows made from the truth are left out."""
     effects = []
     for cell in cells_of(run, method):
-        predictor = load(cell, run)
+        predictor = load_method(cell, run)
         if isinstance(predictor, Method):
-            queries = [query_of(sample, cell) for sample in samples_of(run, cell, n_samples)]
+            queries = queries_of(samples_of(run, cell, n_samples), cell)
             effects.append(_compare(cell.dataset, *(_maps(predictor, side) for side in _both_ways(queries))))
     return effects
 
@@ -49,11 +48,8 @@ def counterfactuals(run: Run, method: str, n_samples: int = 8) -> list[Counterfa
 def _both_ways(queries: Sequence[Query]) -> tuple[list[Query], list[Query]]:
     """The queries with a place in the question, and with the opposite place."""
     questions = [q.question if parse(q.question).zones else f"{q.question} {_HINT}" for q in queries]
-    sides = questions, [opposite(question) for question in questions]
-    first, second = (
-        [Query(q.sample_id, q.image, text, q.modality, q.box) for q, text in zip(queries, side, strict=True)] for side in sides
-    )
-    return first, second
+    first = [replace(query, question=question) for query, question in zip(queries, questions, strict=True)]
+    return first, [replace(query, question=opposite(query.question)) for query in first]
 
 
 def _maps(method: Method, queries: Sequence[Query]) -> list[NDArray[np.float32]]:

@@ -61,7 +61,7 @@ def audit_leaks(run: Run, method: str, n_samples: int = 8) -> list[LeakAudit]:
         ConfigError: the run has no such method.
         DataError: a data set is no longer where the run found it, or has no sample with a lesion.
     """
-    return [_audit(cell, load(cell, run), samples_of(run, cell, n_samples)) for cell in cells_of(run, method)]
+    return [_audit(cell, load_method(cell, run), samples_of(run, cell, n_samples)) for cell in cells_of(run, method)]
 
 
 def cells_of(run: Run, method: str) -> list[CellNode]:
@@ -89,13 +89,18 @@ def samples_of(run: Run, cell: CellNode, n_samples: int) -> list[Sample]:
     return selected
 
 
-def load(cell: CellNode, run: Run) -> Method | ReferenceRow:
+def queries_of(samples: Sequence[Sample], cell: CellNode) -> list[Query]:
+    """What the method sees of samples with a lesion; with one, the row's prompt source always has its box or point."""
+    return [query for query in (query_of(sample, cell) for sample in samples) if isinstance(query, Query)]
+
+
+def load_method(cell: CellNode, run: Run) -> Method | ReferenceRow:
     """The method with the weights of the run."""
     return method_of(cell, replace(run.setting, device=resolve_device(run.setting.device)))
 
 
 def _audit(cell: CellNode, method: Method | ReferenceRow, samples: list[Sample]) -> LeakAudit:
-    queries = [query_of(sample, cell) for sample in samples]  # with the box, if the row is given one: it is declared
+    queries = queries_of(samples, cell)
     expected = _predict(method, cell, samples, queries)
     repeatable = not _n_changed(expected, _predict(method, cell, samples, queries))
     changes: dict[str, Change] = {"reference blanked": _blanked, "reference swapped": _swapped}
@@ -103,7 +108,8 @@ def _audit(cell: CellNode, method: Method | ReferenceRow, samples: list[Sample])
     checks = []
     for name, change in changes.items():
         altered = change(samples)
-        queries_again = [replace(sample.query, box=query.box) for sample, query in zip(altered, queries, strict=True)]
+        pairs = zip(altered, queries, strict=True)
+        queries_again = [replace(sample.query, box=q.box, point=q.point) for sample, q in pairs]  # prompts are declared
         checks.append(Check(name, _n_changed(expected, _predict(method, cell, altered, queries_again)), len(samples)))
     return LeakAudit(cell.method, cell.dataset, PromptSource(method.labels.prompt_source), repeatable, tuple(checks))
 
@@ -147,5 +153,4 @@ def _renamed(samples: Sequence[Sample]) -> list[Sample]:
 
 def _rebuilt(samples: Sequence[Sample]) -> list[Sample]:
     """The same queries as new objects, without the references of the old ones."""
-    fresh = [Query(s.query.sample_id, np.array(s.query.image), str(s.query.question), s.query.modality) for s in samples]
-    return [replace(s, query=query) for s, query in zip(_blanked(samples), fresh, strict=True)]
+    return [replace(s, query=replace(s.query, image=s.query.image.copy())) for s in _blanked(samples)]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite
 
 from prsbench.harness.audit.counterfactual import Counterfactual
 from prsbench.harness.audit.leaks import LeakAudit
+from prsbench.harness.report.tables.table import number_text
 
 
 def verdict(audits: Sequence[LeakAudit]) -> str:
@@ -35,9 +35,8 @@ def page(audits: Sequence[LeakAudit], counterfactuals: Sequence[Counterfactual])
     if counterfactuals:
         lines += ["", "Opposite places in the question (for information; a move of 0 means that the mask ignores the words):"]
     for effect in counterfactuals:
-        moved = f"{effect.moved:.3f}" if isfinite(effect.moved) else "-"
         lines.append(
-            f"{effect.dataset}: the centroid moves by {moved} (-1 to 1 across the image), the masks overlap with IoU "
-            f"{effect.iou:.3f}, {effect.n_same} of {effect.n} maps are identical"
+            f"{effect.dataset}: the centroid moves by {number_text(effect.moved)} (-1 to 1 across the image), the masks overlap "
+            f"with IoU {effect.iou:.3f}, {effect.n_same} of {effect.n} maps are identical"
         )
     return "\n".join(lines) + "\n"

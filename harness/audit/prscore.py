@@ -7,19 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import fsum, isfinite, nan
+from math import nan
 from typing import get_args
 
 import numpy as np
 from prsbench.harness.contract.catalog import resolve
 from prsbench.harness.contract.errors import RunFolderError
-from prsbench.harness.contract.records import Record
-from prsbench.harness.contract.results import CellResult
+from prsbench.harness.contract.records import Record, SampleStatus
+from prsbench.harness.contract.results import CellResult, ResultStatus
+from prsbench.harness.contract.types import DataKind
 from prsbench.harness.engine.inspect.results import results
 from prsbench.harness.engine.inspect.state import Run
-from prsbench.harness.engine.store.run_folder import digest_of
 from prsbench.harness.engine.worker.process import resolve_device
-from prsbench.metrics.text.placed_texts import Gathering, Locate, PlacedTexts, TextModels, is_placed
+from prsbench.harness.report.statistics.means_and_differences import mean_of_defined
+from prsbench.metrics.text.placed_texts import Locate, PlacedTexts, TextCollector, TextModels, is_placed
 from prsbench.metrics.text.position import locate_by_rule
 from prsbench.metrics.text.prscore import EQUAL, Combination, PartWeights
 
@@ -45,7 +46,7 @@ class AuditedRow:
     """
 
     method: str
-    data_kind: str
+    data_kind: DataKind
     means: Mapping[Variant, float]
     spearman_dice: float
     spearman_position: float
@@ -88,38 +89,38 @@ def audit_prscore(run: Run) -> list[AuditedRow]:
     Raises:
         RunFolderError: the run has no complete cell.
     """
-    cells = [cell for cell in results(run) if cell.status == "complete"]
+    cells = [cell for cell in results(run) if cell.status == ResultStatus.COMPLETE]
     if not cells:
         raise RunFolderError(f"{run.setting.folder}: no complete cell to audit. Run the grid first.")
-    evaluation = _load(run, run.plan.text_models)
-    names = dict.fromkeys((cell.method, str(cell.data_kind)) for cell in cells)
+    evaluation = _load(run, run.plan.text_models_key)
+    names = dict.fromkeys((cell.method, cell.data_kind) for cell in cells)
     own = {seed: _own_t2c(run, seed) for seed in {cell.seed for cell in cells}}
     return [
-        _audit_row(name, kind, [c for c in cells if (c.method, str(c.data_kind)) == (name, kind)], evaluation, own)
+        _audit_row(name, kind, [c for c in cells if (c.method, c.data_kind) == (name, kind)], evaluation, own)
         for name, kind in names
     ]
 
 
 def _own_t2c(run: Run, seed: int) -> TextModels | None:
     """The T2C that a method of this run was trained with: the judge's part, trained on the train split. None without one."""
-    part = run.plan.trainings[run.plan.text_models].name
+    part = run.plan.trainings[run.plan.text_models_key].name
     for key, node in run.plan.trainings.items():
-        if (node.name, node.split, node.seed) == (part, "train", seed) and digest_of(run.setting.training_folder(key)):
+        if (node.name, node.split, node.seed) == (part, "train", seed) and run.setting.digest(key):
             return _load(run, key)
     return None
 
 
 def _load(run: Run, key: str) -> TextModels:
-    return resolve(run.setting.loader)(run.setting.weights_folder(key), resolve_device(run.setting.device))
+    return resolve(run.setting.text_models_loader)(run.setting.weights_folder(key), resolve_device(run.setting.device))
 
 
 def _audit_row(
-    method: str, kind: str, cells: Sequence[CellResult], evaluation: TextModels, own: Mapping[int, TextModels | None]
+    method: str, kind: DataKind, cells: Sequence[CellResult], evaluation: TextModels, own: Mapping[int, TextModels | None]
 ) -> AuditedRow:
     by_cell, columns, n_unplaced = [], [], 0
     for cell in cells:
         records, scores = cell.read()
-        texts = _texts(records, evaluation)
+        texts = _placed_texts(records, evaluation)
         judges: dict[str, Locate] = {EVALUATION: evaluation.locate, RULE: locate_by_rule}
         if (trained_with := own[cell.seed]) is not None:
             judges[OWN] = trained_with.locate
@@ -128,25 +129,27 @@ def _audit_row(
         columns.append(_per_sample(records, scores))
     score, dice, position = np.concatenate(columns, axis=1)
     keys = dict.fromkeys(variant for means in by_cell for variant in means)
-    means = {variant: _mean([cell_means.get(variant, nan) for cell_means in by_cell]) for variant in keys}
+    means = {variant: mean_of_defined([cell_means.get(variant, nan) for cell_means in by_cell]) for variant in keys}
     correlations = _spearman(score, dice), _spearman(score, position)
-    chance = _mean([_mean([scores["prscore_chance"] for scores in cell.scores]) for cell in cells])
+    chance = mean_of_defined([mean_of_defined([scores["prscore_chance"] for scores in cell.scores]) for cell in cells])
     return AuditedRow(method, kind, means, *correlations, n=score.size, n_unplaced=n_unplaced, chance=chance)
 
 
-def _texts(records: Sequence[Record], models: TextModels) -> PlacedTexts:
-    gathering = Gathering()
+def _placed_texts(records: Sequence[Record], models: TextModels) -> PlacedTexts:
+    collector = TextCollector()
     for record in records:
-        if record.status == "ok":
-            gathering.add(record)
-    return gathering.finish(models)
+        if record.status == SampleStatus.OK:
+            collector.add(record)
+    return collector.finish(models)
 
 
 def _means(texts: PlacedTexts, judges: Mapping[str, Locate]) -> dict[Variant, float]:
     """The cell's mean under each variant."""
     placed = {name: replace(texts, sentences=texts.sentences.located_by(locate)) for name, locate in judges.items()}
     return {
-        variant: _mean(placed[variant.t2c].score(combination=variant.combination, weights=variant.weights).prscore.tolist())
+        variant: mean_of_defined(
+            placed[variant.t2c].score(combination=variant.combination, weights=variant.weights).prscore.tolist()
+        )
         for variant in variants(list(judges))
     }
 
@@ -155,7 +158,9 @@ def _per_sample(records: Sequence[Record], scores: Sequence[Mapping[str, float]]
     """(3, N) PRScore, Dice and position accuracy of the samples that have a PRScore."""
     names = ("prscore", "dice@0.5", "position_accuracy")
     pairs = zip(records, scores, strict=True)
-    values = [[score[name] for name in names] for record, score in pairs if record.status == "ok" and is_placed(record)]
+    values = [
+        [score[name] for name in names] for record, score in pairs if record.status == SampleStatus.OK and is_placed(record)
+    ]
     return np.array(values).reshape(-1, 3).T
 
 
@@ -168,8 +173,3 @@ def _spearman(first: np.ndarray, second: np.ndarray) -> float:
     if a.size < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return nan
     return float(np.corrcoef(a, b)[0, 1])
-
-
-def _mean(values: Sequence[float]) -> float:
-    defined = [value for value in values if isfinite(value)]
-    return fsum(defined) / len(defined) if defined else nan

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from prsbench.harness.contract.types import Need, PromptSource
 from pydantic import BaseModel, ConfigDict
@@ -22,11 +23,17 @@ class PartConfig(BaseModel):
         return {}
 
     def checkpoints(self) -> Mapping[str, Path]:
-        """The user's files and folders whose content affects the numbers, by the config key that names each.
+        """The user's files and folders whose content affects the numbers, by the config key that names each ("group.key").
 
         The content enters the identity in place of the path. If one is missing, loading skips the cell, with instructions.
         """
         return {}
+
+
+def merged(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The config with changes: a group of keys that both have is merged, any other value is replaced."""
+    groups = [key for key in changes if isinstance(config.get(key), Mapping) and isinstance(changes[key], Mapping)]
+    return {**config, **changes, **{key: merged(config[key], changes[key]) for key in groups}}
 
 
 class MethodConfig(PartConfig):

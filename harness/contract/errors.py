@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
-_SHOWN = 60  # names in an error; a large run has ten thousand cells
+_MOST_NAMES = 60  # in an error; a large run has ten thousand cells
+_MOST_PROBLEMS = 20
 
 
 class PrsbenchError(Exception):
@@ -32,23 +33,25 @@ class RunFolderError(PrsbenchError):
     """A run folder that cannot be used: locked by another driver, unwritable, or damaged."""
 
 
+def first_line(text: str) -> str:
+    """The first line of an error."""
+    return text.strip().partition("\n")[0]
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> ConfigError:
     """The error for a name that no catalog holds, with the nearest known name."""
     names = sorted(known)
     near = get_close_matches(name, names, n=1, cutoff=0.6)
     hint = f" Did you mean '{near[0]}'?" if near else ""
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ConfigError(f"No {kind} is called '{name}'.{hint} Known: {', '.join(names[:_SHOWN])}{more}")
-
-
-SHOWN = 20
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return ConfigError(f"No {kind} is called '{name}'.{hint} Known: {', '.join(names[:_MOST_NAMES])}{more}")
 
 
 def refuse(subject: object, problems: Sequence[str]) -> None:
     """Raise one DataError with the first 20 problems and the number of the rest; return if there are none."""
     if not problems:
         return
-    lines = [f"  {problem}" for problem in problems[:SHOWN]]
-    if len(problems) > SHOWN:
-        lines.append(f"  and {len(problems) - SHOWN} more")
+    lines = [f"  {problem}" for problem in problems[:_MOST_PROBLEMS]]
+    if len(problems) > _MOST_PROBLEMS:
+        lines.append(f"  and {len(problems) - _MOST_PROBLEMS} more")
     raise DataError("\n".join([f"{subject}: {len(problems)} problem{'s'[: len(problems) > 1]}", *lines]))

@@ -1,4 +1,4 @@
-"""Files that a crash cannot leave half written, and their hashes."""
+"""Atomic and durable writes of files, and sha256 of files and folders."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def write_atomically(path: Path, data: bytes | Iterable[bytes], durable: bool = 
             if durable:
                 stream.flush()
                 os.fsync(stream.fileno())
-        os.replace(temporary, path)
+        temporary.replace(path)
     except Exception:  # such as a full disk: the partial file must not use up the space that is left
         temporary.unlink(missing_ok=True)
         raise
     if durable:
-        sync_folder(path.parent)
+        sync(path.parent)
 
 
 def append_durably(path: Path, data: bytes) -> None:
@@ -36,12 +36,20 @@ def append_durably(path: Path, data: bytes) -> None:
             raise OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes could be written", str(path))
         os.fsync(stream.fileno())
     if is_new:
-        sync_folder(path.parent)
+        sync(path.parent)
 
 
-def sync_folder(folder: Path) -> None:
-    """Flush a folder's entries (new names, renames) to disk."""
-    handle = os.open(folder, os.O_RDONLY)
+def truncate_durably(path: Path, size: int) -> None:
+    """Cut a file back to this many bytes, flushed to the disk; a file of this size and a missing file are left as they are."""
+    if path.exists() and path.stat().st_size != size:
+        with path.open("r+b") as stream:
+            stream.truncate(size)
+            os.fsync(stream.fileno())
+
+
+def sync(path: Path) -> None:
+    """Flush a file's bytes or a folder's entries (new names, renames) to the disk."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
@@ -52,3 +60,8 @@ def file_hash(path: Path) -> str:
     """sha256 of a file's bytes, in hex."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def folder_hashes(folder: Path) -> dict[str, str]:
+    """The `file_hash` of each file in a folder and the folders in it, by path relative to the folder; sorted."""
+    return {path.relative_to(folder).as_posix(): file_hash(path) for path in sorted(folder.rglob("*")) if path.is_file()}

@@ -1,6 +1,6 @@
 """Position labels: from a mask to the words for its location, and to the phrase in an answer.
 
-Two official rules (PRS-Med data processing, facts of the published labels), reproduced exactly, and one rule of ours: the zone
+Two official rules (PRS-Med data processing, facts of the official labels), reproduced exactly, and one rule of ours: the zone
 of the true centroid. They are part of the contract because data sets label with them, methods without a language model compose
 answers with them, and metrics compare with them. scipy, for connected components, is an exception to numpy-only here.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from prsbench.harness.contract.geometry import centroid
+from prsbench.harness.contract.modalities import BY_NAME
 from scipy import ndimage
 
 NO_MASK = "no mask"
@@ -37,8 +38,8 @@ def official_lung_positions(mask: NDArray[np.bool_]) -> tuple[str, ...]:
     """One phrase each for the first and the last component (PRS-Med `lung_generation`), by component centroid.
 
     "first" and "last" follow OpenCV's label order (raster order of 2 x 2 blocks, 8-connected). A component whose box
-    (right and bottom ends exclusive but compared inclusively, as published) holds the centre pixel gets " center" appended.
-    Empty mask: ("no mask",).
+    holds the centre pixel gets " center" appended; its right and bottom ends are exclusive but compared inclusively, as in the
+    official code. Empty mask: ("no mask",).
     """
     labels, count = ndimage.label(mask, structure=np.ones((3, 3), bool))
     if count == 0:
@@ -59,9 +60,9 @@ def official_lung_positions(mask: NDArray[np.bool_]) -> tuple[str, ...]:
 
 
 def position_of(mask: NDArray[np.bool_], modality: str) -> tuple[tuple[str, ...], bool]:
-    """The official label of a mask of this modality: lungs get the two-phrase rule, everything else the box rule."""
+    """The official label of a mask of this modality: lungs get the two-phrase rule, all others, known or not, the box rule."""
     position, near = official_position(mask)
-    if modality in ("lung_ct", "lung_xray"):
+    if modality in BY_NAME and BY_NAME[modality].is_lung:
         return official_lung_positions(mask), near
     return (position,), near
 

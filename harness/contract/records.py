@@ -1,9 +1,10 @@
-"""What an evaluation stores of each sample (`Record`), and what the report gets of each cell (`CellResult`)."""
+"""What an evaluation stores of each sample: its status, pixel counts, measures of the map, texts and centroids (`Record`)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from math import nan
 from typing import Any, ClassVar
 
@@ -15,12 +16,20 @@ VARIANT_MARK = "@"  # between a method and its variant in a row's name
 Histogram = NDArray[np.int64]  # (256,) pixels per grey level
 
 
+class SampleStatus(StrEnum):
+    """What became of a sample in a cell. Summaries on disk number the members in this order."""
+
+    OK = "ok"
+    FAILED = "failed"  # the method broke on the sample
+    EXCLUDED = "excluded"  # the row cannot include it, such as an oracle box around an empty truth
+
+
 @dataclass(frozen=True, slots=True)
 class Counts:
     """Pixel counts of one prediction against its truth: every threshold metric is computed from these, without the model.
 
     tp to tn count the float map at >= 0.5. The histograms count the 8-bit map inside and outside the truth: `stretched` after
-    the published per-image min-max stretch, `raw` without it.
+    the official per-image min-max stretch, `raw` without it.
     """
 
     tp: int
@@ -53,11 +62,11 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class MapMeasures:
-    """Measures that counts cannot give, taken once on the map (`metrics.map_measures`); NaN where a measure is not defined.
+    """Measures that counts cannot give, taken once on the map (`metrics.mask.map_measures`); NaN where a measure is not defined.
 
-    `pranet` uses the stretched 8-bit map as published, `raw` the unstretched one. hd95_px and nsd_2px use the float map at
-    >= 0.5. lesion_ious holds, for each true lesion, the IoU with the predicted lesion that it is matched with. hd95_mm and
-    nsd_2mm are NaN if the size of a pixel is unknown.
+    `pranet` uses the stretched 8-bit map as in the official code, `raw` the unstretched one. hd95_px and nsd_2px use the float
+    map at >= 0.5. lesion_ious holds, for each true lesion, the IoU with the predicted lesion that it is matched with. hd95_mm
+    and nsd_2mm are NaN if the size of a pixel is unknown.
     """
 
     s_measure_pranet: float
@@ -79,7 +88,7 @@ class MapMeasures:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> MapMeasures:
-        fields = {name: nan if value is None else value for name, value in data.items()}
+        fields: dict[str, Any] = {name: nan if value is None else value for name, value in data.items()}
         return cls(**{**fields, "lesion_ious": tuple(data["lesion_ious"])})
 
 
@@ -87,9 +96,8 @@ class MapMeasures:
 class Record:
     """The measurements of one sample in one cell.
 
-    status is "ok", "failed" (the method broke on the sample) or "excluded" (the row cannot include it, such as an oracle box
-    around an empty truth). Only "ok" has counts and measures; the others state the reason in `error` and have an empty answer.
-    Records of older versions have no measures.
+    Only status "ok" has counts and measures; the others state the reason in `error` and have an empty answer. Records of older
+    versions have no measures.
     """
 
     schema: ClassVar[int] = 2  # raised when a field changes its meaning
@@ -98,7 +106,7 @@ class Record:
     group: str
     modality: str
     data_kind: DataKind
-    status: str
+    status: SampleStatus
     error: str
     question: str
     reference_answer: str
@@ -127,7 +135,7 @@ class Record:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Record:
-        fields = dict(data)
+        fields = {**data, "status": SampleStatus(data["status"])}
         fields["counts"] = Counts.from_json(data["counts"]) if data["counts"] else None
         fields["measures"] = MapMeasures.from_json(data["measures"]) if data.get("measures") else None
         fields["data_kind"] = DataKind(data["data_kind"])

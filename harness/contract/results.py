@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
 from math import isnan, nan
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
-from prsbench.harness.contract.types import DataKind, Labels
-
-if TYPE_CHECKING:
-    from prsbench.harness.contract.summary import Samples, Summary
 from prsbench.harness.contract.records import Record
+from prsbench.harness.contract.summary import Samples, Summary
+from prsbench.harness.contract.types import DataKind, Labels
 
 HELD_OUT = "held_out.csv"  # a training may write this file next to its weights; see HeldOut
 Details = tuple[Sequence[Record], Sequence[Mapping[str, float]]]  # the records of a cell and, in parallel, their scores
@@ -23,6 +22,15 @@ def _not_there() -> NoReturn:
 
 def _nothing() -> Details:
     return (), ()
+
+
+class ResultStatus(StrEnum):
+    """How far a cell of the results table got."""
+
+    COMPLETE = "complete"
+    FAILED = "failed"
+    SKIPPED = "skipped"  # a prerequisite is missing
+    MISSING = "missing"  # not run yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +67,8 @@ class Cost:
 class CellResult:
     """One method on one data set with one seed, as the report sees it.
 
-    status is "complete", "failed", "skipped" or "missing" (not run yet). n_manifest counts the samples the data set lists for
-    this split: n_manifest = scored + failed or missing + excluded, in every table. judge_notes say what a reader must know of the
-    models that judged the text, above all that their weights are RANDOM.
+    n_manifest counts the samples the data set lists for this split: n_manifest = scored + failed or missing + excluded, in every
+    table. judge_notes say what a reader must know of the models that judged the text, above all that their weights are RANDOM.
 
     A complete cell holds only its `summary` in memory; `samples` and `read` load the rest from disk on each call, so that a
     report of thousands of cells holds few of them at once. An incomplete cell has nothing to read.
@@ -73,7 +80,7 @@ class CellResult:
     seed: int
     data_kind: DataKind
     protocol: str
-    status: str
+    status: ResultStatus
     error: str
     n_manifest: int
     labels: Labels | None = None  # None if the cell never got as far as loading its method

@@ -34,12 +34,12 @@ def import_closure(names: Iterable[str], inside: tuple[str, ...] = (OURS,)) -> t
     Raises:
         ConfigError: one of the names is no Python module.
     """
-    waiting, closure = list(names), set()
+    waiting, closure = list(names), set[str]()
     while waiting:
         name = waiting.pop()
         if name not in closure and name != _TEXTS:
             closure.add(name)
-            waiting += (each for each in imported_modules(name) if any(is_inside(each, package) for package in inside))
+            waiting += imported_modules(name, inside)
     return tuple(sorted(closure))
 
 
@@ -49,10 +49,11 @@ def is_inside(module: str, package: str) -> bool:
 
 
 @cache
-def imported_modules(name: str) -> tuple[str, ...]:
-    """The installed modules that the source of one module imports or names in a string; sorted."""
-    candidates = {each for node in _executed(_tree(name)) for each in _names_in(node, name)}
-    return tuple(sorted({each for each in candidates if _file_of(each)} - {name}))
+def imported_modules(name: str, inside: tuple[str, ...] = (OURS,)) -> tuple[str, ...]:
+    """The modules of these packages that the source of one module imports or names in a string; sorted."""
+    candidates = {each for node in _executed(_tree(name)) for each in _names_in(node, name)} - {name}
+    of_packages = {each for each in candidates if any(is_inside(each, package) for package in inside)}
+    return tuple(sorted(each for each in of_packages if _file_of(each)))
 
 
 @cache
@@ -96,9 +97,9 @@ def code_without_prose(source: str) -> str:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
             text = node.body[0]
-            before = lines[text.lineno - 1].encode()[: text.col_offset].decode()  # ast counts bytes
-            after = lines[text.end_lineno - 1].encode()[text.end_col_offset :].decode()
-            rows = range(text.lineno, text.end_lineno + 1)
+            rows = range(text.lineno, (text.end_lineno or text.lineno) + 1)
+            before = lines[rows[0] - 1].encode()[: text.col_offset].decode()  # ast counts bytes
+            after = lines[rows[-1] - 1].encode()[text.end_col_offset :].decode()
             lines[rows[0] - 1 : rows[-1]] = [before + after] + [""] * (len(rows) - 1)
             removable.update(rows)
     return "\n".join(line for row, line in enumerate(lines, 1) if line.strip() or row not in removable).rstrip()

@@ -11,14 +11,15 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from prsbench.harness.contract.errors import first_line
 from prsbench.harness.contract.position import NO_MASK, ZONES
-from prsbench.harness.contract.records import Record
+from prsbench.harness.contract.records import Record, SampleStatus
 
-KEPT_METRICS = ("mdice_pranet", "dice@0.5", "prscore", "position_accuracy")  # per sample: for intervals, pairs and subgroups
-STATUSES = ("ok", "failed", "excluded")
+STORED_METRICS = ("mdice_pranet", "dice@0.5", "prscore", "position_accuracy")  # per sample: for intervals, pairs and subgroups
+STATUSES = tuple(SampleStatus)
 _OK, _FAILED, _EXCLUDED = range(3)
 _FACTS = np.dtype([("no_mask", "?"), ("zone", "i1"), ("n_lesions", "<i4"), ("area_share", "<f8")])
-_OUTCOMES = np.dtype([("status", "u1"), *((metric, "<f8") for metric in KEPT_METRICS)])
+_OUTCOMES = np.dtype([("status", "u1"), *((metric, "<f8") for metric in STORED_METRICS)])
 
 
 class Tally(NamedTuple):
@@ -38,8 +39,8 @@ class Names:
     groups: tuple[str, ...]
 
     @cached_property
-    def place(self) -> Mapping[str, int]:
-        """Position of each sample id."""
+    def index_of(self) -> Mapping[str, int]:
+        """The place of each sample id in the order."""
         return {name: number for number, name in enumerate(self.ids)}
 
     @cached_property
@@ -55,7 +56,7 @@ class Samples:
     """The samples of a cell as columns of N values.
 
     facts: of the truth, as far as records hold them: no_mask, zone (index in ZONES; -1: none), n_lesions, and area_share of the
-    image (NaN: unknown or no lesion). outcomes: status (index in STATUSES) and KEPT_METRICS, NaN unless defined and "ok".
+    image (NaN: unknown or no lesion). outcomes: status (index in STATUSES) and STORED_METRICS, NaN unless defined and "ok".
     """
 
     names: Names
@@ -64,12 +65,14 @@ class Samples:
 
     @property
     def is_failed(self) -> NDArray[np.bool_]:
-        return self.outcomes["status"] == _FAILED
+        is_failed: NDArray[np.bool_] = self.outcomes["status"] == _FAILED
+        return is_failed
 
     @property
     def is_empty(self) -> NDArray[np.bool_]:
         """(N,) bool: whether the truth is empty or the row excludes the sample."""
-        return (self.outcomes["status"] == _EXCLUDED) | self.facts["no_mask"]
+        is_empty: NDArray[np.bool_] = (self.outcomes["status"] == _EXCLUDED) | self.facts["no_mask"]
+        return is_empty
 
     def tally(self, values: NDArray[np.float64]) -> Tally:
         """Tally of one metric's (N,) values. The sum is exact (fsum), so the order of the records cannot change a digit."""
@@ -80,10 +83,10 @@ class Samples:
         n_undefined = len(values) - len(scored) - int(self.is_failed.sum()) - n_empty
         return Tally(fsum(scored) / len(scored) if scored else nan, len(scored), n_empty, n_undefined)
 
-    def part(self, is_selected: NDArray[np.bool_]) -> Summary:
-        """The summary of the selected samples, for KEPT_METRICS only."""
+    def subset(self, is_selected: NDArray[np.bool_]) -> Summary:
+        """The summary of the selected samples, for STORED_METRICS only."""
         some = Samples(self.names, self.facts[is_selected], self.outcomes[is_selected])  # a tally reads no names
-        tallies = {metric: some.tally(some.outcomes[metric]) for metric in KEPT_METRICS}
+        tallies = {metric: some.tally(some.outcomes[metric]) for metric in STORED_METRICS}
         return Summary(len(some.outcomes), int(some.is_failed.sum()), tallies)
 
 
@@ -105,15 +108,15 @@ def summarise_cell(records: Sequence[Record], scores: Sequence[Mapping[str, floa
     """Summarise a cell's records and their scores; scores[i] belongs to records[i]."""
     names = Names(tuple(record.sample_id for record in records), tuple(record.group for record in records))
     facts = np.array([_facts_of(record) for record in records], dtype=_FACTS)
-    columns = {name: _column(name, records, scores) for name in dict.fromkeys((*KEPT_METRICS, *_metrics_in(scores)))}
+    columns = {name: _column(name, records, scores) for name in dict.fromkeys((*STORED_METRICS, *_metrics_in(scores)))}
     outcomes = np.zeros(len(records), dtype=_OUTCOMES)
     outcomes["status"] = [STATUSES.index(record.status) for record in records]
-    for metric in KEPT_METRICS:
+    for metric in STORED_METRICS:
         outcomes[metric] = columns[metric]
     samples = Samples(names, facts, outcomes)
-    errors = (f"{r.sample_id}: {r.error.strip().partition(chr(10))[0]}" for r in records if r.status == "failed")
+    errors = (f"{r.sample_id}: {first_line(r.error)}" for r in records if r.status == SampleStatus.FAILED)
     tallies = {name: samples.tally(column) for name, column in columns.items()}
-    took = [record.seconds for record in records if record.status == "ok"]
+    took = [record.seconds for record in records if record.status == SampleStatus.OK]
     seconds = fsum(took) / len(took) if took else nan
     return Summary(len(records), int(samples.is_failed.sum()), tallies, min(errors, default=""), seconds), samples
 
@@ -168,5 +171,5 @@ def _metrics_in(scores: Iterable[Mapping[str, float]]) -> Iterable[str]:
 
 def _column(name: str, records: Sequence[Record], scores: Sequence[Mapping[str, float]]) -> NDArray[np.float64]:
     """(N,) values of a metric; NaN for a failed record, whatever its scores."""
-    pairs = zip(records, scores, strict=True)
-    return np.array([values.get(name, nan) if record.status == "ok" else nan for record, values in pairs], dtype=np.float64)
+    pairs = [(record.status == SampleStatus.OK, values) for record, values in zip(records, scores, strict=True)]
+    return np.array([values.get(name, nan) if is_ok else nan for is_ok, values in pairs], dtype=np.float64)

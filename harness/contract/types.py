@@ -12,8 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from prsbench.harness.contract.errors import ContractError
 
-MODALITIES = ("brain_mri", "breast_us", "lung_ct", "lung_xray", "polyp_endoscopy", "skin_rgb")
-
 
 class DataKind(StrEnum):
     """Whether the pixels come from patients; a folder that does not say is `UNDECLARED`, never assumed real."""
@@ -175,7 +173,7 @@ class FitContext:
     seed: int
     device: str
     needs: Mapping[str, Path] = field(default_factory=dict)
-    progress: Callable[[int, int, str], None] = lambda done, total, message: None
+    progress: Callable[[int, int, str], None] = lambda *_: None
     scratch: Path | None = None
 
 

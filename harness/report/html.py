@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from prsbench.harness.contract.results import CellResult
-from prsbench.harness.contract.types import DataKind
+from prsbench.harness.contract.types import DataKind, PromptSource, TextSource, Weights
 from prsbench.harness.report.figures.canvas import Figure
 from prsbench.harness.report.statistics.rows import rows_of
-from prsbench.harness.report.tables.footnotes import data_line, missing_numbers
+from prsbench.harness.report.tables.footnotes import DATA_LINES, missing_numbers
 from prsbench.harness.report.tables.formats import header_groups, same_in_every_row, shown_columns
 from prsbench.harness.report.tables.table import Table
 
@@ -29,22 +29,49 @@ tbody tr:nth-child(even) { background: #f5f6f8; }
 ul.notes, dl { font-size: 13px; color: #444; } dt { font-weight: bold; } .lost { color: #b00020; }
 figure { margin: 1.5rem 0; } img { max-width: 100%; border: 1px solid #ddd; } figcaption { font-size: 13px; color: #444; }
 """
-_LEGEND = {
-    "prompt source": "What the method is given besides the image: the question only, a box made from the truth (oracle box), "
-    "that box with noise (jittered box), a prompt it finds itself (automatic), the truth itself (truth) or nothing (none). Rows "
-    "of different prompt sources are not comparable.",
-    "weights": "Where the parameters come from: trained in this run, an official checkpoint, a checkpoint packaged for Python, "
-    "or RANDOM: nothing was loaded and nothing trained.",
-    "text source": "Who wrote the answer: the method itself (generated), a fixed sentence filled in from the method's own mask, "
-    "one sentence for all samples (constant), or the truth.",
-    "data kind": "SYNTHETIC images are drawn by a program, real ones come from patients, UNDECLARED folders do not say which.",
+SOURCES: Mapping[str, str] = {
+    PromptSource.QUESTION: "the question only",
+    PromptSource.ORACLE_BOX: "the box around the true mask",
+    PromptSource.JITTERED_BOX: "that box with noise",
+    PromptSource.ORACLE_POINT: "the innermost point of the true mask",
+    PromptSource.AUTOMATIC: "a prompt that the method finds itself",
+    PromptSource.TRUTH: "the truth itself",
+    PromptSource.NONE: "nothing",
+}
+WEIGHTS: Mapping[str, str] = {
+    Weights.TRAINED_HERE: "in this run",
+    Weights.OFFICIAL: "by the method's authors",
+    Weights.IMPORTED: "trained by prsbench in another run",
+    Weights.PACKAGED: "packaged for Python",
+    Weights.RANDOM: "nothing was loaded and nothing trained",
+    Weights.NONE: "the method has no parameters",
+}
+TEXT_SOURCES: Mapping[str, str] = {
+    TextSource.GENERATED: "by the method itself",
+    TextSource.OWN_MASK: "a fixed sentence filled in from the method's own mask",
+    TextSource.CONSTANT: "one sentence for all samples",
+    TextSource.TRUTH: "the reference answer",
+}
+DATA_KINDS: Mapping[str, str] = {
+    DataKind.SYNTHETIC: "drawn by a program",
+    DataKind.REAL: "from patients",
+    DataKind.UNDECLARED: "the folder does not say which",
+}
+_LEGEND: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "prompt source": (
+        "What the method is given besides the image; rows of different prompt sources are not comparable.",
+        SOURCES,
+    ),
+    "weights": ("Where the parameters come from.", WEIGHTS),
+    "text source": ("Who wrote the answer.", TEXT_SOURCES),
+    "data kind": ("Where the images come from.", DATA_KINDS),
 }
 
 
 def page(cells: Sequence[CellResult], tables: Sequence[Table], figures: Sequence[Figure]) -> str:
     """The page: banner, failures, tables, figures, and what the labels mean."""
     kinds = dict.fromkeys(cell.data_kind for cell in cells)
-    banners = [f'<p class="banner">{escape(data_line(kind))}</p>' for kind in kinds if kind is not DataKind.REAL]
+    banners = [f'<p class="banner">{escape(DATA_LINES[kind])}</p>' for kind in kinds if kind is not DataKind.REAL]
     sections = [
         "<!DOCTYPE html>",
         '<html lang="en"><head><meta charset="utf-8"><title>prsbench report</title>',
@@ -57,7 +84,7 @@ def page(cells: Sequence[CellResult], tables: Sequence[Table], figures: Sequence
         *(_figure(figure) for figure in figures),
         "<p>What each row costs (parameters, operations, seconds, memory) is in cost/.</p>",
         "<h2>What the labels mean</h2>",
-        f"<dl>{''.join(f'<dt>{escape(name)}</dt><dd>{escape(text)}</dd>' for name, text in _LEGEND.items())}</dl>",
+        f"<dl>{''.join(f'<dt>{name}</dt><dd>{escape(_meanings(*entry))}</dd>' for name, entry in _LEGEND.items())}</dl>",
         "</body></html>",
         "",
     ]
@@ -76,6 +103,10 @@ def cost_page(table: Table) -> str:
             "",
         ]
     )
+
+
+def _meanings(introduction: str, meanings: Mapping[str, str]) -> str:
+    return f"{introduction} {'; '.join(f'{label}: {meaning}' for label, meaning in meanings.items())}."
 
 
 def _failures(cells: Sequence[CellResult]) -> list[str]:

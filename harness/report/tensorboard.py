@@ -30,7 +30,8 @@ def write_events(trainings: Mapping[str, Path], folder: Path) -> list[Path]:
                 for stale in target.glob("events.out.tfevents.*"):
                     stale.unlink()
                 with SummaryWriter(str(target)) as writer:
-                    for step, row in pd.read_csv(training / name).set_index("step").iterrows():
-                        for term, value in row.items():
-                            writer.add_scalar(term, value, int(step), walltime=0.0)  # the time is not stored
+                    for line in pd.read_csv(training / name).to_dict("records"):
+                        step = int(line.pop("step"))
+                        for term, value in line.items():
+                            writer.add_scalar(term, value, step, walltime=0.0)  # the time is not stored
     return written

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from prsbench.harness.contract.files import write_atomically
 from prsbench.harness.contract.results import CellResult, HeldOut
 from prsbench.harness.report.figures.pictures import PicturesOf
 
@@ -34,16 +34,16 @@ def write_report(
         The files written, tables first, report.html last.
     """
     from prsbench.harness.report.figures.selection import figures_of
-    from prsbench.harness.report.html import cost_page, page
+    from prsbench.harness.report.html import page
     from prsbench.harness.report.tables.cost import cost_table
     from prsbench.harness.report.tables.scores import tables_of
 
     tables, figures = tables_of(cells, held_out), figures_of(cells, pictures, trainings)
-    cost = cost_table(cells)
-    files = _table_files(tables) | _files_of(cost, "cost") | {"cost/cost.html": cost_page(cost).encode()}
-    files |= {f"figures/{figure.name}.png": figure.png for figure in figures}
+    files = _table_files(tables, cost_table(cells)) | {f"figures/{figure.name}.png": figure.png for figure in figures}
     files["report.html"] = page(cells, tables, figures).encode()
-    written = [_write(folder / name, content) for name, content in files.items()]
+    for name, content in files.items():
+        write_atomically(folder / name, content, durable=False)
+    written = [folder / name for name in files]
     for kind in ("tables", "figures", "cost"):
         for stale in set((folder / kind).glob("*")) - set(written):
             stale.unlink()
@@ -51,22 +51,28 @@ def write_report(
 
 
 def changed_tables(cells: Sequence[CellResult], folder: Path, held_out: Sequence[HeldOut] = ()) -> list[str]:
-    """A message for each file under tables/ that differs by a byte from what these cells give; none without tables/."""
+    """A message for each file under tables/ and cost/ that differs by a byte from what these cells give; none without tables/.
+
+    Figures and report.html are not compared: another version of matplotlib draws other bytes.
+    """
+    from prsbench.harness.report.tables.cost import cost_table
     from prsbench.harness.report.tables.scores import tables_of
 
     if not (folder / "tables").is_dir():
         return []
-    files = {folder / name: content for name, content in _table_files(tables_of(cells, held_out)).items()}
-    stored = {path: path.read_bytes() for path in (folder / "tables").iterdir()}
+    files = {folder / name: content for name, content in _table_files(tables_of(cells, held_out), cost_table(cells)).items()}
+    stored = {path: path.read_bytes() for kind in ("tables", "cost") for path in (folder / kind).glob("*")}
     changed = sorted(path for path in files.keys() | stored.keys() if files.get(path) != stored.get(path))
     return [f"{path}: differs from the table of the records. Rewrite it with `prsbench report {folder}`." for path in changed]
 
 
-def _table_files(tables: Sequence[Table]) -> dict[str, bytes]:
+def _table_files(tables: Sequence[Table], cost: Table) -> dict[str, bytes]:
+    from prsbench.harness.report.html import cost_page
+
     files: dict[str, bytes] = {}
-    for table in tables:
-        files |= _files_of(table, "tables")
-    return files
+    for table, folder in (*((table, "tables") for table in tables), (cost, "cost")):
+        files |= _files_of(table, folder)
+    return files | {"cost/cost.html": cost_page(cost).encode()}
 
 
 def _files_of(table: Table, folder: str) -> dict[str, bytes]:
@@ -87,17 +93,10 @@ def summary_text(cells: Sequence[CellResult], across_prompts: bool = False) -> s
     from prsbench.harness.report.tables.scores import main, reasoning
 
     rows = rows_of(cells, across_prompts)
-    texts, printed = [], set()
+    texts: list[str] = []
+    printed: set[str] = set()
     for table in (main(rows), reasoning(rows), t2c_ablation(rows), ablations(rows)):
         if table:
             texts.append(to_text(replace(table, footnotes=tuple(note for note in table.footnotes if note not in printed))))
             printed.update(table.footnotes)
     return "\n".join(texts)
-
-
-def _write(path: Path, content: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
-    return path

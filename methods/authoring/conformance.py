@@ -12,7 +12,8 @@ import sys
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,9 +28,18 @@ from prsbench.methods.catalog import METHODS, PARTS
 from prsbench.methods.cost import measure, networks_of
 from pydantic import BaseModel, ValidationError
 
-PASSED, FAILED, SKIPPED, NOT_APPLICABLE, MEASURED = "passed", "FAILED", "skipped", "not applicable", "measured"
 TOLERANCE = 1e-4  # in probability: batched kernels may sum in another order
 _SHORT = {"epochs": 1, "steps": 3, "projector_warmup_steps": 3}
+
+
+class Verdict(StrEnum):
+    """How a check ended, as `report` prints it."""
+
+    PASSED = "passed"
+    FAILED = "FAILED"
+    SKIPPED = "skipped"  # a package or checkpoint of the method is missing
+    NOT_APPLICABLE = "not applicable"
+    MEASURED = "measured"  # the cost, which no method can fail
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +47,7 @@ class Finding:
     """Result of one check; `reason` is "" if it passed, and the instructions if the method is skipped."""
 
     check: str
-    status: str
+    verdict: Verdict
     reason: str = ""
 
 
@@ -46,7 +56,7 @@ class DoesNotApply(Exception):
 
 
 class Subject:
-    """A method under test: trained on a few discs if it trains, saved, and loaded anew.
+    """A method under test: trained on a few discs if it trains, saved, and loaded into a new object.
 
     Raises:
         MissingPrerequisite: a package or checkpoint is missing; the message says what to do.
@@ -87,8 +97,8 @@ class Subject:
     def queries(self) -> list[Query]:
         return [query_for(sample, self.config.prompt_source) for sample in self.samples]
 
-    def ask(self, method: Any, queries: Sequence[Query] | None = None) -> list[Prediction]:
-        """Predictions, seeded as the engine seeds a batch."""
+    def predict(self, method: Any, queries: Sequence[Query] | None = None) -> list[Prediction]:
+        """Predictions for these queries, by default all; seeded as the engine seeds a batch."""
         _seed(0)
         if self.is_reference:
             return method.predict_from_truth(self.samples)
@@ -96,7 +106,7 @@ class Subject:
 
     @cached_property
     def predictions(self) -> list[Prediction]:
-        return self.ask(self.method)
+        return self.predict(self.method)
 
     @cached_property
     def _needs(self) -> dict[str, Path]:
@@ -126,7 +136,7 @@ def shortened(config: BaseModel) -> Any:
     return config.model_copy(update=changes)
 
 
-def says_what_it_is(subject: Subject) -> None:
+def discloses_its_labels(subject: Subject) -> None:
     """The labels are the contract's `Labels`, with the config's prompt source."""
     labels = subject.method.labels
     assert isinstance(labels, Labels), f"labels must be Labels, got {type(labels).__name__}"
@@ -134,7 +144,7 @@ def says_what_it_is(subject: Subject) -> None:
     assert got == expected, f"labels.prompt_source must be the config's '{expected}', got '{got}'"
 
 
-def fits_its_queries(subject: Subject) -> None:
+def answers_every_query(subject: Subject) -> None:
     """Square, 3:1, odd-sized and grey images each get a sentence and a float32 map in [0, 1] of native size, in order."""
     samples, predictions = subject.samples, subject.predictions
     assert len(predictions) == len(samples), f"expected {len(samples)} predictions, got {len(predictions)}"
@@ -142,58 +152,61 @@ def fits_its_queries(subject: Subject) -> None:
         check_prediction(sample.query, prediction)
 
 
-def same_seed_same_numbers(subject: Subject) -> None:
+def is_reproducible(subject: Subject) -> None:
     """Predicting again, and training again, with the same seed gives the same numbers."""
-    _same(subject.predictions, subject.ask(subject.method), 0, "predicted twice with the same seed")
+    _same(subject.predictions, subject.predict(subject.method), 0, "predicted twice with the same seed")
     if subject.entry.trains:
-        _same(subject.predictions, subject.ask(subject.fit("second", seed=0)), 0, "trained twice with the same seed")
+        _same(subject.predictions, subject.predict(subject.fit("second", seed=0)), 0, "trained twice with the same seed")
 
 
-def neighbours_in_the_batch_do_not_matter(subject: Subject) -> None:
+def does_not_depend_on_the_batch(subject: Subject) -> None:
     """Predicted one by one, or in reverse order, the queries get the same predictions as together."""
     _skip_reference(subject)
-    alone = [subject.ask(subject.method, [query])[0] for query in subject.queries()]
+    alone = [subject.predict(subject.method, [query])[0] for query in subject.queries()]
     _same(subject.predictions, alone, TOLERANCE, "in batches of another size")
-    _same(subject.predictions, subject.ask(subject.method, subject.queries()[::-1])[::-1], TOLERANCE, "in another order")
+    _same(subject.predictions, subject.predict(subject.method, subject.queries()[::-1])[::-1], TOLERANCE, "in another order")
 
 
-def leaves_its_query_alone(subject: Subject) -> None:
-    """Predicting does not change the image of a query."""
+def does_not_change_its_queries(subject: Subject) -> None:
+    """Predicting changes no field of a query, nor the list of queries."""
     _skip_reference(subject)
     queries = subject.queries()
-    before = deepcopy(queries)
-    subject.ask(subject.method, queries)
-    for old, new in zip(before, queries, strict=True):
-        assert np.array_equal(old.image, new.image), f"'{old.sample_id}': predict wrote into the image; work on a copy"
+    given, before = list(queries), deepcopy(queries)
+    subject.predict(subject.method, queries)
+    assert [*map(id, queries)] == [*map(id, given)], "predict changed the list of queries; work on a copy"
+    for old, new in zip(before, given, strict=True):
+        for name in (field.name for field in fields(old)):
+            is_equal = np.array_equal(getattr(old, name), getattr(new, name))
+            assert is_equal, f"'{old.sample_id}': predict changed the query's {name}; work on a copy"
 
 
-def travels_between_processes(subject: Subject) -> None:
+def can_be_pickled(subject: Subject) -> None:
     """The config, the labels, the predictions and the method before loading survive pickling, as Ray needs."""
     for item in (subject.config, subject.new(), subject.method.labels, subject.predictions):
         pickle.loads(pickle.dumps(item))
 
 
-def does_not_know_the_answer(subject: Subject) -> None:
-    """Another sample id, and a box or point that the row was not promised, change nothing."""
+def ignores_what_its_labels_exclude(subject: Subject) -> None:
+    """Neither the sample id nor a box or point beyond the labels' prompt source changes a prediction."""
     _skip_reference(subject)
     plain = subject.queries()
-    strays = [replace(q, sample_id=f"x/{n}", box=q.box or Box(0, 0, 3, 3), point=q.point or (1, 1)) for n, q in enumerate(plain)]
-    _same(subject.predictions, subject.ask(subject.method, strays), TOLERANCE, "under other sample ids, or with a stray prompt")
+    others = [replace(q, sample_id=f"x/{n}", box=q.box or Box(0, 0, 3, 3), point=q.point or (1, 1)) for n, q in enumerate(plain)]
+    _same(subject.predictions, subject.predict(subject.method, others), TOLERANCE, "with other sample ids, boxes and points")
 
 
 def loads_what_it_saved(subject: Subject) -> None:
     """A trained method predicts the same after saving and loading, and refuses a folder without its weights."""
     if not subject.entry.trains:
         raise DoesNotApply("nothing is trained")
-    _same(subject.predictions, subject.ask(subject.fitted), TOLERANCE, "before saving and after loading")
+    _same(subject.predictions, subject.predict(subject.fitted), TOLERANCE, "before saving and after loading")
     try:
         subject.load("empty")
-    except Exception:
+    except Exception:  # noqa: BLE001 (any error will do)
         return
     raise AssertionError("load must fail on an empty folder; running on random weights would go unnoticed")
 
 
-def uses_every_weight_it_was_given(subject: Subject) -> None:
+def uses_all_its_weights(subject: Subject) -> None:
     """A checkpoint is matched tensor by tensor, and shuffling the weights changes the map or the answer.
 
     Networks that are not trained here are shuffled one at a time; after three training steps a single one may have no effect.
@@ -211,18 +224,18 @@ def uses_every_weight_it_was_given(subject: Subject) -> None:
         scrambled = subject.load()
         for name in group:
             setattr(scrambled, name, _shuffled(getattr(scrambled, name)))
-        pairs = list(zip(subject.predictions, subject.ask(scrambled), strict=True))
+        pairs = list(zip(subject.predictions, subject.predict(scrambled), strict=True))
         moved, reworded = max(_distance(a, b) for a, b in pairs), any(a.answer != b.answer for a, b in pairs)
         message = f"shuffling the weights of {', '.join(group)} moved the map by only {moved:.1g}; are they used at all?"
         assert moved > TOLERANCE or reworded, message
 
 
-def gives_its_memory_back(subject: Subject) -> None:
+def frees_its_memory(subject: Subject) -> None:
     """After its last use the method is freed, and its tensors with it."""
-    subject.ask(subject.method)  # fills the caches that methods of this kind share
+    subject.predict(subject.method)  # fills the caches that methods of this kind share
     before = _tensor_bytes()
     method = subject.load()
-    subject.ask(method)
+    subject.predict(method)
     reference = weakref.ref(method)
     del method
     gc.collect()
@@ -240,7 +253,7 @@ def names_a_missing_checkpoint(subject: Subject) -> None:
     if not subject.entry.trains:  # a trained method stores what it needs of the others
         keys |= subject.config.checkpoints().keys()
     absent = str(subject.saved("nowhere") / "absent.pth")
-    configs = {key: config for key in sorted(keys) if (config := _with(subject.config, key, absent))}
+    configs = {key: config for key in sorted(keys) if (config := _changed(subject.config, key, absent))}
     if not configs:
         raise DoesNotApply("its config names no checkpoint")
     for key, config in configs.items():
@@ -248,32 +261,33 @@ def names_a_missing_checkpoint(subject: Subject) -> None:
         try:
             method.load(subject.saved("first"), "cpu")
         except MissingPrerequisite as error:
-            assert absent in str(error), f"the message must name {absent}, got: {error}"
+            message = str(error)
         else:
             raise AssertionError(f"load must raise MissingPrerequisite when the path of `{key}` does not exist")
+        assert absent in message, f"the message must name {absent}, got: {message}"
 
 
-def _with(config: BaseModel, key: str, value: str) -> BaseModel | None:
-    """The config with that value; None if it refuses the key and names it."""
+def _changed(config: BaseModel, key: str, value: str) -> BaseModel | None:
+    """The config with another value of this key; None if it refuses the key and names it."""
     try:
         return type(config).model_validate({**config.model_dump(), key: value})
     except ValidationError as error:
         messages = "; ".join(problem["msg"] for problem in error.errors())
-        assert key in messages, f"a config that refuses `{key}` must name it, got: {messages}"
-        return None
+    assert key in messages, f"a config that refuses `{key}` must name it, got: {messages}"
+    return None
 
 
 CHECKS: tuple[Callable[[Subject], None], ...] = (
-    says_what_it_is,
-    fits_its_queries,
-    same_seed_same_numbers,
-    neighbours_in_the_batch_do_not_matter,
-    leaves_its_query_alone,
-    travels_between_processes,
-    does_not_know_the_answer,
+    discloses_its_labels,
+    answers_every_query,
+    is_reproducible,
+    does_not_depend_on_the_batch,
+    does_not_change_its_queries,
+    can_be_pickled,
+    ignores_what_its_labels_exclude,
     loads_what_it_saved,
-    uses_every_weight_it_was_given,
-    gives_its_memory_back,
+    uses_all_its_weights,
+    frees_its_memory,
     names_a_missing_checkpoint,
 )
 
@@ -285,42 +299,42 @@ def examine(name: str) -> Iterator[Finding]:
         try:
             subject = Subject(entry, Path(folder))
         except MissingPrerequisite as error:
-            yield Finding("can be prepared", SKIPPED, str(error))
+            yield Finding("can be prepared", Verdict.SKIPPED, str(error))
             return
-        except Exception as error:
-            yield Finding("can be prepared", FAILED, f"{type(error).__name__}: {error}")
+        except Exception as error:  # noqa: BLE001 (of the method under test)
+            yield Finding("can be prepared", Verdict.FAILED, f"{type(error).__name__}: {error}")
             return
         for check in CHECKS:
-            yield verdict(check, subject)
+            yield run_check(check, subject)
         if not subject.is_reference:
-            yield Finding("cost", MEASURED, str(measure(subject.method)))
+            yield Finding("cost", Verdict.MEASURED, str(measure(subject.method)))
 
 
-def verdict(check: Callable[[Subject], None], subject: Subject) -> Finding:
+def run_check(check: Callable[[Subject], None], subject: Subject) -> Finding:
     """Run one check on one subject; any exception from the method is a failure of the check."""
     claim = check.__name__.replace("_", " ")
     try:
         check(subject)
     except DoesNotApply as error:
-        return Finding(claim, NOT_APPLICABLE, str(error))
-    except Exception as error:
+        return Finding(claim, Verdict.NOT_APPLICABLE, str(error))
+    except Exception as error:  # noqa: BLE001 (of the method under test)
         reason = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
-        return Finding(claim, FAILED, reason)
-    return Finding(claim, PASSED)
+        return Finding(claim, Verdict.FAILED, reason)
+    return Finding(claim, Verdict.PASSED)
 
 
 def report(name: str, say: Callable[[str], None]) -> bool:
-    """Pass every finding to `say`, one line each; returns whether none is a failure."""
+    """Pass every finding to `say`, one line each; returns whether no check failed."""
     passed = True
     for finding in examine(name):
-        say(f"{finding.status:14} {finding.check}{': ' if finding.reason else ''}{finding.reason}")
-        passed &= finding.status != FAILED
+        say(f"{finding.verdict:14} {finding.check}{': ' if finding.reason else ''}{finding.reason}")
+        passed &= finding.verdict is not Verdict.FAILED
     return passed
 
 
 def _skip_reference(subject: Subject) -> None:
     if subject.is_reference:
-        raise DoesNotApply("its predictions are made from the truth, by design")
+        raise DoesNotApply("a reference row predicts from the truth")
 
 
 def _same(first: Sequence[Prediction], second: Sequence[Prediction], tolerance: float, when: str) -> None:
@@ -336,7 +350,7 @@ def _distance(a: Prediction, b: Prediction) -> float:
 
 def _seed(seed: int) -> None:
     random.seed(seed)
-    np.random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 (as the engine seeds what libraries use)
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(seed)
 

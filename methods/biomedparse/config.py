@@ -9,21 +9,13 @@ from typing import Literal
 from prsbench.harness.contract.config import MethodConfig
 from prsbench.harness.contract.types import PromptSource
 
-# Its training prompts read "<object> in <site and imaging>"; the words are those of its public demo images' names and list of
-# targets. The prompts of the published comparison are unknown.
+# Its training prompts read "<object> in <site and imaging>". These objects, and the sites in `contract.modalities`, are the words
+# of its official demo images' names and list of targets. The prompts of the published comparison are unknown.
 NOUNS = {"tumour": "tumor", "mass": "tumor", "lungs": "lung", "skin lesion": "lesion", "opacity": "lung opacity"}
-SITES = {
-    "brain_mri": "brain MRI",
-    "breast_us": "breast ultrasound",
-    "lung_ct": "lung CT",
-    "lung_xray": "chest X-Ray",
-    "polyp_endoscopy": "colon endoscope",
-    "skin_rgb": "skin dermoscope",
-}
 
 
 class BiomedParseConfig(MethodConfig):
-    """`checkpoint` is the folder of the user's export: model.ts and tokenizer/ (see `biomedparse.adapter`)."""
+    """`checkpoint` is the folder of the user's export: model.ts and tokenizer/ (see `biomedparse.method`)."""
 
     prompt_source: Literal[PromptSource.QUESTION] = PromptSource.QUESTION
     checkpoint: str | None = None  # None: skipped, with instructions

@@ -17,11 +17,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from prsbench.harness.contract.errors import ContractError, MissingPrerequisite, PrsbenchError
-from prsbench.harness.contract.types import FitContext, Labels, Prediction, Query, Sample, TextSource, Weights
+from prsbench.harness.contract.errors import ContractError, PrsbenchError
+from prsbench.harness.contract.modalities import BY_NAME
+from prsbench.harness.contract.types import Labels, Prediction, Query, TextSource, Weights
 from prsbench.methods.answers import answer_from_mask
-from prsbench.methods.biomedparse.config import NOUNS, SITES, BiomedParseConfig
-from prsbench.methods.parts.weights.checkpoints import Matched
+from prsbench.methods.biomedparse.config import NOUNS, BiomedParseConfig
+from prsbench.methods.frozen import FrozenMethod
+from prsbench.methods.parts.weights.checkpoints import Matched, required_folder
 from prsbench.methods.parts.weights.exposure import exposure_note
 from prsbench.methods.targets import target_named
 from transformers import AutoTokenizer
@@ -30,7 +32,7 @@ PROGRAM, TOKENIZER = "model.ts", "tokenizer"
 CONTEXT = 77  # tokens per prompt, as in CLIP
 
 
-class BiomedParseMethod:
+class BiomedParseMethod(FrozenMethod):
     """Image and question to a mask of the target that the question names; the sentence is templated from the mask."""
 
     def __init__(self, config: BiomedParseConfig):
@@ -44,20 +46,15 @@ class BiomedParseMethod:
         )
         return Labels(self.config.prompt_source, Weights.OFFICIAL, TextSource.OWN_MASK, notes)
 
-    def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
-        """Nothing to train."""
-
-    def save(self, folder: Path) -> None:
-        """Nothing to save: the weights stay in the user's folder."""
-
-    def load(self, folder: Path, device: str) -> None:
+    def load(self, folder: Path, device: str) -> None:  # noqa: ARG002 (the weights are the user's)
         """Load the exported program onto `device`; `folder` is ignored.
 
         Raises:
             MissingPrerequisite: there is no export.
             PrsbenchError: model.ts is not a TorchScript program.
         """
-        export = self._folder()
+        what = "a folder with your export of microsoft/BiomedParse, made as methods/biomedparse/method.py describes"
+        export = required_folder("biomedparse", "checkpoint", self.config.checkpoint, what, PROGRAM, TOKENIZER)
         self._tokenizer = AutoTokenizer.from_pretrained(export / TOKENIZER, local_files_only=True)
         try:
             with warnings.catch_warnings():
@@ -90,16 +87,6 @@ class BiomedParseMethod:
         probability = native[0, 0].sigmoid().cpu().numpy()
         return Prediction(probability, answer_from_mask(probability, query.modality), time.perf_counter() - start)
 
-    def _folder(self) -> Path:
-        path = self.config.checkpoint
-        if path is not None and (Path(path) / PROGRAM).is_file() and (Path(path) / TOKENIZER).is_dir():
-            return Path(path)
-        where = "no checkpoint is set" if path is None else f"no {PROGRAM} and {TOKENIZER}/ in {path}"
-        raise MissingPrerequisite(
-            f"biomedparse: skipped, {where}. Export microsoft/BiomedParse as methods/biomedparse/method.py describes and set "
-            "methods.biomedparse.checkpoint to the folder, or leave it out with --only."
-        )
-
 
 def prompt_of(query: Query) -> str:
     """The question's target in the words of BiomedParse's training data.
@@ -107,7 +94,7 @@ def prompt_of(query: Query) -> str:
     Raises:
         ContractError: BiomedParse has no words for the query's modality.
     """
-    if query.modality not in SITES:
-        raise ContractError(f"BiomedParse has no words for modality '{query.modality}'. Known: {', '.join(SITES)}.")
+    if query.modality not in BY_NAME:
+        raise ContractError(f"BiomedParse has no words for modality '{query.modality}'. Known: {', '.join(BY_NAME)}.")
     noun = target_named(query.question, query.modality)
-    return f"{NOUNS.get(noun, noun)} in {SITES[query.modality]}"
+    return f"{NOUNS.get(noun, noun)} in {BY_NAME[query.modality].site}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from prsbench.harness.contract.errors import MissingPrerequisite
@@ -13,7 +14,7 @@ from prsbench.methods.parts.weights.tensor_files import read_tensors
 from torch import Tensor, nn
 
 
-def build_backbone(name: str, stages: Sequence[int], weights: str | None) -> tuple[nn.Module, Weights, str]:
+def build_backbone(name: str, stages: Sequence[int], weights: str | None) -> tuple[Any, Weights, str]:
     """A timm feature extractor returning the maps of `stages`.
 
     Args:
@@ -22,7 +23,7 @@ def build_backbone(name: str, stages: Sequence[int], weights: str | None) -> tup
         weights: "packaged", a path to that model's state dict (safetensors, or .pth read with weights_only), or None for random.
 
     Returns:
-        The module (normalised RGB in), where its weights come from, and the note that every row must carry.
+        timm's module (normalised RGB in), where its weights come from, and the note that every row must carry.
     """
     import timm
 
@@ -60,5 +61,5 @@ def _in_timm_order(state: dict[str, Tensor], model: nn.Module) -> dict[str, Tens
 
 def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
-        raise MissingPrerequisite(f"Backbone weights not found at {path}. Set `backbone_weights` to a file, 'packaged' or null.")
+        raise MissingPrerequisite(f"Backbone weights not found at {path}. Set `backbone.weights` to a file, 'packaged' or null.")
     return read_tensors(path)

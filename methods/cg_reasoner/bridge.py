@@ -18,7 +18,7 @@ WORD_BEGINS = ("Ġ", "▁")  # how byte-level BPE and SentencePiece mark a token
 
 
 @dataclass(frozen=True, slots=True)
-class Bridged:
+class BridgeOutput:
     """Unit sentence embeddings and the points predicted from them. is_learned: whether the embeddings need distillation."""
 
     embedding_RE: Tensor
@@ -34,10 +34,10 @@ class HiddenBridge(nn.Module):
         self.linear = nn.Linear(width, WIDTH)
         self.head = head.requires_grad_(False)
 
-    def forward(self, text: TeacherForced) -> Bridged:
+    def forward(self, text: TeacherForced) -> BridgeOutput:
         answer_RD = masked_mean(text.states_BTD, text.is_answer_BT).float()
         embedding_RE = F.normalize(self.linear(answer_RD), dim=1)
-        return Bridged(embedding_RE, self.head(embedding_RE), is_learned=True)
+        return BridgeOutput(embedding_RE, self.head(embedding_RE), is_learned=True)
 
 
 class SoftTokenBridge(nn.Module):
@@ -54,13 +54,13 @@ class SoftTokenBridge(nn.Module):
         self._tokenizer = tokenizer
         self._vocabulary: Vocabulary | None = None  # frozen, from packages: not saved, and not needed to predict
 
-    def forward(self, text: TeacherForced) -> Bridged:
+    def forward(self, text: TeacherForced) -> BridgeOutput:
         encoder = sentence_encoder(str(text.logits_AV.device))
         if self._vocabulary is None:
             self._vocabulary = Vocabulary(self._tokenizer, text.logits_AV.shape[1], encoder)
         rows = text.logits_AV.float().split(text.is_answer_BT.sum(1).tolist())
         embedding_RE = encoder.encode_words([self._vocabulary.spell(logits_TV[:-1]) for logits_TV in rows])
-        return Bridged(embedding_RE, self.head(embedding_RE), is_learned=False)
+        return BridgeOutput(embedding_RE, self.head(embedding_RE), is_learned=False)
 
 
 class Vocabulary:

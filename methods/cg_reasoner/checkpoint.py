@@ -12,17 +12,20 @@ from prsbench.methods.cg_reasoner.model import Base, CGReasoner, build
 from prsbench.methods.parts.language.llava_med import LlavaBase
 from prsbench.methods.parts.language.small_llama import SmallLlama
 from prsbench.methods.parts.language.smollm2 import CausalBase
+from prsbench.methods.parts.training.lora import is_lora
 from prsbench.methods.parts.weights.checkpoints import Matched, match
-from prsbench.methods.parts.weights.described_folder import describe, described, fingerprint
+from prsbench.methods.parts.weights.described_folder import DESCRIPTION, describe, described, fingerprint
 from prsbench.methods.text2centroid.model import CentroidHead
+from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 METHOD = "cg_reasoner"
-PREDICTS = (  # config keys that decide whether the tensors fit and what they predict
-    *("size", "image_size_px", "backbone", "backbone_stages", "feature_channels", "language", "lora_rank", "lora_alpha"),
-    *("bridge", "mask_condition"),
-)
+PREDICTS: Any = {  # config keys that decide whether the tensors fit and what they predict
+    **dict.fromkeys(("size", "image_size_px", "language", "bridge", "mask_condition"), True),
+    "backbone": {"name", "stages", "feature_channels"},
+    "lora": {"rank", "alpha"},
+}
 WEIGHTS, LANGUAGE_BASE = "cg_reasoner.safetensors", "small_llama"
 
 
@@ -44,14 +47,14 @@ def read_base(config: CGReasonerConfig, folder: Path, device: str) -> Base:
         )
     if config.size == "paper":
         return LlavaBase.read(Path(config.language_model), config.language_dtype, device)
-    return CausalBase.read(config.language_model, config.language.drawing_side, config.language_dtype, device)
+    return CausalBase.read(config.language_model, config.language.layout_side, config.language_dtype, device)
 
 
 def write(folder: Path, model: CGReasoner, config: CGReasonerConfig, base: Base, notes: Sequence[str]) -> None:
     """Write `config.yaml`, the trained tensors as safetensors, and the tiny size's language model."""
     save_file(trained_state(model), folder / WEIGHTS)
     write_base(folder, base)
-    describe(folder, METHOD, facts(model, config, notes))
+    describe(folder, METHOD, description_of(model, config, notes))
 
 
 def write_base(folder: Path, base: Base) -> None:
@@ -61,7 +64,7 @@ def write_base(folder: Path, base: Base) -> None:
         base.save(folder / LANGUAGE_BASE)
 
 
-def facts(model: CGReasoner, config: CGReasonerConfig, notes: Sequence[str]) -> dict[str, Any]:
+def description_of(model: CGReasoner, config: CGReasonerConfig, notes: Sequence[str]) -> dict[str, Any]:
     """The contents of config.yaml, except the files' hashes."""
     frozen = fingerprint(frozen_state(model))
     return {"size": config.size, "sources": list(notes), "language_model": frozen, "config": config.model_dump(mode="json")}
@@ -74,18 +77,33 @@ def read(folder: Path, config: CGReasonerConfig, device: str) -> tuple[CGReasone
         PrsbenchError: a file is missing or changed, a tensor is missing, unknown or of another shape, or the configs differ.
     """
     stored = described(folder, METHOD)
-    here = config.model_dump(mode="json")
-    there = stored["config"]
-    different = [f"{key}: {there.get(key)}, here {here[key]}" for key in PREDICTS if there.get(key) != here[key]]
+    here, there = (c.model_dump(mode="json", include=PREDICTS) for c in (config, stored_config(stored["config"], folder)))
+    different = [f"{key}: {there[key]}, here {value}" for key, value in here.items() if there[key] != value]
     if different:
         raise PrsbenchError(
             f"{folder}: trained with another config: {'; '.join(different)}. Load it with the one it was trained with."
         )
     base = read_base(config, folder / LANGUAGE_BASE, device)
     model = assemble(config, base, stored["language_model"], str(folder))
-    matched = place(model, load_file(folder / WEIGHTS), str(folder))
+    matched = load_trained(model, load_file(folder / WEIGHTS), str(folder))
     model.to(device).eval()
     return model, base, matched, tuple(stored["sources"])
+
+
+def stored_config(values: Mapping[str, Any], folder: Path) -> CGReasonerConfig:
+    """The config in a folder's config.yaml.
+
+    Raises:
+        PrsbenchError: an earlier version wrote it, whose keys were others.
+    """
+    try:
+        return CGReasonerConfig.model_validate(values)
+    except ValidationError as error:
+        problems = "; ".join(problem["msg"] for problem in error.errors())
+        raise PrsbenchError(
+            f"{folder / DESCRIPTION}: not a config of this version ({problems}). "
+            "Read it with the version of prsbench that wrote it, or train it again."
+        ) from None
 
 
 def assemble(config: CGReasonerConfig, base: Base, trained_on: str | None, source: str) -> CGReasoner:
@@ -96,7 +114,8 @@ def assemble(config: CGReasonerConfig, base: Base, trained_on: str | None, sourc
     """
     head = CentroidHead(config.text2centroid.hidden) if config.bridge != "none" else None
     # The file holds all weights: reading the packaged backbone first would be wasted.
-    model, _ = build(config.model_copy(update={"backbone_weights": None}), base, head)
+    random = config.backbone.model_copy(update={"weights": None})
+    model, _ = build(config.model_copy(update={"backbone": random}), base, head)
     if trained_on is not None and (here := fingerprint(frozen_state(model))) != trained_on:
         raise PrsbenchError(
             f"{source}: trained on a language model of fingerprint {trained_on[:12]}, got one of {here[:12]}. "
@@ -105,7 +124,7 @@ def assemble(config: CGReasonerConfig, base: Base, trained_on: str | None, sourc
     return model
 
 
-def place(model: CGReasoner, state: Mapping[str, Tensor], source: str) -> Matched:
+def load_trained(model: CGReasoner, state: Mapping[str, Tensor], source: str) -> Matched:
     """Load every tensor except the frozen language model's; names and shapes must match."""
     matched = match(_trained(model), state, source)
     model.load_state_dict(dict(state), strict=False)  # not strict: frozen tensors are loaded, BatchNorm's counters optional
@@ -127,4 +146,4 @@ def _trained(model: CGReasoner) -> dict[str, Tensor]:
 
 
 def _is_frozen(name: str) -> bool:
-    return name.startswith("llm.language.") and "lora_" not in name
+    return name.startswith("llm.language.") and not is_lora(name)

@@ -6,80 +6,89 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from prsbench.harness.contract.config import MethodConfig
+from prsbench.harness.contract.config import MethodConfig, merged
 from prsbench.harness.contract.types import Need
 from prsbench.methods.parts.language.config import SmallLlamaConfig
+from prsbench.methods.parts.training.config import AugmentationConfig, Group, LoRAConfig, TrainingConfig
 from prsbench.methods.parts.weights.packaged import SMOLLM2, installed
 from prsbench.methods.text2centroid.config import Text2CentroidConfig
 from pydantic import model_validator
 
 
-class CGReasonerConfig(MethodConfig):
-    """The embedded (`tiny`) size by default; for another `size`, keys that are not set get its defaults from `SIZES`.
+class BackboneConfig(Group):
+    """The visual encoder's timm backbone."""
 
-    "paper": stated in the paper; "open": not stated there; "ours": our choice.
-    """
-
-    size: Literal["tiny", "small", "paper"] = "tiny"  # which language model: `language`, a causal LM, LLaVA-Med
-    image_size_px: int = 128  # paper 1024; embedded
-    backbone: str = "tf_efficientnet_lite0"  # paper convnext_tiny; embedded stand-in with ImageNet weights
-    backbone_weights: str | None = "packaged"  # or a path to a state dict, or null for random
-    backbone_stages: tuple[int, int, int] = (1, 3, 4)  # paper "early, mid, final"; which ones is open; strides 4, 16, 32 here
+    name: str = "tf_efficientnet_lite0"  # paper convnext_tiny; embedded stand-in with ImageNet weights
+    weights: str | None = "packaged"  # or a path to a state dict, or null for random
+    stages: tuple[int, int, int] = (1, 3, 4)  # paper "early, mid, final"; which ones is open; strides 4, 16, 32 here
     feature_channels: int = 64  # paper 256; embedded: outlines gain more from the finer stride, at the same cost
+    learning_rate: float = 3e-4  # ours
 
-    language: SmallLlamaConfig = SmallLlamaConfig()  # tiny; its `drawing_side` also holds for the small size
-    language_model: str | None = None  # small: "packaged" SmolLM2 or a causal LM's folder; paper: LLaVA-Med v1.5's (Mistral-7B)
-    language_dtype: Literal["bfloat16", "float32"] = "float32"  # paper size: of frozen weights; trained weights stay float32
-    gradient_checkpointing: bool = True  # ours, paper size only: recomputes activations in the backward pass
-    projector_warmup_steps: int = 0  # small: steps on images before LoRA; 0: no warm-up at all (`warm_up.py`)
-    lora_rank: int = 16  # paper
-    lora_alpha: int = 16  # paper
-    lora_dropout: float = 0.05  # saved adapter 0.05, paper text 0.1
-    answer_tokens: int = 40  # generation limit; ours
 
-    text2centroid: Text2CentroidConfig = Text2CentroidConfig()
-    bridge: Literal["hidden", "soft_tokens", "none"] = "hidden"  # open: how the spatial loss reaches LoRA; "none" is w/o T2C
-    spatial_target: Literal["true_centroid", "predicted_mask_centroid"] = "true_centroid"  # paper; or the predicted mask's
-    spatial_reaches: Literal["lora", "image_path"] = "lora"  # paper: LoRA (and the bridge)
-    mask_condition: Literal["question", "generated"] = "question"  # open: whose states prompt the mask
+class LossesConfig(Group):
+    """Weights of the loss terms; that of the segmentation loss is 1."""
 
     text_weight: float = 1.0  # lambda_txt, open
     spatial_weight: float = 0.5  # lambda_sp, open
     alignment_weight: float = 0.5  # ours: image tokens towards layout characters (LLaVA's feature alignment)
     distil_weight: float = 0.5  # hidden bridge towards Sentence-BERT(reference); ours
 
+
+class CGReasonerAugmentationConfig(AugmentationConfig):
+    """Augmentation of images and questions."""
+
+    word_dropout: float = 0.0  # share of words dropped from every second question, against learning forms by heart
+
+
+class CGReasonerConfig(TrainingConfig):
+    """The embedded (`tiny`) size by default; for another `size`, keys that are not set get its defaults from `SIZES`.
+
+    "paper": stated in the paper; "open": not stated there; "ours": our choice.
+    """
+
+    size: Literal["tiny", "small", "paper"] = "tiny"  # which language model: `language`, a causal LM, LLaVA-Med
+    bridge: Literal["hidden", "soft_tokens", "none"] = "hidden"  # open: how the spatial loss reaches LoRA; "none" is w/o T2C
+    spatial_target: Literal["true_centroid", "predicted_mask_centroid"] = "true_centroid"  # paper; or the predicted mask's
+    spatial_reaches: Literal["lora", "image_path"] = "lora"  # paper: LoRA (and the bridge)
+    mask_condition: Literal["question", "generated"] = "question"  # open: whose states prompt the mask
+
+    language: SmallLlamaConfig = SmallLlamaConfig()  # tiny; its `layout_side` also holds for the small size
+    language_model: str | None = None  # small: "packaged" SmolLM2 or a causal LM's folder; paper: LLaVA-Med v1.5's (Mistral-7B)
+    language_dtype: Literal["bfloat16", "float32"] = "float32"  # paper size: of frozen weights; trained weights stay float32
+    gradient_checkpointing: bool = True  # ours, paper size only: recomputes activations in the backward pass
+    answer_tokens: int = 40  # generation limit; ours
+    text2centroid: Text2CentroidConfig = Text2CentroidConfig()
+    backbone: BackboneConfig = BackboneConfig()
+    lora: LoRAConfig = LoRAConfig()
+    losses: LossesConfig = LossesConfig()
+    augmentation: CGReasonerAugmentationConfig = CGReasonerAugmentationConfig(
+        horizontal_flip=0.5,  # ours, like all numbers of this group
+        shift=0.3,
+        zoom=0.2,
+        intensity_jitter=0.2,
+        word_dropout=0.4,
+    )
+
     epochs: int = 5  # paper 20; ours at the embedded size
-    batch_size: int = 8  # paper 4 per GPU, 2 GPUs
     accumulate: int = 1  # ours: batches per optimizer step
     questions_per_image: int = 3  # ours: question-answer pairs read per image and step; image features are computed once
+    projector_warmup_steps: int = 0  # small: steps on images before LoRA; 0: no warm-up at all (`warm_up.py`)
     learning_rate: float = 2e-3  # paper 1e-4 at 1024 px with a 7B model; ours for modules trained from scratch
-    lora_learning_rate: float = 1e-3  # ours: at 5e-3 the language model forgets part of its reading
-    backbone_learning_rate: float = 3e-4  # ours
-    weight_decay: float = 1e-5  # paper
     adam_eps: float = 1e-6  # paper
-    final_learning_rate: float = 1e-6  # paper
-    gradient_clip: float = 1.0  # paper
-    warmup_steps: int = 20  # ours
-    horizontal_flip: float = 0.5  # ours: the words left/right flip with the image
-    shift: float = 0.3  # ours: images are moved by up to this much (the frame is 2 wide); masks and answers follow
-    zoom: float = 0.2  # ours: images are scaled by 1 - zoom to 1 + zoom
-    intensity_jitter: float = 0.2  # ours: brightness, contrast, gamma
-    word_dropout: float = 0.4  # ours: share of words dropped from every second question, against learning forms by heart
     amp: bool = True  # bf16 autocast, on CUDA only
     keep: Literal["best", "last"] = "last"  # open; "best": the epoch with the lowest loss on the val split
     data_parallel_workers: int = 1  # paper 2 GPUs; see `methods/parts/training/data_parallel.py` for what the grid must reserve
 
     def checkpoints(self) -> Mapping[str, Path]:
-        given = {"backbone_weights": self.backbone_weights, "language_model": self.language_model}
+        given = {"backbone.weights": self.backbone.weights, "language_model": self.language_model}
         files = {name: Path(path) for name, path in given.items() if path not in (None, "packaged")}
         if self.language_model == "packaged":
             files["language_model"] = installed(SMOLLM2) or Path(SMOLLM2.path)
         return files
 
-    @model_validator(mode="before")
     @classmethod
-    def _fill_in_size_defaults(cls, given: Any) -> Any:
-        return {**SIZES.get(given.get("size"), {}), **given} if isinstance(given, Mapping) else given
+    def _completed(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        return super()._completed(merged(SIZES.get(str(given.get("size")), {}), given))
 
     @model_validator(mode="after")
     def _language_model_fits(self) -> CGReasonerConfig:
@@ -101,26 +110,27 @@ class CGReasonerConfig(MethodConfig):
 # Keys that the paper leaves open keep their default.
 SMALL: Mapping[str, object] = {
     "language_model": "packaged",
-    "language": {"drawing_side": 3},  # ours: fewer image tokens, one for each pair of words ("top", "left")
+    "language": {"layout_side": 3},  # ours: fewer image tokens, one for each pair of words ("top", "left")
     "questions_per_image": 1,  # ours: the language model's pass takes most of a step
     "projector_warmup_steps": 200,  # ours
-    "lora_learning_rate": 2e-3,  # ours: few steps
+    "lora": {"learning_rate": 2e-3},  # ours: few steps
     "epochs": 2,  # ours
 }
-# All but the two paths that only the user can set: `language_model` and `backbone_weights`.
+# All but the two paths that only the user can set: `language_model` and `backbone.weights`.
 PAPER: Mapping[str, object] = {
     "image_size_px": 1024,
     "questions_per_image": 1,  # ours: a batch of 4 is 4 pairs, as in the paper
-    "backbone": "convnext_tiny",
-    "backbone_stages": (1, 2, 3),  # strides 8, 16, 32: at 1024 px finer than the embedded size's
-    "feature_channels": 256,
+    "backbone": {
+        "name": "convnext_tiny",
+        "stages": (1, 2, 3),  # strides 8, 16, 32: at 1024 px finer than the embedded size's
+        "feature_channels": 256,
+        "learning_rate": 1e-4,
+    },
     "language_dtype": "bfloat16",  # paper
-    "lora_dropout": 0.1,
+    "lora": {"dropout": 0.1, "learning_rate": 1e-4},
     "epochs": 20,
     "batch_size": 4,  # per GPU
     "learning_rate": 1e-4,
-    "lora_learning_rate": 1e-4,
-    "backbone_learning_rate": 1e-4,
 }
 SIZES: Mapping[str, Mapping[str, object]] = {"small": SMALL, "paper": PAPER}
 

@@ -93,10 +93,7 @@ class MaskDecoder(nn.Module):
         The public code shrinks the result back to (H, W) bilinearly; this code does not.
         """
         token_BTC = self.prompt_proj(prompt_BTD)
-        if is_prompt_BT is None:
-            prompt_BC = token_BTC.mean(1)
-        else:
-            prompt_BC = masked_mean(token_BTC, is_prompt_BT)
+        prompt_BC = token_BTC.mean(1) if is_prompt_BT is None else masked_mean(token_BTC, is_prompt_BT)
         x = self.mffn1(self.ds1(self.film(features_BCHW, prompt_BC)))
         x = self.up2[0](self.mffn2(self.up1(x)))
         # The largest maps: between two convolutions only the first one's result is stored for the backward pass.

@@ -1,20 +1,12 @@
-"""CG-Reasoner's loss: L = Dice + BCE + l_txt * CE + l_sp * L_spatial (+ the hidden bridge's distillation, ours)."""
+"""CG-Reasoner's spatial loss and its gradient, the centroid of a predicted mask, and the hidden bridge's distillation (ours)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import torch
-from monai.losses import DiceLoss
 from torch import Tensor
 from torch.nn import functional as F
-
-_dice = DiceLoss(sigmoid=True, smooth_nr=1.0, smooth_dr=1.0)  # smooth 1: an empty prediction of an empty mask costs 0
-
-
-def segmentation_loss(logits_B1SS: Tensor, mask_B1SS: Tensor) -> Tensor:
-    """Soft Dice per image + mean binary cross-entropy."""
-    return _dice(logits_B1SS, mask_B1SS) + F.binary_cross_entropy_with_logits(logits_B1SS, mask_B1SS)
 
 
 def spatial_loss(point_B2: Tensor, target_B2: Tensor) -> Tensor:
@@ -26,7 +18,7 @@ def spatial_loss(point_B2: Tensor, target_B2: Tensor) -> Tensor:
 
 
 def distillation_loss(embedding_BE: Tensor, reference_BE: Tensor) -> Tensor:
-    """1 - cosine between the bridged embedding and Sentence-BERT of the reference answer."""
+    """1 - cosine between the bridge's embedding and Sentence-BERT of the reference answer."""
     return (1 - torch.sum(embedding_BE * reference_BE, dim=1)).mean()
 
 

@@ -8,16 +8,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
-from prsbench.harness.contract.errors import MissingPrerequisite
+from prsbench.harness.contract.errors import DataError
 from prsbench.harness.contract.types import FitContext, Labels, Prediction, Query, Sample, TextSource, Weights
 from prsbench.methods.cg_reasoner import checkpoint, public_folder
 from prsbench.methods.cg_reasoner.config import CGReasonerCheckpointConfig, CGReasonerConfig
 from prsbench.methods.cg_reasoner.model import CGReasoner, build
 from prsbench.methods.cg_reasoner.training import train as run_training
 from prsbench.methods.cg_reasoner.warm_up import warm_up
+from prsbench.methods.frozen import FrozenMethod
 from prsbench.methods.images import distinct_images, native_probability, resize_to_levels
 from prsbench.methods.parts.training import data_parallel
 from prsbench.methods.parts.training.loop import read_losses, write_losses
+from prsbench.methods.parts.weights.checkpoints import required_folder
 from prsbench.methods.parts.weights.exposure import exposure_note, random_start_note
 from prsbench.methods.parts.weights.packaged import SMOLLM2
 from prsbench.methods.text2centroid.model import Text2Centroid
@@ -35,12 +37,19 @@ class CGReasonerMethod:
         return Labels(self.config.prompt_source, Weights.TRAINED_HERE, TextSource.GENERATED, self._notes)
 
     def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
+        """Train on `train`; `val` is only evaluated, and chooses the epoch with `keep: best`.
+
+        Raises:
+            DataError: `keep: best` without a val split, or a split has no samples.
+        """
+        if self.config.keep == "best" and not len(val):
+            raise DataError("cg_reasoner: `keep: best` needs a val split, and no data set has one. Set `keep: last`.")
         if self.config.data_parallel_workers > 1:
             self._fit_on_workers(train, val, context)
             return
         torch.manual_seed(context.seed)
         base = checkpoint.read_base(self.config, context.needs.get("small_llama", Path()), context.device)
-        head, notes = None, ()
+        head, notes = None, tuple[str, ...]()
         if self.config.bridge != "none":
             part = Text2Centroid(self.config.text2centroid)
             part.load(context.needs["text2centroid"], context.device)
@@ -85,39 +94,29 @@ class CGReasonerMethod:
         public_folder.write(folder, self._model, self.config, self._base, self._notes)
 
 
-class CGReasonerCheckpoint:
+class CGReasonerCheckpoint(FrozenMethod):
     """A trained CG-Reasoner from a folder of the public layout, frozen."""
 
     def __init__(self, config: CGReasonerCheckpointConfig):
         self.config = config
-        self._weights, self._notes = Weights.IMPORTED, ()
+        self._weights = Weights.IMPORTED
+        self._notes: tuple[str, ...] = ()
 
     @property
     def labels(self) -> Labels:
         return Labels(self.config.prompt_source, self._weights, TextSource.GENERATED, self._notes)
 
-    def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
-        """Nothing to train."""
-
-    def save(self, folder: Path) -> None:
-        """Nothing to save: the weights stay in the user's folder."""
-
-    def load(self, folder: Path, device: str) -> None:
+    def load(self, folder: Path, device: str) -> None:  # noqa: ARG002 (the weights lie elsewhere)
         """Load the config's `checkpoint`; `folder` is ignored. See `public_folder.read` for errors."""
-        given = self.config.checkpoint
-        if given is None or not Path(given).is_dir():
-            where = "no checkpoint is set" if given is None else f"no folder at {given}"
-            raise MissingPrerequisite(
-                f"{public_folder.ROW}: skipped, {where}. Set methods.{public_folder.ROW}.checkpoint to a folder that "
-                "`prsbench export` wrote or to the official folder, or leave it out with --only."
-            )
-        self._model, self._used, self.matched, description = public_folder.read(Path(given), self.config.language_model, device)
+        what = "a folder that `prsbench export` wrote or to the official folder"
+        given = required_folder(public_folder.ROW, "checkpoint", self.config.checkpoint, what)
+        self._model, self._used, self.matched, description = public_folder.read(given, self.config.language_model, device)
         self._device = device
         self._weights = Weights.IMPORTED if description else Weights.OFFICIAL
         notes = description.get("sources", ["exposure of its training to the test data: unknown"])
         matched = f"{self.matched.found} of {self.matched.expected} tensors matched"
-        unread = [f"not read: {', '.join(names)}"] if (names := public_folder.left_unread(Path(given))) else []
-        self._notes = (f"checkpoint {Path(given).name}, {self._used.size} size, {matched}", *unread, *notes)
+        unread = [f"not read: {', '.join(names)}"] if (names := public_folder.unknown_files(given)) else []
+        self._notes = (f"checkpoint {given.name}, {self._used.size} size, {matched}", *unread, *notes)
 
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
         return _answer(self._model, self._used, self.config.amp, self._device, queries)
@@ -125,9 +124,9 @@ class CGReasonerCheckpoint:
 
 def _exposure(config: CGReasonerConfig) -> str:
     """Whether its initial weights have seen the test data. The packaged language models have read text only."""
-    if config.size == "paper" or config.backbone_weights not in ("packaged", None):
+    if config.size == "paper" or config.backbone.weights not in ("packaged", None):
         return exposure_note("the user's weights")
-    return random_start_note() if config.backbone_weights is None else exposure_note("imagenet_1k")
+    return random_start_note() if config.backbone.weights is None else exposure_note("imagenet_1k")
 
 
 def _answer(model: CGReasoner, config: CGReasonerConfig, amp: bool, device: str, queries: Sequence[Query]) -> list[Prediction]:
@@ -136,7 +135,7 @@ def _answer(model: CGReasoner, config: CGReasonerConfig, amp: bool, device: str,
     image = torch.stack([resize_to_levels(one, config.image_size_px) for one in images]).to(device).float() / 255
     row_image = torch.tensor(numbers, device=device)
     with torch.autocast("cuda", dtype=torch.bfloat16, enabled=amp and device.startswith("cuda")):
-        logits_R1SS, answers = model.answer(image, row_image, [q.question for q in queries], config.answer_tokens)
+        logits_R1SS, answers = model.answer(image, row_image, [q.question for q in queries])
     maps = [native_probability(logits_1SS, q.image.shape[:2]) for logits_1SS, q in zip(logits_R1SS, queries, strict=True)]
     seconds = (time.perf_counter() - start) / len(queries)
     return [Prediction(p, answer, seconds) for p, answer in zip(maps, answers, strict=True)]

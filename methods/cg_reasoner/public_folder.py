@@ -18,9 +18,10 @@ from prsbench.methods.cg_reasoner.checkpoint import (
     LANGUAGE_BASE,
     METHOD,
     assemble,
-    facts,
-    place,
+    description_of,
+    load_trained,
     read_base,
+    stored_config,
     trained_state,
     write_base,
 )
@@ -48,15 +49,15 @@ _NOT_PLAIN = ("use_rslora", "use_dora", "rank_pattern", "alpha_pattern", "layers
 def write(folder: Path, model: CGReasoner, config: CGReasonerConfig, base: Base, notes: tuple[str, ...]) -> None:
     """Write the model into an empty folder."""
     state = trained_state(model)
-    torch.save(_part(state, "encoder."), folder / ENCODER)
-    torch.save(_part(state, "decoder."), folder / DECODER)
+    torch.save(_state_under(state, "encoder."), folder / ENCODER)
+    torch.save(_state_under(state, "decoder."), folder / DECODER)
     adapter = model.llm.language.active_peft_config  # its path holds only on this machine
     adapter.base_model_name_or_path = LANGUAGE_BASE if config.language_model is None else Path(config.language_model).name
-    model.llm.language.save_pretrained(folder / ADAPTER, save_embedding_layers=False)
+    model.llm.language.save_pretrained(str(folder / ADAPTER), save_embedding_layers=False)
     model.llm.tokenizer.save_pretrained(folder / TOKENIZER)
     save_file({n: t for n, t in state.items() if not n.startswith(("encoder.", "decoder.", "llm.language."))}, folder / REST)
     write_base(folder, base)
-    describe(folder, METHOD, facts(model, config, notes))
+    describe(folder, METHOD, description_of(model, config, notes))
 
 
 def read(folder: Path, language_model: str | None, device: str) -> tuple[CGReasoner, CGReasonerConfig, Matched, dict[str, Any]]:
@@ -66,11 +67,11 @@ def read(folder: Path, language_model: str | None, device: str) -> tuple[CGReaso
         PrsbenchError: a file is missing or changed, a tensor is missing, unknown or of another shape, or LoRA differs from ours.
     """
     description = described(folder, METHOD) if (folder / DESCRIPTION).is_file() else {}
-    given = description["config"] if description else {"size": "paper", "bridge": "none", **_lora_of(folder)}
-    config = CGReasonerConfig.model_validate({**given, **({"language_model": language_model} if language_model else {})})
+    given = description["config"] if description else {"size": "paper", "bridge": "none", "lora": _lora_of(folder)}
+    config = stored_config({**given, **({"language_model": language_model} if language_model else {})}, folder)
     base = read_base(config, folder / LANGUAGE_BASE, device)
     model = assemble(config, base, description.get("language_model"), str(folder))
-    matched = place(model, _state(folder, model), str(folder))
+    matched = load_trained(model, _state(folder, model), str(folder))
     return model.to(device).eval(), config, matched, description
 
 
@@ -87,7 +88,7 @@ def _state(folder: Path, model: CGReasoner) -> dict[str, Tensor]:
     return dict(named)
 
 
-def left_unread(folder: Path) -> list[str]:
+def unknown_files(folder: Path) -> list[str]:
     """Tensor files in the folder that do not belong to this network, such as the public code's modality head (`cls.pth`)."""
     files = (path.name for path in folder.iterdir() if path.suffix in (".pth", ".pt", ".bin", ".safetensors"))
     return sorted(set(files) - {ENCODER, DECODER, REST})
@@ -101,7 +102,7 @@ def lora_name(name: str, known: Collection[str]) -> str:
         )
         if full in known:
             return full
-    return f"llm.language.{name}"  # `place` will report it as unknown
+    return f"llm.language.{name}"  # `load_trained` will report it as unknown
 
 
 def _lora_of(folder: Path) -> dict[str, Any]:
@@ -119,8 +120,8 @@ def _lora_of(folder: Path) -> dict[str, Any]:
     if other or set(lora["target_modules"]) != set(LORA_TARGETS):
         got = f"{lora['target_modules']} {other or ''}"
         raise PrsbenchError(f"{path}: expected plain LoRA on {', '.join(LORA_TARGETS)}, got {got}.")
-    return {"lora_rank": lora["r"], "lora_alpha": lora["lora_alpha"], "lora_dropout": lora["lora_dropout"]}
+    return {"rank": lora["r"], "alpha": lora["lora_alpha"], "dropout": lora["lora_dropout"]}
 
 
-def _part(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def _state_under(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}

@@ -1,7 +1,7 @@
 """The warm-up before LoRA: the image path learns where foreground is and which words answers have for a layout.
 
-It skips the language model's pass, which takes most of a step. Places are learned by feature alignment, words by the gist token
-(`causal_base.Gist`); LoRA training alone would take much longer to learn them.
+It skips the language model's pass, which takes most of a step. Places are learned by feature alignment, words by the layout token
+(`layout_token.LayoutToken`); LoRA training alone would take much longer to learn them.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from prsbench.methods.cg_reasoner.config import CGReasonerConfig
 from prsbench.methods.cg_reasoner.model import CGReasoner
 from prsbench.methods.parts.language.image_tokens import alignment_loss
 from prsbench.methods.parts.language.layout_token import words_loss
-from prsbench.methods.parts.language.small_llama import draw
-from prsbench.methods.parts.language.smollm2 import CausalLLM
+from prsbench.methods.parts.language.small_llama import layout_of
+from prsbench.methods.parts.language.smollm2 import SmallMultimodalLLM
 from prsbench.methods.parts.language.text_rows import answer_ids
 from prsbench.methods.parts.training import data_parallel
 from prsbench.methods.parts.training.images import TrainingImage, training_images
 from prsbench.methods.parts.training.loop import Loop, MicroBatch, Step
+from prsbench.methods.parts.training.lora import adamw
 from prsbench.methods.parts.training.schedule import cosine
 from prsbench.methods.parts.training.word_augmentation import Axis, mirror_words
 from torch import Tensor, nn
@@ -32,7 +33,7 @@ AXES: tuple[tuple[Axis, int], ...] = (("left-right", -1), ("top-bottom", -2))
 
 
 def warm_up(model: CGReasoner, config: CGReasonerConfig, samples: Sequence[Sample], context: FitContext) -> None:
-    """Train and freeze the gist, if there is one; then train encoder and projector for `projector_warmup_steps`.
+    """Train and freeze the layout token, if there is one; then train encoder and projector for `projector_warmup_steps`.
 
     With 0 steps nothing happens and no random numbers are consumed. A killed warm-up resumes from its last state; a finished one
     is restored before a killed training resumes.
@@ -41,13 +42,13 @@ def warm_up(model: CGReasoner, config: CGReasonerConfig, samples: Sequence[Sampl
         return
     images = training_images(samples, config.image_size_px)
     model.to(context.device)
-    if isinstance(model.llm, CausalLLM):
-        _learn_words(model.llm, config, images, _beside(context, "words"))
+    if isinstance(model.llm, SmallMultimodalLLM):
+        _learn_words(model.llm, config, images, _in_subfolder(context, "words"))
         model.llm.gist.requires_grad_(False)  # the language model's first gradients would only undo it
-    _learn_places(model, config, images, _beside(context, "places"))
+    _learn_places(model, config, images, _in_subfolder(context, "places"))
 
 
-def _beside(context: FitContext, name: str) -> FitContext:
+def _in_subfolder(context: FitContext, name: str) -> FitContext:
     """The context with its own scratch folder, so that each stage of the warm-up has its own state."""
     if context.scratch is None:
         return context
@@ -55,8 +56,8 @@ def _beside(context: FitContext, name: str) -> FitContext:
     return replace(context, scratch=context.scratch / name)
 
 
-def _learn_words(llm: CausalLLM, config: CGReasonerConfig, images: Sequence[TrainingImage], context: FitContext) -> None:
-    """Train the gist on masks and answers, mirrored along either axis: images are never upside down, layouts may be."""
+def _learn_words(llm: SmallMultimodalLLM, config: CGReasonerConfig, images: Sequence[TrainingImage], context: FitContext) -> None:
+    """Train the layout token on masks and answers, mirrored along either axis: images are never upside down, layouts may be."""
     rows = [(image.mask_1SS, answer, image.image_id) for image in images for _, answer in image.pairs]
     ids = _ids_of_answers(llm.tokenizer, {answer for _, answer, _ in rows})
     counts = Counter(i for _, answer, _ in rows for i in ids[answer]) + Counter(i for tokens in ids.values() for i in tokens)
@@ -68,21 +69,21 @@ def _learn_words(llm: CausalLLM, config: CGReasonerConfig, images: Sequence[Trai
     loop = Loop(llm.gist, optimizer, schedule, WORD_STEPS, context, config.gradient_clip)
 
     def sample_step() -> Step:
-        masks, said_BL, shown = [], torch.zeros(WORD_ROWS, len(column)), []
-        for row, number in enumerate(loop.chance.integers(len(rows), size=WORD_ROWS)):
-            mask, answer, name = rows[number]
+        masks, in_answer_BL, ids_of_images = [], torch.zeros(WORD_ROWS, len(column)), []
+        for row, number in enumerate(loop.rng.integers(len(rows), size=WORD_ROWS)):
+            mask, answer, image_id = rows[number]
             for axis, dimension in AXES:
-                if loop.chance.random() < 0.5:
+                if loop.rng.random() < 0.5:
                     mask, answer = mask.flip(dimension), mirror_words(answer, axis)
             masks.append(mask)
-            said_BL[row, [column[i] for i in ids[answer]]] = 1
-            shown.append(name)
-        mask_B1SS, said_BL = torch.stack(masks).to(context.device).float(), said_BL.to(context.device)
+            in_answer_BL[row, [column[i] for i in ids[answer]]] = 1
+            ids_of_images.append(image_id)
+        mask_B1SS, in_answer_BL = torch.stack(masks).to(context.device).float(), in_answer_BL.to(context.device)
 
         def terms() -> dict[str, Tensor]:
-            return {"words": words_loss(llm.gist(mask_B1SS), word_LD, share_L, said_BL)}
+            return {"words": words_loss(llm.gist(mask_B1SS), word_LD, share_L, in_answer_BL)}
 
-        return Step([MicroBatch(terms, {"words": WORD_ROWS})], shown)
+        return Step([MicroBatch(terms, {"words": WORD_ROWS})], ids_of_images)
 
     loop.run(sample_step, lambda terms: terms["words"])
 
@@ -97,35 +98,33 @@ def _ids_of_answers(tokenizer, answers: set[str]) -> dict[str, list[int]]:
 def _learn_places(model: CGReasoner, config: CGReasonerConfig, images: Sequence[TrainingImage], context: FitContext) -> None:
     """Train encoder and projector to predict how much of each place is foreground."""
     steps, size = config.projector_warmup_steps, config.batch_size * data_parallel.workers()
-    image_path = nn.ModuleDict({"encoder": model.encoder, "projector": model.llm.projector})
-    backbone = [p for p in model.encoder.backbone.parameters() if p.requires_grad]
-    in_backbone = {id(p) for p in backbone}
-    new = [p for p in image_path.parameters() if p.requires_grad and id(p) not in in_backbone]
-    groups = [{"params": backbone, "lr": config.backbone_learning_rate}, {"params": new, "lr": config.learning_rate}]
-    optimizer = torch.optim.AdamW(groups, weight_decay=config.weight_decay, eps=config.adam_eps)
+    projector = model.llm.get_submodule("projector")
+    image_path = nn.ModuleDict({"encoder": model.encoder, "projector": projector})
+    rates = {"encoder.backbone.": config.backbone.learning_rate, "new": config.learning_rate}
+    optimizer = adamw(image_path, rates, config.weight_decay, config.adam_eps)
     schedule = cosine(optimizer, steps, config.warmup_steps, config.final_learning_rate / config.learning_rate)
     loop = Loop(image_path, optimizer, schedule, steps, context, config.gradient_clip)
 
     def sample_step() -> Step:
         chosen = [images[i] for i in loop.numbers(len(images), size)]
-        flips = loop.chance.random(len(chosen)) < config.horizontal_flip
+        flips = loop.rng.random(len(chosen)) < config.augmentation.horizontal_flip
         mine = data_parallel.share(chosen)
-        image, mask, layout = _batch(chosen[mine], flips[mine], config.language.drawing_side, context.device)
+        image, mask, layout = _batch(chosen[mine], flips[mine], config.language.layout_side, context.device)
 
         def terms() -> dict[str, Tensor]:
-            return {"alignment": alignment_loss(model.llm.projector(model.encoder(image)).reading, layout, mask)}
+            return {"alignment": alignment_loss(projector(model.encoder(image)), layout, mask)}
 
         return Step([MicroBatch(terms, {"alignment": len(image)})], [one.image_id for one in chosen])
 
     loop.run(sample_step, lambda terms: terms["alignment"])
 
 
-def _batch(chosen: Sequence[TrainingImage], flips: np.ndarray, drawing_side: int, device: str) -> tuple[Tensor, Tensor, Tensor]:
+def _batch(chosen: Sequence[TrainingImage], flips: np.ndarray, layout_side: int, device: str) -> tuple[Tensor, Tensor, Tensor]:
     """Images in [0, 1], masks and layouts; those marked in `flips` are mirrored left to right."""
     pairs = [
         (one.image_3SS.flip(-1), one.mask_1SS.flip(-1)) if flip else (one.image_3SS, one.mask_1SS)
         for one, flip in zip(chosen, flips, strict=True)
     ]
     image, mask = (torch.stack(tensors).to(device).float() for tensors in zip(*pairs, strict=True))
-    layouts = [torch.from_numpy(draw(mask_1SS[0].numpy(), drawing_side)) for _, mask_1SS in pairs]
+    layouts = [torch.from_numpy(layout_of(mask_1SS[0].numpy(), layout_side)) for _, mask_1SS in pairs]
     return image / 255, mask, torch.stack(layouts).to(device)

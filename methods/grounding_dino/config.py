@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Literal
 
 from prsbench.harness.contract.types import PromptSource
-from prsbench.methods.sam.config import SamCheckpointConfig
+from prsbench.methods.parts.sam.config import SamFileConfig
 
 
-class GroundingDinoConfig(SamCheckpointConfig):
-    """`checkpoint` is SAM-Med2D's. "published": the value behind the result files in PRS-Med's public code."""
+class GroundingDinoConfig(SamFileConfig):
+    """`checkpoint` is SAM-Med2D's. "official": the value behind the result files in PRS-Med's official code."""
 
     prompt_source: Literal[PromptSource.QUESTION] = PromptSource.QUESTION
     variant: Literal["sam_med2d"] = "sam_med2d"
     detector: str | None = None  # folder of Grounding-DINO in transformers' form; None: skipped, with instructions
-    box_threshold: float = 0.35  # published
-    text_threshold: float = 0.25  # published
+    box_threshold: float = 0.35  # official
+    text_threshold: float = 0.25  # official
 
     def checkpoints(self) -> Mapping[str, Path]:
         return {**super().checkpoints(), **({} if self.detector is None else {"detector": Path(self.detector)})}

@@ -4,63 +4,75 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from prsbench.harness.contract.errors import MissingPrerequisite
 from prsbench.harness.contract.types import Box, Labels, Prediction, Query, TextSource, Weights
 from prsbench.methods.answers import answer_from_mask
+from prsbench.methods.frozen import FrozenMethod
 from prsbench.methods.grounding_dino.config import GroundingDinoConfig
-from prsbench.methods.parts.weights.checkpoints import read_pretrained
+from prsbench.methods.parts.sam.frozen_sam import FrozenSam
+from prsbench.methods.parts.weights.checkpoints import read_pretrained, required_folder
 from prsbench.methods.parts.weights.exposure import exposure_note
-from prsbench.methods.sam.method import SamMethod
 from prsbench.methods.targets import target_named
 from transformers import AutoTokenizer, GroundingDinoForObjectDetection, GroundingDinoProcessor
 from transformers.models.grounding_dino.image_processing_pil_grounding_dino import GroundingDinoImageProcessorPil
 
 
-class GroundedSamMethod(SamMethod):
+class GroundedSamMethod(FrozenMethod):
     """Image and question to a mask, empty if nothing is detected. The sentence is templated from the mask."""
 
-    config: GroundingDinoConfig
+    def __init__(self, config: GroundingDinoConfig):
+        self.config = config
 
     @property
     def labels(self) -> Labels:
         notes = (
-            f"caption: the question's target; box threshold {self.config.box_threshold}, text {self.config.text_threshold}; "
-            "the best box prompts SAM-Med2D, no box gives an empty mask",
+            (
+                f"caption: the question's target; box threshold {self.config.box_threshold}, text {self.config.text_threshold}; "
+                "the best box prompts SAM-Med2D, no box gives an empty mask"
+            ),
             f"SAM-Med2D's {exposure_note('sam_med2d')}",
             f"Grounding-DINO's {exposure_note('grounding_dino')}",
         )
         return Labels(self.config.prompt_source, Weights.OFFICIAL, TextSource.OWN_MASK, notes)
 
-    def load(self, folder: Path, device: str) -> None:
+    def load(self, folder: Path, device: str) -> None:  # noqa: ARG002 (the weights are the user's)
         """Build both frozen networks on `device`; `folder` is ignored.
 
         Raises:
             MissingPrerequisite: SAM-Med2D's checkpoint or the detector's folder is missing, or lacks tensors.
         """
-        super().load(folder, device)
-        detector = self._detector_folder()
+        self._sam, self._device = FrozenSam(self.config, device), device
+        self.matched = self._sam.matched
+        what = "your copy of Grounding-DINO, such as IDEA-Research/grounding-dino-base"
+        detector = required_folder(self.config.row, "detector", self.config.detector, what, "config.json")
         self._detector = read_pretrained(GroundingDinoForObjectDetection, detector, torch.float32).eval().to(device)
         self._processor = GroundingDinoProcessor(
             GroundingDinoImageProcessorPil.from_pretrained(detector, local_files_only=True),
             AutoTokenizer.from_pretrained(detector, local_files_only=True),
         )
 
+    @torch.inference_mode()
+    def predict(self, queries: Sequence[Query]) -> list[Prediction]:
+        """One prediction per query, computed one by one."""
+        return [self._predict_one(query) for query in queries]
+
     def _predict_one(self, query: Query) -> Prediction:
         start = time.perf_counter()
-        box = self._find(query)
-        seconds = time.perf_counter() - start
+        box = self._detect(query)
+        detecting_s = time.perf_counter() - start
         if box is None:
-            empty = np.zeros(query.image.shape[:2], np.float32)
-            return Prediction(empty, answer_from_mask(empty, query.modality), seconds)
-        prediction = super()._predict_one(replace(query, box=box))
-        return replace(prediction, seconds=prediction.seconds + seconds)
+            probability, segmenting_s = np.zeros(query.image.shape[:2], np.float32), 0.0
+        else:
+            probability, segmenting_s = self._sam.segment_box(query.image, box)
+        start = time.perf_counter()
+        answer = answer_from_mask(probability, query.modality)
+        return Prediction(probability, answer, detecting_s + segmenting_s + time.perf_counter() - start)
 
-    def _find(self, query: Query) -> Box | None:
+    def _detect(self, query: Query) -> Box | None:
         """The box with the highest score, rounded outwards to whole pixels in the image; None if none passes the thresholds."""
         caption = f"{target_named(query.question, query.modality)}."
         inputs = self._processor(images=query.image, text=caption, return_tensors="pt", input_data_format="channels_last")
@@ -78,16 +90,6 @@ class GroundedSamMethod(SamMethod):
             return None
         best = max(labelled, key=lambda n: float(detections["scores"][n]))
         return _whole_pixels(detections["boxes"][best].tolist(), height, width)
-
-    def _detector_folder(self) -> Path:
-        path = self.config.detector
-        if path is not None and (Path(path) / "config.json").is_file():
-            return Path(path)
-        where = "no detector is set" if path is None else f"no config.json in {path}"
-        raise MissingPrerequisite(
-            f"{self.config.row}: skipped, {where}. Set methods.{self.config.row}.detector to your copy of "
-            "Grounding-DINO, such as IDEA-Research/grounding-dino-base, or leave it out with --only."
-        )
 
 
 def _whole_pixels(corners: list[float], height: int, width: int) -> Box:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from prsbench.methods.parts.seg_token.config import ReleaseConfig, TinyConfig
+from prsbench.methods.parts.seg_token.config import OfficialConfig, TinyConfig
 
 
-class LISAConfig(ReleaseConfig):
+class LISAConfig(OfficialConfig):
     """The official model."""
 
     family: ClassVar[str] = "lisa"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 from prsbench.methods.lisa.network import LISA
-from prsbench.methods.parts.seg_token.official_method import OfficialMethod, Patches
+from prsbench.methods.parts.sam.networks import VIT, SamNetwork, build_vit_sam
+from prsbench.methods.parts.sam.processing import LongestSide
+from prsbench.methods.parts.seg_token.official_method import Decode, OfficialMethod, Patches
 from prsbench.methods.parts.seg_token.official_weights import folder_of, load_network, patch_width
 from prsbench.methods.parts.weights.checkpoints import Matched
-from prsbench.methods.sam.networks import VIT, SamNetwork, build_vit_sam
-from prsbench.methods.sam.processing import LongestSide
 from torch import Tensor
 from transformers import CLIPImageProcessorPil, CLIPVisionModel
 
@@ -34,13 +36,13 @@ class LISAMethod(OfficialMethod):
         self._clip = CLIPImageProcessorPil.from_pretrained(folder_of(self.config, "vision_tower"), local_files_only=True)
         return vision
 
-    def _see(self, image: NDArray[np.uint8]) -> Patches:
+    def _read(self, image: NDArray[np.uint8]) -> tuple[Patches, Decode]:
         """CLIP's states before its last layer, without the class token. As in the official code, it sees the central square."""
         pixels = self._clip(image, return_tensors="pt", input_data_format="channels_last")["pixel_values"]
         pixels = pixels.to(self._device, self._vision.dtype)
-        return Patches(self._vision(pixels, output_hidden_states=True).hidden_states[-2][0, 1:])
+        return Patches(self._vision(pixels, output_hidden_states=True).hidden_states[-2][0, 1:]), partial(self._masks, image)
 
-    def _masks(self, image: NDArray[np.uint8], patches: Patches, prompts_NC: Tensor) -> list[Tensor]:
+    def _masks(self, image: NDArray[np.uint8], prompts_NC: Tensor) -> list[Tensor]:
         if not len(prompts_NC):
             return []
         square, frame = PROCESSING.prepare(image)

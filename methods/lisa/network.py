@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from prsbench.methods.parts.sam.networks import SamNetwork, decode
 from prsbench.methods.parts.seg_token.llama import MaskTokenLlama
-from prsbench.methods.sam.networks import SamNetwork, decode
 from torch import Tensor, nn
 from transformers import LlamaConfig
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import torch
-from prsbench.methods.parts.frozen_features.lite_medsam import CHANNELS
-from prsbench.methods.parts.seg_token.tiny_method import TinyMethod
-from prsbench.methods.parts.seg_token.tiny_network import PromptedDecoder
-from prsbench.methods.sam.config import LiteMedSAMConfig
-from prsbench.methods.sam.networks import decode, prompt_and_mask_decoder
-from prsbench.methods.sam.variants import checkpoint_of
+from prsbench.harness.contract.types import FitContext, Labels, Prediction, Query, Sample
+from prsbench.methods.lisa.config import LISATinyConfig
+from prsbench.methods.parts.frozen_features.lite_medsam import CHANNELS, LiteMedSAMEncoder, features_of
+from prsbench.methods.parts.frozen_features.method import load_weights, predict, save
+from prsbench.methods.parts.language.small_llama import SmallLlama
+from prsbench.methods.parts.sam.networks import decode, prompt_and_mask_decoder
+from prsbench.methods.parts.sam.variants import read_lite_medsam
+from prsbench.methods.parts.seg_token.tiny_network import PromptedDecoder, segmenter
+from prsbench.methods.parts.seg_token.tiny_training import tiny_labels, train
+from prsbench.methods.parts.training.images import training_images
 from torch import Tensor
 
+NOTE = "embedded size: LiteMedSAM's frozen encoder replaces CLIP and SAM ViT-H, a small language model replaces LLaVA"
 FEATURE_PX = 4  # SAM's decoder enlarges its features by this factor
 
 
@@ -24,9 +32,9 @@ class TextPromptedSam(PromptedDecoder):
         self.prompt_encoder, self.mask_decoder = prompt_and_mask_decoder(FEATURE_PX * feature_side, feature_side)
         self.prompt_encoder.requires_grad_(False)
 
-    def start_from_lite_medsam(self) -> None:
-        """Load every tensor; see `sam_variants.checkpoint_of` for errors."""
-        state, _ = checkpoint_of(LiteMedSAMConfig(prompt_source="automatic"))
+    def load_lite_medsam(self) -> None:
+        """Load every tensor; see `read_lite_medsam` for errors."""
+        state, _ = read_lite_medsam()
         self.load_state_dict({key: tensor for key, tensor in state.items() if not key.startswith("image_encoder.")})
 
     def forward(self, features_BCHW: Tensor, prompt_BKC: Tensor) -> Tensor:
@@ -34,13 +42,37 @@ class TextPromptedSam(PromptedDecoder):
         return torch.cat([decode(self, features[None], texts_NC=prompt_KC)[0] for features, prompt_KC in pairs])
 
 
-class LISATinyMethod(TinyMethod):
+class LISATinyMethod:
     """Image and question to mask and generated sentence. One model serves every modality it was trained on."""
 
-    note = "embedded size: LiteMedSAM's frozen encoder replaces CLIP and SAM ViT-H, a small language model replaces LLaVA"
+    def __init__(self, config: LISATinyConfig):
+        self.config = config
 
-    def _decoder(self) -> TextPromptedSam:
-        return TextPromptedSam(self.config.feature_side)
+    @property
+    def labels(self) -> Labels:
+        return tiny_labels(self.config, NOTE)
 
-    def _start(self, decoder: TextPromptedSam) -> None:
-        decoder.start_from_lite_medsam()
+    def fit(self, train_samples: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:  # noqa: ARG002 (protocol)
+        torch.manual_seed(context.seed)
+        self._encoder = LiteMedSAMEncoder.packaged(self.config.image_size_px, device=context.device)
+        self._language = SmallLlama(self.config.language)
+        self._language.load(context.needs["small_llama"], context.device)
+        decoder = TextPromptedSam(self.config.feature_side)
+        self._model = segmenter(self._language, decoder, self.config)
+        decoder.load_lite_medsam()
+        images = training_images(train_samples, self.config.image_size_px)
+        features_2NCHW = features_of(images, "neck", self.config.feature_side, context)
+        self._loop = train(self._model, features_2NCHW, self.config, images, context)
+
+    def predict(self, queries: Sequence[Query]) -> list[Prediction]:
+        return predict(self._encoder, self._model, self.config, queries)
+
+    def save(self, folder: Path) -> None:
+        save(folder, self._model, self._language, self._loop)
+
+    def load(self, folder: Path, device: str) -> None:
+        self._encoder = LiteMedSAMEncoder.packaged(self.config.image_size_px, device=device)
+        self._language = SmallLlama(self.config.language)
+        self._language.load_shape(folder)
+        network = segmenter(self._language, TextPromptedSam(self.config.feature_side), self.config)
+        self._model = load_weights(network, folder, device)

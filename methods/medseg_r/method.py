@@ -8,8 +8,7 @@ from pathlib import Path
 
 import torch
 from prsbench.harness.contract.types import FitContext, Labels, Prediction, Query, Sample, TextSource, Weights
-from prsbench.methods.answers import answer_from_mask
-from prsbench.methods.images import distinct_images, native_probability
+from prsbench.methods.images import distinct_images, prediction_from_logits
 from prsbench.methods.medseg_r.config import MedSegRConfig
 from prsbench.methods.medseg_r.network import MedSegR
 from prsbench.methods.medseg_r.training import read_twice, train
@@ -40,7 +39,7 @@ class MedSegRMethod:
             self.config.prompt_source, Weights.TRAINED_HERE, TextSource.OWN_MASK, (*NOTES, exposure_note("lite_medsam"), *random)
         )
 
-    def fit(self, train_samples: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
+    def fit(self, train_samples: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:  # noqa: ARG002 (protocol)
         torch.manual_seed(context.seed)
         self._load_encoders(context.device)
         self._network = MedSegR(self.config)
@@ -56,11 +55,7 @@ class MedSegRMethod:
         questions, modalities = [query.question for query in queries], [query.modality for query in queries]
         _, logits = read_twice(self._network, features[numbers], questions, modalities, side)
         seconds = (embedding_s + time.perf_counter() - start) / len(queries)
-        return [self._predicted(logits_1SS, query, seconds) for logits_1SS, query in zip(logits, queries, strict=True)]
-
-    def _predicted(self, logits_1SS: torch.Tensor, query: Query, seconds: float) -> Prediction:
-        probability = native_probability(logits_1SS, query.image.shape[:2])
-        return Prediction(probability, answer_from_mask(probability, query.modality), seconds)
+        return [prediction_from_logits(logits_1SS, query, seconds) for logits_1SS, query in zip(logits, queries, strict=True)]
 
     def save(self, folder: Path) -> None:
         save_model(self._network, str(folder / WEIGHTS))
@@ -74,7 +69,5 @@ class MedSegRMethod:
         self._network.to(device).eval()
 
     def _load_encoders(self, device: str) -> None:
-        self._encoder = LiteMedSAMEncoder(self.config.image_size_px)
-        self._encoder.load_packaged()
-        self._encoder.to(device)
+        self._encoder = LiteMedSAMEncoder.packaged(self.config.image_size_px, device=device)
         self._sentences = sentence_encoder(device).network  # referenced here so that its parameters are counted

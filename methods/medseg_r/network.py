@@ -33,7 +33,7 @@ class MedSegR(nn.Module):
     def forward(self, features_BCHW: Tensor, report_BRE: Tensor) -> Tensor:
         """Mask logits (B, 1, 4H, 4W)."""
         x = self.neck(features_BCHW)
-        placed = x + self.place(places(*x.shape[-2:], x))
+        placed = x + self.place(places(x.shape[-2], x.shape[-1], x))
         location_BD, texture_BD, shape_BD = priors = self.reader(placed, report_BRE)
         x = self.attention(x, placed, location_BD)
         x = self.convolution(x, texture_BD)
@@ -95,6 +95,7 @@ class DeformableSampling(nn.Module):
         self.choose = nn.Conv2d(width, 3 * points, 1)
         nn.init.zeros_(self.choose.weight)
         angle_P = torch.arange(points) * (2 * math.pi / points)
+        assert self.choose.bias is not None  # Conv2d has one by default
         with torch.no_grad():  # starts as a ring with a radius of two feature pixels, all weights equal
             self.choose.bias.copy_(torch.cat([2 * angle_P.cos(), 2 * angle_P.sin(), torch.zeros(points)]))
         self.pointwise = nn.Sequential(LayerNorm2d(width), nn.GELU(), nn.Conv2d(width, width, 1))

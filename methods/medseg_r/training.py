@@ -14,7 +14,6 @@ from prsbench.methods.parts.language.sentence_bert import sentence_encoder
 from prsbench.methods.parts.training.images import TrainingImage
 from prsbench.methods.parts.training.loop import Loop, MicroBatch, Step, steps_per_epoch
 from prsbench.methods.parts.training.losses import dice_and_bce
-from prsbench.methods.parts.training.schedule import cosine
 from prsbench.methods.parts.training.word_augmentation import mirror_words
 from torch import Tensor
 from torch.nn import functional as F
@@ -43,19 +42,17 @@ def train(
     Raises:
         PrsbenchError: a loss is not finite; the error names the images.
     """
-    steps = config.epochs * steps_per_epoch(len(images), config.batch_size)
     network.to(context.device)
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    schedule = cosine(optimizer, steps, config.warmup_steps, config.final_learning_rate / config.learning_rate)
-    loop = Loop(network, optimizer, schedule, steps, context, config.gradient_clip)
+    loop = Loop.of(config, network, optimizer, steps_per_epoch(len(images), config.batch_size), context)
 
     def sample_step() -> Step:
         numbers = loop.numbers(len(images), config.batch_size)
         chosen = [images[i] for i in numbers]
-        flips = loop.chance.random(len(numbers)) < config.horizontal_flip
+        flips = loop.rng.random(len(numbers)) < config.augmentation.horizontal_flip
         features_BCHW = torch.stack([features_2NCHW[int(flip), i] for flip, i in zip(flips, numbers, strict=True)])
         masks = [one.mask_1SS.flip(-1) if flip else one.mask_1SS for one, flip in zip(chosen, flips, strict=True)]
-        questions = [_question(one, bool(flip), loop.chance) for one, flip in zip(chosen, flips, strict=True)]
+        questions = [_question(one, bool(flip), loop.rng) for one, flip in zip(chosen, flips, strict=True)]
         mask = torch.stack(masks).to(context.device).float()
 
         def terms() -> dict[str, Tensor]:

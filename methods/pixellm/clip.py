@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
+from prsbench.methods.parts.sam.processing import Frame
 from prsbench.methods.parts.seg_token.official_method import Patches
-from prsbench.methods.sam.processing import Frame
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import CLIPVisionModel
@@ -21,7 +22,7 @@ def stretch_positions(vision: CLIPVisionModel, side_px: int) -> CLIPVisionModel:
     As in the official code, the table's last entry is taken for the class token and the others are resized. CLIP stores the
     class token first, so all entries are off by one. The official weights were trained this way.
     """
-    embeddings = getattr(vision, "vision_model", vision).embeddings
+    embeddings: Any = getattr(vision, "vision_model", vision).embeddings
     table = embeddings.position_embedding.weight.detach()
     old, new = math.isqrt(len(table) - 1), side_px // embeddings.patch_size
     patches = table[:-1].T.reshape(1, -1, old, old).float()
@@ -32,8 +33,8 @@ def stretch_positions(vision: CLIPVisionModel, side_px: int) -> CLIPVisionModel:
     return vision
 
 
-def see(vision: CLIPVisionModel, square_3SS: Tensor, frame: Frame, patch_px: int) -> Patches:
-    """Patches on the language model's grid, and of both layers on CLIP's grid; neither model attends to padding."""
+def read_patches(vision: CLIPVisionModel, square_3SS: Tensor, frame: Frame, patch_px: int) -> tuple[Patches, Tensor]:
+    """Patches on the language model's grid, and (L, P, C) of both layers on CLIP's grid; neither model attends to padding."""
     seen_HW = _inside(frame, square_3SS.shape[-1], patch_px)
     is_key = torch.cat([seen_HW.new_ones(1), seen_HW.flatten()]).to(square_3SS.device)
     attention_mask = torch.zeros(1, 1, 1, len(is_key), dtype=vision.dtype, device=square_3SS.device)
@@ -44,7 +45,7 @@ def see(vision: CLIPVisionModel, square_3SS: Tensor, frame: Frame, patch_px: int
     grid = levels_LPC[0].T.unflatten(1, seen_HW.shape)[None].float()
     coarse = F.interpolate(grid, size=(LANGUAGE_SIDE, LANGUAGE_SIDE), mode="bilinear", align_corners=False)
     is_read_P = F.interpolate(seen_HW[None, None].float(), size=(LANGUAGE_SIDE, LANGUAGE_SIDE), mode="nearest").flatten() > 0
-    return Patches(coarse[0].flatten(1).T.to(vision.dtype), is_read_P.to(square_3SS.device), levels_LPC)
+    return Patches(coarse[0].flatten(1).T.to(vision.dtype), is_read_P.to(square_3SS.device)), levels_LPC
 
 
 def _inside(frame: Frame, side_px: int, patch_px: int) -> Tensor:

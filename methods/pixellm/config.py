@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from prsbench.methods.parts.seg_token.config import ReleaseConfig, TinyConfig
+from prsbench.methods.parts.seg_token.config import OfficialConfig, SegTokenLossesConfig, TinyConfig
 
 
-class PixelLMConfig(ReleaseConfig):
+class PixelLMConfig(OfficialConfig):
     """The official model."""
 
     family: ClassVar[str] = "pixellm"
@@ -19,4 +19,5 @@ class PixelLMConfig(ReleaseConfig):
 class PixelLMTinyConfig(TinyConfig):
     """The embedded size, trained here."""
 
-    bce_weight: float = 4.0  # official 2.0, counted twice: the weights of its refinement loss are never applied
+    # Official 2.0, counted twice: the weights of its refinement loss are never applied.
+    losses: SegTokenLossesConfig = SegTokenLossesConfig(bce_weight=4.0)

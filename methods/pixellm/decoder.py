@@ -1,12 +1,12 @@
 """PixelLM's light decoder: one SAM-like two-way transformer per scale; the coarse mask guides the fine one.
 
-Ren et al., "PixelLM: Pixel reasoning with large multimodal model", 2024. Submodule names are the public checkpoint's keys.
+Ren et al., "PixelLM: Pixel reasoning with large multimodal model", 2024. Submodule names are the official checkpoint's keys.
 """
 
 from __future__ import annotations
 
 import torch
-from prsbench.methods.sam.networks import EMBED
+from prsbench.methods.parts.sam.networks import EMBED
 from segment_anything.modeling import TwoWayTransformer
 from segment_anything.modeling.common import LayerNorm2d
 from segment_anything.modeling.mask_decoder import MLP
@@ -37,8 +37,8 @@ def projector(patch_width: int, width: int) -> nn.Sequential:
 def fuse(token_MC: Tensor) -> Tensor:
     """Prompts of M [SEG] tokens, in the order of the answer, to (N, L, C): the mean over each scale's tokens.
 
-    The public code weights them by numbers that its checkpoint does not hold and its training never changes: a third each.
-    As in the public code, an answer with an incomplete group gives no prompts, (0, L, C).
+    The official code weights them by numbers that its checkpoint does not hold and its training never changes: a third each.
+    As in the official code, an answer with an incomplete group gives no prompts, (0, L, C).
     """
     if len(token_MC) % len(MASK_TOKENS):
         return token_MC.new_zeros(0, SCALES, token_MC.shape[1])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from prsbench.methods.parts.seg_token.official_method import OfficialMethod, Patches
+from prsbench.methods.parts.sam.processing import LongestSide
+from prsbench.methods.parts.seg_token.official_method import Decode, OfficialMethod, Patches
 from prsbench.methods.parts.seg_token.official_weights import load_network, patch_width
 from prsbench.methods.parts.weights.checkpoints import Matched
-from prsbench.methods.pixellm.clip import see, stretch_positions
+from prsbench.methods.pixellm.clip import read_patches, stretch_positions
 from prsbench.methods.pixellm.decoder import MASK_TOKENS
 from prsbench.methods.pixellm.network import PATCH_PX, SIDE_PX, PixelLM
-from prsbench.methods.sam.processing import LongestSide
 from torch import Tensor
 from transformers import CLIPVisionModel
 
@@ -29,11 +29,11 @@ class PixelLMMethod(OfficialMethod):
     def _adapt(self, vision: CLIPVisionModel) -> CLIPVisionModel:
         return stretch_positions(vision, PROCESSING.side_px)
 
-    def _see(self, image: NDArray[np.uint8]) -> Patches:
+    def _read(self, image: NDArray[np.uint8]) -> tuple[Patches, Decode]:
         square, frame = PROCESSING.prepare(image)
-        return see(self._vision, square.to(self._device), frame, PATCH_PX)
+        patches, levels_LPC = read_patches(self._vision, square.to(self._device), frame, PATCH_PX)
 
-    def _masks(self, image: NDArray[np.uint8], patches: Patches, prompts_NC: Tensor) -> list[Tensor]:
-        _, frame = PROCESSING.prepare(image)
-        logits_N1LL = self._network.masks(patches.levels_LPC, prompts_NC)
-        return [PROCESSING.probability(mask[0], frame) for mask in logits_N1LL]
+        def masks(prompts_NC: Tensor) -> list[Tensor]:
+            return [PROCESSING.probability(mask[0], frame) for mask in self._network.masks(levels_LPC, prompts_NC)]
+
+        return patches, masks

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
+from prsbench.methods.parts.sam.networks import EMBED
 from prsbench.methods.parts.seg_token.llama import MaskTokenLlama
 from prsbench.methods.pixellm.decoder import MultiScaleMaskDecoder, decode_scales, fuse, image_feature_neck, projector
-from prsbench.methods.sam.networks import EMBED
 from segment_anything.modeling import PromptEncoder
 from torch import Tensor
 from transformers import LlamaConfig

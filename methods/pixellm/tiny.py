@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import torch
-from prsbench.methods.parts.frozen_features.lite_medsam import STAGE_CHANNELS
-from prsbench.methods.parts.seg_token.tiny_method import TinyMethod
-from prsbench.methods.parts.seg_token.tiny_network import PromptedDecoder
+from prsbench.harness.contract.types import FitContext, Labels, Prediction, Query, Sample
+from prsbench.methods.parts.frozen_features.lite_medsam import STAGE_CHANNELS, LiteMedSAMEncoder, features_of
+from prsbench.methods.parts.frozen_features.method import load_weights, predict, save
+from prsbench.methods.parts.language.small_llama import SmallLlama
+from prsbench.methods.parts.sam.networks import EMBED
+from prsbench.methods.parts.seg_token.tiny_network import MaskTokenSegmenter, PromptedDecoder, segmenter
+from prsbench.methods.parts.seg_token.tiny_training import tiny_labels, train
+from prsbench.methods.parts.training.images import training_images
 from prsbench.methods.pixellm.config import PixelLMTinyConfig
 from prsbench.methods.pixellm.decoder import (
     MASK_TOKENS,
@@ -16,10 +24,10 @@ from prsbench.methods.pixellm.decoder import (
     image_feature_neck,
     projector,
 )
-from prsbench.methods.sam.networks import EMBED
 from segment_anything.modeling import PromptEncoder
 from torch import Tensor
 
+NOTE = "embedded size: LiteMedSAM's frozen encoder replaces CLIP, a small language model replaces LLaVA"
 FEATURE_PX = 14  # pixels per feature in the prompt encoder; any value would do, as it gets no points or boxes
 
 
@@ -46,12 +54,38 @@ class LightDecoder(PromptedDecoder):
         return self.image_feature_neck(projected.permute(0, 3, 1, 2))
 
 
-class PixelLMTinyMethod(TinyMethod):
+class PixelLMTinyMethod:
     """Image and question to mask and generated sentence. One model serves every modality it was trained on."""
 
-    note = "embedded size: LiteMedSAM's frozen encoder replaces CLIP, a small language model replaces LLaVA"
-    layer = "stages"
-    config: PixelLMTinyConfig
+    def __init__(self, config: PixelLMTinyConfig):
+        self.config = config
 
-    def _decoder(self) -> LightDecoder:
-        return LightDecoder(self.config.feature_side, self.config.language.width)
+    @property
+    def labels(self) -> Labels:
+        return tiny_labels(self.config, NOTE)
+
+    def fit(self, train_samples: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:  # noqa: ARG002 (protocol)
+        torch.manual_seed(context.seed)
+        self._encoder = LiteMedSAMEncoder.packaged(self.config.image_size_px, "stages", context.device)
+        self._language = SmallLlama(self.config.language)
+        self._language.load(context.needs["small_llama"], context.device)
+        self._model = self._build()
+        images = training_images(train_samples, self.config.image_size_px)
+        features_2NCHW = features_of(images, "stages", self.config.feature_side, context)
+        self._loop = train(self._model, features_2NCHW, self.config, images, context)
+
+    def predict(self, queries: Sequence[Query]) -> list[Prediction]:
+        return predict(self._encoder, self._model, self.config, queries)
+
+    def save(self, folder: Path) -> None:
+        save(folder, self._model, self._language, self._loop)
+
+    def load(self, folder: Path, device: str) -> None:
+        self._encoder = LiteMedSAMEncoder.packaged(self.config.image_size_px, "stages", device)
+        self._language = SmallLlama(self.config.language)
+        self._language.load_shape(folder)
+        self._model = load_weights(self._build(), folder, device)
+
+    def _build(self) -> MaskTokenSegmenter:
+        decoder = LightDecoder(self.config.feature_side, self.config.language.width)
+        return segmenter(self._language, decoder, self.config)

@@ -40,7 +40,7 @@ class MaskDecoder(nn.Module):
     def forward(self, features_BCHW: Tensor, prompt_BTD: Tensor, is_prompt_BT: Tensor | None = None) -> Tensor:
         """Mask logits (B, 1, 16H, 16W).
 
-        is_prompt_BT marks the tokens to attend to. None attends to every token, including padding, as the public code does.
+        is_prompt_BT marks the tokens to attend to. None attends to every token, including padding, as the official code does.
         """
         image_BNC = features_BCHW.flatten(2).transpose(1, 2)
         prompt_BTC = self.prompt_projection(prompt_BTD)

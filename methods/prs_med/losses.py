@@ -1,4 +1,4 @@
-"""PRS-Med's structure loss, with the reduction that the public code really applies."""
+"""PRS-Med's structure loss, with the reduction that the official code really applies."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch.nn import functional as F
 def structure_loss(logits_B1SS: Tensor, mask_B1SS: Tensor) -> Tensor:
     """Binary cross-entropy + 1 - edge-weighted IoU, a scalar.
 
-    The edge weights were meant for both terms. The public code reduces the cross-entropy before it applies them, so they cancel
+    The edge weights were meant for both terms. The official code reduces the cross-entropy before it applies them, so they cancel
     and the mean over the batch remains. This is reproduced because the published numbers were obtained with it.
 
     Args:

@@ -3,32 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from prsbench.harness.contract.types import FitContext, Labels, TextSource, Weights
-from prsbench.methods.parts.frozen_features.method import FrozenEncoderMethod
-from prsbench.methods.parts.training.images import TrainingImage
-from prsbench.methods.parts.training.loop import Loop
+import torch
+from prsbench.harness.contract.types import FitContext, Labels, Prediction, Query, Sample, TextSource, Weights
+from prsbench.methods.parts.frozen_features.lite_medsam import LiteMedSAMEncoder, features_of
+from prsbench.methods.parts.frozen_features.method import load_weights, predict, save
+from prsbench.methods.parts.language.small_llama import SmallLlama
+from prsbench.methods.parts.training.images import training_images
 from prsbench.methods.parts.weights.exposure import exposure_note
 from prsbench.methods.prs_med.config import PRSMedConfig
-from prsbench.methods.prs_med.model import PRSMed, build
+from prsbench.methods.prs_med.model import build
 from prsbench.methods.prs_med.training import train
-from torch import Tensor
 
 NOTE = "embedded size: LiteMedSAM's frozen encoder replaces TinySAM's, a small language model replaces LLaVA-Med"
 
 
-class PRSMedMethod(FrozenEncoderMethod):
+class PRSMedMethod:
     """Image and question to mask and generated sentence. One model serves every modality it was trained on."""
 
-    config: PRSMedConfig
+    def __init__(self, config: PRSMedConfig):
+        self.config = config
 
     @property
     def labels(self) -> Labels:
         notes = (NOTE, exposure_note("lite_medsam"))
         return Labels(self.config.prompt_source, Weights.TRAINED_HERE, TextSource.GENERATED, notes)
 
-    def _build(self) -> PRSMed:
-        return build(self.config, self._base)
+    def fit(self, train_samples: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:  # noqa: ARG002 (protocol)
+        torch.manual_seed(context.seed)
+        self._encoder = LiteMedSAMEncoder.packaged(self.config.image_size_px, device=context.device)
+        self._language = SmallLlama(self.config.language)
+        self._language.load(context.needs["small_llama"], context.device)
+        self._model = build(self.config, self._language)
+        images = training_images(train_samples, self.config.image_size_px)
+        features_2NCHW = features_of(images, "neck", self.config.feature_side, context)
+        self._loop = train(self._model, features_2NCHW, self.config, images, context)
 
-    def _train(self, images: Sequence[TrainingImage], features_2NCHW: Tensor, context: FitContext) -> Loop:
-        return train(self._model, features_2NCHW, self.config, images, context)
+    def predict(self, queries: Sequence[Query]) -> list[Prediction]:
+        return predict(self._encoder, self._model, self.config, queries)
+
+    def save(self, folder: Path) -> None:
+        save(folder, self._model, self._language, self._loop)
+
+    def load(self, folder: Path, device: str) -> None:
+        self._encoder = LiteMedSAMEncoder.packaged(self.config.image_size_px, device=device)
+        self._language = SmallLlama(self.config.language)
+        self._language.load_shape(folder)
+        self._model = load_weights(build(self.config, self._language), folder, device)

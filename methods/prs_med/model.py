@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
+from prsbench.harness.contract.modalities import ALL
+from prsbench.methods.parts.frozen_features.batches import FeatureBatch
 from prsbench.methods.parts.frozen_features.lite_medsam import CHANNELS
 from prsbench.methods.parts.language.image_tokens import alignment_loss
-from prsbench.methods.parts.language.multimodal_llm import MultimodalLLM
+from prsbench.methods.parts.language.multimodal_llm import TinyMultimodalLLM
 from prsbench.methods.parts.language.small_llama import SmallLlama
 from prsbench.methods.prs_med.config import PRSMedConfig
 from prsbench.methods.prs_med.decoder import MaskDecoder
@@ -16,42 +17,30 @@ from prsbench.methods.prs_med.losses import structure_loss
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-CLASS_IDS = {"brain_mri": 0, "breast_us": 1, "lung_ct": 2, "lung_xray": 3, "skin_rgb": 4, "polyp_endoscopy": 5}  # official
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """B images and R >= B question-answer pairs; the first B pairs, one per image in order, prompt the masks."""
-
-    features_BCHW: Tensor
-    mask_B1SS: Tensor
-    drawing_BNN: Tensor
-    modality_B: Tensor
-    row_image_R: Tensor
-    questions: Sequence[str]
-    answers: Sequence[str]
+CLASS_IDS = {modality.name: modality.official_class for modality in ALL if modality.official_class is not None}
 
 
 class PRSMed(nn.Module):
     """The trainable network; the frozen image encoder is outside, as its features are computed once."""
 
-    def __init__(self, llm: MultimodalLLM, mask_decoder: MaskDecoder, cls: nn.Sequential):
+    def __init__(self, llm: TinyMultimodalLLM, mask_decoder: MaskDecoder, cls: nn.Sequential):
         super().__init__()
         self.llm = llm
         self.mask_decoder = mask_decoder
         self.cls = cls
 
-    def losses(self, batch: Batch) -> dict[str, Tensor]:
+    def losses(self, batch: FeatureBatch) -> dict[str, Tensor]:
         """Unweighted loss terms. The mask is conditioned on the question's states alone, as at test time."""
         features = batch.features_BCHW
         text = self.llm.teacher_forced(features, batch.row_image_R, batch.questions, batch.answers)
         first = slice(len(features))
+        modality_B = torch.tensor([CLASS_IDS[modality] for modality in batch.modalities], device=features.device)
         logits = self._mask(features, text.states_BTD[first], text.is_question_BT[first], batch.mask_B1SS.shape[-1])
         return {
             "segmentation": structure_loss(logits, batch.mask_B1SS),
             "text": text.text_loss,
-            "alignment": alignment_loss(text.image.reading, batch.drawing_BNN, batch.mask_B1SS),
-            "modality": F.cross_entropy(self.cls(features), batch.modality_B),
+            "alignment": alignment_loss(text.image, batch.layout_BNN, batch.mask_B1SS),
+            "modality": F.cross_entropy(self.cls(features), modality_B),
         }
 
     @torch.no_grad()
@@ -69,7 +58,7 @@ class PRSMed(nn.Module):
 
 def build(config: PRSMedConfig, base: SmallLlama) -> PRSMed:
     """The network at a config's size. The modality head has the tensor names of the public `cls.pth`."""
-    llm = MultimodalLLM(base, CHANNELS, config.lora_rank, config.lora_alpha, config.lora_dropout)
+    llm = TinyMultimodalLLM(base, CHANNELS, config.lora.rank, config.lora.alpha, config.lora.dropout)
     return PRSMed(llm, MaskDecoder(llm.width, CHANNELS), modality_head())
 
 

@@ -10,21 +10,25 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from prsbench.harness.contract.types import FitContext, Labels, Prediction, Query, Sample, TextSource, Weights
+from prsbench.harness.contract.types import Labels, Prediction, Query, TextSource, Weights
+from prsbench.methods.frozen import FrozenMethod
+from prsbench.methods.images import IMAGENET_MEAN, IMAGENET_STD
 from prsbench.methods.parts.language.llava_med import LlavaBase
-from prsbench.methods.parts.weights.checkpoints import Matched
+from prsbench.methods.parts.weights.checkpoints import Matched, required_folder
 from prsbench.methods.parts.weights.exposure import exposure_note
 from prsbench.methods.prs_med.config import PRSMedOfficialConfig
-from prsbench.methods.prs_med.official_weights import folder_of, load_decoder, load_encoder, load_tokenizer, merge_adapter
+from prsbench.methods.prs_med.official_weights import load_decoder, load_encoder, load_tokenizer, merge_adapter
 from torch import Tensor
 from torch.nn import functional as F
 from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
+ROW = "prs_med_official"
+OFFICIAL_FOLDER = "the official PRS-Med folder (image_encoder.pth, mask_decoder.pth, lora_adapter/)"
 SIDE_PX = 1024  # of the image that the mask is predicted from
 PROMPT = "\n### User: As a doctor, and you are seeing the image, {question}\n"  # follows the image tokens
 
 
-class PRSMedOfficialMethod:
+class PRSMedOfficialMethod(FrozenMethod):
     """One prompt gives both: its last hidden states, image tokens included, prompt the mask; its continuation is the sentence."""
 
     def __init__(self, config: PRSMedOfficialConfig):
@@ -39,15 +43,10 @@ class PRSMedOfficialMethod:
         )
         return Labels(self.config.prompt_source, Weights.OFFICIAL, TextSource.GENERATED, notes)
 
-    def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
-        """Nothing to train."""
-
-    def save(self, folder: Path) -> None:
-        """Nothing to save: the weights stay in the user's folder."""
-
-    def load(self, folder: Path, device: str) -> None:
-        """Build the frozen networks on `device`; `folder` is ignored. See `prs_med.release` for errors."""
-        official, llava = folder_of(self.config, "checkpoint"), folder_of(self.config, "llava")
+    def load(self, folder: Path, device: str) -> None:  # noqa: ARG002 (the weights are the user's)
+        """Build the frozen networks on `device`; `folder` is ignored. See `official_weights` for errors."""
+        official = required_folder(ROW, "checkpoint", self.config.checkpoint, OFFICIAL_FOLDER)
+        llava = required_folder(ROW, "llava", self.config.llava, "a folder with LLaVA-Med v1.5 in transformers' Llava form")
         dtype = {"bf16": "bfloat16", "fp32": "float32"}[self.config.precision]
         self._device, self._llava = device, LlavaBase.read(llava, dtype, device).model.requires_grad_(False).eval()
         self._tokenizer = load_tokenizer(official, llava)
@@ -64,21 +63,21 @@ class PRSMedOfficialMethod:
 
     def _predict_one(self, query: Query) -> Prediction:
         start = time.perf_counter()
-        answer, states_1TD = self._say(query)
-        features = self._encoder(seen_by_encoder(query.image)[None].to(self._device))
+        answer, states_1TD = self._answer(query)
+        features = self._encoder(encoder_input(query.image)[None].to(self._device))
         logits = self._decoder(features, states_1TD.float())
         # As the official evaluation enlarges its maps to the mask's size.
         native = F.interpolate(logits, size=query.image.shape[:2], mode="nearest")[0, 0].sigmoid().cpu().numpy()
         return Prediction(native, answer, time.perf_counter() - start)
 
-    def _say(self, query: Query) -> tuple[str, Tensor]:
+    def _answer(self, query: Query) -> tuple[str, Tensor]:
         """The sentence, and the last hidden states (1, T, D) of the prompt, image tokens included."""
         config = self._llava.config
         vision = config.vision_config
         patches = (vision.image_size // vision.patch_size) ** 2
         text = self._tokenizer(PROMPT.format(question=query.question), add_special_tokens=False).input_ids
         ids = torch.tensor([[self._tokenizer.bos_token_id, *[config.image_token_id] * patches, *text]], device=self._device)
-        pixels = seen_by_clip(query.image, vision.image_size)[None].to(self._device, self._llava.dtype)
+        pixels = clip_input(query.image, vision.image_size)[None].to(self._device, self._llava.dtype)
         out = self._llava.generate(
             input_ids=ids,
             pixel_values=pixels,
@@ -91,7 +90,7 @@ class PRSMedOfficialMethod:
             output_hidden_states=True,
         )
         generated = self._tokenizer.decode(out.sequences[0, ids.shape[1] :], skip_special_tokens=True)
-        return parsed(generated), out.hidden_states[0][-1]
+        return parsed(str(generated)), out.hidden_states[0][-1]
 
 
 def parsed(generated: str) -> str:
@@ -100,13 +99,13 @@ def parsed(generated: str) -> str:
     return " ".join((turn if found else generated).split("### Student:")[0].replace("### User:", " ").split())
 
 
-def seen_by_encoder(image: NDArray[np.uint8]) -> Tensor:
+def encoder_input(image: NDArray[np.uint8]) -> Tensor:
     """(H, W, 3) uint8 to (3, S, S): resized bilinearly, aspect not kept; ImageNet statistics."""
     resized = np.array(Image.fromarray(image).resize((SIDE_PX, SIDE_PX), Image.Resampling.BILINEAR), np.float32)
     return normalise(torch.from_numpy(resized / 255).permute(2, 0, 1))
 
 
-def seen_by_clip(image: NDArray[np.uint8], side_px: int) -> Tensor:
+def clip_input(image: NDArray[np.uint8], side_px: int) -> Tensor:
     """(H, W, 3) uint8 to (3, S, S): padded to a square with CLIP's mean colour, as LLaVA-Med v1.5 does, then resized."""
     height, width = image.shape[:2]
     side = max(height, width)
@@ -114,10 +113,9 @@ def seen_by_clip(image: NDArray[np.uint8], side_px: int) -> Tensor:
     top, left = (side - height) // 2, (side - width) // 2
     square[top : top + height, left : left + width] = image
     resized = np.array(Image.fromarray(square).resize((side_px, side_px), Image.Resampling.BICUBIC), np.float32) / 255
-    return torch.from_numpy((resized - np.float32(OPENAI_CLIP_MEAN)) / np.float32(OPENAI_CLIP_STD)).permute(2, 0, 1)
-
-
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    return torch.from_numpy((resized - np.array(OPENAI_CLIP_MEAN, np.float32)) / np.array(OPENAI_CLIP_STD, np.float32)).permute(
+        2, 0, 1
+    )
 
 
 def normalise(image_B3HW: Tensor) -> Tensor:

@@ -12,48 +12,25 @@ from pathlib import Path
 
 import torch
 from prsbench.harness.contract.errors import MissingPrerequisite, PrsbenchError
-from prsbench.methods.parts.weights.checkpoints import Matched, fill, read_checkpoint
-from prsbench.methods.prs_med.config import PRSMedOfficialConfig
+from prsbench.methods.parts.sam.networks import tiny_vit
+from prsbench.methods.parts.weights.checkpoints import Matched, fill
+from prsbench.methods.parts.weights.tensor_files import read_tensors
 from prsbench.methods.prs_med.decoder import MaskDecoder
 from prsbench.methods.prs_med.model import modality_head
-from prsbench.methods.sam.networks import tiny_vit
 from torch import Tensor, nn
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, LlavaForConditionalGeneration, PreTrainedTokenizerBase
 
 ENCODER, DECODER, HEAD, ADAPTER, TOKENIZER = "image_encoder.pth", "mask_decoder.pth", "cls.pth", "lora_adapter", "tokenizer"
 _LORA = re.compile(r"base_model\.model\.model\.(?P<layer>.+)\.lora_(?P<half>[AB])\.weight")
 _TOWER = "vision_tower.vision_tower.vision_model."
 
 
-def folder_of(config: PRSMedOfficialConfig, key: str) -> Path:
-    """The folder named by a config key.
-
-    Raises:
-        MissingPrerequisite: the key is not set, or the folder is missing.
-    """
-    path = getattr(config, key)
-    if path is not None and Path(path).is_dir():
-        return Path(path)
-    official = {
-        "checkpoint": "the official PRS-Med folder (image_encoder.pth, mask_decoder.pth, lora_adapter/)",
-        "llava": "a folder with LLaVA-Med v1.5 in transformers' Llava form",
-    }[key]
-    where = f"no {key} is set" if path is None else f"no folder at {path}"
-    raise MissingPrerequisite(
-        f"prs_med_official: skipped, {where}. Set methods.prs_med_official.{key} to {official}, or leave it out with --only."
-    )
-
-
 def load_encoder(folder: Path) -> tuple[nn.Module, Matched]:
     """TinySAM's frozen encoder. The file holds it twice, with the rest of SAM; the copy that the official code runs is loaded."""
     state = _read(folder, ENCODER)
     tensors = {key.removeprefix("image_encoder."): t for key, t in state.items() if key.startswith("image_encoder.")}
-    encoder = build_encoder()
+    encoder = tiny_vit()
     return encoder, fill(encoder, tensors, ENCODER)
-
-
-def build_encoder() -> nn.Module:
-    return tiny_vit()
 
 
 def load_decoder(folder: Path, prompt_width: int) -> tuple[nn.Module, Matched]:
@@ -77,7 +54,7 @@ def load_tokenizer(folder: Path, llava: Path) -> PreTrainedTokenizerBase:
 
 
 @torch.no_grad()
-def merge_adapter(llava: nn.Module, folder: Path) -> Matched:
+def merge_adapter(llava: LlavaForConditionalGeneration, folder: Path) -> Matched:
     """Add each LoRA product to the weight it adapts, in the language model and in CLIP's tower.
 
     Raises:
@@ -89,7 +66,7 @@ def merge_adapter(llava: nn.Module, folder: Path) -> Matched:
     file = next((name for name in ("adapter_model.safetensors", "adapter_model.bin") if (adapter / name).is_file()), None)
     if file is None:
         raise MissingPrerequisite(f"{adapter}: found no adapter_model.safetensors. Copy the complete official folder of PRS-Med.")
-    state = read_checkpoint(adapter / file, "prs_med_official", file)
+    state = read_tensors(adapter / file)
     pairs: dict[str, dict[str, Tensor]] = {}
     for key, tensor in state.items():
         match = _LORA.fullmatch(key)
@@ -106,7 +83,7 @@ def merge_adapter(llava: nn.Module, folder: Path) -> Matched:
     return Matched(2 * len(pairs), len(state))
 
 
-def _adaptable(llava: nn.Module) -> Mapping[str, nn.Linear]:
+def _adaptable(llava: LlavaForConditionalGeneration) -> Mapping[str, nn.Linear]:
     """Linear layers under their names in LLaVA's original code."""
     language = dict(llava.model.language_model.named_modules())
     # The depth of the tower's encoder differs between versions of transformers: only the name from `encoder` on counts.
@@ -117,4 +94,4 @@ def _adaptable(llava: nn.Module) -> Mapping[str, nn.Linear]:
 def _read(folder: Path, name: str) -> dict[str, Tensor]:
     if not (folder / name).is_file():
         raise MissingPrerequisite(f"{folder}: found no {name}. Copy the complete official folder of PRS-Med.")
-    return read_checkpoint(folder / name, "prs_med_official", name)
+    return read_tensors(folder / name)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from prsbench.harness.contract.errors import DataError
 from prsbench.harness.contract.position import NO_MASK
-from prsbench.harness.contract.types import FitContext, Labels, Prediction, Sample, TextSource, Weights
+from prsbench.harness.contract.types import Labels, Prediction, Sample, TextSource, Weights
 from prsbench.methods.answers import sentence_for
+from prsbench.methods.frozen import FrozenMethod
 from prsbench.methods.reference.config import CeilingConfig, ShuffledAnswerConfig
 
 _OPPOSITE = {
@@ -21,7 +21,7 @@ _OPPOSITE = {
 _FAR_CORNER = "top left"  # opposes "center" and "no mask", which have no opposite quadrant
 
 
-class OracleRow:
+class OracleRow(FrozenMethod):
     """The true mask and the reference answer. An empty truth gives an empty map."""
 
     note = "true mask, reference answer"
@@ -32,15 +32,6 @@ class OracleRow:
     @property
     def labels(self) -> Labels:
         return Labels(self.config.prompt_source, Weights.NONE, TextSource.TRUTH, (self.note,))
-
-    def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
-        """Nothing to train."""
-
-    def save(self, folder: Path) -> None:
-        """Nothing to save."""
-
-    def load(self, folder: Path, device: str) -> None:
-        """Nothing to load."""
 
     def predict_from_truth(self, samples: Sequence[Sample]) -> list[Prediction]:
         """One prediction per sample, in order; `seconds` is 0 because nothing is computed."""

@@ -14,12 +14,13 @@ from PIL import Image
 from prsbench.harness.contract.errors import DataError
 from prsbench.harness.contract.types import FitContext, Labels, Prediction, Query, Sample, TextSource, Weights
 from prsbench.methods.answers import sentence_for
+from prsbench.methods.frozen import FrozenMethod
 from prsbench.methods.reference.config import FloorConfig, MeanMaskConfig
 
 MASKS, POSITIONS = "mean_masks.npz", "positions.json"
 
 
-class UniformMapRow:
+class UniformMapRow(FrozenMethod):
     """The same value at every pixel, and "center" as the answer."""
 
     value: float
@@ -31,15 +32,6 @@ class UniformMapRow:
     @property
     def labels(self) -> Labels:
         return Labels(self.config.prompt_source, Weights.NONE, TextSource.CONSTANT, (self.note,))
-
-    def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
-        """Nothing to train."""
-
-    def save(self, folder: Path) -> None:
-        """Nothing to save."""
-
-    def load(self, folder: Path, device: str) -> None:
-        """Nothing to load."""
 
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
         """One prediction per query; `seconds` is 0 because nothing is computed."""
@@ -76,7 +68,7 @@ class MeanMaskRow:
         note = "mean training mask and most frequent training position of the modality"
         return Labels(self.config.prompt_source, Weights.TRAINED_HERE, TextSource.CONSTANT, (note,))
 
-    def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
+    def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:  # noqa: ARG002 (protocol)
         """Average the masks and count the positions of the training samples, by modality."""
         for modality in sorted({sample.query.modality for sample in train}):
             truths = [sample.truth for sample in train if sample.query.modality == modality]
@@ -109,10 +101,10 @@ class MeanMaskRow:
         return Prediction(probability, answer, time.perf_counter() - start)
 
     def save(self, folder: Path) -> None:
-        np.savez(folder / MASKS, **self._mean)
+        np.savez(folder / MASKS, **self._mean)  # type: ignore[arg-type]  # numpy's keyword `allow_pickle` is no modality
         (folder / POSITIONS).write_text(json.dumps(self._position, indent=1, sort_keys=True))
 
-    def load(self, folder: Path, device: str) -> None:
+    def load(self, folder: Path, device: str) -> None:  # noqa: ARG002 (protocol)
         with np.load(folder / MASKS, allow_pickle=False) as masks:
             self._mean = {modality: masks[modality] for modality in masks.files}
         positions = json.loads((folder / POSITIONS).read_text())

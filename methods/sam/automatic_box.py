@@ -49,7 +49,7 @@ def best_candidate(logits_NSS: Tensor, predicted_iou_N: Tensor, features_CEE: Te
 
 def _distinctness(masks_NSS: Tensor, image_SS: Tensor, features_CEE: Tensor) -> Tensor:
     """How much each mask differs from the rest of the image: 1 - cosine of the mean unit features inside and outside, (N,)."""
-    grid = features_CEE.shape[1:]
+    grid = (features_CEE.shape[1], features_CEE.shape[2])
     inside = F.adaptive_avg_pool2d(masks_NSS[:, None], grid).flatten(1)
     outside = F.adaptive_avg_pool2d(image_SS[None, None], grid).flatten(1) - inside
     unit = F.normalize(features_CEE.flatten(1), dim=0)

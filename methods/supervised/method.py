@@ -8,8 +8,7 @@ from pathlib import Path
 
 import torch
 from prsbench.harness.contract.types import FitContext, Labels, Prediction, Query, Sample, TextSource, Weights
-from prsbench.methods.answers import answer_from_mask
-from prsbench.methods.images import native_probability, resize_to_levels, z_score
+from prsbench.methods.images import prediction_from_logits, resize_to_levels, z_score
 from prsbench.methods.parts.training.loop import write_losses
 from prsbench.methods.parts.weights.exposure import random_start_note
 from prsbench.methods.supervised.config import SupervisedConfig
@@ -31,7 +30,7 @@ class SupervisedMethod:
         note = f"MONAI {self.config.network}, {self.config.image_size_px} px; the question is ignored"
         return Labels(self.config.prompt_source, Weights.TRAINED_HERE, TextSource.OWN_MASK, (note, random_start_note()))
 
-    def fit(self, train_samples: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
+    def fit(self, train_samples: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:  # noqa: ARG002 (protocol)
         torch.manual_seed(context.seed)
         self._network, self._device = build_network(self.config), context.device
         self._history = train(self._network, self.config, train_samples, context).history
@@ -45,11 +44,7 @@ class SupervisedMethod:
         with torch.autocast("cuda", dtype=torch.bfloat16, enabled=amp):
             logits = self._network(z_score(image)).float()
         seconds = (time.perf_counter() - start) / len(queries)
-        return [self._predicted(logits_1SS, query, seconds) for logits_1SS, query in zip(logits, queries, strict=True)]
-
-    def _predicted(self, logits_1SS: torch.Tensor, query: Query, seconds: float) -> Prediction:
-        probability = native_probability(logits_1SS, query.image.shape[:2])
-        return Prediction(probability, answer_from_mask(probability, query.modality), seconds)
+        return [prediction_from_logits(logits_1SS, query, seconds) for logits_1SS, query in zip(logits, queries, strict=True)]
 
     def save(self, folder: Path) -> None:
         save_model(self._network, str(folder / WEIGHTS))  # DynUNet has two names for each tensor; it is stored once

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from prsbench.harness.contract.types import FitContext, Sample
 from prsbench.methods.images import z_score
-from prsbench.methods.parts.training.augmentation import AugmentationRange, jittered, view_of_images, view_of_mask
+from prsbench.methods.parts.training.augmentation import AugmentationRange, jitter_intensity, view_of_images, view_of_mask
+from prsbench.methods.parts.training.config import AugmentationConfig
 from prsbench.methods.parts.training.images import training_images
 from prsbench.methods.parts.training.loop import Loop, MicroBatch, Step, steps_per_epoch
 from prsbench.methods.parts.training.losses import dice_and_bce
-from prsbench.methods.parts.training.schedule import cosine
 from prsbench.methods.supervised.config import SupervisedConfig
 from prsbench.methods.supervised.networks import deep_supervision_weights
 from torch import Tensor, nn
@@ -25,19 +25,17 @@ def train(network: nn.Module, config: SupervisedConfig, samples: Sequence[Sample
         PrsbenchError: a loss is not finite; the error names the images.
     """
     images = training_images(samples, config.image_size_px)
-    steps = config.epochs * steps_per_epoch(len(images), config.batch_size)
     network.to(context.device)
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, eps=config.adam_eps
     )
-    schedule = cosine(optimizer, steps, config.warmup_steps, config.final_learning_rate / config.learning_rate)
-    loop = Loop(network, optimizer, schedule, steps, context, config.gradient_clip, config.amp)
+    loop = Loop.of(config, network, optimizer, steps_per_epoch(len(images), config.batch_size), context, config.amp)
 
     def sample_step() -> Step:
         chosen = [images[i] for i in loop.numbers(len(images), config.batch_size)]
         image = torch.stack([one.image_3SS for one in chosen]).to(context.device)
         mask = torch.stack([one.mask_1SS for one in chosen]).to(context.device)
-        image, mask = augmented(image, mask, config, loop.chance)
+        image, mask = augmented(image, mask, config.augmentation, loop.rng)
         return Step([MicroBatch(lambda: {"loss": _loss(network, image, mask)}, {})], [one.image_id for one in chosen])
 
     loop.run(sample_step, lambda terms: terms["loss"])
@@ -58,11 +56,13 @@ def segmentation_loss(logits: Tensor, mask_B1SS: Tensor) -> Tensor:
     return torch.stack([w * segmentation_loss(logits[:, k], mask_B1SS) for k, w in enumerate(weights)]).sum()
 
 
-def augmented(image_B3SS: Tensor, mask_B1SS: Tensor, config: SupervisedConfig, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Float images in [0, 1] and float masks in random views; gamma, contrast and brightness are jittered per image."""
-    reach = AugmentationRange(left_right=config.horizontal_flip, shift=config.shift, zoom=config.zoom)
-    views = [reach.draw(rng) for _ in image_B3SS]
+def augmented(
+    image_B3SS: Tensor, mask_B1SS: Tensor, config: AugmentationConfig, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Float images in [0, 1] and float masks in random views; gamma, contrast and brightness are jitter_intensity per image."""
+    augmentation = AugmentationRange.of(config)
+    views = [augmentation.sample(rng) for _ in image_B3SS]
     image = view_of_images(image_B3SS.float() / 255, views)
     masks = [view_of_mask(one[0].cpu().numpy(), view, one.shape[-2:]) for one, view in zip(mask_B1SS, views, strict=True)]
     mask = torch.from_numpy(np.stack(masks))[:, None].to(image)
-    return jittered(image, config.intensity_jitter, rng), mask
+    return jitter_intensity(image, config.intensity_jitter, rng), mask

@@ -27,8 +27,8 @@ class LocatedAnswer:
     point: tuple[float, float]
 
 
-def placed(samples: Sequence[Sample]) -> list[LocatedAnswer]:
-    """The samples with a lesion; the others have no position."""
+def located_answers(samples: Sequence[Sample]) -> list[LocatedAnswer]:
+    """The answers of the samples with a lesion; the others have no position."""
     located = []
     for sample in samples:
         point = centroid(sample.truth.mask)
@@ -56,7 +56,7 @@ def error_lines(
     is_new_N = np.array([sentence.answer not in known for sentence in held_out])
     kinds = {"all": ["all"] * len(held_out)}
     kinds |= {kind: [getattr(sentence, kind) for sentence in held_out] for kind in ("modality", "position")}
-    lines = []
+    lines: list[Line] = []
     for kind, names in kinds.items():
         for name in sorted(set(names)):
             chosen_N = np.array([other == name for other in names])

@@ -15,12 +15,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from prsbench.harness.contract.errors import DataError
+from prsbench.harness.contract.files import file_hash
 from prsbench.harness.contract.types import FitContext, Sample
 from prsbench.methods.parts.language.sentence_bert import WIDTH, sentence_encoder
 from prsbench.methods.parts.training.loop import Loop, MicroBatch, Step
 from prsbench.methods.parts.weights.described_folder import describe, described
 from prsbench.methods.text2centroid.config import Text2CentroidConfig
-from prsbench.methods.text2centroid.held_out_errors import Line, error_lines, placed, write_report
+from prsbench.methods.text2centroid.held_out_errors import Line, error_lines, located_answers, write_report
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -56,7 +57,7 @@ class Text2Centroid:
         """Full-batch AdamW on every (answer, true centroid) pair of `train`; its errors are then measured on `val`."""
         torch.manual_seed(context.seed)
         self.head = CentroidHead(self.config.hidden)
-        pairs = placed(train)
+        pairs = located_answers(train)
         if not pairs:
             raise DataError("Text2Centroid: no sample with a non-empty mask to train on. Check the split and the masks.")
         answers = [pair.answer for pair in pairs]
@@ -68,7 +69,7 @@ class Text2Centroid:
         batch = MicroBatch(lambda: {"smooth L1": F.smooth_l1_loss(self.head(embedding_NE), target_N2)}, {})
         loop = Loop(self.head, optimizer, schedule, self.config.steps, context)
         loop.run(lambda: Step([batch], ["all answers"]), lambda terms: terms["smooth L1"])
-        held_out = placed(val)
+        held_out = located_answers(val)
         located_N2 = self.locate([pair.answer for pair in held_out])
         self._errors = error_lines(held_out, located_N2, set(answers), tuple(target_N2.mean(0).tolist()))
 
@@ -89,7 +90,7 @@ class Text2Centroid:
         self.head = CentroidHead(saved["config"]["hidden"])
         self.head.load_state_dict(load_file(folder / "head.safetensors"))
         self.head.to(device).eval().requires_grad_(False)
-        weights = hashlib.sha256((folder / "head.safetensors").read_bytes()).hexdigest()
+        weights = file_hash(folder / "head.safetensors")
         self.checksum = hashlib.sha256(f"{encoder.checksum}/{weights}".encode()).hexdigest()
 
     def embed(self, sentences: Sequence[str]) -> NDArray[np.float32]:

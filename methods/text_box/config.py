@@ -8,12 +8,12 @@ from typing import Literal
 
 from prsbench.harness.contract.types import Need, PromptSource
 from prsbench.methods.cg_reasoner.config import CGReasonerConfig
+from prsbench.methods.parts.sam.config import PACKAGED, SamFileConfig
 from prsbench.methods.parts.weights.packaged import LITE_MEDSAM, installed
-from prsbench.methods.sam.config import PACKAGED, SamCheckpointConfig
 from pydantic import model_validator
 
 
-class TextBoxConfig(SamCheckpointConfig):
+class TextBoxConfig(SamFileConfig):
     """CG-Reasoner answers, Text2Centroid reads the answer, a SAM-family network is prompted with a box around that point.
 
     No truth is used: the prompt source is the question. A `reasoner` equal to the grid's CG-Reasoner shares its training.

@@ -9,8 +9,7 @@ import json
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -19,9 +18,9 @@ from prsbench.harness.contract.catalog import resolve
 from prsbench.harness.contract.errors import DataError
 from prsbench.harness.contract.geometry import tight_box
 from prsbench.harness.contract.types import Box, FitContext, Labels, Prediction, Query, Sample, TextSource, Weights
+from prsbench.methods.parts.sam.frozen_sam import FrozenSam, weights_of
+from prsbench.methods.parts.sam.variants import VARIANTS
 from prsbench.methods.parts.weights.exposure import exposure_note
-from prsbench.methods.sam.method import SamMethod, weights_of
-from prsbench.methods.sam.variants import VARIANTS
 from prsbench.methods.text2centroid.model import Text2Centroid
 from prsbench.methods.text_box.config import TextBoxConfig
 
@@ -30,60 +29,63 @@ SIZES = "box_sizes.json"
 ANY = "any"  # the size over all modalities
 
 
-class TextBoxMethod(SamMethod):
+class TextBoxMethod:
     """The sentence is CG-Reasoner's. It gives no size, so the box has the median size of the modality's training boxes."""
 
-    config: TextBoxConfig
+    def __init__(self, config: TextBoxConfig):
+        self.config = config
 
     @property
     def labels(self) -> Labels:
         notes = (
-            f"{VARIANTS[self.config.variant].title}, frozen ({weights_of(self.config)}), prompted with a box around the "
-            "point that Text2Centroid predicts from CG-Reasoner's answer",
+            (
+                f"{VARIANTS[self.config.variant].title}, frozen ({weights_of(self.config)}), prompted with a box around the "
+                "point that Text2Centroid predicts from CG-Reasoner's answer"
+            ),
             "box size: the median over the modality's training masks",
             exposure_note(self.config.variant),
         )
         return Labels(self.config.prompt_source, Weights.TRAINED_HERE, TextSource.GENERATED, notes)
 
-    def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
+    def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:  # noqa: ARG002 (protocol)
         """Measure the median box sizes; CG-Reasoner and Text2Centroid are already trained.
 
         Raises:
             DataError: every training mask is empty.
         """
-        super().load(Path(), context.device)
+        self._sam = FrozenSam(self.config, context.device)
         self._sizes = median_sizes(train)
-        self._read_parts(dict(context.needs))
+        self._load_needs(context.needs, context.device)
 
     def save(self, folder: Path) -> None:
         (folder / SIZES).write_text(json.dumps(self._sizes))
-        for role, source in self._parts.items():
+        for role, source in self._need_folders.items():
             shutil.copytree(source, folder / role)
 
     def load(self, folder: Path, device: str) -> None:
-        super().load(folder, device)
+        self._sam = FrozenSam(self.config, device)
         self._sizes = json.loads((folder / SIZES).read_text())
-        self._read_parts({role: folder / role for role in self.config.needs()})
+        self._load_needs({role: folder / role for role in self.config.needs()}, device)
 
-    def _read_parts(self, folders: dict[str, Path]) -> None:
-        self._parts = folders
+    def _load_needs(self, folders: Mapping[str, Path], device: str) -> None:
+        self._need_folders = folders
         self._reasoner = resolve(REASONER)(self.config.reasoner)
-        self._reasoner.load(folders["reasoner"], self._device)
+        self._reasoner.load(folders["reasoner"], device)
         self._text2centroid = Text2Centroid(self.config.reasoner.text2centroid)
-        self._text2centroid.load(folders["text2centroid"], self._device)
+        self._text2centroid.load(folders["text2centroid"], device)
 
     @torch.inference_mode()
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
         reasoned = self._reasoner.predict(queries)
-        return [self._drawn(query, prediction) for query, prediction in zip(queries, reasoned, strict=True)]
+        return [self._segment(query, prediction) for query, prediction in zip(queries, reasoned, strict=True)]
 
-    def _drawn(self, query: Query, reasoned: Prediction) -> Prediction:
+    def _segment(self, query: Query, reasoned: Prediction) -> Prediction:
         start = time.perf_counter()
         x, y = self._text2centroid.locate([reasoned.answer])[0]
         seconds = reasoned.seconds + time.perf_counter() - start
         box = box_around(float(x), float(y), self._sizes.get(query.modality, self._sizes[ANY]), query.image.shape[:2])
-        segmented = self._predict_one(replace(query, box=box))
-        return Prediction(segmented.probability, reasoned.answer, seconds + segmented.seconds)
+        probability, segmenting_s = self._sam.segment_box(query.image, box)
+        return Prediction(probability, reasoned.answer, seconds + segmenting_s)
 
 
 def median_sizes(samples: Sequence[Sample]) -> dict[str, tuple[float, float]]:
@@ -113,7 +115,8 @@ def box_around(x: float, y: float, size: tuple[float, float], shape: tuple[int, 
         Box(left=0, top=25, right=50, bottom=75)
     """
     sides = [
-        _cut((place + 1) / 2 * side, share * side, side) for place, share, side in zip((x, y), size, shape[::-1], strict=True)
+        _cut((position + 1) / 2 * side, share * side, side)
+        for position, share, side in zip((x, y), size, shape[::-1], strict=True)
     ]
     (left, right), (top, bottom) = sides
     return Box(left, top, right, bottom)

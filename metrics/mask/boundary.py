@@ -32,10 +32,11 @@ def surface_distances(
         spacing: height and width of a pixel; given in mm, distances are in mm.
     """
     box = tight_box(predicted | truth)  # there is no outline outside it
+    assert box is not None  # neither mask is empty
     window = (slice(box.top, box.bottom), slice(box.left, box.right))
     points = [np.argwhere(outline(mask[window])) * spacing for mask in (predicted, truth)]
     trees = [KDTree(outline_points) for outline_points in points]
-    return trees[1].query(points[0])[0], trees[0].query(points[1])[0]
+    return np.asarray(trees[1].query(points[0])[0]), np.asarray(trees[0].query(points[1])[0])
 
 
 def outline(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

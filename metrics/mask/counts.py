@@ -8,28 +8,19 @@ from PIL import Image
 from prsbench.harness.contract.errors import ContractError
 from prsbench.harness.contract.geometry import tight_box
 from prsbench.harness.contract.records import Counts, Histogram
-from prsbench.metrics.mask.grey import GreyMaps, grey_maps
+from prsbench.metrics.mask.grey import GreyMaps
 
 GREY_LEVELS = 256
 _WORTH_PILLOW_PX = 65_536
 _BANDS = 4
 
 
-def count(probability: NDArray[np.float32], truth: NDArray[np.bool_]) -> Counts:
-    """Counts of one prediction against its truth.
-
-    Args:
-        probability: (H, W) float32 in [0, 1], unstretched.
-        truth: (H, W) bool; may be empty.
+def count_maps(maps: GreyMaps, truth: NDArray[np.bool_]) -> Counts:
+    """Counts of one prediction's 8-bit maps against its truth, (H, W) bool, which may be empty.
 
     Raises:
         ContractError: shapes differ, or truth is not bool (a {0, 255} mask would be read as indices).
     """
-    return count_maps(grey_maps(probability), truth)
-
-
-def count_maps(maps: GreyMaps, truth: NDArray[np.bool_]) -> Counts:
-    """`count`, from the stored 8-bit maps."""
     if truth.dtype != np.bool_:
         raise ContractError(f"truth must be bool, got {truth.dtype}. Binarise the mask when it is read.")
     if maps.raw.shape != truth.shape:
@@ -70,4 +61,5 @@ def per_level(grey: NDArray[np.uint8]) -> Histogram:
     n_in_bands = flat.size // _BANDS * _BANDS
     image = Image.frombuffer("RGBA", (n_in_bands // _BANDS, 1), flat[:n_in_bands], "raw", "RGBA", 0, 1)
     tables = np.array(image.histogram(), np.int64).reshape(_BANDS, GREY_LEVELS)
-    return tables.sum(axis=0) + np.bincount(flat[n_in_bands:], minlength=GREY_LEVELS)
+    total: Histogram = tables.sum(axis=0) + np.bincount(flat[n_in_bands:], minlength=GREY_LEVELS)
+    return total

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from math import nan
 
+POLICY_METRICS = ("dice@0.5", "iou@0.5", "mdice_pranet", "miou_pranet")  # reported under every policy
+
 
 class EmptyTruth(StrEnum):
     """The score of an image whose truth is empty. The value is the suffix of the metric's name; the default has none."""

@@ -49,4 +49,5 @@ def stretched_grey_map(probability: NDArray[np.float32]) -> GreyMap:
 
 def _rounded(levels: NDArray[np.floating]) -> GreyMap:
     """Round to uint8, overwriting `levels`: on large maps new memory costs more than arithmetic."""
-    return np.rint(levels, out=levels).astype(np.uint8)
+    np.rint(levels, out=levels)
+    return levels.astype(np.uint8)

@@ -8,34 +8,26 @@ import numpy as np
 from numpy.typing import NDArray
 from prsbench.harness.contract.records import MapMeasures
 from prsbench.metrics.mask.boundary import TOLERANCE_MM, outline_agreement
-from prsbench.metrics.mask.grey import GreyMaps, grey_maps
+from prsbench.metrics.mask.grey import GreyMaps
 from prsbench.metrics.mask.lesions import match_lesions
 from prsbench.metrics.mask.s_measure import s_measure
 from prsbench.metrics.mask.weighted_f import Surroundings, weighted_f
 
 
-def measure(
-    probability: NDArray[np.float32], truth: NDArray[np.bool_], spacing_mm: tuple[float, float] | None = None
-) -> MapMeasures:
-    """Measures of one prediction against its truth; see each module for its empty cases.
+def measure_maps(maps: GreyMaps, truth: NDArray[np.bool_], spacing_mm: tuple[float, float] | None = None) -> MapMeasures:
+    """Measures of one prediction's 8-bit maps against its truth; see each module for its empty cases.
 
     Args:
-        probability: (H, W) float32 in [0, 1], unstretched.
         truth: (H, W) bool; may be empty.
         spacing_mm: height and width of a pixel, if known.
     """
-    return measure_maps(grey_maps(probability), truth, spacing_mm)
-
-
-def measure_maps(maps: GreyMaps, truth: NDArray[np.bool_], spacing_mm: tuple[float, float] | None = None) -> MapMeasures:
-    """`measure`, from the stored 8-bit maps."""
     predicted, raw, stretched = maps.mask, maps.raw, maps.stretched
     around = Surroundings.of(truth, (raw > 0) | (stretched > 0)) if truth.any() else None
     hd95_px, nsd_2px = outline_agreement(predicted, truth)
     in_mm = outline_agreement(predicted, truth, TOLERANCE_MM, spacing_mm) if spacing_mm else (nan, nan)
     lesions = match_lesions(predicted, truth)
     return MapMeasures(
-        s_measure_pranet=s_measure(stretched, truth, as_published=True),
+        s_measure_pranet=s_measure(stretched, truth, as_official=True),
         s_measure_raw=s_measure(raw, truth),
         weighted_f_pranet=weighted_f(stretched, truth, around),
         weighted_f_raw=weighted_f(raw, truth, around),

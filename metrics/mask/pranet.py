@@ -6,9 +6,7 @@ At threshold 0 every pixel is foreground, so a hard mask of Dice D over a lesion
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from math import nan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,16 +43,16 @@ def threshold_counts(counts: Counts, *, stretched: bool = True) -> ThresholdCoun
     return ThresholdCounts(tp, tp + fp, n_true, n_true + counts.fp + counts.tn)
 
 
-def curves(counts: Counts, *, stretched: bool = True) -> tuple[Curve, Curve]:
-    """Dice and IoU at each of `THRESHOLDS`, of the official min-max stretched map or of the raw one.
+def dice_curve(at: ThresholdCounts) -> Curve:
+    """Dice at each threshold; 0 wherever the intersection is empty, as in the official code, and so for an empty truth."""
+    dice: Curve = 2 * at.tp / np.maximum(at.predicted + at.n_true, 1)  # a denominator of 0 implies an empty intersection
+    return dice
 
-    0 wherever the intersection is empty, as in the official code; so an empty truth gives 0 at every threshold.
-    """
-    at = threshold_counts(counts, stretched=stretched)
-    # Where a denominator is 0, so is the intersection, and the official code gives 0.
-    dice = 2 * at.tp / np.maximum(at.predicted + at.n_true, 1)
-    iou = at.tp / np.maximum(at.predicted + at.n_true - at.tp, 1)
-    return dice, iou
+
+def iou_curve(at: ThresholdCounts) -> Curve:
+    """IoU at each threshold; 0 wherever the intersection is empty, as in the official code, and so for an empty truth."""
+    iou: Curve = at.tp / np.maximum(at.predicted + at.n_true - at.tp, 1)
+    return iou
 
 
 def sensitivity_curve(at: ThresholdCounts) -> Curve:
@@ -82,49 +80,8 @@ def mean_absolute_error(counts: Counts, *, stretched: bool = True) -> float:
     return total / (255 * (counts.tp + counts.fp + counts.fn + counts.tn))
 
 
-def mdice_pranet(counts: Counts) -> float:
-    """mDice of one image by the official protocol, in [0, 1]. Empty truth: NaN (official code: 0; see `dataset_curves`)."""
-    return _mean(counts, curves(counts)[0])
-
-
-def miou_pranet(counts: Counts) -> float:
-    """mIoU of one image by the official protocol, in [0, 1]. Empty truth: NaN."""
-    return _mean(counts, curves(counts)[1])
-
-
-def mdice_raw(counts: Counts) -> float:
-    """mDice without the per-image stretch, which would repair an uncalibrated map. Empty truth: NaN."""
-    return _mean(counts, curves(counts, stretched=False)[0])
-
-
-def miou_raw(counts: Counts) -> float:
-    """mIoU without the per-image stretch. Empty truth: NaN."""
-    return _mean(counts, curves(counts, stretched=False)[1])
-
-
-def dataset_curves(samples: Iterable[Counts], *, empty_truths_score_zero: bool = False) -> tuple[Curve, Curve]:
-    """Dice and IoU per threshold, averaged over images; their maxima are maxDice and maxIoU (one threshold for all images).
-
-    Args:
-        samples: counts of the images of one data set.
-        empty_truths_score_zero: average images without foreground as 0, as in the official code; by default, exclude them.
-
-    Returns:
-        Two (256,) curves, all NaN if no image is left.
-    """
-    scored = [curves(counts) for counts in samples if empty_truths_score_zero or counts.tp + counts.fn]
-    if not scored:
-        return np.full(GREY_LEVELS, nan), np.full(GREY_LEVELS, nan)
-    dice, iou = zip(*scored, strict=True)
-    return np.mean(dice, axis=0), np.mean(iou, axis=0)
-
-
 def _passing(histogram: Histogram) -> NDArray[np.int64]:
     """Pixels at or above each threshold, along the last axis."""
     at_or_above = np.zeros((*histogram.shape[:-1], GREY_LEVELS + 1), np.int64)
     at_or_above[..., :-1] = np.cumsum(histogram[..., ::-1], axis=-1)[..., ::-1]
     return at_or_above[..., DARKEST_PASSING]
-
-
-def _mean(counts: Counts, curve: Curve) -> float:
-    return float(curve.mean()) if counts.tp + counts.fn else nan

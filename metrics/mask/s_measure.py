@@ -17,13 +17,13 @@ _LEVELS = np.arange(GREY_LEVELS)
 _WHITE = GREY_LEVELS - 1
 
 
-def s_measure(grey: NDArray[np.uint8], truth: NDArray[np.bool_], *, as_published: bool = False) -> float:
+def s_measure(grey: NDArray[np.uint8], truth: NDArray[np.bool_], *, as_official: bool = False) -> float:
     """S-measure of one image, in [0, 1].
 
     Args:
         grey: (H, W) 8-bit map.
         truth: (H, W) bool.
-        as_published: an empty truth scores 1 minus the map's mean, and a truth whose centroid rounds to row or column 0 is NaN
+        as_official: an empty truth scores 1 minus the map's mean, and a truth whose centroid rounds to row or column 0 is NaN
             (a rectangle of no pixels has no mean). By default an empty truth is NaN and such a rectangle has no weight.
     """
     histograms = _histograms_by_rectangle(grey, truth)  # (4 rectangles, outside and inside, 256)
@@ -31,7 +31,7 @@ def s_measure(grey: NDArray[np.uint8], truth: NDArray[np.bool_], *, as_published
     n_true, n = int(inside.sum()), truth.size
     mean_grey = float((outside + inside) @ _LEVELS) / (n * _WHITE)
     if n_true == 0:
-        return 1 - mean_grey if as_published else nan
+        return 1 - mean_grey if as_official else nan
     if n_true == n:
         return mean_grey
     share = n_true / n
@@ -39,7 +39,7 @@ def s_measure(grey: NDArray[np.uint8], truth: NDArray[np.bool_], *, as_published
     by_region = 0.0
     for rectangle in histograms:
         n_pixels = int(rectangle.sum())
-        if n_pixels or as_published:
+        if n_pixels or as_official:
             by_region += n_pixels / n * _similarity(rectangle)
     score = (by_object + by_region) / 2
     return score if score != score else max(score, 0.0)

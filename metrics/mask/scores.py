@@ -10,12 +10,13 @@ from prsbench.harness.contract.errors import ContractError
 from prsbench.harness.contract.records import Counts, MapMeasures, Record
 from prsbench.metrics.mask.counts import GREY_LEVELS
 from prsbench.metrics.mask.e_measure import e_measure_curve
-from prsbench.metrics.mask.empty_truth import policies
+from prsbench.metrics.mask.empty_truth import POLICY_METRICS, policies
 from prsbench.metrics.mask.lesions import n_found
 from prsbench.metrics.mask.overlap import dice_at_half, iou_at_half, sensitivity_at_half, specificity_at_half
 from prsbench.metrics.mask.pranet import (
     Curve,
-    curves,
+    dice_curve,
+    iou_curve,
     mean_absolute_error,
     sensitivity_curve,
     specificity_curve,
@@ -73,7 +74,7 @@ def mask_scores(record: Record, best: BestThresholds) -> dict[str, float]:
     scores |= {"sensitivity@0.5": sensitivity_at_half(counts), "specificity@0.5": specificity_at_half(counts)}
     if not has_truth:
         scores = dict.fromkeys(scores, nan)
-    for name in ("dice@0.5", "iou@0.5", "mdice_pranet", "miou_pranet"):
+    for name in POLICY_METRICS:
         scores |= policies(name, scores[name], not has_truth, not counts.tp + counts.fp)
     scores["prediction_empty"] = float(not counts.tp + counts.fp) if has_truth else nan
     return scores | (_measured(record.measures, has_truth) if record.measures else {})
@@ -81,17 +82,15 @@ def mask_scores(record: Record, best: BestThresholds) -> dict[str, float]:
 
 def _curves(counts: Counts) -> dict[str, Curve]:
     """Every curve over thresholds, under the name of its mean."""
-    official, raw = threshold_counts(counts), threshold_counts(counts, stretched=False)
-    dice, iou = curves(counts)
-    dice_raw, iou_raw = curves(counts, stretched=False)
+    stretched, raw = threshold_counts(counts), threshold_counts(counts, stretched=False)
     return {
-        "mdice_pranet": dice,
-        "miou_pranet": iou,
-        "mdice_raw": dice_raw,
-        "miou_raw": iou_raw,
-        "sensitivity_pranet": sensitivity_curve(official),
-        "specificity_pranet": specificity_curve(official),
-        "e_measure_mean_pranet": e_measure_curve(official, as_published=True),
+        "mdice_pranet": dice_curve(stretched),
+        "miou_pranet": iou_curve(stretched),
+        "mdice_raw": dice_curve(raw),
+        "miou_raw": iou_curve(raw),
+        "sensitivity_pranet": sensitivity_curve(stretched),
+        "specificity_pranet": specificity_curve(stretched),
+        "e_measure_mean_pranet": e_measure_curve(stretched, as_official=True),
         "e_measure_mean_raw": e_measure_curve(raw),
     }
 

@@ -45,7 +45,8 @@ class Surroundings:
         """Compute the surroundings of `truth`, (H, W) bool and not empty, for maps that are 0 outside `shown`, (H, W) bool."""
         around = _window(truth, _FULL_WEIGHT_PX)
         within = _window(truth[around] | shown[around], _REACH_PX)
-        window = tuple(slice(a.start + b.start, a.start + b.stop) for a, b in zip(around, within, strict=True))
+        down, across = (slice(a.start + b.start, a.start + b.stop) for a, b in zip(around, within, strict=True))
+        window = down, across
         truth = truth[window]
         near = _window(truth, _REACH_PX)
         nearest = ndimage.distance_transform_edt(~truth, return_distances=False, return_indices=True)

@@ -6,20 +6,21 @@ All are scored with the row's predicted masks, except the ceiling, which uses th
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from math import nan
 
 import numpy as np
-from numpy.typing import NDArray
 from prsbench.metrics.text.opposite import opposite
-from prsbench.metrics.text.placed_texts import NO_TEXT, PlacedTexts, Sentences, TextModels
-from prsbench.metrics.text.prscore import EQUAL, Combination, PartWeights
+from prsbench.metrics.text.placed_texts import NO_TEXT, PlacedTexts, Rows, Sentences, TextModels
+from prsbench.metrics.text.prscore import EQUAL, Combination, PartWeights, PRScores, Values
 
 PARTNERS = 64  # other samples whose answers each sample is scored with; all of them in a cell of up to 65 samples
 CONSTANTS = 32  # candidates for the best constant: the most frequent reference sentences
 SEED = 0
 
-Values = NDArray[np.float64]
+_Score = Callable[[Rows], PRScores]  # of each sample's mask and reference with these answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,12 @@ def levels(
 ) -> Levels:
     """The levels of one cell. They depend on all its samples, and on sample order only through Monte Carlo error."""
     texts, opposites = _with_opposites(texts, models)
-    options = {"combination": combination, "weights": weights, "likeness": texts.sentences.likeness()}
+    score = partial(texts.score, combination=combination, weights=weights, similarity=texts.sentences.similarity())
     return Levels(
-        chance=_chance(texts, options, seed),
-        constant=_best_constant(texts, options),
-        opposite=texts.score(opposites, **options).prscore,
-        ceiling=texts.score(texts.reference, texts.truth_centroid, **options).prscore,
+        chance=_chance(texts, score, seed),
+        constant=_best_constant(texts, score),
+        opposite=score(opposites).prscore,
+        ceiling=score(texts.reference, texts.truth_centroid).prscore,
     )
 
 
@@ -55,7 +56,7 @@ def corrected(score: Values, chance: Values) -> Values:
     return (score - level) / (1 - level) if level < 1 else np.full(score.shape, nan)
 
 
-def _chance(texts: PlacedTexts, options: dict, seed: int) -> Values:
+def _chance(texts: PlacedTexts, score: _Score, seed: int) -> Values:
     """Mean PRScore of each sample's mask and reference with the answers that the row gave to other samples.
 
     The samples are arranged in a random circle; each is scored with the answers to the samples 1, 2, ... steps further on.
@@ -68,19 +69,19 @@ def _chance(texts: PlacedTexts, options: dict, seed: int) -> Values:
     for step in range(1, n_partners + 1):
         answer = np.empty_like(texts.answer)
         answer[circle] = texts.answer[np.roll(circle, -step)]
-        total += texts.score(answer, **options).prscore
+        total += score(answer).prscore
     return total / n_partners
 
 
-def _best_constant(texts: PlacedTexts, options: dict) -> Values:
+def _best_constant(texts: PlacedTexts, score: _Score) -> Values:
     """PRScore of each sample with the single reference sentence whose scores over all samples are highest."""
     counts = Counter(texts.reference.tolist())
     candidates = sorted(counts, key=lambda sentence: (-counts[sentence], sentence))[:CONSTANTS]
-    scores = (texts.score(np.full_like(texts.answer, sentence), **options).prscore for sentence in candidates)
+    scores = (score(np.full_like(texts.answer, sentence)).prscore for sentence in candidates)
     return max(scores, key=lambda values: float(np.nansum(values)), default=np.zeros(0))
 
 
-def _with_opposites(texts: PlacedTexts, models: TextModels) -> tuple[PlacedTexts, NDArray[np.int64]]:
+def _with_opposites(texts: PlacedTexts, models: TextModels) -> tuple[PlacedTexts, Rows]:
     """The texts with the references' opposites added to the sentences, and (N,) the index of each sample's opposite."""
     known = texts.sentences
     opposite_of = {index: opposite(known.texts[index]) for index in np.unique(texts.reference).tolist()}

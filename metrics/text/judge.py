@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from math import nan
 from typing import Protocol
 
-from prsbench.harness.contract.records import Record
+from prsbench.harness.contract.records import Record, SampleStatus
 from prsbench.metrics.text.placed_texts import has_text, is_placed
 from prsbench.metrics.text.position import parse
 
@@ -35,7 +35,7 @@ def verdicts(records: Sequence[Record], model: LanguageModel) -> list[bool | Non
 
     A missing answer is False without a call of the judge. Each distinct pair of sentences is judged once.
     """
-    pairs = [(r.answer, r.reference_answer) if r.status == "ok" and is_placed(r) else None for r in records]
+    pairs = [(r.answer, r.reference_answer) if r.status == SampleStatus.OK and is_placed(r) else None for r in records]
     distinct = sorted({pair for pair in pairs if pair and has_text(pair[0])})
     replies = model.complete([_PROMPT.format(answer=answer, reference=reference) for answer, reference in distinct])
     known = {pair: _read(reply) for pair, reply in zip(distinct, replies, strict=True)}
@@ -44,7 +44,7 @@ def verdicts(records: Sequence[Record], model: LanguageModel) -> list[bool | Non
 
 def parser_verdict(record: Record) -> bool | None:
     """The rule parser's verdict: whether the zones are equal. None where the reference is missing or names no zone."""
-    if record.status != "ok" or not is_placed(record) or not parse(record.reference_answer).zones:
+    if record.status != SampleStatus.OK or not is_placed(record) or not parse(record.reference_answer).zones:
         return None
     return parse(record.answer).zones == parse(record.reference_answer).zones
 

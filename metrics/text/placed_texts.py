@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from prsbench.harness.contract.errors import ContractError
 from prsbench.harness.contract.records import Record
 from prsbench.harness.contract.types import Point
-from prsbench.metrics.text.prscore import EQUAL, Combination, PartWeights, PRScores, combine, normalised_cosine
+from prsbench.metrics.text.prscore import EQUAL, Combination, PartWeights, PRScores, normalised_cosine, prscore
 
 Locate = Callable[[Sequence[str]], NDArray[np.floating]]  # sentences to (N, 2) points, as Text2Centroid does
 Rows = NDArray[np.int64]  # (N,) indices of sentences; NO_TEXT where there is none
@@ -46,7 +46,7 @@ def has_text(sentence: str) -> bool:
     return bool(sentence.strip())
 
 
-class Gathering:
+class TextCollector:
     """Collects the texts and centroids of records one by one, storing a few numbers for each."""
 
     def __init__(self) -> None:
@@ -95,14 +95,15 @@ class Sentences:
         _check(embeddings, points, len(texts))
         return cls(tuple(texts), embeddings, points)
 
-    def likeness(self) -> NDArray[np.float64] | None:
+    def similarity(self) -> NDArray[np.float64] | None:
         """(S, S) S_sem of every pair, or None if there are too many sentences to store it."""
         if len(self.texts) > _WORTH_PAIRING:
             return None
         length = np.linalg.norm(self.embeddings.astype(np.float64), axis=1, keepdims=True)
         unit = self.embeddings / np.where(length > 0, length, 1.0)
         cosine = np.einsum("id,jd->ij", unit, unit)  # not unit @ unit.T, whose last digits depend on the number of threads
-        return (np.clip(cosine, -1, 1) + 1) / 2
+        similarity: NDArray[np.float64] = (np.clip(cosine, -1, 1) + 1) / 2
+        return similarity
 
     def located_by(self, locate: Locate) -> Sentences:
         """The same sentences, located by another Text2Centroid; points may be NaN where it finds no place."""
@@ -128,11 +129,11 @@ class PlacedTexts:
         mask_centroid: NDArray[np.float64] | None = None,
         combination: Combination = "both",
         weights: PartWeights = EQUAL,
-        likeness: NDArray[np.float64] | None = None,
+        similarity: NDArray[np.float64] | None = None,
     ) -> PRScores:
         """PRScore of each sample with the given answers and mask centroids (default: its own), computed in blocks.
 
-        likeness is `Sentences.likeness()`, which saves time if many answers are scored; it changes the last digit at most.
+        similarity is `Sentences.similarity()`, which saves time if many answers are scored; it changes the last digit at most.
         """
         answer = self.answer if answer is None else answer
         centroid = self.predicted_centroid if mask_centroid is None else mask_centroid
@@ -142,9 +143,9 @@ class PlacedTexts:
             given, reference = answer[block], self.reference[block]
             is_text = given != NO_TEXT
             given = np.where(is_text, given, reference)  # a placeholder for a missing answer, whose parts is_text sets to 0
-            s_sem = normalised_cosine(vectors[given], vectors[reference]) if likeness is None else likeness[given, reference]
+            s_sem = normalised_cosine(vectors[given], vectors[reference]) if similarity is None else similarity[given, reference]
             places = (points[given], points[reference], centroid[block])
-            blocks.append(combine(s_sem, *places, is_text, combination, weights))
+            blocks.append(prscore(s_sem, *places, is_text, combination, weights))
         return PRScores(*(np.concatenate([getattr(b, name) for b in blocks]) for name in PRScores.__slots__))
 
 

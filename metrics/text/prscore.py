@@ -1,7 +1,11 @@
-"""PRScore: does the sentence mean what the reference means, name the same place, and agree with the predicted mask?
+"""PRScore formula: PRScore = (S_sem + S_spatial + S_vis) / 3 (CG-Reasoner), each part in [0, 1].
 
-PRScore = (S_sem + S_spatial + S_vis) / 3 (CG-Reasoner). The paper does not say how direction and distance combine; the default
-"both" is their mean. PRScore never sees the true mask: read it together with its reference levels and the position accuracy.
+S_sem      Does the answer mean what the reference means? `normalised_cosine` of their sentence embeddings.
+S_spatial  Do both name the same place? `place_consistency` of the points that Text2Centroid gives for answer and reference.
+S_vis      Does the sentence agree with the mask? `place_consistency` of the answer's point and the predicted mask's centroid.
+
+The paper does not say how direction and distance combine in S_spatial and S_vis; the default "both" is their mean. PRScore never
+sees the true mask: read it together with its reference levels (`chance.py`) and the position accuracy.
 """
 
 from __future__ import annotations
@@ -36,8 +40,7 @@ class PRScores:
 
 
 def prscore(
-    answer_embedding: NDArray[np.floating],
-    reference_embedding: NDArray[np.floating],
+    s_sem: Values,
     answer_point: Points,
     reference_point: Points,
     predicted_centroid: Points,
@@ -48,7 +51,7 @@ def prscore(
     """Score N samples.
 
     Args:
-        answer_embedding, reference_embedding: (N, D) sentence embeddings.
+        s_sem: (N,) normalised cosine of the sentence embeddings of answer and reference.
         answer_point, reference_point: (N, 2) points that a Text2Centroid gives for each sentence. Where they are NaN (no
             place found) in an answer, S_spatial and S_vis are 0; where they are NaN in a reference, the score is NaN.
         predicted_centroid: (N, 2), NaN where the predicted mask is empty; S_vis is 0 there.
@@ -59,31 +62,16 @@ def prscore(
     Raises:
         ConfigError: an unknown combination, or weights that are negative or all 0.
     """
-    s_sem = normalised_cosine(answer_embedding, reference_embedding)
-    return combine(s_sem, answer_point, reference_point, predicted_centroid, has_text, combination, weights)
-
-
-def combine(
-    s_sem: Values,
-    answer_point: Points,
-    reference_point: Points,
-    predicted_centroid: Points,
-    has_text: NDArray[np.bool_],
-    combination: Combination = "both",
-    weights: PartWeights = EQUAL,
-) -> PRScores:
-    """`prscore`, given S_sem (N,) instead of the sentence embeddings."""
     if min(weights) < 0 or sum(weights) <= 0:
         raise ConfigError(f"PRScore weights must not be negative and not all be 0, got {weights}.")
-    has_place = np.isfinite(answer_point).all(axis=-1)
+    has_place, has_mask = _is_known(answer_point), _is_known(predicted_centroid)
     answer_point = np.where(has_place[:, None], answer_point, 0.0)
-    s_spatial, spatial_undefined = place_consistency(answer_point, reference_point, combination)
-    has_mask = np.isfinite(predicted_centroid).all(axis=-1)
     mask_point = np.where(has_mask[:, None], predicted_centroid, 0.0)
+    s_spatial, spatial_undefined = place_consistency(answer_point, reference_point, combination)
     s_vis, vis_undefined = place_consistency(answer_point, mask_point, combination)
     s_sem, s_spatial = np.where(has_text, s_sem, 0.0), np.where(has_text & has_place, s_spatial, 0.0)
     s_vis = np.where(has_text & has_place & has_mask, s_vis, 0.0)
-    s_spatial = np.where(np.isfinite(reference_point).all(axis=-1), s_spatial, np.nan)
+    s_spatial = np.where(_is_known(reference_point), s_spatial, np.nan)
     return PRScores(
         s_sem=s_sem,
         s_spatial=s_spatial,
@@ -91,6 +79,10 @@ def combine(
         prscore=(weights[0] * s_sem + weights[1] * s_spatial + weights[2] * s_vis) / sum(weights),
         direction_undefined=has_text & has_place & (spatial_undefined | (vis_undefined & has_mask)),
     )
+
+
+def _is_known(points: Points) -> NDArray[np.bool_]:
+    return np.isfinite(points[:, 0]) & np.isfinite(points[:, 1])
 
 
 def place_consistency(first: Points, second: Points, combination: Combination) -> tuple[Values, NDArray[np.bool_]]:
@@ -114,4 +106,5 @@ def normalised_cosine(first: NDArray[np.floating], second: NDArray[np.floating])
     first, second = first.astype(np.float64), second.astype(np.float64)
     length = np.linalg.norm(first, axis=-1) * np.linalg.norm(second, axis=-1)
     cosine = (first * second).sum(axis=-1) / np.where(length > 0, length, 1.0)
-    return (np.clip(cosine, -1, 1) + 1) / 2
+    normalised: Values = (np.clip(cosine, -1, 1) + 1) / 2
+    return normalised

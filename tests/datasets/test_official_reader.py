@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from prsbench.datasets.official_reader import open_root
-from prsbench.datasets.official_writer import FOLDERS, write_modality
+from prsbench.datasets.official_writer import write_modality
 from prsbench.datasets.questions import target_of
 from prsbench.harness.contract.errors import DataError
+from prsbench.harness.contract.modalities import MODALITIES
 from prsbench.harness.contract.position import position_of, zone_of_centroid
 from prsbench.harness.contract.types import DataKind
 
@@ -24,9 +25,12 @@ def first_mask(root: Path) -> Path:
 
 
 def problems(root: Path) -> str:
-    with pytest.raises(DataError) as caught:
+    def check_all():
         for dataset in open_root(root):
             dataset.check()
+
+    with pytest.raises(DataError) as caught:
+        check_all()
     return str(caught.value)
 
 
@@ -87,9 +91,9 @@ def test_tables_one_folder_down_are_found(root):
 
 
 def test_the_data_sets_of_a_root_come_in_the_order_of_the_modalities(tmp_path, make_items):
-    for modality in reversed(FOLDERS):
+    for modality in reversed(MODALITIES):
         write_modality(tmp_path, modality, target_of(modality), "a", DataKind.SYNTHETIC, make_items(4), 0)
-    assert [dataset.modality for dataset in open_root(tmp_path)] == list(FOLDERS)
+    assert [dataset.modality for dataset in open_root(tmp_path)] == list(MODALITIES)
 
 
 def test_the_manifest_sees_pixels_words_and_groups(root, edit_table):

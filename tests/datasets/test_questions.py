@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from prsbench.datasets import questions
 from prsbench.datasets.questions import render_answer, render_question, target_of
-from prsbench.harness.contract.types import MODALITIES
+from prsbench.harness.contract.modalities import MODALITIES
 from prsbench.metrics.text.position import parse
 
 LABELS = [(f"{v} {h}",) for v, h in product(("top", "bottom"), ("left", "right"))] + [("center",), ("top left", "bottom right")]
@@ -87,4 +87,4 @@ def test_every_template_can_be_filled():
         *questions.QUESTIONS_TRAIN, *questions.QUESTIONS_TEST, *questions.EMPTY_ANSWERS_TRAIN, *questions.EMPTY_ANSWERS_TEST,
         *(form for form, _ in questions.ANSWERS_TRAIN + questions.ANSWERS_TEST),
     ):  # fmt: skip
-        assert not re.search(r"[{}]|  ", questions._say(form, target, "center"))
+        assert not re.search(r"[{}]|  ", questions._filled(form, target, "center"))

@@ -60,7 +60,7 @@ def test_every_command_explains_itself(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["run", "defualt"], "Did you mean 'default'?"),
         (["run", "smoke", "--set", "methds=[oracle]"], "unknown key 'methds'. Did you mean 'methods'?"),
@@ -76,12 +76,12 @@ def test_every_command_explains_itself(tmp_path):
         (["prepare", "bussi", "--from", ".", "--to", "out"], "Did you mean 'busi'?"),
     ],
 )
-def test_a_user_error_is_one_message_and_exit_code_2(arguments, said, tmp_path, monkeypatch, capsys):
+def test_a_user_error_is_one_message_and_exit_code_2(arguments, message, tmp_path, monkeypatch, capsys):
     from prsbench.harness import cli
 
     monkeypatch.chdir(tmp_path)
     assert cli.main(arguments) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_unknown_methods_are_refused_before_anything_is_trained(tmp_path, data_root, capsys):
@@ -95,7 +95,7 @@ def test_unknown_methods_are_refused_before_anything_is_trained(tmp_path, data_r
 
 @pytest.mark.parametrize("command", ["run", "plan"])
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ("methods=[orcale]", "No method is called 'orcale'. Did you mean 'oracle'?"),
         ("methods=[{unet: {epohcs: 1}}]", "method 'unet': unknown key 'epohcs'. Did you mean 'epochs'?"),
@@ -109,13 +109,13 @@ def test_unknown_methods_are_refused_before_anything_is_trained(tmp_path, data_r
         ("data=[{source: phantoms}, {source: prs_med}]", "Set it with --data DIR"),
     ],
 )
-def test_a_mistake_in_a_grid_is_said_before_a_picture_is_drawn(command, change, said, tmp_path, monkeypatch, capsys):
+def test_a_mistake_in_a_grid_is_reported_before_a_picture_is_drawn(command, change, message, tmp_path, monkeypatch, capsys):
     from prsbench.harness import cli
 
     monkeypatch.chdir(tmp_path)
     assert cli.main([command, "smoke", "--set", change]) == 2
-    told = capsys.readouterr()
-    assert said in told.err and "Drawing" not in told.out
+    printed = capsys.readouterr()
+    assert message in printed.err and "Drawing" not in printed.out
     assert not list(tmp_path.rglob("*.png"))
 
 
@@ -156,41 +156,39 @@ def test_a_run_writes_its_tables_and_its_exit_code_says_whether_all_is_complete(
     assert (
         cli.main(["plan", *base[1:4], "--out", str(tmp_path / "run"), "--set", "methods=[bright, absent, echo, jittered]"]) == 0
     )
-    said = capsys.readouterr().out
-    assert "4 cached, 2 new, 2 skipped\n4 nodes to compute" in said or "2 skipped" in said
+    printed = capsys.readouterr().out
+    assert "4 cached, 2 new, 2 skipped\n4 nodes to compute" in printed or "2 skipped" in printed
 
 
-def test_the_door_keeps_the_root_off_the_path_and_answers(tmp_path):
+def test_run_benchmark_keeps_the_root_off_the_path_and_answers(tmp_path):
     done = subprocess.run(
         [sys.executable, str(ROOT / "run_benchmark.py"), "--version"], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0 and done.stdout.startswith("prsbench ")
 
 
-def test_the_door_says_how_to_install_what_is_not_there(tmp_path):
-    door = ROOT / "run_benchmark.py"
-    done = subprocess.run([sys.executable, "-S", "-I", str(door)], capture_output=True, text=True, timeout=60, cwd=tmp_path)
+def test_run_benchmark_says_how_to_install_what_is_not_there(tmp_path):
+    script = ROOT / "run_benchmark.py"
+    done = subprocess.run([sys.executable, "-S", "-I", str(script)], capture_output=True, text=True, timeout=60, cwd=tmp_path)
     assert done.returncode == 2 and "make install" in done.stderr and len(done.stderr.splitlines()) == 1
 
 
-def test_a_full_disk_is_one_sentence_and_says_that_the_run_goes_on(tmp_path, data_root, stand_ins, monkeypatch, capsys):
+def test_a_full_disk_is_one_sentence_and_says_that_the_run_resumes(tmp_path, data_root, stand_ins, monkeypatch, capsys):
     from prsbench.harness import cli
-    from prsbench.harness.engine.driver import run
+    from prsbench.harness.engine.store.run_folder import NodeFolder
 
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(cli, "_registry", lambda: stand_ins.REGISTRY)
-    monkeypatch.setattr(run, "record_attempt", full)
+    monkeypatch.setattr(NodeFolder, "record_attempt", full)
     arguments = ["run", "real", "--data", str(data_root), "--executor", "serial", "--out", str(tmp_path / "run")]
     assert cli.main([*arguments, "--set", "methods=[absent]"]) == 2
     assert "No space left on device. Make room" in capsys.readouterr().err
     assert '"status": "interrupted"' in (tmp_path / "run" / "run.json").read_text()
 
 
-def test_an_ablation_says_what_it_will_take_runs_as_a_grid_and_goes_on_where_it_stopped(
-    tmp_path, data_root, stand_ins, monkeypatch, capsys
-):
+def test_an_ablation_says_what_it_will_take_runs_as_a_grid_and_resumes(tmp_path, data_root, stand_ins, monkeypatch, capsys):
     from prsbench.harness import cli
     from prsbench.harness.engine.plan import ablation
 
@@ -202,8 +200,12 @@ def test_an_ablation_says_what_it_will_take_runs_as_a_grid_and_goes_on_where_it_
     monkeypatch.setattr("prsbench.harness.report.figures.selection.figures_of", lambda *arguments: [])
     command = ["ablate", "words", "real", "--data", str(data_root), "--out", str(tmp_path / "run"), "--set", "methods=[bright]"]
     assert cli.main([*command, "--plan"]) == 0
-    said = capsys.readouterr().out
-    assert "Rows: bright, bright@secret=a, bright@secret=b" in said and "Seeds: 0, 1, 2" in said and "nodes to compute" in said
+    printed = capsys.readouterr().out
+    assert (
+        "Rows: bright, bright@secret=a, bright@secret=b" in printed
+        and "Seeds: 0, 1, 2" in printed
+        and "nodes to compute" in printed
+    )
     assert not (tmp_path / "run" / "cells").exists()
     assert cli.main([*command, "--executor", "serial"]) == 0
     assert "ABLATIONS" in capsys.readouterr().out

@@ -32,12 +32,12 @@ from prsbench.methods.cg_reasoner import decoder, training
 from prsbench.methods.cg_reasoner.backbone import build_backbone
 from prsbench.methods.cg_reasoner.bridge import HiddenBridge
 from prsbench.methods.cg_reasoner.config import CGReasonerConfig
-from prsbench.methods.cg_reasoner.losses import segmentation_loss
 from prsbench.methods.cg_reasoner.model import Batch, CGReasoner, build, weighted_sum
 from prsbench.methods.parts.language.config import SmallLlamaConfig
 from prsbench.methods.parts.language.sentence_bert import WIDTH
 from prsbench.methods.parts.language.small_llama import SmallLlama
 from prsbench.methods.parts.language.text_rows import answer_ids, pad_right
+from prsbench.methods.parts.training.losses import dice_and_bce
 from prsbench.methods.text2centroid.model import CentroidHead
 from torch import Tensor
 from torch.nn import functional as F
@@ -56,26 +56,27 @@ def main() -> None:
 
 def compare(layers: int) -> None:
     language = SmallLlamaConfig(width=512, layers=layers, heads=8, feed_forward=1408, steps=1, batch_size=2)
-    config = CGReasonerConfig(language=language, bridge="none", lora_dropout=0.0, questions_per_image=QUESTIONS)
+    config = CGReasonerConfig(language=language, bridge="none", lora={"dropout": 0.0}, questions_per_image=QUESTIONS,
+                              answer_tokens=ANSWER_TOKENS)  # fmt: skip
     model, together, (batch, *_) = network_and_batches(config)
     ours = partial(our_loss, config)
     steps = (ours, together), (ours, batch), (with_bridge(config), batch), (public_loss, batch), (language_loss, batch)
     three_s, one_s, bridge_s, public_s, language_s = in_turn(*(partial(step, model, rows, loss) for loss, rows in steps))
     print(f"\nLanguage model of {layers} layers, {language_s / one_s:.2f} of our step of one question an image")
-    say("step", (three_s, one_s), public_s, 2.0)
+    print_ratio("step", (three_s, one_s), public_s, 2.0)
     print(
         f"  with the T2C bridge, which the public code lacks: {bridge_s:.2f} s for one question, {bridge_s / one_s:.2f} x without"
     )
     model.eval()
     answers = (our_answer, together), (our_answer, batch), (public_answer, batch)
     three_s, one_s, public_s = in_turn(*(partial(answer, model, rows) for answer, rows in answers))
-    say("answers", (three_s, one_s), public_s, 1.7)
+    print_ratio("answers", (three_s, one_s), public_s, 1.7)
     model.train()
     kept = [kept_for_backward(model, batch, loss) / 2**20 for loss in (ours, public_loss)]
     print(f"  kept for the gradient: ours {kept[0]:.0f} MiB, public {kept[1]:.0f} MiB, {kept[0] / kept[1]:.2f} x (target 0.7)")
 
 
-def say(what: str, ours_s: Sequence[float], public_s: float, target: float) -> None:
+def print_ratio(what: str, ours_s: Sequence[float], public_s: float, target: float) -> None:
     """The public schedule takes a step for every question of an image, ours one for all."""
     for questions, our_s in zip((QUESTIONS, 1), ours_s, strict=True):
         theirs_s = questions * public_s
@@ -99,10 +100,10 @@ def network_and_batches(config: CGReasonerConfig) -> tuple[CGReasoner, Batch, li
         base.load(Path(folder), "cpu")
     model, _ = build(config, base, None)
     images = training.prepare(samples, config.image_size_px)
-    shown = training._draw(images, config, np.random.default_rng(0))
-    apart = [[replace(one, rows=one.rows[k : k + 1]) for one in shown] for k in range(QUESTIONS)]
+    shown = training.augment(images, config, np.random.default_rng(0))
+    apart = [[replace(one, pairs=one.pairs[k : k + 1]) for one in shown] for k in range(QUESTIONS)]
     together, *batches = (
-        training._batch(some, config.language.drawing_side, "cpu", with_reference=False) for some in (shown, *apart)
+        training.collate(some, config.language.layout_side, "cpu", with_reference=False) for some in (shown, *apart)
     )
     return model.train(), together, batches
 
@@ -138,12 +139,12 @@ def public_loss(model: CGReasoner, batch: Batch) -> Tensor:
     labels = ids_BT[:, 1:].masked_fill(~is_answer_BT[:, 1:], -100)
     text = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100)
     with mock.patch.object(decoder, "recomputed", lambda work, *given: work(*given)):  # keeps what it computes
-        return text + segmentation_loss(_public_mask(model, features, read(), batch), batch.mask_B1SS)
+        return text + dice_and_bce(_public_mask(model, features, read(), batch), batch.mask_B1SS)
 
 
 @torch.no_grad()
 def our_answer(model: CGReasoner, batch: Batch) -> None:
-    model.answer(batch.image_B3SS, batch.row_image_R, batch.questions, ANSWER_TOKENS)
+    model.answer(batch.image_B3SS, batch.row_image_R, batch.questions)
 
 
 @torch.no_grad()
@@ -157,7 +158,7 @@ def public_answer(model: CGReasoner, batch: Batch) -> None:
 def _public_generate(model: CGReasoner, features: Tensor, questions) -> list[str]:
     """transformers' greedy generation with its cache, LoRA beside the weights; padding on the left."""
     llm = model.llm
-    image_BND, ids = llm._see(features).token_BND, [llm._question_ids(q) for q in questions]
+    image_BND, ids = llm._image_tokens(features).token_BND, [llm._question_ids(q) for q in questions]
     longest = max(map(len, ids))
     rows = [torch.cat([image.new_zeros(longest - len(row), llm.width), image, llm._embed(torch.tensor(row))])
             for image, row in zip(image_BND, ids, strict=True)]  # fmt: skip
@@ -177,7 +178,7 @@ def _reader(model: CGReasoner, features: Tensor, questions, answers) -> tuple[Ca
     asked = torch.tensor([[len(q)] for q, _ in pairs])
 
     def read() -> Tensor:
-        image_BND = llm._see(features).token_BND
+        image_BND = llm._image_tokens(features).token_BND
         embedded = torch.cat([image_BND, llm._embed(ids_BT)], dim=1)
         attention = torch.cat([is_text_BT.new_ones(image_BND.shape[:2]), is_text_BT], dim=1)
         return llm._decoder(inputs_embeds=embedded, attention_mask=attention.long(), use_cache=False).last_hidden_state[

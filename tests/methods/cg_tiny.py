@@ -9,11 +9,11 @@ from prsbench.methods.parts.language.config import SmallLlamaConfig
 from prsbench.methods.text2centroid.config import Text2CentroidConfig
 
 LANGUAGE = SmallLlamaConfig(
-    drawing_side=4, vocabulary=300, width=32, layers=2, heads=2, feed_forward=64, steps=30, batch_size=8
+    layout_side=4, vocabulary=300, width=32, layers=2, heads=2, feed_forward=64, steps=30, batch_size=8
 )  # fmt: skip
 CONFIG = CGReasonerConfig(
-    image_size_px=64, feature_channels=32, language=LANGUAGE, text2centroid=Text2CentroidConfig(steps=20), epochs=2, batch_size=4,
-    answer_tokens=12,
+    image_size_px=64, backbone={"feature_channels": 32}, language=LANGUAGE, text2centroid=Text2CentroidConfig(steps=20), epochs=2,
+    batch_size=4, answer_tokens=12,
 )  # fmt: skip
 
 
@@ -24,7 +24,8 @@ def fitted(samples, needs, **changes) -> CGReasonerMethod:
 
 
 def batch_of(samples, flip: float = 0.0):
-    config = CONFIG.model_copy(update={"horizontal_flip": flip, "shift": 0.0, "zoom": 0.0})
+    augmentation = CONFIG.augmentation.model_copy(update={"horizontal_flip": flip, "shift": 0.0, "zoom": 0.0})
+    config = CONFIG.model_copy(update={"augmentation": augmentation})
     images = training.prepare(samples, config.image_size_px)
-    shown = training._draw(images, config, np.random.default_rng(0))
-    return training._batch(shown, LANGUAGE.drawing_side, "cpu", with_reference=True)
+    shown = training.augment(images, config, np.random.default_rng(0))
+    return training.collate(shown, LANGUAGE.layout_side, "cpu", with_reference=True)

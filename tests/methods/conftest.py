@@ -8,7 +8,7 @@ import pytest
 from prsbench.harness.contract.position import position_of, position_phrase, zone_of_centroid
 from prsbench.harness.contract.types import DataKind, Query, Sample, Truth
 
-sys.path.insert(0, str(Path(__file__).parent))  # for `cg_tiny` and `releases`
+sys.path.insert(0, str(Path(__file__).parent))  # for `cg_tiny` and `official_folders`
 
 
 def disc_sample(number: int, split: str = "train", empty: bool = False) -> Sample:

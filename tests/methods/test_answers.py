@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from prsbench.harness.contract.types import MODALITIES
+from prsbench.harness.contract.modalities import MODALITIES
 from prsbench.methods.answers import answer_from_mask
 from prsbench.metrics.text.position import parse
 

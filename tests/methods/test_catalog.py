@@ -4,7 +4,7 @@ import sys
 import pytest
 from prsbench.harness.contract.catalog import Catalog, resolve
 from prsbench.harness.contract.config import MethodConfig
-from prsbench.harness.contract.types import Method, ReferenceRow
+from prsbench.harness.contract.types import Method, PromptSource, ReferenceRow
 from prsbench.methods import catalog
 from prsbench.methods.catalog import METHODS
 
@@ -33,6 +33,11 @@ def test_every_method_can_be_made_from_its_defaults_and_is_one_of_the_two_kinds(
     assert isinstance(config, MethodConfig)
     method = resolve(entry.factory)(config)
     assert isinstance(method, Method) != isinstance(method, ReferenceRow)
+
+
+def test_each_prompt_source_has_a_sam_row_or_is_none_that_a_sam_network_can_take():
+    no_sam_prompt = {PromptSource.QUESTION, PromptSource.TRUTH, PromptSource.NONE}
+    assert set(catalog.SAM_PROMPTS) == set(PromptSource) - no_sam_prompt
 
 
 def test_listing_methods_and_their_configs_loads_no_torch():

@@ -105,14 +105,14 @@ def test_shared_features_and_sentences_do_not_hide_work_and_are_there_again_afte
     method.load(None, "cpu")
     with torch.inference_mode():
         patches = nn.Conv2d(3, 256, 4, stride=4)  # in the encoder's place: 256 px to 64 x 64
-    monkeypatch.setattr(method._network.image_encoder, "forward", lambda square: patches(square))
-    monkeypatch.setattr(feature_cache, "_kept", type(feature_cache._kept)())
+    monkeypatch.setattr(method._sam.network.image_encoder, "forward", lambda square: patches(square))
+    monkeypatch.setattr(feature_cache, "_cache", type(feature_cache._cache)())
     method.predict([standard_query()])
     encoder = sentence_encoder()
     encoder.encode([standard_query().question])
-    kept, known = dict(feature_cache._kept), encoder.known
+    kept, known = dict(feature_cache._cache), encoder.known
     with torch.utils.flop_counter.FlopCounterMode(display=False) as counter:
         method.predict([standard_query()])  # the features are there: the decoder alone
     found = measure(method)
-    assert dict(feature_cache._kept) == kept and encoder.known is known
+    assert dict(feature_cache._cache) == kept and encoder.known is known
     assert found.flops_per_image == counter.get_total_flops() + 2 * 3 * 16 * 256 * 64 * 64

@@ -8,7 +8,7 @@ from prsbench.methods.feature_cache import cached_features, fresh_features
 
 @pytest.fixture(autouse=True)
 def nothing_kept(monkeypatch):
-    monkeypatch.setattr(feature_cache, "_kept", type(feature_cache._kept)())
+    monkeypatch.setattr(feature_cache, "_cache", type(feature_cache._cache)())
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_no_more_than_24_images_are_kept_those_used_last_and_a_larger_batch_is_w
     cached_features("net", [grey(level) for level in range(24)], make, "cpu")
     cached_features("net", [grey(0)], make, "cpu")
     cached_features("net", [grey(100)], make, "cpu")
-    assert len(feature_cache._kept) == 24
+    assert len(feature_cache._cache) == 24
     cached_features("net", [grey(0), grey(1)], make, "cpu")  # 1 was used longest ago
     assert make.seen == [24, 1, 1]
     assert len(cached_features("net", [grey(level) for level in range(200, 240)], make, "cpu")) == 40

@@ -1,6 +1,6 @@
 import pytest
-from prsbench.datasets.questions import QUESTIONS_TEST, QUESTIONS_TRAIN, TARGETS, target_of
-from prsbench.harness.contract.types import MODALITIES
+from prsbench.datasets.questions import QUESTIONS_TEST, QUESTIONS_TRAIN, target_of
+from prsbench.harness.contract.modalities import MODALITIES
 from prsbench.methods.targets import target_named
 
 
@@ -13,7 +13,7 @@ def test_it_reads_the_target_out_of_every_wording_the_harness_asks_in(modality):
             target=target.noun, image=target.image_noun, **{"is": verb, "Is": verb.capitalize(), "it_is": "it is"}
         )
         assert target_named(question, "another") == target.noun
-        assert target_named("Where is it?", modality) == TARGETS[modality]
+        assert target_named("Where is it?", modality) == target_of(modality).noun
 
 
 def test_what_the_question_names_goes_before_what_is_usual_and_only_whole_words_count():

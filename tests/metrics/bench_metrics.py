@@ -22,17 +22,19 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 from prsbench.harness.contract.geometry import centroid
+from prsbench.harness.contract.modalities import MODALITIES
 from prsbench.harness.contract.position import position_of, zone_of_centroid
 from prsbench.harness.contract.records import Counts, Record
-from prsbench.harness.contract.types import MODALITIES, DataKind
+from prsbench.harness.contract.types import DataKind
 from prsbench.harness.engine.store.record_files import Scores, write_scores
-from prsbench.metrics.mask.counts import count, histograms
+from prsbench.metrics.mask.counts import count_maps, histograms
 from prsbench.metrics.mask.e_measure import e_measure_curve
-from prsbench.metrics.mask.grey import stretched_grey_map
-from prsbench.metrics.mask.map_measures import measure
+from prsbench.metrics.mask.grey import grey_maps, stretched_grey_map
+from prsbench.metrics.mask.map_measures import measure_maps
 from prsbench.metrics.mask.pranet import (
     THRESHOLDS,
-    curves,
+    dice_curve,
+    iou_curve,
     mean_absolute_error,
     sensitivity_curve,
     specificity_curve,
@@ -41,7 +43,7 @@ from prsbench.metrics.mask.pranet import (
 from prsbench.metrics.mask.s_measure import s_measure
 from prsbench.metrics.mask.weighted_f import weighted_f
 from prsbench.metrics.score import score_each
-from prsbench.metrics.text.placed_texts import Gathering
+from prsbench.metrics.text.placed_texts import TextCollector
 from scipy.ndimage import gaussian_filter
 
 SIDES_PX = (352, 1024)
@@ -60,8 +62,12 @@ def main() -> None:
         compare_thresholds(side)
         compare_pysod(side)
         probability, truth = example(side)
-        counting, measured = best(partial(count, probability, truth)), best(partial(measure, probability, truth), 3)
-        print(f"  stored per sample: counts {1e3 * counting:.2f} ms, measures of the map {1e3 * measured:.1f} ms")
+        maps = grey_maps(probability)
+        mapping, counting = best(partial(grey_maps, probability)), best(partial(count_maps, maps, truth))
+        measuring = best(partial(measure_maps, maps, truth), 3)
+        print(
+            f"  per sample: 8-bit maps {1e3 * mapping:.2f} ms, counts {1e3 * counting:.2f} ms, measures {1e3 * measuring:.1f} ms"
+        )
     score_many()
     print("\npeak memory of scoring, a process each")
     for n in RECORD_COUNTS:
@@ -118,10 +124,11 @@ def compare_thresholds(side: int) -> None:
     """
     probability, truth = example(side)
     grey = stretched_grey_map(probability)
-    counts = count(probability, truth)
+    counts = count_maps(grey_maps(probability), truth)
 
     def ours() -> tuple:
-        return curves(counted(counts, grey, truth))
+        at = threshold_counts(counted(counts, grey, truth))
+        return dice_curve(at), iou_curve(at)
 
     for loop in (boolean_loop, published_loop):
         np.testing.assert_allclose(ours(), loop(grey, truth), rtol=0, atol=1e-12)
@@ -144,7 +151,7 @@ def compare_pysod(side: int) -> None:
     import py_sod_metrics as pysod
 
     probability, truth = example(side)
-    grey, mask, counts = stretched_grey_map(probability), truth * np.uint8(255), count(probability, truth)
+    grey, mask, counts = stretched_grey_map(probability), truth * np.uint8(255), count_maps(grey_maps(probability), truth)
     kinds = (pysod.DICEHandler, pysod.IOUHandler, pysod.SensitivityHandler, pysod.SpecificityHandler)
 
     def thresholds_of_theirs() -> None:
@@ -154,7 +161,7 @@ def compare_pysod(side: int) -> None:
     def thresholds_of_ours() -> Counts:
         new_counts = counted(counts, grey, truth)
         at = threshold_counts(new_counts)
-        curves(new_counts), sensitivity_curve(at), specificity_curve(at)
+        dice_curve(at), iou_curve(at), sensitivity_curve(at), specificity_curve(at)
         return new_counts
 
     def all_of_theirs() -> None:
@@ -226,9 +233,9 @@ def templates(n: int = 600) -> list[Record]:
                 position_of_centroid=zone_of_centroid(truth),
                 truth_centroid=centroid(truth),
                 predicted_centroid=centroid(probability >= 0.5),
-                counts=count(probability, truth),
+                counts=count_maps(grey_maps(probability), truth),
                 seconds=0.0,
-                measures=measure(probability, truth),
+                measures=measure_maps(grey_maps(probability), truth),
             )  # fmt: skip
         )
     return records
@@ -270,10 +277,10 @@ def prscore_of(records: list[Record], models: object) -> None:
     """The learned part of scoring alone."""
     from prsbench.metrics.text.chance import levels
 
-    gathering = Gathering()
+    collector = TextCollector()
     for record in records:
-        gathering.add(record)
-    texts = gathering.finish(models)
+        collector.add(record)
+    texts = collector.finish(models)
     texts.score()
     levels(texts, models)
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from parity import Golden, goldens
 from prsbench.harness.contract.records import Counts
-from prsbench.metrics.mask.counts import count
+from prsbench.metrics.mask.counts import count_maps
+from prsbench.metrics.mask.grey import grey_maps
 
 
 @dataclass
@@ -30,7 +31,7 @@ def golden(request):
         if grey.shape != truth.shape:  # the official nearest-neighbour rule; our predictions have native size
             rows, cols = (np.arange(n) * m // n for n, m in zip(truth.shape, grey.shape, strict=True))
             grey = grey[np.ix_(rows, cols)]
-        counts = count(grey.astype(np.float32) / np.float32(255), truth)
+        counts = count_maps(grey_maps(grey.astype(np.float32) / np.float32(255)), truth)
         samples[name] = OfficialScores(grey, truth, counts, values, arrays[f"{name}/curve"])
     return SimpleNamespace(samples=samples, table=table, folder=request.param.folder)
 

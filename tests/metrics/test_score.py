@@ -11,7 +11,8 @@ from prsbench.harness.contract.position import official_position
 from prsbench.harness.contract.records import Record
 from prsbench.harness.contract.types import DataKind
 from prsbench.metrics.catalog import METRICS
-from prsbench.metrics.mask.counts import count
+from prsbench.metrics.mask.counts import count_maps
+from prsbench.metrics.mask.grey import grey_maps
 from prsbench.metrics.score import score, score_each
 from prsbench.metrics.text.position import parse
 
@@ -56,7 +57,7 @@ def record(truth, predicted=None, answer="The lesion is top left.", reference="F
         position_of_centroid="",
         truth_centroid=centroid(truth),
         predicted_centroid=centroid(predicted),
-        counts=count(predicted.astype(np.float32), truth),
+        counts=count_maps(grey_maps(predicted.astype(np.float32)), truth),
         seconds=0.1,
     )
     return replace(example, **changes)

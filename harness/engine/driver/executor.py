@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
-from prsbench.harness.contract.errors import ConfigError
+from prsbench.harness.contract.errors import ConfigError, first_line
 from prsbench.harness.engine.grid.schema import Execution, Resources, base_name
 from prsbench.harness.engine.store.run_folder import LOG
 from prsbench.harness.engine.worker.failures import Failure
@@ -21,7 +21,7 @@ from prsbench.harness.engine.worker.setting import Setting
 Finished = tuple[Job, dict[str, Outcome]]
 OBJECT_STORE_BYTES = 128 * 1024**2  # results live on the disk; only small status objects travel
 GRACE_S = 15.0  # from a node's time limit, when it should stop by itself, until its worker is killed
-LOOK_EVERY_S = 1.0
+POLL_S = 1.0
 
 
 class Executor(Protocol):
@@ -83,7 +83,7 @@ class RayExecutor:
         self._task, self._setting = ray.remote(max_retries=0)(perform), ray.put(setting)
         self._run, self._timeout_s, self._device = setting.run, setting.timeout_s, setting.device
         self._running: dict[Any, _Running] = {}
-        self._refuse_what_no_machine_has()
+        self._refuse_more_than_this_machine_has()
 
     @property
     def workers(self) -> int:
@@ -97,14 +97,14 @@ class RayExecutor:
         return max(0, self.workers - len(self._running))  # a cluster may have shrunk since
 
     def submit(self, job: Job) -> None:
-        task = self._task.options(**self._options(_asked(job, self._execution)))
-        self._running[task.remote(job, self._setting)] = _Running(job, self._signs_of_life(job))
+        task = self._task.options(**self._options(_resources_of(job, self._execution)))
+        self._running[task.remote(job, self._setting)] = _Running(job, self._log_times(job))
 
     def next_finished(self) -> Finished:
         done: list[Any] = []
         while not done:
-            done, _ = self._ray.wait(list(self._running), num_returns=1, timeout=LOOK_EVERY_S if self._timeout_s else None)
-            self._end_the_stuck()
+            done, _ = self._ray.wait(list(self._running), num_returns=1, timeout=POLL_S if self._timeout_s else None)
+            self._kill_stuck_workers()
         running = self._running.pop(done[0])
         return running.job, self._outcomes(running, done[0])
 
@@ -119,27 +119,26 @@ class RayExecutor:
         except self._ray.exceptions.RayError as error:  # the worker died, or the cluster could not run the job at all
             is_memory = isinstance(error, self._ray.exceptions.OutOfMemoryError)  # from Ray's monitor of the host's memory
             reason = Failure.OUT_OF_MEMORY if is_memory else Failure.WORKER_DEATH
-            first_line = (str(error).splitlines() or [""])[0]
-            text = f"{type(error).__name__}: the worker process ended before the job did. {first_line}"
+            text = f"{type(error).__name__}: the worker process ended before the job did. {first_line(str(error))}"
             if running.is_killed:
                 reason, text = Failure.TIMEOUT, f"did not stop after {self._timeout_s:.0f} s and was killed with its worker."
             ended = replace(failed(reason, text, str(error)), lost_worker=True)
         return dict.fromkeys(running.job.keys, ended)
 
-    def _end_the_stuck(self) -> None:
+    def _kill_stuck_workers(self) -> None:
         """Kill the workers of jobs that should have stopped by themselves. Time in Ray's queue does not count."""
         for reference, running in self._running.items():
-            if running.began is None and self._signs_of_life(running.job) != running.signs_before:
+            if running.began is None and self._log_times(running.job) != running.log_times_before:
                 running.began = time.monotonic()
             allowed = len(running.job.keys) * (self._timeout_s or float("inf")) + GRACE_S
             if running.began is not None and time.monotonic() - running.began > allowed and not running.is_killed:
                 running.is_killed = True
                 self._ray.cancel(reference, force=True)
 
-    def _signs_of_life(self, job: Job) -> list[int]:
+    def _log_times(self, job: Job) -> list[int]:
         """When the logs of a job's nodes were last changed; a worker opens them as it starts."""
-        folders = [self._run.training(job.training.folder)] if job.training else [self._run.cell(c.folder) for c in job.cells]
-        return [(folder / LOG).stat().st_mtime_ns for folder in folders if (folder / LOG).exists()]
+        logs = [folder / LOG for folder in job.folders(self._run).values()]
+        return [log.stat().st_mtime_ns for log in logs if log.exists()]
 
     def _options(self, resources: Resources) -> dict[str, Any]:
         gpus = resources.gpus
@@ -149,7 +148,7 @@ class RayExecutor:
         memory = {} if resources.memory_gib is None else {"memory": resources.memory_gib * 2**30}
         return {"num_cpus": resources.cpus, "num_gpus": gpus, "resources": dict(resources.custom), **memory}
 
-    def _refuse_what_no_machine_has(self) -> None:
+    def _refuse_more_than_this_machine_has(self) -> None:
         """Refuse what this machine lacks: Ray would wait for ever. A cluster may still grow, so it is not checked."""
         total = self._ray.cluster_resources()
         for name, resources in self._execution.resources.items() if not self._on_cluster else ():
@@ -168,8 +167,8 @@ class RayExecutor:
 class _Running:
     """A job submitted to Ray. began is when it was first seen running; None until then."""
 
-    def __init__(self, job: Job, signs_before: list[int]):
-        self.job, self.signs_before = job, signs_before
+    def __init__(self, job: Job, log_times_before: list[int]):
+        self.job, self.log_times_before = job, log_times_before
         self.began: float | None = None
         self.is_killed = False
 
@@ -192,7 +191,7 @@ def _start_ray(ray: Any, address: str | None, workers: int) -> None:
     local = {"num_cpus": workers, "object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": False}
     try:
         ray.init(address=address or "local", log_to_driver=False, logging_level="error", **({} if address else local))
-    except Exception as error:  # Ray raises a bare Exception if a node does not start in time
+    except Exception as error:  # noqa: BLE001 (Ray raises a bare Exception if a node does not start in time)
         if address:
             raise ConfigError(f"No Ray cluster answers at '{address}' ({error}). Correct --address, or leave it out.") from None
         raise ConfigError(f"Ray did not start on this machine ({error}). Try again, or use --executor serial.") from None
@@ -201,7 +200,7 @@ def _start_ray(ray: Any, address: str | None, workers: int) -> None:
             signal.signal(signal.SIGTERM, on_sigterm)  # Ray installs its own, which would end the run silently
 
 
-def _asked(job: Job, execution: Execution) -> Resources:
+def _resources_of(job: Job, execution: Execution) -> Resources:
     """The resources of a job: of each kind, the most that any of its methods requires."""
     names = [job.training.name] if job.training else [base_name(cell.method) for cell in job.cells]
     requests = [execution.resources.get(name, Resources()) for name in names]

@@ -12,17 +12,8 @@ from prsbench.harness.engine.driver.progress import clock
 from prsbench.harness.engine.driver.schedule import trainings_to_do
 from prsbench.harness.engine.grid.schema import base_name
 from prsbench.harness.engine.inspect.stale import EarlierWork
-from prsbench.harness.engine.inspect.state import Left, Run, left_to_do, state_of
+from prsbench.harness.engine.inspect.state import CellState, Left, Run, stored_cells
 from prsbench.harness.engine.plan.nodes import CellNode, TrainingNode
-from prsbench.harness.engine.store.json_files import reading_once
-
-
-def estimate(run: Run, workers: int, like: Path) -> str:
-    """Forecast of the run from scratch, if every variant takes what its parent took in another run folder."""
-    earlier_work = EarlierWork(run.plan, replace(run.setting, folder=like.resolve()))
-    cells = [replace(cell, method=base_name(cell.method)) for cell in run.plan.cells]
-    trainings = list(run.plan.trainings.values())
-    return f"From scratch, by the timings in {like}: {forecast(cells, trainings, earlier_work).text(workers)}"
 
 
 @dataclass(frozen=True)
@@ -68,29 +59,30 @@ def forecast(cells: Iterable[CellNode], trainings: Sequence[TrainingNode], earli
 
 def planned_lines(run: Run, workers: int) -> Iterator[str]:
     """Each cell of a plan with its state, why it is stale, and what is left to do; then the counts and the forecast."""
-    with reading_once():
-        yield from _planned_lines(run, workers)
-
-
-def _planned_lines(run: Run, workers: int) -> Iterator[str]:
-    earlier_work, states, pending = EarlierWork(run.plan, run.setting), Counter[str](), []
-    for cell in run.plan.cells:
-        state = state_of(cell, run.setting)
-        left = left_to_do(cell, run.setting)
-        why = earlier_work.why_stale(cell) if state == "new" else None
-        if why:
-            state = "stale" if left is Left.PREDICT else left
-        states[state] += 1
-        if state != "cached":
-            pending.append((cell, left))
-        yield f"{state:10} {cell.folder}" + (f": {why}" if why else "")
+    earlier_work, labels, pending = EarlierWork(run.plan, run.setting.folder), Counter[str](), []
+    for stored in stored_cells(run.plan.cells, run.setting):
+        state, left = stored.state, stored.left
+        why = earlier_work.why_stale(stored) if state is CellState.NEW else None
+        label = state.value if not why else "stale" if left is Left.PREDICT else left.value
+        labels[label] += 1
+        if state is not CellState.CACHED:
+            pending.append((stored.node, left))
+        yield f"{label:10} {stored.node.folder}" + (f": {why}" if why else "")
     to_predict = [cell for cell, left in pending if left is Left.PREDICT]
     trainings = trainings_to_do(run.plan, to_predict, bool(pending), run.setting)
-    yield ", ".join(f"{n} {state}" for state, n in sorted(states.items())) or "no cells"
+    yield ", ".join(f"{n} {label}" for label, n in sorted(labels.items())) or "no cells"
     if n_stored := len(pending) - len(to_predict):
         yield f"{n_stored} cells to re-measure or re-score from their stored predictions: their methods do not run."
     if not n_stored or to_predict or trainings:
         yield forecast(to_predict, trainings, earlier_work).text(workers)
+
+
+def estimate(run: Run, workers: int, like: Path) -> str:
+    """Forecast of the run from scratch, if every variant takes what its parent took in another run folder."""
+    earlier_work = EarlierWork(run.plan, like)
+    cells = [replace(cell, method=base_name(cell.method)) for cell in run.plan.cells]
+    trainings = list(run.plan.trainings.values())
+    return f"From scratch, by the timings in {like}: {forecast(cells, trainings, earlier_work).text(workers)}"
 
 
 class _Rates:

@@ -6,13 +6,12 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from statistics import mean
 from typing import Any, Self
 
-from prsbench.harness.contract.errors import RunFolderError
+from prsbench.harness.contract.errors import RunFolderError, first_line
 from prsbench.harness.engine.store.json_files import read_json
-from prsbench.harness.engine.store.run_folder import PROGRESS
+from prsbench.harness.engine.store.run_folder import PROGRESS, Ending
 from prsbench.harness.engine.worker.job import Job, Outcome
 from prsbench.harness.engine.worker.setting import Setting
 
@@ -26,31 +25,32 @@ class Progress:
         self._jobs, self._setting, self._workers, self._say = list(jobs), setting, workers, say
         self._began = time.monotonic()
         self._started: dict[Job, float] = {}  # running jobs, and when each started
-        self._seen: dict[Job, tuple[float, float]] = {}  # time and share done at its first report: a resumed job starts above 0
-        self._took: dict[Job, float] = {}  # jobs that have ended
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._speak, daemon=True)
+        self._first_seen: dict[Job, tuple[float, float]] = {}  # time and share done at the first report: above 0 if resumed
+        self._seconds: dict[Job, float] = {}  # that each job took which has ended
+        self._has_ended = threading.Event()
+        self._thread = threading.Thread(target=self._report, daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
+        self._has_ended.set()
         self._thread.join()
 
     def started(self, job: Job) -> None:
-        for folder in self._folders(job):
+        for folder in job.folders(self._setting.run).values():
             (folder / PROGRESS).unlink(missing_ok=True)  # left by a killed attempt
         self._started[job] = time.monotonic()
-        self._seen.pop(job, None)
+        self._first_seen.pop(job, None)
 
     def finished(self, job: Job, outcomes: Mapping[str, Outcome]) -> None:
+        """Count a job as ended and say how: "done", or what became of the first node that is not."""
         now = time.monotonic()
-        self._took[job] = now - self._started.pop(job, now)
-        first = next((outcome for outcome in outcomes.values() if outcome.kind != "done"), None)
-        verdict = f"{first.kind.upper()} ({first.reason}): {first.error.splitlines()[0]}" if first else "done"
-        self._say(f"[{len(self._took)}/{len(self._jobs)}] {job.title}: {verdict} ({clock(self._took[job])})")
+        self._seconds[job] = now - self._started.pop(job, now)
+        ending = next((o for o in outcomes.values() if o.kind is not Ending.DONE), None)
+        text = f"{ending.kind.upper()} ({ending.reason}): {first_line(ending.error)}" if ending else Ending.DONE
+        self._say(f"[{len(self._seconds)}/{len(self._jobs)}] {job.title}: {text} ({clock(self._seconds[job])})")
 
     def replaced(self, job: Job, replacements: Sequence[Job], why: str) -> None:
         """Replace a job by itself, to be done again, or by one job per cell."""
@@ -65,26 +65,22 @@ class Progress:
         plural = "worker" if self._workers == 1 else "workers"
         return f"Efficiency {share:.2f}: {clock(busy_s)} of work by {self._workers} {plural} in {clock(wall_s)}."
 
-    def _speak(self) -> None:
-        while not self._over.wait(EVERY_SECONDS):
+    def _report(self) -> None:
+        while not self._has_ended.wait(EVERY_SECONDS):
             running = [f"{job.title}{self._step(job)}" for job in list(self._started)]
             spent, (left, untimed) = clock(time.monotonic() - self._began), self._remaining()
             left_text = f"{'at least' if untimed else 'about'} {clock(left)} left" if left else "time left not known yet"
-            done = f"{len(self._took)}/{len(self._jobs)} done"
+            done = f"{len(self._seconds)}/{len(self._jobs)} done"
             self._say(f"    {done}, {spent} so far, {left_text}; now: {'; '.join(running) or 'nothing'}")
 
     def _step(self, job: Job) -> str:
         state = self._state(job)
         return f" ({state['done']}/{state['total']} {state['message']})" if state else ""
 
-    def _folders(self, job: Job) -> list[Path]:
-        run = self._setting.run
-        return [run.training(job.training.folder)] if job.training else [run.cell(cell.folder) for cell in job.cells]
-
     def _state(self, job: Job) -> dict[str, Any] | None:
         """progress.json of the job's node that is least far, or None."""
         try:
-            states = [read_json(folder / PROGRESS) for folder in self._folders(job)]
+            states = [read_json(folder / PROGRESS) for folder in job.folders(self._setting.run).values()]
             states = [state for state in states if state and state["total"]]
         except RunFolderError:
             return None
@@ -97,18 +93,18 @@ class Progress:
         """
         now = time.monotonic()
         known: dict[object, list[float]] = defaultdict(list)
-        for job, took in list(self._took.items()):
-            known[_kind(job)].append(took)
+        for job, seconds in list(self._seconds.items()):
+            known[_kind(job)].append(seconds)
         left = [0.0]
         for job in list(self._started):
             if state := self._state(job):
                 share = state["done"] / state["total"]
-                first_time, first_share = self._seen.setdefault(job, (now, share))
+                first_time, first_share = self._first_seen.setdefault(job, (now, share))
                 if share > first_share:
                     total = (now - first_time) / (share - first_share)
                     known[_kind(job)].append(total)
                     left.append(total * (1 - share))
-        waiting = [job for job in list(self._jobs) if job not in self._took and job not in self._started]
+        waiting = [job for job in list(self._jobs) if job not in self._seconds and job not in self._started]
         left += [mean(known[_kind(job)]) for job in waiting if _kind(job) in known]
         return max(sum(left) / self._workers, max(left)), any(_kind(job) not in known for job in waiting)
 

@@ -7,24 +7,24 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, replace
 from itertools import islice
-from pathlib import Path
 
 from prsbench.harness.contract.errors import RunFolderError, unknown_name
 from prsbench.harness.engine.driver.executor import Executor, make_executor
 from prsbench.harness.engine.driver.progress import Progress
 from prsbench.harness.engine.driver.schedule import jobs_to_do, ready
-from prsbench.harness.engine.grid.schema import Execution, GridConfig, base_name
-from prsbench.harness.engine.inspect.state import SCHEMA, Left, Run, left_to_do, setting_of, states_of
+from prsbench.harness.engine.grid.schema import GridConfig, base_name
+from prsbench.harness.engine.inspect.state import SCHEMA, CellState, Left, Run, RunStatus, stored_cells
 from prsbench.harness.engine.plan.choices import Registry, check_choices
 from prsbench.harness.engine.plan.data import check_all, open_all, prepare_roots
 from prsbench.harness.engine.plan.nodes import CellNode
 from prsbench.harness.engine.plan.planning import make_plan
 from prsbench.harness.engine.store.json_files import write_json
-from prsbench.harness.engine.store.run_folder import RunFolder, record_attempt
+from prsbench.harness.engine.store.run_folder import Ending, NodeFolder, RunFolder
 from prsbench.harness.engine.worker.failures import Failure
 from prsbench.harness.engine.worker.job import Job, Outcome
 from prsbench.harness.engine.worker.process import prepare_process
 from prsbench.harness.engine.worker.provenance import now, provenance_of_run
+from prsbench.harness.engine.worker.setting import Setting
 
 Say = Callable[[str], None]
 
@@ -40,15 +40,17 @@ def plan_run(grid: GridConfig, registry: Registry, folder: RunFolder, say: Say) 
     datasets = open_all(roots)
     check_all(datasets, grid.split, folder)
     plan = make_plan(grid, datasets, registry)
-    facts = {
-        "roots": [_portable(root, folder.path) for root in roots],
-        "loader": registry.text_models,
-        "device": grid.execution.device,
-        "threads": grid.execution.threads_per_worker,
-        "timeout_s": grid.execution.timeout_s,
-        "command": sys.argv,
-    }
-    return Run(plan, setting_of(folder.path, plan, facts), "planned")
+    setting = Setting.of_plan(
+        plan,
+        folder.path,
+        roots=tuple(root.resolve() for root in roots),
+        text_models_loader=registry.text_models,
+        device=grid.execution.device,
+        threads=grid.execution.threads_per_worker,
+        timeout_s=grid.execution.timeout_s,
+        command=tuple(sys.argv),
+    )
+    return Run(plan, setting, RunStatus.PLANNED)
 
 
 def run_grid(
@@ -59,7 +61,7 @@ def run_grid(
     executor: str = "ray",
     only: Collection[str] = (),
     address: str | None = None,
-    states: Collection[str] = (),
+    states: Collection[CellState] = (),
 ) -> Run:
     """Compute what is missing.
 
@@ -68,7 +70,7 @@ def run_grid(
         executor: "ray" or "serial"; the numbers are the same.
         only: methods to work on; empty for all. The others stay as they are.
         address: of an existing Ray cluster.
-        states: work only on cells in these states, such as {"failed"}; empty for all.
+        states: work only on cells in these states, such as {CellState.FAILED}; empty for all.
 
     Returns:
         The run, for `results`. Nodes that failed raise nothing; their cells appear there with the error.
@@ -80,34 +82,34 @@ def run_grid(
     prepare_process(grid.execution.threads_per_worker)
     with folder.driver_lock():
         run = plan_run(grid, registry, folder, say)
-        _describe(run, grid, folder, "running")
+        _write_description(run, grid, folder, RunStatus.RUNNING)
         chosen = [cell for cell in run.plan.cells if not only or {cell.method, base_name(cell.method)} & set(only)]
-        before = list(zip(chosen, states_of(chosen, run.setting), strict=True))
-        pending = [cell for cell, state in before if state != "cached" and (not states or state in states)]
-        say(_found_line(before, pending, run))
+        before = [(stored.node, stored.state) for stored in stored_cells(chosen, run.setting)]
+        pending = [cell for cell, state in before if state is not CellState.CACHED and (not states or state in states)]
+        say(_resume_line(before, pending, run))
         try:
-            _work(jobs_to_do(run.plan, pending, run.setting), run, folder, grid.execution, say, executor, address)
+            if jobs := jobs_to_do(run.plan, pending, run.setting):
+                workers = make_executor(executor, run.setting, grid.execution, address)
+                _do_jobs(jobs, run, folder, workers, grid.execution.retries, say)
         except BaseException:  # such as Ctrl-C or a full disk: run.json must not say "running"
-            _describe(run, grid, folder, "interrupted")
+            _write_description(run, grid, folder, RunStatus.INTERRUPTED)
             raise
-        done = set(states_of(chosen, run.setting)) <= {"cached"}
-        return _describe(run, grid, folder, "complete" if done else "incomplete")
+        done = all(stored.state is CellState.CACHED for stored in stored_cells(chosen, run.setting))
+        return _write_description(run, grid, folder, RunStatus.COMPLETE if done else RunStatus.INCOMPLETE)
 
 
-def _found_line(before: Sequence[tuple[CellNode, str]], pending: Sequence[CellNode], run: Run) -> str:
-    left = Counter(left_to_do(cell, run.setting) for cell in pending)
+def _resume_line(before: Sequence[tuple[CellNode, CellState]], pending: Sequence[CellNode], run: Run) -> str:
+    """How many cells the run folder already has, finished or with stored predictions."""
+    left = Counter(stored.left for stored in stored_cells(pending, run.setting))
     steps = [f"{left[step]} to {step}" for step in (Left.MEASURE, Left.SCORE) if left[step]]
     from_stored = f", {' and '.join(steps)} from their stored predictions" if steps else ""
-    return f"{len(before)} cells, {sum(state == 'cached' for _, state in before)} of them finished before{from_stored}."
+    return f"{len(before)} cells, {sum(state is CellState.CACHED for _, state in before)} of them finished before{from_stored}."
 
 
-def _work(jobs: list[Job], run: Run, folder: RunFolder, execution: Execution, say: Say, kind: str, address: str | None) -> None:
-    if not jobs:
-        return
-    executor = make_executor(kind, run.setting, execution, address)
+def _do_jobs(jobs: list[Job], run: Run, folder: RunFolder, executor: Executor, retries: int, say: Say) -> None:
     try:
         with Progress(jobs, run.setting, executor.workers, say) as progress:
-            busy_s = _Loop(jobs, run, folder, progress, execution.retries).run(executor)
+            busy_s = _Loop(jobs, folder, progress, retries).run(executor)
             say(progress.efficiency(busy_s))
     finally:
         executor.stop()
@@ -116,13 +118,13 @@ def _work(jobs: list[Job], run: Run, folder: RunFolder, execution: Execution, sa
 class _Loop:
     """Submits jobs whose trainings are sealed, and settles each job that ends."""
 
-    def __init__(self, jobs: list[Job], run: Run, folder: RunFolder, progress: Progress, retries: int):
-        self._waiting, self._run, self._run_folder, self._progress, self._retries = list(jobs), run, folder, progress, retries
+    def __init__(self, jobs: list[Job], folder: RunFolder, progress: Progress, retries: int):
+        self._waiting, self._run_folder, self._progress, self._retries = list(jobs), folder, progress, retries
         self._sealed: set[str] = set()
         self._busy_s = 0.0
 
     def run(self, executor: Executor) -> float:
-        """Work until nothing is left; returns the seconds that nodes took, summed over workers."""
+        """Do jobs until none is left; returns the seconds that nodes took, summed over workers."""
         n_running = 0
         while self._waiting or n_running:
             for job in list(islice(ready(self._waiting, self._sealed), executor.free)):
@@ -138,29 +140,30 @@ class _Loop:
     def _settle(self, job: Job, outcomes: dict[str, Outcome]) -> None:
         """Record how a job ended. Jobs that wait for a training that failed end with it, with its reason."""
         self._busy_s += sum(outcome.seconds for outcome in outcomes.values())
-        replacements = self._again(job, outcomes)
+        replacements = self._replacements(job, outcomes)
         if replacements:
             self._waiting += replacements
             self._progress.replaced(job, replacements, "lost its worker; it resumes where it stopped")
         else:
             self._progress.finished(job, outcomes)
+        folders = job.folders(self._run_folder)
         for key, outcome in outcomes.items():
             if len(job.keys) == 1 or not replacements:  # which of several nodes killed the worker is unknown
-                record_attempt(self._folder(job, key), {**asdict(outcome), "time": now()})
-                self._run_folder.node_ended(self._folder(job, key))
+                NodeFolder(folders[key]).record_attempt({**asdict(outcome), "time": now()})
+                self._run_folder.node_ended(folders[key])
             if outcome.reason is Failure.NO_ROOM:
                 raise RunFolderError(f"{outcome.error}. Make room or choose another place; the same command then resumes.")
-            if outcome.kind == "done":
+            if outcome.kind is Ending.DONE:
                 self._sealed.add(key)
             elif not replacements:
                 self._end_what_waits_for(job, key, outcome)
 
-    def _again(self, job: Job, outcomes: dict[str, Outcome]) -> list[Job]:
+    def _replacements(self, job: Job, outcomes: dict[str, Outcome]) -> list[Job]:
         """The jobs to do in place of one that lost its worker: one per cell, so that only the cell to blame fails."""
         if not any(outcome.lost_worker for outcome in outcomes.values()):
             return []
         if len(job.cells) > 1:
-            return job.apart()
+            return job.split()
         died = all(outcome.reason is Failure.WORKER_DEATH for outcome in outcomes.values())
         return [replace(job, deaths=job.deaths + 1)] if died and job.deaths < self._retries else []
 
@@ -170,7 +173,7 @@ class _Loop:
             if other not in self._waiting:  # it already ended with a previous one
                 continue
             self._waiting.remove(other)
-            ended, cells = [other], other.apart()
+            ended, cells = [other], other.split()
             if rest := [cell for cell in cells if key not in cell.waits_for]:  # of a job with several cells
                 ended = [cell for cell in cells if key in cell.waits_for]
                 self._progress.replaced(other, cells, "not all of it can be done")
@@ -178,35 +181,17 @@ class _Loop:
             for cell in ended:
                 self._settle(cell, dict.fromkeys(cell.keys, Outcome(outcome.kind, Failure.NOT_RUN, reason)))
 
-    def _folder(self, job: Job, key: str) -> Path:
-        if job.training:
-            return self._run.setting.training_folder(key)
-        return self._run.setting.run.cell(next(cell.folder for cell in job.cells if cell.key == key))
 
-
-def _describe(run: Run, grid: GridConfig, folder: RunFolder, status: str) -> Run:
+def _write_description(run: Run, grid: GridConfig, folder: RunFolder, status: RunStatus) -> Run:
     """Write run.json: everything a reader needs to open the run without the grid file or the catalogs."""
-    setting = run.setting
     content = {
         "schema": SCHEMA,
         "status": status,
         "provenance": provenance_of_run(),
         "grid": grid.model_dump(mode="json"),
-        "setting": {
-            "roots": [_portable(root, setting.folder) for root in setting.roots],
-            "loader": setting.loader,
-            "device": setting.device,
-            "threads": setting.threads,
-            "timeout_s": setting.timeout_s,
-        },
+        "setting": run.setting.to_json(),
         "plan": run.plan.to_json(),
     }
     write_json(folder.description, content, indent=None)
     folder.run_described()
     return replace(run, status=status)
-
-
-def _portable(root: Path, folder: Path) -> str:
-    """Relative to the run folder if it lies inside, so that the folder can be moved."""
-    path, base = root.resolve(), folder.resolve()
-    return str(path.relative_to(base) if path.is_relative_to(base) else path)

@@ -1,8 +1,8 @@
-"""Reading a grid file: packaged or the user's, with the changes of `--set` applied."""
+"""Loading a grid, packaged or from a YAML file: `--set` applied, every key checked (`load_grid`)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -27,15 +27,13 @@ def load_grid(name_or_path: str, changes: Iterable[str] = (), data_root: Path | 
         ConfigError: a key or value is wrong; it names file, line and the nearest known key.
     """
     where, text = _read(name_or_path)
-    content = _apart(read_mapping(text, where))
+    content = _without_aliases(read_mapping(text, where))
     for change in changes:
         _apply(content, change)
     for source in content["data"] if isinstance(content.get("data"), list) else ():
         if isinstance(source, dict) and source.get("source") == "prs_med" and data_root is not None:
             source.setdefault("root", str(data_root.resolve()))
-    grid = validated(GridConfig, content, lambda path: f"{where}{_in_line(text, path)}: ")
-    grid._source = (where, text)
-    return grid
+    return validated(GridConfig, content, lambda path: f"{where}{_in_line(text, path)}: ").read_from(where, text)
 
 
 def changed(grid: GridConfig, changes: Iterable[str]) -> GridConfig:
@@ -43,7 +41,7 @@ def changed(grid: GridConfig, changes: Iterable[str]) -> GridConfig:
     content = grid.model_dump(mode="json")
     for change in changes:
         _apply(content, change)
-    return validated(GridConfig, content, lambda path: "--set: ")
+    return validated(GridConfig, content, lambda _: "--set: ")
 
 
 def _in_line(text: str, path: Sequence[str | int]) -> str:
@@ -63,11 +61,11 @@ def _read(name_or_path: str) -> tuple[str, str]:
     return f"grid '{name_or_path}'", (GRIDS / f"{name_or_path}.yaml").read_text()
 
 
-def _apart(value: Any) -> Any:
+def _without_aliases(value: Any) -> Any:
     """A copy without YAML's aliases, which are one object in several places: changing one row would change the others."""
     if isinstance(value, dict):
-        return {key: _apart(item) for key, item in value.items()}
-    return [_apart(item) for item in value] if isinstance(value, list) else value
+        return {key: _without_aliases(item) for key, item in value.items()}
+    return [_without_aliases(item) for item in value] if isinstance(value, list) else value
 
 
 def _apply(content: dict[str, Any], change: str) -> None:
@@ -75,16 +73,17 @@ def _apply(content: dict[str, Any], change: str) -> None:
     if not equals:
         raise ConfigError(f"--set {change}: expected a.b=value, got no '='.")
     *parents, last = [int(step) if step.isdigit() else step for step in path.split(".")]
-    place: Any = content
+    target: Any = content
     try:
         for step in parents:
-            place = _child(place, step)
-        place[last] = yaml.safe_load(value)
+            target = _child(target, step)
+        target[last] = yaml.safe_load(value)
     except yaml.YAMLError as error:
         problem = getattr(error, "problem", None) or str(error)
         raise ConfigError(f"--set {change}: the value is not plain YAML ({problem}).") from None
     except (IndexError, StopIteration, TypeError, AttributeError):
-        near = get_close_matches(path, _paths_of_methods(content), n=1, cutoff=0.6)
+        methods = [next(iter(item), "") if isinstance(item, dict) else item for item in content.get("methods") or ()]
+        near = get_close_matches(path, [f"methods.{name}" for name in methods], n=1, cutoff=0.6)
         hint = f" Did you mean '{near[0]}'?" if near else ""
         raise ConfigError(
             f"--set {change}: the grid has no key '{path}'.{hint} "
@@ -92,18 +91,14 @@ def _apply(content: dict[str, Any], change: str) -> None:
         ) from None
 
 
-def _paths_of_methods(content: Mapping[str, Any]) -> list[str]:
-    names = [next(iter(item), "") if isinstance(item, dict) else item for item in content.get("methods") or ()]
-    return [f"methods.{name}" for name in names]
-
-
-def _child(place: Any, step: str | int) -> Any:
-    """The value under `step`. A method in the list is found by its name; a bare name becomes a mapping that can take changes."""
-    if isinstance(place, dict):
-        return place.setdefault(step, {})
+def _child(parent: Any, step: str | int) -> Any:
+    """The value under `step`, an empty mapping if there is none yet. A method in the list is found by its name."""
+    if isinstance(parent, dict):
+        parent[step] = {} if parent.get(step) is None else parent[step]
+        return parent[step]
     if isinstance(step, int):
-        return place[step]
-    index = next(i for i, item in enumerate(place) if item == step or isinstance(item, dict) and step in item)
-    if not isinstance(place[index], dict):
-        place[index] = {step: {}}
-    return place[index][step]
+        return parent[step]
+    index = next(i for i, item in enumerate(parent) if item == step or isinstance(item, dict) and step in item)
+    if not isinstance(parent[index], dict):
+        parent[index] = {step: {}}  # a bare name
+    return _child(parent[index], step)

@@ -1,16 +1,18 @@
-"""The grid file: its schema, loading (YAML and --set) and validation, before anything heavy loads."""
+"""The grid file's schema: data, methods, sweeps, ablations, filters, seeds and execution (`GridConfig`). Loads nothing heavy."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import reduce
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from prsbench.datasets.phantoms.dataset import PhantomsConfig
+from prsbench.harness.contract.config import merged
 from prsbench.harness.contract.errors import ConfigError
 from prsbench.harness.contract.records import VARIANT_MARK
 from prsbench.harness.engine.grid.yaml_lines import line_of
@@ -40,7 +42,7 @@ class Phantoms(PhantomsConfig):
 
     @field_validator("modalities", mode="wrap")
     @classmethod
-    def _said_with_its_place(cls, value: Any, check: Callable[[Any], tuple[str, ...]]) -> tuple[str, ...]:
+    def _refuse_with_place(cls, value: Any, check: Callable[[Any], tuple[str, ...]]) -> tuple[str, ...]:
         try:
             return check(value)
         except ConfigError as error:  # pydantic would not catch it, and file and line would be lost
@@ -70,7 +72,10 @@ class MethodChoice(_Strict):
 
 
 class Sweep(_Strict):
-    """A method of the grid with every combination of these values: a row for each, in place of the plain row."""
+    """A method of the grid with every combination of these values: a row for each, in place of the plain row.
+
+    A key in a group of the method's config is written with dots, as in "lora.rank".
+    """
 
     method: str
     over: Mapping[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(min_length=1)
@@ -78,7 +83,7 @@ class Sweep(_Strict):
     def variants(self, choice: MethodChoice) -> list[MethodChoice]:
         combinations = [dict(zip(self.over, values, strict=True)) for values in product(*self.over.values())]
         return [
-            MethodChoice(name=choice.name, overrides={**choice.overrides, **values}, variant=_variant(values))
+            MethodChoice(name=choice.name, overrides=_with_values(choice.overrides, values), variant=_variant(values))
             for values in combinations
         ]
 
@@ -102,9 +107,9 @@ class CellFilter(_Strict):
     seed: int | None = None
 
     def matches(self, row: str, dataset: str, seed: int) -> bool:
-        return self.speaks_of(row) and fnmatchcase(dataset, self.dataset) and self.seed in (None, seed)
+        return self.selects_row(row) and fnmatchcase(dataset, self.dataset) and self.seed in (None, seed)
 
-    def speaks_of(self, row: str) -> bool:
+    def selects_row(self, row: str) -> bool:
         return fnmatchcase(row, self.method) or base_name(row) == self.method
 
 
@@ -129,7 +134,7 @@ class Execution(_Strict):
 
     @field_validator("workers", mode="wrap")
     @classmethod
-    def _said_once(cls, value: Any, check: Callable[[Any], int | str]) -> int | str:
+    def _refuse_in_one_message(cls, value: Any, check: Callable[[Any], int | str]) -> int | str:
         try:
             return check(value)
         except ValidationError:  # pydantic has a message for each of the two types
@@ -162,16 +167,21 @@ class GridConfig(_Strict):
             rows += [v for ablation in self.ablations if ablation.method == choice.name for v in ablation.variants(choice)]
         return tuple(rows)
 
-    def place_of(self, method: str, key: str = "") -> str:
+    def read_from(self, where: str, text: str) -> GridConfig:
+        """The grid itself, which now names this file and its lines in errors."""
+        self._source = (where, text)
+        return self
+
+    def place_of(self, method: str, key: Sequence[str | int] = ()) -> str:
         """Where a method, or a key of its overrides, is in the file, as in "my.yaml line 7: "; "" if there is no file."""
         where, text = self._source
         index = next((i for i, choice in enumerate(self.methods) if choice.name == method), 0)
-        line = line_of(text, ("methods", index, method, key))
+        line = line_of(text, ("methods", index, method, *key))
         return f"{where} line {line}: " if line else ""
 
     @field_validator("split", mode="before")
     @classmethod
-    def _was_not_trained_on(cls, split: Any) -> Any:
+    def _refuse_val(cls, split: Any) -> Any:
         if split == "val":
             raise ValueError("val trains the text judge and may choose a method's epoch, so it cannot be scored. Use test")
         return split
@@ -220,6 +230,13 @@ def _method_choice(item: Any) -> Any:
 def base_name(row: str) -> str:
     """The method of a row, without the variant of a sweep or ablation."""
     return row.partition(VARIANT_MARK)[0]
+
+
+def _with_values(overrides: Mapping[str, Any], values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The overrides with these values, whose keys may have dots."""
+    for key, value in values.items():
+        overrides = merged(overrides, reduce(lambda inner, name: {name: inner}, reversed(key.split(".")), value))
+    return overrides
 
 
 def _variant(values: Mapping[str, Any]) -> str:

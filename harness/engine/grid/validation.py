@@ -7,10 +7,7 @@ from difflib import get_close_matches
 from typing import Any, TypeVar, get_args
 
 from prsbench.harness.contract.errors import ConfigError
-from pydantic import (
-    BaseModel,
-    ValidationError,
-)
+from pydantic import BaseModel, ValidationError
 
 Model = TypeVar("Model", bound=BaseModel)
 

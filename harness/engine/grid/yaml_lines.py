@@ -36,7 +36,8 @@ def read_mapping(text: str, where: str) -> dict[str, Any]:
 def line_of(text: str, path: Sequence[str | int]) -> int | None:
     """The line, from 1, of the key or item at this path. Steps that are not in the file, such as a union's tag, are skipped."""
     places = dict(_places(yaml.compose(text, Loader=yaml.SafeLoader), ())) if text else {}
-    place, line = (), None
+    place: Place = ()
+    line = None
     for step in path:
         if (*place, step) in places:
             place = (*place, step)

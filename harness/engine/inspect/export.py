@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
-from prsbench.harness.contract.catalog import resolve
 from prsbench.harness.contract.errors import ConfigError, RunFolderError, unknown_name
 from prsbench.harness.engine.inspect.state import Run
-from prsbench.harness.engine.store.run_folder import digest_of
+from prsbench.harness.engine.worker.loaded_methods import build
 
 
 def export(run: Run, method: str, to: Path, seed: int | None = None) -> Path:
@@ -26,10 +24,10 @@ def export(run: Run, method: str, to: Path, seed: int | None = None) -> Path:
     if cell is None:
         seeds = ", ".join(sorted({str(cell.seed) for cell in cells}))
         raise ConfigError(f"{method} has no seed {seed} in this run. Known: {seeds}.")
-    loaded = resolve(cell.factory)(resolve(cell.config_type).model_validate(cell.config))
+    loaded = build(cell)
     if cell.training is None or not hasattr(loaded, "export"):
         raise ConfigError(f"{method} cannot be exported. Only a method that trains and has `export` can, such as cg_reasoner.")
-    if digest_of(run.setting.training_folder(cell.training)) is None:
+    if run.setting.digest(cell.training) is None:
         raise RunFolderError(f"{method}, seed {cell.seed}: its training is not finished. Run its grid again to resume it.")
     if to.exists() and any(to.iterdir()):
         raise ConfigError(f"{to}: expected an empty folder or none, got files. Choose another with --to.")
@@ -38,5 +36,5 @@ def export(run: Run, method: str, to: Path, seed: int | None = None) -> Path:
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     loaded.export(partial)
-    os.replace(partial, to)
+    partial.replace(to)
     return to

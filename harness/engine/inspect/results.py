@@ -5,71 +5,74 @@ from __future__ import annotations
 import csv
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from prsbench.harness.contract.errors import DataError, RunFolderError
-from prsbench.harness.contract.results import HELD_OUT, CellResult, Details, HeldOut
+from prsbench.harness.contract.results import HELD_OUT, CellResult, Details, HeldOut, ResultStatus
 from prsbench.harness.contract.summary import Samples, Summary, samples_from, summarise_cell, summary_from
 from prsbench.harness.contract.types import DataKind, Sample
-from prsbench.harness.engine.inspect.state import Run, reason_of, state_of
+from prsbench.harness.engine.inspect.state import CellState, Run, StoredCell, stored_cells
 from prsbench.harness.engine.plan.data import open_all
-from prsbench.harness.engine.plan.nodes import CellNode, Plan
-from prsbench.harness.engine.store import cell_folder
-from prsbench.harness.engine.store.json_files import reading_once
-from prsbench.harness.engine.store.run_folder import digest_of
-from prsbench.harness.engine.worker.setting import Setting
+from prsbench.harness.engine.store.cell_folder import CellFolder
+
+STATUS_OF = {
+    CellState.NEW: ResultStatus.MISSING,
+    CellState.CACHED: ResultStatus.COMPLETE,
+    CellState.FAILED: ResultStatus.FAILED,
+    CellState.SKIPPED: ResultStatus.SKIPPED,
+}
 
 
-def result_of(cell: CellNode, plan: Plan, setting: Setting) -> CellResult:
+def result_of(stored: StoredCell, protocol: str) -> CellResult:
     """What the report gets of one cell; an incomplete cell has a reason in place of numbers."""
-    folder = setting.run.cell(cell.folder)
-    state = state_of(cell, setting)
-    error, contents = reason_of(cell, state, setting), {}
-    if state == "cached":
+    cell, folder, state, error = stored.node, stored.folder, stored.state, stored.error
+    contents: dict[str, Any] = {}
+    if state is CellState.CACHED:
         try:
-            contents = {"summary": _summary(folder), "samples": partial(_samples, folder), "read": partial(_details, folder)}
+            contents = {"summary": _summary(folder), "judge_notes": folder.judge_notes, "cost": folder.cost}
+            contents |= {"samples": partial(_samples, folder.path), "read": partial(_details, folder.path)}
         except RunFolderError as damage:  # its bytes changed, but not its size and modification time
-            state, error = "failed", str(damage)
+            state, error = CellState.FAILED, str(damage)
     return CellResult(
         method=cell.method,
         dataset=cell.dataset,
         modality=cell.modality,
         seed=cell.seed,
         data_kind=DataKind(cell.data_kind),
-        protocol=plan.protocol,
-        status={"cached": "complete", "new": "missing"}.get(state, state),
+        protocol=protocol,
+        status=STATUS_OF[state],
         error=error,
         n_manifest=cell.n_manifest,
-        labels=cell_folder.labels_of(folder),
-        judge_notes=cell_folder.judge_notes(folder) if state == "cached" else (),
-        cost=cell_folder.cost_of(folder) if state == "cached" else None,
+        labels=folder.labels,
         **contents,
     )
 
 
-def _summary(folder: Path) -> Summary:
-    data = cell_folder.read_summary(folder)
-    return summarise_cell(*_details(folder))[0] if data is None else summary_from(data)
+def _summary(folder: CellFolder) -> Summary:
+    data = folder.summary()
+    return summarise_cell(*_details(folder.path))[0] if data is None else summary_from(data)
 
 
-def _samples(folder: Path) -> Samples:
-    data = cell_folder.read_summary(folder)
-    return summarise_cell(*_details(folder))[1] if data is None else samples_from(data)
+def _samples(path: Path) -> Samples:
+    """The samples of the cell in a folder, read now; so that a report holds none of its files between reads."""
+    data = CellFolder(path).summary()
+    return summarise_cell(*_details(path))[1] if data is None else samples_from(data)
 
 
-def _details(folder: Path) -> Details:
-    return cell_folder.sealed_records(folder)[0], cell_folder.read_scores(folder)
+def _details(path: Path) -> Details:
+    folder = CellFolder(path)
+    return folder.records(), folder.scores()
 
 
 def results(run: Run) -> list[CellResult]:
     """The result of every cell of the plan, in the order of the grid."""
-    with reading_once():
-        return [result_of(cell, run.plan, run.setting) for cell in run.plan.cells]
+    return [result_of(stored, run.plan.protocol) for stored in stored_cells(run.plan.cells, run.setting)]
 
 
 def trainings_of(run: Run) -> dict[str, Path]:
     """The weights folder of every finished training, by the name of the training's folder."""
     nodes = run.plan.trainings.values()
-    return {n.folder: run.setting.weights_folder(n.key) for n in nodes if digest_of(run.setting.training_folder(n.key))}
+    return {node.folder: run.setting.weights_folder(node.key) for node in nodes if run.setting.digest(node.key)}
 
 
 def held_out(run: Run) -> list[HeldOut]:

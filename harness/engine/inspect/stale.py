@@ -8,13 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from prsbench.harness.engine.inspect.state import scores_wanted
-from prsbench.harness.engine.plan.nodes import CellNode, Plan, TrainingNode
-from prsbench.harness.engine.store import cell_folder
-from prsbench.harness.engine.store.json_files import read_json
+from prsbench.harness.engine.inspect.state import Left, StoredCell
+from prsbench.harness.engine.plan.nodes import Plan, TrainingNode
+from prsbench.harness.engine.store.cell_folder import CELL, CellFolder
 from prsbench.harness.engine.store.keys import FOLDER_DIGITS
-from prsbench.harness.engine.store.run_folder import SEAL, attempts_of, digest_of
-from prsbench.harness.engine.worker.setting import Setting
+from prsbench.harness.engine.store.run_folder import SEAL, Ending, NodeFolder, TrainingFolder
 
 _SHOWN = 4  # changes named for a cell; the rest are counted
 
@@ -22,24 +20,22 @@ _SHOWN = 4  # changes named for a cell; the rest are counted
 class EarlierWork:
     """The cells and trainings that a run folder holds, indexed once by the names of their folders."""
 
-    def __init__(self, plan: Plan, setting: Setting):
-        self._plan, self._setting = plan, setting
+    def __init__(self, plan: Plan, run_folder: Path):
+        self._plan = plan
         self._cells: dict[str, list[Path]] = defaultdict(list)  # by method, data set and seed
-        self._trainings: dict[str, Path] = {}  # by the key's first digits
-        for folder in _folders(setting.folder / "cells"):
+        self._trainings: dict[str, TrainingFolder] = {}  # by the key's first digits; each file of them is read once
+        for folder in _folders(run_folder / "cells"):
             self._cells[_without_key(folder.name)].append(folder)
-        for folder in _folders(setting.folder / "trainings"):
-            self._trainings[folder.name[-FOLDER_DIGITS:]] = folder
+        for folder in _folders(run_folder / "trainings"):
+            self._trainings[folder.name[-FOLDER_DIGITS:]] = TrainingFolder(folder)
 
-    def why_stale(self, cell: CellNode) -> str | None:
+    def why_stale(self, planned: StoredCell) -> str | None:
         """What changed since the most similar sealed cell of this method, data set and seed; None if there is none."""
-        own = self._setting.run.cell(cell.folder)
-        if own.name in {folder.name for folder in self._cells[_without_key(own.name)]} and cell_folder.is_sealed(own, None):
-            return self._why_not_served(own, cell)
-        new = asdict(cell)
-        sealed = [folder for folder in self._cells[_without_key(own.name)] if (folder / SEAL).exists()]
-        stored = [read_json(folder / cell_folder.CELL) for folder in sealed]
-        changes = [list(self._changes(old["node"], new)) for old in stored if old]
+        if planned.folder.is_sealed():
+            return _why_incomplete(planned)
+        new = asdict(planned.node)
+        similar = [CellFolder(path) for path in self._cells[_without_key(planned.node.folder)] if (path / SEAL).exists()]
+        changes = [list(self._changes(old["node"], new)) for folder in similar if (old := folder.read(CELL))]
         return _listed(min(changes, key=len)) if changes else None
 
     def attempts(self, method: str) -> Iterator[tuple[str, dict[str, Any], Path]]:
@@ -47,25 +43,13 @@ class EarlierWork:
         for name, folders in self._cells.items():
             names = name.split("--")
             for folder in folders if names[0] == method and len(names) == 3 else ():
-                yield from ((names[1], attempt, folder) for attempt in attempts_of(folder) if attempt["kind"] == "done")
+                yield from ((names[1], attempt, folder) for attempt in _finished(NodeFolder(folder)))
 
     def training_attempts(self, node: TrainingNode) -> Iterator[tuple[dict[str, Any], Path]]:
         """(attempt, folder) of each attempt that finished a training of the same name and split, whatever its seed."""
         for folder in self._trainings.values():
-            if _without_seed(folder.name) == _without_seed(node.folder):
-                yield from ((attempt, folder) for attempt in attempts_of(folder) if attempt["kind"] == "done")
-
-    def _why_not_served(self, folder: Path, cell: CellNode) -> str | None:
-        weights = digest_of(self._setting.training_folder(cell.training)) if cell.training else None
-        if not cell_folder.is_sealed(folder, weights):
-            return "its training was done again, with other weights"
-        if not cell_folder.is_measured(folder, self._setting.measuring):
-            wanted = cell_folder.measuring_identity(folder, self._setting.measuring)
-            stored = cell_folder.measured_with(folder)
-        else:
-            wanted, stored = scores_wanted(folder, self._setting), cell_folder.scored_with(folder)
-        changed = [name for name, value in wanted.items() if value not in (None, stored.get(name))]
-        return f"{', '.join(changed)} changed" if stored and changed else "it was interrupted before that"
+            if _without_seed(folder.path.name) == _without_seed(node.folder):
+                yield from ((attempt, folder.path) for attempt in _finished(folder))
 
     def _changes(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
         """What differs between two nodes, by name; for a changed training, what changed in it."""
@@ -81,12 +65,30 @@ class EarlierWork:
 
     def _training_changes(self, name: str, before: str | None, after: str | None) -> Iterator[str]:
         folder = self._trainings.get(before[:FOLDER_DIGITS]) if before else None
-        seal = read_json(folder / SEAL) if folder else None
+        seal = folder.read(SEAL) if folder else None
         if not seal or not after or "node" not in seal:
             yield f"{name} is a different one"
             return
         new = self._plan.trainings[after]
         yield from (f"{new.name}: {change}" for change in self._changes(seal["node"], asdict(new)))
+
+
+def _why_incomplete(planned: StoredCell) -> str:
+    folder, wanted = planned.folder, dict[str, str | None]()
+    if planned.left is Left.PREDICT:
+        return "its training was done again, with other weights"
+    if planned.left is Left.MEASURE:
+        wanted |= folder.measuring_identity(planned.measuring_hash)
+        stored = folder.measured_with
+    else:
+        wanted |= planned.scores_wanted
+        stored = folder.scored_with
+    changed = [name for name, value in wanted.items() if value not in (None, stored.get(name))]
+    return f"{', '.join(changed)} changed" if stored and changed else "it was interrupted before that"
+
+
+def _finished(folder: NodeFolder) -> list[dict[str, Any]]:
+    return [attempt for attempt in folder.attempts if attempt["kind"] == Ending.DONE]
 
 
 def _folders(place: Path) -> list[Path]:

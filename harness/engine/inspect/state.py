@@ -1,18 +1,20 @@
-"""Reading a run folder, finished or not: its plan, the state of each cell, what is left to do, and the report's results."""
+"""Reading a run folder, finished or not: its plan, the state of each cell, what is left to do, and damaged cells."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from functools import cache, cached_property
 from pathlib import Path
 
 from prsbench.harness.contract.errors import RunFolderError
+from prsbench.harness.contract.records import SampleStatus
 from prsbench.harness.engine.grid.schema import GridConfig
 from prsbench.harness.engine.plan.nodes import CellNode, Plan
-from prsbench.harness.engine.store import cell_folder
-from prsbench.harness.engine.store.json_files import read_json, reading_once
-from prsbench.harness.engine.store.run_folder import RunFolder, digest_of, last_failure, record_attempt
+from prsbench.harness.engine.store.cell_folder import CellFolder
+from prsbench.harness.engine.store.json_files import read_json
+from prsbench.harness.engine.store.run_folder import RunFolder
 from prsbench.harness.engine.worker.failures import Failure
 from prsbench.harness.engine.worker.job import failed
 from prsbench.harness.engine.worker.provenance import now
@@ -20,6 +22,25 @@ from prsbench.harness.engine.worker.scoring import scoring_identity
 from prsbench.harness.engine.worker.setting import Setting
 
 SCHEMA = 3  # of run.json; raised when an older reader would misread it
+
+
+class RunStatus(StrEnum):
+    """How far a run got, under "status" in run.json."""
+
+    PLANNED = "planned"
+    RUNNING = "running"
+    COMPLETE = "complete"
+    INCOMPLETE = "incomplete"
+    INTERRUPTED = "interrupted"
+
+
+class CellState(StrEnum):
+    """What a run folder holds of a cell."""
+
+    NEW = "new"  # nothing finished, and no failed attempt
+    CACHED = "cached"  # complete and scored
+    FAILED = "failed"  # as the last attempt ended, or a file is damaged
+    SKIPPED = "skipped"  # as the last attempt ended
 
 
 class Left(StrEnum):
@@ -33,11 +54,11 @@ class Left(StrEnum):
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder with its plan. status is "planned", "running", "complete", "incomplete" or "interrupted"."""
+    """A run folder with its plan."""
 
     plan: Plan
     setting: Setting
-    status: str
+    status: RunStatus
 
 
 def open_run(path: Path) -> Run:
@@ -55,7 +76,7 @@ def open_run(path: Path) -> Run:
             "Read it with the version that wrote it, or run its grid again."
         )
     plan = Plan.from_json(description["plan"])
-    return Run(plan, setting_of(path, plan, description["setting"]), description["status"])
+    return Run(plan, Setting.from_json(path, plan, description["setting"]), RunStatus(description["status"]))
 
 
 def grid_of(path: Path) -> GridConfig:
@@ -64,94 +85,84 @@ def grid_of(path: Path) -> GridConfig:
     return GridConfig.model_validate(read_json(RunFolder(path).description)["grid"])
 
 
-def setting_of(path: Path, plan: Plan, facts: dict) -> Setting:
-    """The setting of a plan; facts are roots (relative to the run folder or absolute), loader, device and threads."""
-    return Setting(
-        folder=path.resolve(),
-        roots=tuple((path / root).resolve() for root in facts["roots"]),
-        trainings={key: node.folder for key, node in plan.trainings.items()},
-        text_models=plan.text_models,
-        loader=facts["loader"],
-        measuring=plan.measuring,
-        scoring=plan.scoring,
-        device=facts["device"],
-        threads=facts["threads"],
-        timeout_s=facts.get("timeout_s"),
-        command=tuple(facts.get("command", ())),
-    )
+@dataclass(frozen=True, eq=False)
+class StoredCell:
+    """A planned cell and what its folder holds. Each file is read once: make a new object to see what was written since."""
+
+    node: CellNode
+    folder: CellFolder
+    weights: str | None  # the digest of its training's weights
+    measuring_hash: str  # of the code that makes records
+    scoring: Mapping[str, str | None]  # what scores are computed from besides the records
+
+    @cached_property
+    def left(self) -> Left:
+        """The first step that the cell still needs; later ones follow it."""
+        if not self.folder.is_sealed(self.weights):
+            return Left.PREDICT
+        if not self.folder.is_measured(self.measuring_hash):
+            return Left.MEASURE
+        return Left.NOTHING if self.folder.is_scored(self.scores_wanted) else Left.SCORE
+
+    @cached_property
+    def state(self) -> CellState:
+        if self.left is Left.NOTHING:
+            return CellState.FAILED if self.damage else CellState.CACHED
+        failure = self.folder.last_failure
+        return CellState(failure["kind"]) if failure else CellState.NEW
+
+    @property
+    def error(self) -> str:
+        """Why the cell is not complete; "" if it is."""
+        if self.state in (CellState.CACHED, CellState.NEW):
+            return "" if self.state is CellState.CACHED else "not run yet"
+        failure = self.folder.last_failure
+        return self.damage or (failure["error"] if failure else "")
+
+    @cached_property
+    def damage(self) -> str:
+        """The message on the first changed file of a sealed cell, by size and time; "" if all are intact or it is not sealed."""
+        return _damage(self.folder) if self.folder.is_sealed() else ""
+
+    @property
+    def scores_wanted(self) -> dict[str, str | None]:
+        """What the scores of a measured cell must be computed from."""
+        return {**self.scoring, "records": self.folder.records_hash}
 
 
-def state_of(cell: CellNode, setting: Setting) -> str:
-    """ "cached" (complete and scored), "failed" or "skipped" (how the last attempt ended), or "new"."""
-    folder = setting.run.cell(cell.folder)
-    if left_to_do(cell, setting) is Left.NOTHING:
-        return "failed" if _damage(folder) else "cached"
-    failure = last_failure(folder)
-    return failure["kind"] if failure else "new"
+def stored_cells(cells: Iterable[CellNode], setting: Setting) -> Iterator[StoredCell]:
+    """Each of these cells as the run folder holds it now. The trainings that several cells share are read once."""
+    digest, scoring = cache(setting.digest), scoring_identity(setting)
+    for cell in cells:
+        folder = CellFolder(setting.run.cell(cell.folder))
+        yield StoredCell(cell, folder, digest(cell.training), setting.measuring_hash, scoring)
 
 
-def left_to_do(cell: CellNode, setting: Setting) -> Left:
-    """The first step that a cell still needs; later ones follow it."""
-    folder = setting.run.cell(cell.folder)
-    if not cell_folder.is_sealed(folder, _weights(cell, setting)):
-        return Left.PREDICT
-    if not cell_folder.is_measured(folder, setting.measuring):
-        return Left.MEASURE
-    return Left.NOTHING if cell_folder.is_scored(folder, scores_wanted(folder, setting)) else Left.SCORE
-
-
-def reason_of(cell: CellNode, state: str, setting: Setting) -> str:
-    """Why a cell in this state is not complete; "" if it is."""
-    folder = setting.run.cell(cell.folder)
-    if state in ("cached", "new"):
-        return "" if state == "cached" else "not run yet"
-    if cell_folder.is_sealed(folder, None) and (damage := _damage(folder)):
-        return damage
-    return last_failure(folder)["error"]
-
-
-def _damage(folder: Path, is_thorough: bool = False) -> str:
-    """The message on the first changed file of a sealed cell, files that cannot be made again first; "" if all are intact."""
-    first = next(iter(cell_folder.damaged_files(folder, is_thorough)), "")
-    return first or cell_folder.damaged_records(folder, is_thorough)
-
-
-def scores_wanted(folder: Path, setting: Setting) -> dict[str, str | None]:
-    """What the scores of a measured cell must be computed from."""
-    return {**scoring_identity(setting), "records": cell_folder.records_hash(folder)}
-
-
-def put_aside(run: Run, partial_too: bool = False) -> list[str]:
+def move_damaged(run: Run, partial_too: bool = False) -> Iterator[str]:
     """Move sealed cells whose files changed to aside/, so that they are computed again and nothing is lost.
 
     If only the records changed, only they are moved: they are made again from the predictions. partial_too: also move cells with
     failed samples.
 
-    Returns:
+    Yields:
         A line for each cell moved.
     """
-    lines = []
+    aside = run.setting.folder / "aside"
     for cell in run.plan.cells:
-        folder = run.setting.run.cell(cell.folder)
-        if not cell_folder.is_sealed(folder, None):
+        folder = CellFolder(run.setting.run.cell(cell.folder))
+        if not folder.is_sealed():
             continue
-        damage, n_failed = _damage(folder, is_thorough=True), cell_folder.statuses(folder).get("failed", 0)
+        damage, n_failed = _damage(folder, is_thorough=True), folder.statuses.get(SampleStatus.FAILED, 0)
         is_partial = partial_too and n_failed
         if damage or is_partial:
             why = damage or f"{n_failed} of {cell.n_manifest} samples failed"
-            records_alone = not is_partial and not cell_folder.damaged_files(folder, is_thorough=True)
-            move = cell_folder.put_records_aside if records_alone else cell_folder.put_aside
-            place = move(folder, run.setting.folder / "aside")
-            record_attempt(folder, {**asdict(failed(Failure.DAMAGED if damage else Failure.BAD_SAMPLES, why)), "time": now()})
-            lines.append(f"{cell.folder}: {why.removesuffix('.')}. Moved to {place}.")
-    return lines
+            records_alone = not is_partial and not folder.damaged_files(is_thorough=True)
+            place = folder.move_records_into(aside) if records_alone else folder.move_into(aside)
+            outcome = failed(Failure.DAMAGED if damage else Failure.BAD_SAMPLES, why)
+            folder.record_attempt({**asdict(outcome), "time": now()})
+            yield f"{cell.folder}: {why.removesuffix('.')}. Moved to {place}."
 
 
-def states_of(cells: Iterable[CellNode], setting: Setting) -> list[str]:
-    """The state of each cell, in order."""
-    with reading_once():
-        return [state_of(cell, setting) for cell in cells]
-
-
-def _weights(cell: CellNode, setting: Setting) -> str | None:
-    return digest_of(setting.training_folder(cell.training)) if cell.training else None
+def _damage(folder: CellFolder, is_thorough: bool = False) -> str:
+    """The message on the first changed file of a sealed cell, files that cannot be made again first; "" if all are intact."""
+    return next(iter(folder.damaged_files(is_thorough)), "") or folder.damaged_records(is_thorough)

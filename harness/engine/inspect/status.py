@@ -6,45 +6,41 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from prsbench.harness.contract.errors import unknown_name
-from prsbench.harness.engine.inspect.state import Run, reason_of, state_of
-from prsbench.harness.engine.plan.nodes import CellNode
-from prsbench.harness.engine.store.cell_folder import statuses
-from prsbench.harness.engine.store.json_files import read_json, reading_once
-from prsbench.harness.engine.store.run_folder import LOG, PROGRESS, attempts_of, digest_of
+from prsbench.harness.contract.errors import first_line, unknown_name
+from prsbench.harness.contract.records import SampleStatus
+from prsbench.harness.engine.inspect.state import CellState, Run, RunStatus, StoredCell, stored_cells
+from prsbench.harness.engine.store.run_folder import LOG, PROGRESS, NodeFolder, TrainingFolder
 
 LOG_LINES = 40
 
 
 def status_lines(run: Run) -> Iterator[str]:
     """A line for each unfinished or partial node, then the counts: n_manifest = n_scored + n_failed + n_excluded + unfinished."""
-    with reading_once():
-        yield from _status_lines(run)
-
-
-def _status_lines(run: Run) -> Iterator[str]:
-    setting = run.setting
     for node in run.plan.trainings.values():
-        folder = setting.run.training(node.folder)
-        failure = (attempts_of(folder) or [None])[-1]
-        if digest_of(folder) is None and failure and failure["kind"] != "done":
-            yield f"{failure['kind']:8} {node.folder} ({failure['reason']}, {_tries(folder)}): {_first_line(failure['error'])}"
+        folder = TrainingFolder(run.setting.run.training(node.folder))
+        failure = folder.last_failure
+        if folder.digest is None and failure:
+            yield f"{failure['kind']:8} {node.folder}{_tries(folder)}: {first_line(failure['error'])}"
     states, samples = Counter[str](), Counter[str]()
-    for cell in run.plan.cells:
-        state = state_of(cell, setting)
-        states[state] += 1
-        counted = _samples(cell, state, run)
+    for stored in stored_cells(run.plan.cells, run.setting):
+        states[stored.state] += 1
+        is_complete = stored.state is CellState.CACHED
+        counted = Counter(stored.folder.statuses if is_complete else {"unfinished": stored.node.n_manifest})
         samples += counted
-        if line := _line(cell, state, counted, run):
-            yield line
+        if not is_complete:
+            yield _line(stored)
+        elif n_failed := counted[SampleStatus.FAILED]:
+            yield f"partial  {stored.node.folder}: {n_failed} of {stored.node.n_manifest} samples failed"
     total = sum(cell.n_manifest for cell in run.plan.cells)
-    parts = f"{samples['ok']} scored + {samples['failed']} failed + {samples['excluded']} excluded"
+    parts = (
+        f"{samples[SampleStatus.OK]} scored + {samples[SampleStatus.FAILED]} failed + {samples[SampleStatus.EXCLUDED]} excluded"
+    )
     unfinished = f" + {samples['unfinished']} in unfinished cells" if samples["unfinished"] else ""
     yield f"samples: {total} = {parts}{unfinished}"
     yield f"{_run_status(run)}: {', '.join(f'{n} {state}' for state, n in sorted(states.items())) or 'no cells'}"
 
 
-def log_text(run: Run, name: str, is_whole: bool) -> str:
+def log_text(run: Run, name: str, show_all: bool) -> str:
     """The attempts at a cell or training and the end of its log, or all of its log.
 
     Raises:
@@ -55,52 +51,38 @@ def log_text(run: Run, name: str, is_whole: bool) -> str:
     chosen = [folder for folder in folders if folder.name.startswith(name)]
     if not chosen:
         raise unknown_name("cell or training of this run", name, [folder.name for folder in folders])
-    return "\n\n".join(_history(folder, is_whole) for folder in chosen)
+    return "\n\n".join(_history(folder, show_all) for folder in chosen)
 
 
-def _history(folder: Path, is_whole: bool) -> str:
+def _history(folder: Path, show_all: bool) -> str:
     lines = [f"== {folder}"]
-    for number, attempt in enumerate(attempts_of(folder), 1):
+    for number, attempt in enumerate(NodeFolder(folder).attempts, 1):
         why = f" ({attempt['reason']})" if attempt["reason"] else ""
         lines.append(
             f"attempt {number}, {attempt['time']}, {attempt['seconds']:.1f} s: {attempt['kind']}{why} {attempt['error']}"
         )
         lines += [attempt["trace"].rstrip()] if attempt["trace"] else []
     log = (folder / LOG).read_text(errors="replace").splitlines() if (folder / LOG).exists() else []
-    shown = log if is_whole else log[-LOG_LINES:]
+    shown = log if show_all else log[-LOG_LINES:]
     left_out = [f"... {len(log) - len(shown)} lines before; --all shows them"] if len(shown) < len(log) else []
     return "\n".join([*lines, f"-- {LOG}", *left_out, *shown])
 
 
-def _line(cell: CellNode, state: str, counted: Counter[str], run: Run) -> str | None:
-    """The line of a cell; None if it is complete and none of its samples failed."""
-    folder = run.setting.run.cell(cell.folder)
-    if state == "cached":
-        return f"partial  {cell.folder}: {counted['failed']} of {cell.n_manifest} samples failed" if counted["failed"] else None
-    if state == "new":
-        tick = read_json(folder / PROGRESS)
-        return f"{state:8} {cell.folder}: " + (f"{tick['done']} of {tick['total']} {tick['message']}" if tick else "not run yet")
-    attempts = attempts_of(folder)
-    why = f" ({attempts[-1]['reason']}, {_tries(folder)})" if attempts and attempts[-1]["kind"] != "done" else ""
-    return f"{state:8} {cell.folder}{why}: {_first_line(reason_of(cell, state, run.setting))}"
-
-
-def _samples(cell: CellNode, state: str, run: Run) -> Counter[str]:
-    """How many samples of a cell have each status, from its seal."""
-    if state != "cached":
-        return Counter(unfinished=cell.n_manifest)
-    return Counter(statuses(run.setting.run.cell(cell.folder)))
+def _line(stored: StoredCell) -> str:
+    """The line of a cell that is not complete."""
+    error, tick = stored.error, None
+    if stored.state is CellState.NEW:
+        tick = stored.folder.read(PROGRESS)
+    text = f"{tick['done']} of {tick['total']} {tick['message']}" if tick else first_line(error)
+    return f"{stored.state:8} {stored.node.folder}{_tries(stored.folder)}: {text}"
 
 
 def _run_status(run: Run) -> str:
     """The status in run.json, but "killed" if it is "running" without a driver."""
-    return "killed" if run.status == "running" and not run.setting.run.is_driven() else run.status
+    return "killed" if run.status is RunStatus.RUNNING and not run.setting.run.is_driven() else run.status
 
 
-def _tries(folder: Path) -> str:
-    n = len(attempts_of(folder))
-    return f"{n} attempt{'' if n == 1 else 's'}"
-
-
-def _first_line(text: str) -> str:
-    return (text.splitlines() or [""])[0]
+def _tries(folder: NodeFolder) -> str:
+    """The class of the last failure and the number of attempts, in brackets; "" if the last attempt did not fail."""
+    n, failure = len(folder.attempts), folder.last_failure
+    return f" ({failure['reason']}, {n} attempt{'' if n == 1 else 's'})" if failure else ""

@@ -4,33 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from math import isnan
-from pathlib import Path
 
+from prsbench.harness.contract.catalog import resolve
 from prsbench.harness.contract.errors import DataError, PrsbenchError
-from prsbench.harness.contract.files import file_hash
-from prsbench.harness.contract.records import Record
+from prsbench.harness.contract.files import folder_hashes
 from prsbench.harness.contract.summary import summarise_cell, to_bytes
-from prsbench.harness.engine.inspect.state import Run, state_of
+from prsbench.harness.engine.inspect.state import CellState, Run, StoredCell, stored_cells
 from prsbench.harness.engine.plan.data import manifest_hash, open_all
-from prsbench.harness.engine.plan.nodes import CellNode, TrainingNode
-from prsbench.harness.engine.store import cell_folder
-from prsbench.harness.engine.store.json_files import read_json
+from prsbench.harness.engine.plan.nodes import TrainingNode
+from prsbench.harness.engine.store.cell_folder import SCORED, SUMMARY
 from prsbench.harness.engine.store.keys import key_of
-from prsbench.harness.engine.store.run_folder import SEAL, WEIGHTS, digest_of
+from prsbench.harness.engine.store.run_folder import SEAL, TrainingFolder
 from prsbench.harness.engine.worker.process import prepare_process
 from prsbench.harness.engine.worker.scoring import scores_of
+from prsbench.harness.engine.worker.setting import Setting
 
 
 def verify_run(run: Run) -> Iterator[str]:
-    """Every problem found, in words; nothing if the run is intact."""
+    """Every problem found, in words; nothing if the run is intact.
+
+    Raises:
+        RunFolderError: the run was made by a version that judged texts with code that this version lacks.
+    """
     prepare_process(run.setting.threads)  # last digits depend on the number of threads
+    resolve(run.setting.text_models_loader)
     yield from _data_problems(run)
     for node in run.plan.trainings.values():
-        yield from _training_problems(node, run.setting.run.training(node.folder))
-    for cell in run.plan.cells:
-        if state_of(cell, run.setting) in ("cached", "failed"):
+        yield from _training_problems(node, TrainingFolder(run.setting.run.training(node.folder)))
+    for stored in stored_cells(run.plan.cells, run.setting):
+        if stored.folder.is_sealed() and stored.state in (CellState.CACHED, CellState.FAILED):
             try:
-                yield from _cell_problems(cell, run)
+                yield from _cell_problems(stored, run.setting)
             except PrsbenchError as error:
                 yield str(error)
 
@@ -46,46 +50,38 @@ def _data_problems(run: Run) -> Iterator[str]:
         yield f"The data cannot be opened to check it: {error}"
 
 
-def _training_problems(node: TrainingNode, folder: Path) -> Iterator[str]:
-    seal = read_json(folder / SEAL)
+def _training_problems(node: TrainingNode, folder: TrainingFolder) -> Iterator[str]:
+    seal = folder.read(SEAL)
     if seal is None:
         return
-    place = folder / WEIGHTS
-    hashes = {path.relative_to(place).as_posix(): file_hash(path) for path in sorted(place.rglob("*")) if path.is_file()}
+    hashes = folder_hashes(folder.weights)
     if hashes != seal["files"] or seal["digest"] != key_of(seal["files"]):
         changed = sorted(name for name in hashes.keys() | seal["files"].keys() if hashes.get(name) != seal["files"].get(name))
-        yield f"{place}: not what was sealed ({', '.join(changed) or 'its seal'}). Delete {folder}; it is trained again."
+        what = ", ".join(changed) or "its seal"
+        yield f"{folder.weights}: not what was sealed ({what}). Delete {folder.path}; it is trained again."
     if seal["node"]["key"] != node.key:
-        yield f"{folder}: sealed with another key than the plan's. Delete it; it is trained again."
+        yield f"{folder.path}: sealed with another key than the plan's. Delete it; it is trained again."
 
 
-def _cell_problems(cell: CellNode, run: Run) -> Iterator[str]:
-    folder, setting = run.setting.run.cell(cell.folder), run.setting
-    if not cell_folder.is_sealed(folder, None):
-        return
-    damage = cell_folder.damaged_files(folder, is_thorough=True)
-    damage += [text for text in [cell_folder.damaged_records(folder, is_thorough=True)] if text]
+def _cell_problems(stored: StoredCell, setting: Setting) -> Iterator[str]:
+    folder, path, n = stored.folder, stored.folder.path, stored.node.n_manifest
+    damage = folder.damaged_files(is_thorough=True)
+    damage += [text for text in [folder.damaged_records(is_thorough=True)] if text]
     yield from damage
     if damage:
         return
-    if not cell_folder.is_measured(folder, setting.measuring):
-        yield f"{folder}: its records were not measured from these predictions with this code. Run again; it is measured again."
+    if not folder.is_measured(stored.measuring_hash):
+        yield f"{path}: its records were not measured from these predictions with this code. Run again; it is measured again."
         return
-    if not cell_folder.is_sealed(folder, digest_of(setting.training_folder(cell.training)) if cell.training else None):
-        yield f"{folder}: made with other weights than its training has now. Run again; it is computed again."
-    records, _ = cell_folder.sealed_records(folder)
-    counted = cell_folder.statuses(folder)
-    if not len(records) == sum(counted.values()) == cell.n_manifest:
-        yield f"{folder}: {cell.n_manifest} samples in the manifest, {len(records)} records, {counted} in the seal."
-    if cell_folder.scored_with(folder) and not _are_same(cell_folder.read_scores(folder), scores_of(records, setting)):
-        yield f"{folder}: its scores are not those of its records. Delete {cell_folder.SCORED} in it and run again."
-    elif cell_folder.is_summarised(folder) and cell_folder.read_summary(folder) != _summary_of(folder, records):
-        place = folder / cell_folder.SUMMARY
-        yield f"{place} is not the summary of its records and scores. Delete {cell_folder.SCORED} next to it and run again."
-
-
-def _summary_of(folder: Path, records: Sequence[Record]) -> bytes:
-    return to_bytes(*summarise_cell(records, cell_folder.read_scores(folder)))
+    if not folder.is_sealed(stored.weights):
+        yield f"{path}: made with other weights than its training has now. Run again; it is computed again."
+    records = folder.records()
+    if not len(records) == sum(folder.statuses.values()) == n:
+        yield f"{path}: {n} samples in the manifest, {len(records)} records, {folder.statuses} in the seal."
+    if folder.scored_with and not _are_same(folder.scores(), scores_of(records, setting)):
+        yield f"{path}: its scores are not those of its records. Delete {SCORED} in it and run again."
+    elif folder.is_summarised and folder.summary() != to_bytes(*summarise_cell(records, folder.scores())):
+        yield f"{path / SUMMARY} is not the summary of its records and scores. Delete {SCORED} next to it and run again."
 
 
 def _are_same(stored: Sequence[Mapping[str, float]], computed: Sequence[Mapping[str, float]]) -> bool:

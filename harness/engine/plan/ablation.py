@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from prsbench.harness.contract.errors import unknown_name
 from prsbench.harness.engine.grid.packaged import ABLATIONS, packaged_ablations
 from prsbench.harness.engine.grid.schema import Ablation, CellFilter, GridConfig, base_name
@@ -36,13 +39,20 @@ def ablation_grid(name: str, registry: Registry, grid: GridConfig) -> GridConfig
     }
     for kind in ("include", "exclude"):  # a filter for other methods would match nothing here
         filters = zip(content[kind], getattr(grid, kind), strict=True)
-        content[kind] = [plain for plain, cell_filter in filters if _concerns(cell_filter, ablation.method)]
+        content[kind] = [item for item, cell_filter in filters if _concerns(cell_filter, ablation.method)]
     ((_, parent),) = resolved(validated(GridConfig, content, lambda _: place), registry)["methods"][0].items()
-    others = {key: [value for value in values if value != parent[key]] for key, values in ablation.change.items()}
+    others = {key: [value for value in values if value != _value_at(parent, key)] for key, values in ablation.change.items()}
     content["ablations"] = [{"method": ablation.method, "change": {key: values for key, values in others.items() if values}}]
     return validated(GridConfig, content, lambda _: place)
 
 
+def _value_at(config: Any, key: str) -> Any:
+    """The value of a key, which may have dots; None if the config has no such key."""
+    for name in key.split("."):
+        config = config.get(name) if isinstance(config, Mapping) else None
+    return config
+
+
 def _concerns(cell_filter: CellFilter, method: str) -> bool:
     """Whether the filter selects the method or a variant of it."""
-    return cell_filter.speaks_of(method) or base_name(cell_filter.method) == method
+    return cell_filter.selects_row(method) or base_name(cell_filter.method) == method

@@ -1,4 +1,4 @@
-"""From the methods a grid names to catalog entries with a checked config."""
+"""From the names in a grid to catalog entries with checked configs; the resolved grid and the grid's JSON Schema."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prsbench.harness.contract.catalog import Catalog, Entry, resolve
-from prsbench.harness.contract.config import PartConfig
+from prsbench.harness.contract.config import PartConfig, merged
 from prsbench.harness.contract.errors import ConfigError, unknown_name
 from prsbench.harness.contract.types import Need
 from prsbench.harness.engine.grid.schema import CellFilter, GridConfig, MethodChoice
@@ -33,50 +33,54 @@ def check_choices(grid: GridConfig, registry: Registry) -> None:
     Raises:
         ConfigError: all that is wrong, at once.
     """
-    for _, _, config in _resolve_choices(grid, registry):
+    for _, _, config in resolve_choices(grid, registry):
         for need in config.needs().values():
-            _part(need, registry.parts)
-    _refuse_idle(each for each in (*grid.include, *grid.exclude) if not _meets_a_row(each, grid))
+            part_of(need, registry.parts)
+    refuse_idle_filters(item for item in (*grid.include, *grid.exclude) if not _selects_any_row(item, grid))
 
 
-def _meets_a_row(each: CellFilter, grid: GridConfig) -> bool:
-    anywhere = each.model_copy(update={"dataset": "*"})
+def _selects_any_row(cell_filter: CellFilter, grid: GridConfig) -> bool:
+    anywhere = cell_filter.model_copy(update={"dataset": "*"})
     return any(anywhere.matches(choice.row, "", seed) for choice in grid.rows for seed in grid.seeds)
 
 
 def resolved(grid: GridConfig, registry: Registry) -> dict[str, Any]:
-    """The grid with every row's config whole, sweeps laid out."""
-    rows = [{row: config.model_dump(mode="json")} for row, _, config in _resolve_choices(grid, registry)]
+    """The grid with the complete config of every row, sweeps and ablations expanded."""
+    rows = [{row: config.model_dump(mode="json")} for row, _, config in resolve_choices(grid, registry)]
     return {**grid.model_dump(mode="json", exclude={"methods", "sweeps", "ablations"}), "methods": rows}
 
 
 def grid_schema(registry: Registry) -> dict[str, Any]:
     """JSON Schema of a grid file: a method is a name, or a name with keys of that method's config."""
     schema = GridConfig.model_json_schema()
-    one_each = []
+    with_keys = []
     for name, entry in registry.methods.items():
         keys = resolve(entry.config).model_json_schema(ref_template=f"#/$defs/{name}/$defs/{{model}}")
         schema["$defs"][name] = {**keys, "required": []}
-        one_each.append({"type": "object", "required": [name], "additionalProperties": False, "properties": {name: _ref(name)}})
-    schema["properties"]["methods"]["items"] = {"anyOf": [{"enum": list(registry.methods)}, *one_each]}
+        properties = {name: {"anyOf": [{"$ref": f"#/$defs/{name}"}, {"type": "null"}]}}
+        with_keys.append({"type": "object", "required": [name], "additionalProperties": False, "properties": properties})
+    schema["properties"]["methods"]["items"] = {"anyOf": [{"enum": list(registry.methods)}, *with_keys]}
     return schema
 
 
-def _ref(name: str) -> dict[str, Any]:
-    return {"anyOf": [{"$ref": f"#/$defs/{name}"}, {"type": "null"}]}
-
-
-def _refuse_idle(filters: Iterable[CellFilter]) -> None:
-    if idle := ", ".join(f"({each})" for each in filters):
+def refuse_idle_filters(filters: Iterable[CellFilter]) -> None:
+    """Raise ConfigError for these filters, which select nothing; return if there are none."""
+    if idle := ", ".join(f"({item})" for item in filters):
         raise ConfigError(f"include/exclude: no cell of this grid fits {idle}. Correct the names, or take it out.")
 
 
-def _part(need: Need, parts: Catalog) -> tuple[Entry, PartConfig]:
+def part_of(need: Need, parts: Catalog) -> tuple[Entry, PartConfig]:
+    """The part that a method needs, with its checked config."""
     entry = parts[need.trainable]
-    return entry, validated(resolve(entry.config), {**entry.defaults, **need.config}, lambda path: f"part '{entry.name}': ")
+    return entry, validated(resolve(entry.config), merged(entry.defaults, need.config), lambda _: f"part '{entry.name}': ")
 
 
-def _resolve_choices(grid: GridConfig, registry: Registry) -> list[tuple[str, Entry, PartConfig]]:
+def resolve_choices(grid: GridConfig, registry: Registry) -> list[tuple[str, Entry, PartConfig]]:
+    """(row, entry, checked config) of every row of the grid.
+
+    Raises:
+        ConfigError: unknown methods or keys, all at once.
+    """
     choices, problems = [], []
     for choice in grid.rows:
         try:
@@ -93,6 +97,6 @@ def _resolve_choices(grid: GridConfig, registry: Registry) -> list[tuple[str, En
 
 def _config_of(choice: MethodChoice, entry: Entry, grid: GridConfig) -> PartConfig:
     def place_of(path: Sequence[str | int]) -> str:
-        return f"{grid.place_of(choice.name, str(path[0]) if path else '')}method '{choice.name}': "
+        return f"{grid.place_of(choice.name, path)}method '{choice.name}': "
 
-    return validated(resolve(entry.config), {**entry.defaults, **choice.overrides}, place_of)
+    return validated(resolve(entry.config), merged(entry.defaults, choice.overrides), place_of)

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from prsbench.harness.contract.catalog import PackagedFile
-from prsbench.harness.contract.files import file_hash
+from prsbench.harness.contract.files import file_hash, folder_hashes
 from prsbench.harness.contract.source_code import code_of, named_files
 from prsbench.harness.engine.store.keys import key_of
 
@@ -44,5 +44,5 @@ def checkpoint_hash(path: Path) -> str:
     It is computed once a process, so that what is planned and what is run are the same bytes.
     """
     if path.is_dir():
-        return key_of({p.relative_to(path).as_posix(): file_hash(p) for p in sorted(path.rglob("*")) if p.is_file()})
+        return key_of(folder_hashes(path))
     return file_hash(path) if path.is_file() else "not there"

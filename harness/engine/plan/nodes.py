@@ -1,7 +1,8 @@
-"""The nodes of a plan: trainings, cells and how they depend on each other."""
+"""The nodes of a plan (trainings and cells), their graph (`Plan`), and which cells one worker evaluates together (`units`)."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,14 +10,9 @@ from typing import Any
 from prsbench.harness.engine.store.keys import FOLDER_DIGITS
 
 
-def _folder_name(name: str) -> str:
-    """A method's name as part of a folder's: a user's method is named by its file, as in ./mine/net.py:Net."""
-    return name.replace("/", "-").lstrip(".-")
-
-
 @dataclass(frozen=True)
 class TrainingNode:
-    """One fit: a method, or a part that methods share. needs maps a role to the key of an earlier training.
+    """One fit: a method, or a part that methods share. needs maps a role to the key of a training that comes first.
 
     origin is the rest of what the key is a hash of: code by module, weight files, data.
     """
@@ -57,44 +53,58 @@ class CellNode:
     n_manifest: int
     training: str | None
     origin: Mapping[str, Any]
-    shares: str = ""  # run folders written before it was there hold none
+    shares: str = ""  # old run folders have no such key
 
     @property
     def folder(self) -> str:
         return f"{_folder_name(self.method)}--{self.dataset}--s{self.seed}-{self.key[:FOLDER_DIGITS]}"
 
 
+def _folder_name(name: str) -> str:
+    """A method's name as part of a folder's: a user's method is named by its file, as in ./mine/net.py:Net."""
+    return name.replace("/", "-").lstrip(".-")
+
+
 @dataclass(frozen=True)
 class Plan:
-    """The graph of a grid. text_models is the training that judges the text of every cell.
-
-    measuring and scoring hash the code that makes records of predictions, and scores of records.
-    """
+    """The graph of a grid. text_models_key is of the training that judges the text of every cell."""
 
     protocol: str
     trainings: Mapping[str, TrainingNode]  # by key; a training stands after those it needs
     cells: tuple[CellNode, ...]
-    text_models: str
-    measuring: str
-    scoring: str
+    text_models_key: str
+    measuring_hash: str  # of the code that makes records of predictions
+    scoring_hash: str  # of the code that makes scores of records
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as they are; asdict would copy the origin of every cell."""
-        trainings = {key: dict(vars(node)) for key, node in self.trainings.items()}
-        return {**vars(self), "trainings": trainings, "cells": [dict(vars(cell)) for cell in self.cells]}
+        """The plan as plain JSON; asdict would copy the origin of every cell."""
+        return {
+            "protocol": self.protocol,
+            "trainings": {key: dict(vars(node)) for key, node in self.trainings.items()},
+            "cells": [dict(vars(cell)) for cell in self.cells],
+            "text_models": self.text_models_key,
+            "measuring": self.measuring_hash,
+            "scoring": self.scoring_hash,
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Plan:
         trainings = {key: TrainingNode(**node) for key, node in data["trainings"].items()}
-        return cls(**{**data, "trainings": trainings, "cells": tuple(CellNode(**cell) for cell in data["cells"])})
+        cells = tuple(CellNode(**cell) for cell in data["cells"])
+        return cls(data["protocol"], trainings, cells, data["text_models"], data["measuring"], data["scoring"])
 
 
 def units(cells: Iterable[CellNode]) -> list[tuple[CellNode, ...]]:
-    """Cells that go to one worker together: with one seed and on one data set, those that share what they compute of an image."""
+    """Cells that go to one worker together: with one seed and on one data set, those that share what they compute of an image.
+
+    Rows that are configured alike have cells with equal keys; each goes to another unit.
+    """
     groups: dict[object, list[CellNode]] = {}
+    copies = Counter[str]()
     for cell in cells:
+        copies[cell.key] += 1
         together = (cell.shares, cell.dataset, cell.seed) if cell.shares else cell.key
-        groups.setdefault(together, []).append(cell)
+        groups.setdefault((together, copies[cell.key]), []).append(cell)
     return [tuple(group) for group in groups.values()]
 
 

@@ -1,8 +1,8 @@
-"""From a grid to its nodes: which trainings, which cells, what depends on what, and the key of each."""
+"""Planning: from a grid to its trainings and cells, what they depend on, and the key of each (`make_plan`)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from prsbench.datasets.official_reader import FolderDataset
@@ -11,8 +11,8 @@ from prsbench.harness.contract.config import PartConfig
 from prsbench.harness.contract.errors import DataError
 from prsbench.harness.contract.source_code import import_closure
 from prsbench.harness.contract.types import Need
-from prsbench.harness.engine.grid.schema import CellFilter, GridConfig
-from prsbench.harness.engine.plan.choices import Registry, _part, _refuse_idle, _resolve_choices
+from prsbench.harness.engine.grid.schema import GridConfig
+from prsbench.harness.engine.plan.choices import Registry, part_of, refuse_idle_filters, resolve_choices
 from prsbench.harness.engine.plan.data import manifest_hash
 from prsbench.harness.engine.plan.fingerprints import checkpoint_hash, code_hashes, packaged_hash
 from prsbench.harness.engine.plan.nodes import CellNode, Plan, TrainingNode
@@ -20,14 +20,14 @@ from prsbench.harness.engine.store.keys import key_of
 
 PROTOCOL = "prsbench-1"  # published 256 thresholds and 0.5; empty truths excluded and counted
 _SHARED_CODE = (
-    *(f"prsbench.harness.contract.{name}" for name in ("config", "geometry", "position", "types")),
+    *(f"prsbench.harness.contract.{name}" for name in ("config", "geometry", "modalities", "position", "types")),
     "prsbench.harness.engine.worker.seeding",
     "prsbench.datasets.official_table",
     "prsbench.datasets.pictures",
     "prsbench.datasets.official_reader",
 )
 _TRAINING_CODE = (*_SHARED_CODE, "prsbench.harness.engine.worker.training")
-_KEEPING_CODE = (
+_STORING_CODE = (
     "prsbench.harness.engine.store.journal",
     "prsbench.harness.engine.store.prediction_maps",
     "prsbench.metrics.mask.grey",
@@ -36,12 +36,12 @@ _CELL_CODE = (
     *_SHARED_CODE,
     "prsbench.harness.engine.worker.prediction",
     "prsbench.harness.engine.worker.loaded_methods",
-    *_KEEPING_CODE,
+    *_STORING_CODE,
 )
 # Not in a cell's key: when it changes, records are made again from the stored predictions, and scores from the records.
 _MEASURING_CODE = ("prsbench.harness.engine.worker.measuring",)
 _SCORING_CODE = ("prsbench.metrics.score", "prsbench.harness.contract.summary")
-_SCORES_ROOMS = ("prsbench.metrics", "prsbench.harness.contract")  # where the imports of both are followed
+_SCORE_PACKAGES = ("prsbench.metrics", "prsbench.harness.contract")  # where the imports of both are followed
 
 
 def make_plan(grid: GridConfig, datasets: Sequence[FolderDataset], registry: Registry) -> Plan:
@@ -51,46 +51,43 @@ def make_plan(grid: GridConfig, datasets: Sequence[FolderDataset], registry: Reg
         ConfigError: an unknown method or config key, all of them at once.
         DataError: a method has to be trained, and no data set has training samples.
     """
-    choices = _resolve_choices(grid, registry)
-    # Once a data set and not once a cell: of a large grid this is most of the planning.
+    choices = resolve_choices(grid, registry)
+    # Once per data set, not per cell: in a large grid this is most of the planning.
     tests = [(dataset, manifest_hash(dataset, grid.split), len(dataset.samples(grid.split))) for dataset in datasets]
     trainings = _Trainings(datasets, registry.parts)
-    text_models = trainings.add_part(Need(registry.text_part, {}, split="val"), seed=0)  # one judge for all seeds
+    text_models_key = trainings.add_part(Need(registry.text_part, {}, split="val"), seed=0)  # one judge for all seeds
     cells = []
-    wanted = _Wanted(grid)
+    is_selected = _Selection(grid)
     for row, entry, config in choices:
         origin = {"protocol": PROTOCOL, **_origin(entry, config, _CELL_CODE)}
         for seed in grid.seeds:
-            kept = [test for test in tests if wanted(row, test[0].name, seed)]
-            training = trainings.add(entry, config, seed, "train") if entry.trains and kept else None
-            for dataset, manifest, n in kept:
+            selected = [test for test in tests if is_selected(row, test[0].name, seed)]
+            training = trainings.add(entry, config, seed, "train") if entry.trains and selected else None
+            for dataset, manifest, n in selected:
                 facts = {"manifest": manifest, **origin}
                 cells.append(_cell(row, entry, config, facts, seed, dataset, grid.split, n, training))
-    wanted.refuse_idle_filters()
-    measuring, scoring = (
-        key_of(code_hashes(import_closure(code, inside=_SCORES_ROOMS))) for code in (_MEASURING_CODE, _SCORING_CODE)
+    refuse_idle_filters(is_selected.idle_filters)
+    measuring_hash, scoring_hash = (
+        key_of(code_hashes(import_closure(code, inside=_SCORE_PACKAGES))) for code in (_MEASURING_CODE, _SCORING_CODE)
     )
-    return Plan(PROTOCOL, trainings.nodes, tuple(cells), text_models, measuring, scoring)
+    return Plan(PROTOCOL, trainings.nodes, tuple(cells), text_models_key, measuring_hash, scoring_hash)
 
 
-class _Wanted:
-    """Whether a cell is part of the grid; a filter that meets no cell is taken for a mistake."""
+class _Selection:
+    """Whether a cell is part of the grid, by its filters. A filter that matches no cell is idle, probably by mistake."""
 
     def __init__(self, grid: GridConfig):
         self._include, self._exclude = grid.include, grid.exclude
-        self._met: set[CellFilter] = set()
+        self.idle_filters = list(dict.fromkeys((*grid.include, *grid.exclude)))
 
     def __call__(self, row: str, dataset: str, seed: int) -> bool:
-        met = {each for each in (*self._include, *self._exclude) if each.matches(row, dataset, seed)}
-        self._met |= met
-        return (not self._include or not met.isdisjoint(self._include)) and met.isdisjoint(self._exclude)
-
-    def refuse_idle_filters(self) -> None:
-        _refuse_idle(each for each in (*self._include, *self._exclude) if each not in self._met)
+        matching = {item for item in (*self._include, *self._exclude) if item.matches(row, dataset, seed)}
+        self.idle_filters = [item for item in self.idle_filters if item not in matching]
+        return (not self._include or not matching.isdisjoint(self._include)) and matching.isdisjoint(self._exclude)
 
 
 class _Trainings:
-    """The trainings asked for so far; the same one asked for twice is one."""
+    """The trainings added so far, by key; one that is added twice is one."""
 
     def __init__(self, datasets: Sequence[FolderDataset], parts: Catalog):
         self._parts = parts
@@ -101,7 +98,7 @@ class _Trainings:
         self.nodes: dict[str, TrainingNode] = {}
 
     def add(self, entry: Entry, config: PartConfig, seed: int, split: str) -> str:
-        """The key of this training, added with everything it needs."""
+        """Add a training with everything it needs; returns its key."""
         if not self._manifests[split]:
             raise DataError(f"'{entry.name}' is trained on the {split} split, and no data set has one.")
         needs = {role: self.add_part(need, seed) for role, need in sorted(config.needs().items())}
@@ -110,7 +107,7 @@ class _Trainings:
         origin = {**_origin(entry, config, _TRAINING_CODE), "manifests": used}
         content = {
             "factory": entry.factory,
-            "config": _without_paths(values, config),
+            "config": _without_paths(values, config.checkpoints()),
             "seed": seed,
             "split": split,
             "needs": needs,
@@ -121,7 +118,7 @@ class _Trainings:
         return key
 
     def add_part(self, need: Need, seed: int) -> str:
-        entry, config = _part(need, self._parts)
+        entry, config = part_of(need, self._parts)
         return self.add(entry, config, seed if need.seed is None else need.seed, need.split)
 
 
@@ -134,9 +131,10 @@ def _origin(entry: Entry, config: PartConfig, code: Iterable[str]) -> dict[str, 
     }
 
 
-def _without_paths(values: Mapping[str, Any], config: PartConfig) -> dict[str, Any]:
-    """The config as it enters a key: the bytes of a checkpoint count, not where it lies."""
-    return {name: value for name, value in values.items() if name not in config.checkpoints()}
+def _without_paths(values: Mapping[str, Any], paths: Collection[str], group: str = "") -> dict[str, Any]:
+    """A config as it enters a key, without its paths ("key" or "group.key"): a checkpoint counts by its bytes."""
+    left = {name: value for name, value in values.items() if group + name not in paths}
+    return {k: _without_paths(v, paths, f"{group}{k}.") if isinstance(v, Mapping) else v for k, v in left.items()}
 
 
 def _cell(
@@ -153,7 +151,7 @@ def _cell(
     values = config.model_dump(mode="json")
     content = {
         "factory": entry.factory,
-        "config": _without_paths(values, config),  # holds the prompt source
+        "config": _without_paths(values, config.checkpoints()),  # holds the prompt source
         "seed": seed,
         "split": split,
         "modality": dataset.modality,

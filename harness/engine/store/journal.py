@@ -7,7 +7,6 @@ cause and is an error.
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -15,8 +14,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
 from prsbench.harness.contract.errors import RunFolderError
-from prsbench.harness.contract.files import append_durably
-from prsbench.harness.contract.records import Record
+from prsbench.harness.contract.files import append_durably, truncate_durably
+from prsbench.harness.contract.records import Record, SampleStatus
 from prsbench.harness.engine.store.keys import canonical_json
 
 
@@ -27,7 +26,7 @@ class StoredPrediction:
     schema: ClassVar[int] = 1
 
     sample_id: str
-    status: str
+    status: SampleStatus
     error: str
     answer: str
     seconds: float
@@ -38,10 +37,11 @@ class StoredPrediction:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        return cls(**data)
+        return cls(**{**data, "status": SampleStatus(data["status"])})
 
 
 PREDICTIONS, RECORDS = "predictions.jsonl", "records.jsonl"
+DELETE_CELL = "Delete its folder; the cell is computed again."  # what to do about a file that a resume cannot repair
 Line = TypeVar("Line", StoredPrediction, Record)
 
 
@@ -64,10 +64,7 @@ def read_lines(path: Path, kind: type[Line], batch_size: int, total: int) -> lis
 def open_for_resume(path: Path, kind: type[Line], batch_size: int, total: int) -> list[Line]:
     """As `read_lines`, and cut the file back to exactly these lines."""
     lines, size = _scan(path, kind, batch_size, total)
-    if path.exists() and path.stat().st_size != size:
-        with path.open("r+b") as stream:
-            stream.truncate(size)
-            os.fsync(stream.fileno())
+    truncate_durably(path, size)
     return lines
 
 
@@ -87,14 +84,14 @@ def _scan(path: Path, kind: type[Line], batch_size: int, total: int) -> tuple[li
     data = path.read_bytes() if path.exists() else b""
     lines = data.splitlines(keepends=True)
     if len(lines) > total:
-        raise RunFolderError(f"{path}: {len(lines)} lines for {total} samples. Delete its folder; the cell is computed again.")
+        raise RunFolderError(f"{path}: {len(lines)} lines for {total} samples. {DELETE_CELL}")
     last_batch = max(len(lines) - 1, 0) // batch_size * batch_size
     items: list[Line] = []
     for number, line in enumerate(lines):
         where = f"{path} line {number + 1}"
         item = decode(line, kind, where)
         if item is None and number < last_batch:
-            raise RunFolderError(f"{where} is damaged. Delete its folder; the cell is computed again.")
+            raise RunFolderError(f"{where} is damaged. {DELETE_CELL}")
         if item is None:
             break
         items.append(item)

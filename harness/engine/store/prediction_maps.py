@@ -6,7 +6,6 @@ these two, at once or later, and they are smaller than 16 bits of it (a lossless
 
 from __future__ import annotations
 
-import os
 import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from prsbench.harness.contract.errors import RunFolderError
-from prsbench.harness.contract.files import append_durably
+from prsbench.harness.contract.files import append_durably, truncate_durably
+from prsbench.harness.engine.store.journal import DELETE_CELL
 from prsbench.metrics.mask.grey import GreyMap, GreyMaps
 
 MAPS = "maps.bin"
-CURE = "Delete its folder; the cell is computed again."
 # magic, number of the sample in its cell, bytes of the raw map's PNG, of the stretched one's (0: the same), crc32 of both
 _FRAME = struct.Struct("<4sIIII")
 _MAGIC = b"map2"
@@ -68,18 +67,15 @@ def cut_back(folder: Path, expected: Sequence[int]) -> None:
     Raises:
         RunFolderError: a map is missing, although maps are on disk before their predictions.
     """
-    path, numbers, end = folder / MAPS, [], 0
+    path, numbers, end = folder / MAPS, list[int](), 0
     for frame in _frames(path) if path.exists() else ():
         if len(numbers) == len(expected):
             break
         numbers.append(frame.number)
         end = frame.end
     if numbers != list(expected):
-        raise RunFolderError(f"{path}: expected the maps of {len(expected)} samples, got {len(numbers)}. {CURE}")
-    if path.exists() and path.stat().st_size != end:
-        with path.open("r+b") as stream:
-            stream.truncate(end)
-            os.fsync(stream.fileno())
+        raise RunFolderError(f"{path}: expected the maps of {len(expected)} samples, got {len(numbers)}. {DELETE_CELL}")
+    truncate_durably(path, end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +116,7 @@ def _read(stream: BinaryIO, frame: _Frame, path: Path) -> GreyMaps:
     stream.seek(frame.offset)
     data = stream.read(frame.end - frame.offset)
     if zlib.crc32(data) != frame.crc:
-        raise RunFolderError(f"{path}: the map of sample {frame.number} is damaged. {CURE}")
+        raise RunFolderError(f"{path}: the map of sample {frame.number} is damaged. {DELETE_CELL}")
     raw, stretched = data[: frame.raw_bytes], data[frame.raw_bytes :]
     return GreyMaps(_grey(raw), _grey(stretched or raw))
 

@@ -3,19 +3,40 @@
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isnan, nan
 from pathlib import Path
+from typing import TypeVar, overload
 
 import numpy as np
 from prsbench.harness.contract.errors import RunFolderError
 from prsbench.harness.contract.files import write_atomically
 from prsbench.harness.contract.records import Record
-from prsbench.harness.engine.store.journal import decode
+from prsbench.harness.engine.store.journal import DELETE_CELL, decode
+from prsbench.harness.engine.store.json_files import damaged
+
+Item = TypeVar("Item", covariant=True)
 
 
-class StoredRecords(Sequence[Record]):
+class LazySequence(Sequence[Item]):
+    """A sequence whose items are made on each access; a slice is a list."""
+
+    @abstractmethod
+    def item(self, number: int) -> Item:
+        """The item at a number from 0 to below the length."""
+
+    @overload
+    def __getitem__(self, index: int) -> Item: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Item]: ...
+    def __getitem__(self, index: int | slice) -> Item | list[Item]:
+        numbers = range(len(self))[index]
+        return self.item(numbers) if isinstance(numbers, int) else [self.item(number) for number in numbers]
+
+
+class StoredRecords(LazySequence[Record]):
     """The records in a file, decoded on each access.
 
     Raises:
@@ -32,10 +53,7 @@ class StoredRecords(Sequence[Record]):
     def __len__(self) -> int:
         return len(self._starts)
 
-    def __getitem__(self, index):
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        number = range(len(self))[index]
+    def item(self, number: int) -> Record:
         with self._path.open("rb") as stream:
             stream.seek(self._starts[number])
             return self._decode(number, stream.readline())
@@ -49,15 +67,16 @@ class StoredRecords(Sequence[Record]):
         where = f"{self._path} line {number + 1}"
         record = decode(line, Record, where)
         if record is None:
-            raise RunFolderError(f"{where} is damaged. Delete its folder; the cell is computed again.")
+            raise RunFolderError(f"{where} is damaged. {DELETE_CELL}")
         return record
 
 
-class Scores(Sequence[Mapping[str, float]]):
+class Scores(LazySequence[Mapping[str, float]]):
     """The metric values of many records, all of the same metrics, as one array: 8 bytes per value where a dict takes 100."""
 
     def __init__(self, items: Iterable[Mapping[str, float]]):
-        values, self._names = array("d"), ()
+        values = array("d")
+        self._names: tuple[str, ...] = ()
         for item in items:
             self._names = self._names or tuple(item)
             values.extend(item[name] for name in self._names)
@@ -68,10 +87,8 @@ class Scores(Sequence[Mapping[str, float]]):
     def __len__(self) -> int:
         return len(self._values)
 
-    def __getitem__(self, index):
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        return dict(zip(self._names, self._values[index].tolist(), strict=True))
+    def item(self, number: int) -> Mapping[str, float]:
+        return dict(zip(self._names, self._values[number].tolist(), strict=True))
 
 
 def write_scores(path: Path, scores: Iterable[Mapping[str, float]]) -> None:
@@ -100,7 +117,7 @@ def read_scores(path: Path) -> Scores:
             stream.seek(0)
             return Scores(_rows(stream) if is_by_line else map(_row, json.load(stream)))  # as older versions wrote it
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise RunFolderError(f"{path} is damaged ({error}). Delete the folder it lies in; it is computed again.") from None
+        raise damaged(path, error) from None
 
 
 def _row(stored: Mapping[str, float | None]) -> dict[str, float]:

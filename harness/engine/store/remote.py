@@ -17,12 +17,14 @@ from typing import Any
 from uuid import uuid4
 
 from prsbench.harness.contract.errors import ConfigError, RunFolderError
+from prsbench.harness.contract.files import write_atomically
+from prsbench.harness.engine.store.cell_folder import MEASURED, SCORED
 from prsbench.harness.engine.store.run_folder import SEAL, RunFolder
 
 LEASE = "driver.json"
 BEATS_S = 20.0  # between two signs of life of a driver; another driver takes over after three are missing
 _NODES = ("cells", "trainings")
-_LATE = (SEAL, "measured.json", "scored.json")  # files that declare others finished are copied last
+_LATE = (SEAL, MEASURED, SCORED)  # files that declare others finished are copied last
 
 
 def is_url(place: str) -> bool:
@@ -49,20 +51,20 @@ class Mirror:
             for source in self._folders(f"{self._root}/{kind}"):
                 folder = self._local / kind / source.rpartition("/")[2]
                 if not (folder / SEAL).exists() and self._remote.exists(f"{source}/{SEAL}"):
-                    self._bring(source, folder)
+                    self._download(source, folder)
                     n_copied += 1
         return n_copied
 
     def push(self, folder: Path) -> None:
         """Copy a node, or any folder or file of the run, to the URL."""
         if folder.is_file():
-            self._send(folder)
+            self._upload(folder)
             return
         for name in reversed(_LATE):  # new files must never stand under a seal of old ones
-            self._take_back_if_changed(folder / name)
-        files = sorted(path for path in folder.rglob("*") if path.is_file() and not _is_passing(path.relative_to(folder)))
+            self._delete_if_changed(folder / name)
+        files = sorted(path for path in folder.rglob("*") if path.is_file() and not _is_temporary(path.relative_to(folder)))
         for path in sorted(files, key=lambda path: _LATE.index(path.name) + 1 if path.name in _LATE else 0):
-            self._send(path)
+            self._upload(path)
 
     def push_all(self) -> None:
         """Copy everything but nodes and data: run.json, tables, figures, the page."""
@@ -123,23 +125,21 @@ class Mirror:
         except FileNotFoundError:
             return []
 
-    def _bring(self, source: str, folder: Path) -> None:
+    def _download(self, source: str, folder: Path) -> None:
         """Copy a node, its seal last, so that a kill leaves no partial node that looks complete."""
         files = sorted(self._remote.find(source), key=lambda name: name.rpartition("/")[2] in _LATE)
         for name in files:
-            path = folder / name[len(source) :].lstrip("/")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(self._remote.cat_file(name))
+            write_atomically(folder / name[len(source) :].lstrip("/"), self._remote.cat_file(name), durable=False)
 
-    def _send(self, path: Path) -> None:
-        self._write(self._there(path), path.read_bytes())
+    def _upload(self, path: Path) -> None:
+        self._write(self._name_of(path), path.read_bytes())
 
-    def _take_back_if_changed(self, path: Path) -> None:
-        name = self._there(path)
+    def _delete_if_changed(self, path: Path) -> None:
+        name = self._name_of(path)
         if path.exists() and self._remote.exists(name) and self._remote.cat_file(name) != path.read_bytes():
             self._remote.rm_file(name)
 
-    def _there(self, path: Path) -> str:
+    def _name_of(self, path: Path) -> str:
         return f"{self._root}/{path.relative_to(self._local).as_posix()}"
 
     def _write(self, name: str, data: bytes) -> None:
@@ -147,7 +147,7 @@ class Mirror:
         self._remote.pipe_file(name, data)
 
 
-def _is_passing(path: Path) -> bool:
+def _is_temporary(path: Path) -> bool:
     """Whether a file is temporary: a lock, a partly written file, weights that are not sealed yet."""
     return any(name.startswith(".") or name.endswith(".partial") for name in path.parts)
 

@@ -1,4 +1,4 @@
-"""The run folder: names, atomic JSON files, seals, locks and attempts. A reader sees a finished file or none, at any time."""
+"""The run folder and its nodes' folders: names, seals, locks and attempts. A reader sees a finished file or none, at any time."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import platform
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from prsbench.harness.contract.errors import RunFolderError
-from prsbench.harness.contract.files import file_hash, sync_folder
+from prsbench.harness.contract.files import folder_hashes, sync
 from prsbench.harness.engine.store.json_files import read_json, write_json
 from prsbench.harness.engine.store.keys import key_of
 
@@ -23,33 +24,88 @@ LOG = "log.txt"
 WEIGHTS = "weights"  # folder of what a training's `save` wrote
 
 
-def seal_folder(partial: Path, final: Path, facts: Mapping[str, Any]) -> None:
-    """Rename a finished folder to its final name and write, next to it, a seal with the hash of each file."""
-    files = {path.relative_to(partial).as_posix(): path for path in sorted(partial.rglob("*")) if path.is_file()}
-    for path in files.values():
-        with path.open("rb") as stream:
-            os.fsync(stream.fileno())
-    hashes = {name: file_hash(path) for name, path in files.items()}
-    if final.exists():  # a previous attempt was killed between rename and seal
-        shutil.rmtree(final)
-    os.replace(partial, final)
-    sync_folder(final.parent)
-    write_json(final.parent / SEAL, {**facts, "files": hashes, "digest": key_of(hashes)})
+class Ending(StrEnum):
+    """How an attempt at a node ended, under "kind" in attempts.json."""
+
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"  # a prerequisite is missing; the error holds instructions
 
 
-def digest_of(folder: Path) -> str | None:
-    """The digest in a folder's seal, or None if it is not sealed."""
-    seal = read_json(folder / SEAL)
-    return seal["digest"] if seal else None
+class NodeFolder:
+    """The folder of a training or a cell.
+
+    Each JSON file is read once, and again after this object wrote it: make a new object to see what another process wrote.
+    Callers share what was read and must not change it.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._stored: dict[str, Any] = {}
+
+    def read(self, name: str) -> Any:
+        """The content of a JSON file, or None if there is no such file."""
+        if name not in self._stored:
+            self._stored[name] = read_json(self.path / name)
+        return self._stored[name]
+
+    def write(self, name: str, content: Any) -> None:
+        write_json(self.path / name, content)
+        self._stored.pop(name, None)
+
+    def delete(self, *names: str) -> None:
+        """Delete these files, in this order."""
+        for name in names:
+            (self.path / name).unlink(missing_ok=True)
+            self._stored.pop(name, None)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Wait for and hold the lock of the folder: a worker that outlives its driver must not write with its successor."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("w") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            self._stored.clear()  # another process may have written while this one waited
+            yield
+
+    @property
+    def attempts(self) -> list[dict[str, Any]]:
+        """The attempts at the node that ended, oldest first. An attempt killed with its driver has no entry."""
+        return (self.read(ATTEMPTS) or {"attempts": []})["attempts"]
+
+    @property
+    def last_failure(self) -> dict[str, Any] | None:
+        """The latest attempt at the node if it failed or was skipped, otherwise None."""
+        return self.attempts[-1] if self.attempts and self.attempts[-1]["kind"] != Ending.DONE else None
+
+    def record_attempt(self, attempt: Mapping[str, Any]) -> None:
+        """Append an attempt: its kind (an `Ending`) and whatever else is known."""
+        self.write(ATTEMPTS, {"attempts": [*self.attempts, attempt]})
 
 
-@contextmanager
-def node_lock(folder: Path) -> Iterator[None]:
-    """Wait for and hold the lock of a node's folder: a worker that outlives its driver must not write with its successor."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
+class TrainingFolder(NodeFolder):
+    """The folder of one training: the weights that `save` wrote, and their seal."""
+
+    @property
+    def weights(self) -> Path:
+        return self.path / WEIGHTS
+
+    @property
+    def digest(self) -> str | None:
+        """The hash of the sealed weights, or None if they are not sealed."""
+        stored = self.read(SEAL)
+        return stored["digest"] if stored else None
+
+    def seal(self, partial: Path, facts: Mapping[str, Any]) -> None:
+        """Rename a finished folder of weights to its final name, then write the seal with the hash of each file."""
+        for path in partial.rglob("*"):
+            sync(path)
+        hashes = folder_hashes(partial)
+        if self.weights.exists():  # a previous attempt was killed between rename and seal
+            shutil.rmtree(self.weights)
+        partial.rename(self.weights)
+        sync(self.path)
+        self.write(SEAL, {**facts, "files": hashes, "digest": key_of(hashes)})
 
 
 class RunFolder:
@@ -116,19 +172,3 @@ class RunFolder:
             stream.write(f"{os.getpid()} on {platform.node()}")
             stream.flush()
             yield
-
-
-def record_attempt(folder: Path, attempt: Mapping[str, Any]) -> None:
-    """Append an attempt to a node's attempts.json: its kind ("done", "failed" or "skipped") and whatever else is known."""
-    write_json(folder / ATTEMPTS, {"attempts": [*attempts_of(folder), attempt]})
-
-
-def attempts_of(folder: Path) -> list[dict[str, Any]]:
-    """The attempts at a node that ended, oldest first. An attempt killed with its driver has no entry."""
-    return (read_json(folder / ATTEMPTS) or {"attempts": []})["attempts"]
-
-
-def last_failure(folder: Path) -> dict[str, Any] | None:
-    """The latest attempt at a node if it failed or was skipped, otherwise None."""
-    attempts = attempts_of(folder)
-    return attempts[-1] if attempts and attempts[-1]["kind"] != "done" else None

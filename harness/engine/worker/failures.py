@@ -26,7 +26,7 @@ class Failure(StrEnum):
     ERROR = "error"
 
 
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 
 
 class NodeTimeout(BaseException):
@@ -41,7 +41,7 @@ def class_of(error: BaseException) -> Failure:
     """The failure class of the exception that ended a node."""
     if isinstance(error, NodeTimeout):
         return Failure.TIMEOUT
-    if isinstance(error, OSError) and error.errno in NO_ROOM:
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
         return Failure.NO_ROOM
     if isinstance(error, MissingPrerequisite):
         return Failure.MISSING_PREREQUISITE

@@ -1,11 +1,11 @@
-"""The unit of work that a worker gets (`Job`), and the function that does it (`perform`), in this process or another."""
+"""The unit of work of a worker: one training, or cells that take turns (`Job`), how each ended (`Outcome`), and `perform`."""
 
 from __future__ import annotations
 
 import resource
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 from prsbench.harness.contract.errors import MissingPrerequisite, PrsbenchError
 from prsbench.harness.engine.plan.data import open_all
 from prsbench.harness.engine.plan.nodes import CellNode, TrainingNode
-from prsbench.harness.engine.store.run_folder import LOG
+from prsbench.harness.engine.store.run_folder import LOG, Ending, RunFolder
 from prsbench.harness.engine.worker.failures import Failure, NodeTimeout, class_of, time_limit
 from prsbench.harness.engine.worker.loaded_methods import clear_loaded_methods, evict_except
 from prsbench.harness.engine.worker.measuring import measure_cell
@@ -38,13 +38,20 @@ class Job:
     def keys(self) -> tuple[str, ...]:
         return (self.training.key,) if self.training else tuple(cell.key for cell in self.cells)
 
-    def apart(self) -> list[Job]:
-        """The job's cells as one job each, none of which waits for the training of another."""
-        return [replace(self, cells=(cell,), waits_for=self._awaited(cell), cost=float(cell.n_manifest)) for cell in self.cells]
+    def folders(self, run: RunFolder) -> dict[str, Path]:
+        """The folder of each node, by its key."""
+        if self.training:
+            return {self.training.key: run.training(self.training.folder)}
+        return {cell.key: run.cell(cell.folder) for cell in self.cells}
 
-    def _awaited(self, cell: CellNode) -> tuple[str, ...]:
-        others = {other.training for other in self.cells} - {cell.training}
-        return tuple(key for key in self.waits_for if key not in others)
+    def split(self) -> list[Job]:
+        """The job's cells as one job each, none of which waits for the training of another."""
+        trainings = {cell.training for cell in self.cells}
+        jobs = []
+        for cell in self.cells:
+            waits_for = tuple(key for key in self.waits_for if key not in trainings - {cell.training})
+            jobs.append(replace(self, cells=(cell,), waits_for=waits_for, cost=float(cell.n_manifest)))
+        return jobs
 
     @property
     def title(self) -> str:
@@ -59,11 +66,11 @@ class Job:
 class Outcome:
     """How one node ended.
 
-    kind is "done", "failed" or "skipped" (a missing prerequisite, with instructions in the error); reason is the failure's class.
-    samples counts those predicted in this attempt; peak_memory_bytes is the most that the worker process has held so far.
+    reason is the failure's class. samples counts those predicted in this attempt; peak_memory_bytes is the most that the worker
+    process has held so far.
     """
 
-    kind: str
+    kind: Ending
     reason: Failure | None = None
     error: str = ""
     trace: str = ""
@@ -74,7 +81,7 @@ class Outcome:
 
 
 def failed(reason: Failure, error: str, trace: str = "") -> Outcome:
-    return Outcome("skipped" if reason is Failure.MISSING_PREREQUISITE else "failed", reason, error, trace)
+    return Outcome(Ending.SKIPPED if reason is Failure.MISSING_PREREQUISITE else Ending.FAILED, reason, error, trace)
 
 
 def perform(job: Job, setting: Setting) -> dict[str, Outcome]:
@@ -98,21 +105,16 @@ def perform(job: Job, setting: Setting) -> dict[str, Outcome]:
         yield from measure_cell(cell, setting, by_name[cell.dataset])
         score_cell(cell, setting)
 
-    if job.training:
-        node = job.training
-        works = [_Work(node.key, setting.training_folder(node.key), fit(node), setting.timeout_s)]
-    else:
-        works = [
-            _Work(cell.key, setting.run.cell(cell.folder), evaluate_and_score(cell), setting.timeout_s) for cell in job.cells
-        ]
-    return _take_turns(works)
+    training = {job.training.key: fit(job.training)} if job.training else {}
+    nodes = training | {cell.key: evaluate_and_score(cell) for cell in job.cells}
+    folders = job.folders(setting.run)
+    return _take_turns({key: _Attempt(folders[key], steps, setting.timeout_s) for key, steps in nodes.items()})
 
 
 @dataclass
-class _Work:
-    """A running node: its key, its folder, its remaining steps, its time limit, and what it took so far."""
+class _Attempt:
+    """A running node: its folder, its remaining steps, its time limit, and what it took so far."""
 
-    key: str
     folder: Path
     steps: Iterator[int]
     timeout_s: float | None
@@ -124,35 +126,35 @@ class _Work:
         self.folder.mkdir(parents=True, exist_ok=True)
         started = time.monotonic()
         with (self.folder / LOG).open("a") as log, redirect_stdout(log), redirect_stderr(log):
-            ended = self._attempt()
+            outcome = self._advance()
         self.seconds += time.monotonic() - started
-        if ended is None:
+        if outcome is None:
             return None
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
-        return replace(ended, seconds=self.seconds, samples=self.samples, peak_memory_bytes=peak)
+        return replace(outcome, seconds=self.seconds, samples=self.samples, peak_memory_bytes=peak)
 
-    def _attempt(self) -> Outcome | None:
+    def _advance(self) -> Outcome | None:
         try:
             with time_limit(None if self.timeout_s is None else self.timeout_s - self.seconds):
                 self.samples += next(self.steps)
         except StopIteration:
-            return Outcome("done")
+            return Outcome(Ending.DONE)
         except NodeTimeout:
             clear_loaded_methods()  # a method stopped at any point may be unusable
             text = f"stopped after {self.timeout_s:.0f} s. Raise execution.timeout_s; the next run resumes it."
             return failed(Failure.TIMEOUT, text, traceback.format_exc())
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (whatever the method raises ends its node alone)
             text = str(error) if isinstance(error, PrsbenchError) else f"{type(error).__name__}: {error}"
             trace = "" if isinstance(error, MissingPrerequisite) else traceback.format_exc()
             return failed(class_of(error), text, trace)
         return None
 
 
-def _take_turns(works: list[_Work]) -> dict[str, Outcome]:
-    """Advance each work by one step in turn until all have ended."""
+def _take_turns(attempts: Mapping[str, _Attempt]) -> dict[str, Outcome]:
+    """Advance each attempt by one step in turn until all have ended."""
     outcomes: dict[str, Outcome] = {}
-    while len(outcomes) < len(works):
-        for work in works:
-            if work.key not in outcomes and (ended := work.step()):
-                outcomes[work.key] = ended
+    while len(outcomes) < len(attempts):
+        for key, attempt in attempts.items():
+            if key not in outcomes and (outcome := attempt.step()):
+                outcomes[key] = outcome
     return outcomes

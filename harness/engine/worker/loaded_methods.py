@@ -6,17 +6,18 @@ import traceback
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from prsbench.harness.contract.catalog import resolve
-from prsbench.harness.contract.errors import ContractError
+from prsbench.harness.contract.errors import ContractError, RunFolderError
 from prsbench.harness.contract.results import Cost
 from prsbench.harness.contract.types import Method, PromptSource, ReferenceRow
-from prsbench.harness.engine.plan.nodes import CellNode
+from prsbench.harness.engine.plan.nodes import CellNode, TrainingNode
 from prsbench.harness.engine.store.keys import key_of
-from prsbench.harness.engine.store.run_folder import digest_of
 from prsbench.harness.engine.worker.process import free_device_memory, return_freed_memory
 from prsbench.harness.engine.worker.seeding import seed_everything
 from prsbench.harness.engine.worker.setting import Setting
+from pydantic import ValidationError
 
 BOXES = (PromptSource.ORACLE_BOX, PromptSource.JITTERED_BOX)
 MEASURE = "prsbench.methods.cost:measure"
@@ -59,6 +60,22 @@ def cost_of(cell: CellNode, setting: Setting) -> Cost | None:
     return _costs[identity]
 
 
+def build(node: CellNode | TrainingNode) -> Any:
+    """The method or part of a node, without weights.
+
+    Raises:
+        RunFolderError: a run folder of another version names what this version lacks.
+    """
+    factory = resolve(node.factory)
+    try:
+        config = resolve(node.config_type).model_validate(node.config)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = f"'{node.config_type}' refuses '{'.'.join(map(str, problem['loc']))}' ({problem['msg']})"
+        raise RunFolderError(f"{where}: made by another version of prsbench; run its grid again.") from None
+    return factory(config)
+
+
 def _measured(method: Method | ReferenceRow) -> Cost | None:
     if isinstance(method, ReferenceRow):
         return None
@@ -66,21 +83,21 @@ def _measured(method: Method | ReferenceRow) -> Cost | None:
     return_freed_memory()
     try:
         return resolve(MEASURE)(method)
-    except Exception:  # must not fail the cell; if the method is broken, its samples show it
+    except Exception:  # noqa: BLE001 - must not fail the cell; if the method is broken, its samples show it
         traceback.print_exc()
         free_device_memory()
         return None
 
 
 def _identity(cell: CellNode, setting: Setting) -> str:
-    weights = digest_of(setting.training_folder(cell.training)) if cell.training else None
+    weights = setting.digest(cell.training)
     content = {"factory": cell.factory, "config": cell.config, "training": cell.training, "weights": weights}
     return key_of({**content, "origin": cell.origin["checkpoints"], "device": setting.device})
 
 
 def _load(cell: CellNode, setting: Setting) -> Method | ReferenceRow:
     """Load the cell's method; without a training it loads from an empty folder."""
-    method = resolve(cell.factory)(resolve(cell.config_type).model_validate(cell.config))
+    method = build(cell)
     if cell.training:
         method.load(setting.weights_folder(cell.training), setting.device)
     else:

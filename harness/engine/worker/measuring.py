@@ -12,13 +12,13 @@ from pathlib import Path
 from prsbench.datasets.official_reader import FolderDataset
 from prsbench.harness.contract.errors import RunFolderError
 from prsbench.harness.contract.geometry import centroid
-from prsbench.harness.contract.records import Record
+from prsbench.harness.contract.records import Record, SampleStatus
 from prsbench.harness.contract.types import Sample
 from prsbench.harness.engine.plan.nodes import CellNode
-from prsbench.harness.engine.store import cell_folder
-from prsbench.harness.engine.store.journal import RECORDS, StoredPrediction, append_batch, open_for_resume
-from prsbench.harness.engine.store.prediction_maps import CURE, MAPS, each_map
-from prsbench.harness.engine.store.run_folder import PROGRESS, node_lock
+from prsbench.harness.engine.store.cell_folder import CellFolder
+from prsbench.harness.engine.store.journal import DELETE_CELL, RECORDS, StoredPrediction, append_batch, open_for_resume
+from prsbench.harness.engine.store.prediction_maps import MAPS, each_map
+from prsbench.harness.engine.store.run_folder import PROGRESS
 from prsbench.harness.engine.worker.setting import Setting, Ticks
 from prsbench.metrics.mask.counts import count_maps
 from prsbench.metrics.mask.grey import GreyMaps
@@ -36,24 +36,25 @@ def measure_cell(cell: CellNode, setting: Setting, dataset: FolderDataset) -> It
     Raises:
         RunFolderError: the predictions are not the ones that were sealed, or not those of this data.
     """
-    folder = setting.run.cell(cell.folder)
-    with node_lock(folder):
-        if cell_folder.is_measured(folder, setting.measuring):
+    folder = CellFolder(setting.run.cell(cell.folder))
+    records = folder.path / RECORDS
+    with folder.lock():
+        if folder.is_measured(setting.measuring_hash):
             return
-        identity = cell_folder.measuring_identity(folder, setting.measuring)
-        predictions, samples = cell_folder.sealed_predictions(folder), dataset.samples(cell.split)
+        identity = folder.measuring_identity(setting.measuring_hash)
+        predictions, samples = folder.predictions(), dataset.samples(cell.split)
         if [prediction.sample_id for prediction in predictions] != [row.sample_id for row in dataset.manifest(cell.split)]:
-            raise RunFolderError(f"{folder}: its samples are not those of the data set. {CURE}")
-        cell_folder.begin_measuring(folder, identity)
-        done = _measured_before(folder / RECORDS, len(predictions))
-        maps, ticks = islice(_maps_of(predictions, folder), done, None), Ticks(folder / PROGRESS)
+            raise RunFolderError(f"{folder.path}: its samples are not those of the data set. {DELETE_CELL}")
+        folder.begin_measuring(identity)
+        done = _measured_before(records, len(predictions))
+        maps, ticks = islice(_maps_of(predictions, folder.path), done, None), Ticks(folder.path / PROGRESS)
         for start in range(done, len(predictions), CHUNK):
             batch = slice(start, start + CHUNK)
             arguments = zip(samples[batch], predictions[batch], maps, strict=False)
-            append_batch(folder / RECORDS, list(starmap(_record, arguments)))
+            append_batch(records, list(starmap(_record, arguments)))
             ticks(min(batch.stop, len(predictions)), len(predictions), "samples measured")
             yield 0
-        cell_folder.finish_measuring(folder, identity)
+        folder.finish_measuring(identity)
 
 
 def _measured_before(path: Path, total: int) -> int:
@@ -69,9 +70,9 @@ def _maps_of(predictions: Sequence[StoredPrediction], folder: Path) -> Iterator[
     """The maps of each prediction; None where there is none to measure."""
     stored = each_map(folder)
     for number, prediction in enumerate(predictions):
-        stored_number, maps = next(stored, (None, None)) if prediction.status == "ok" else (number, None)
+        stored_number, maps = next(stored, (None, None)) if prediction.status == SampleStatus.OK else (number, None)
         if stored_number != number:
-            raise RunFolderError(f"{folder / MAPS}: no map of sample {number} ('{prediction.sample_id}'). {CURE}")
+            raise RunFolderError(f"{folder / MAPS}: no map of sample {number} ('{prediction.sample_id}'). {DELETE_CELL}")
         yield maps
 
 

@@ -7,20 +7,21 @@ was not.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from math import isfinite
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 from prsbench.datasets.official_reader import FolderDataset
 from prsbench.harness.contract.errors import ContractError, MissingPrerequisite, PrsbenchError, RunFolderError
 from prsbench.harness.contract.geometry import innermost_point, jittered_box, tight_box
+from prsbench.harness.contract.records import SampleStatus
 from prsbench.harness.contract.types import Method, Prediction, PromptSource, Query, ReferenceRow, Sample, check_prediction
 from prsbench.harness.engine.plan.nodes import CellNode
-from prsbench.harness.engine.store import cell_folder
-from prsbench.harness.engine.store.journal import PREDICTIONS, StoredPrediction, append_batch, open_for_resume
+from prsbench.harness.engine.store.cell_folder import CellFolder
+from prsbench.harness.engine.store.journal import DELETE_CELL, PREDICTIONS, StoredPrediction, append_batch, open_for_resume
 from prsbench.harness.engine.store.prediction_maps import append_maps, cut_back
-from prsbench.harness.engine.store.run_folder import PROGRESS, digest_of, node_lock
+from prsbench.harness.engine.store.run_folder import PROGRESS
 from prsbench.harness.engine.worker.failures import BadSamples, is_out_of_memory
 from prsbench.harness.engine.worker.loaded_methods import BOXES, cost_of, method_of
 from prsbench.harness.engine.worker.process import free_device_memory
@@ -36,7 +37,7 @@ NO_BOX, NO_POINT = "no box: the truth is empty", "no point: the truth is empty"
 class NoPrediction:
     """Why a sample has no prediction. status is as in StoredPrediction."""
 
-    status: str
+    status: SampleStatus
     reason: str
 
 
@@ -58,24 +59,27 @@ def evaluate(cell: CellNode, setting: Setting, dataset: FolderDataset) -> Iterat
         MissingPrerequisite: the method cannot be loaded here.
         BadSamples: every sample failed; nothing is stored, so that the next run tries again.
     """
-    folder = setting.run.cell(cell.folder)
-    with node_lock(folder):
-        weights = digest_of(setting.training_folder(cell.training)) if cell.training else None
-        if cell_folder.is_sealed(folder, weights):
+    folder = CellFolder(setting.run.cell(cell.folder))
+    with folder.lock():
+        weights = setting.digest(cell.training)
+        if folder.is_sealed(weights):
             return
         method = method_of(cell, setting)
-        cell_folder.begin(folder, cell, method.labels, weights, provenance_of_process(setting))
+        folder.begin(asdict(cell), method.labels, weights, provenance_of_process(setting))
         samples = dataset.samples(cell.split)
-        predictions = _resume(cell, setting, dataset)
-        ticks = Ticks(folder / PROGRESS)
-        for batch in _remaining(method, cell, samples, len(predictions), setting):
-            append_batch(folder / PREDICTIONS, batch)
+        predictions = _resume(cell, folder.path, dataset)
+        ticks = Ticks(folder.path / PROGRESS)
+        for batch in _remaining(method, cell, samples, len(predictions), folder.path):
+            append_batch(folder.path / PREDICTIONS, batch)
             predictions += batch
             ticks(len(predictions), len(samples), "samples")
             yield len(batch)
-        _refuse_total_failure(cell, setting, predictions)
-        cell_folder.write_cost(folder, cost_of(cell, setting))
-        cell_folder.seal(folder, predictions, weights)
+        failed = [prediction for prediction in predictions if prediction.status == SampleStatus.FAILED]
+        if failed and not any(prediction.status == SampleStatus.OK for prediction in predictions):
+            folder.discard()
+            raise BadSamples(f"every sample failed, the first with: {failed[0].error}")
+        folder.write_cost(cost_of(cell, setting))
+        folder.seal(predictions, weights)
 
 
 def query_of(sample: Sample, cell: CellNode) -> Query | NoPrediction:
@@ -84,30 +88,29 @@ def query_of(sample: Sample, cell: CellNode) -> Query | NoPrediction:
     if source in BOXES:
         box = tight_box(sample.truth.mask)
         if box is None:
-            return NoPrediction("excluded", NO_BOX)
+            return NoPrediction(SampleStatus.EXCLUDED, NO_BOX)
         if source == PromptSource.JITTERED_BOX:
             rng = np.random.default_rng(seed_from("box", cell.seed, sample.sample_id))
             box = jittered_box(box, sample.truth.mask.shape, cell.config["box_jitter_fraction"], rng)
     if source == PromptSource.ORACLE_POINT:
         point = innermost_point(sample.truth.mask)
         if point is None:
-            return NoPrediction("excluded", NO_POINT)
-    query = sample.query
-    return Query(query.sample_id, query.image, query.question, query.modality, box, point)
+            return NoPrediction(SampleStatus.EXCLUDED, NO_POINT)
+    return replace(sample.query, box=box, point=point)
 
 
-def _resume(cell: CellNode, setting: Setting, dataset: FolderDataset) -> list[StoredPrediction]:
-    path = setting.run.cell(cell.folder) / PREDICTIONS
+def _resume(cell: CellNode, folder: Path, dataset: FolderDataset) -> list[StoredPrediction]:
+    path = folder / PREDICTIONS
     predictions = open_for_resume(path, StoredPrediction, cell.config["batch_size"], cell.n_manifest)
     expected = [row.sample_id for row in dataset.manifest(cell.split)]
     if [prediction.sample_id for prediction in predictions] != expected[: len(predictions)]:
-        raise RunFolderError(f"{path}: its samples are not those of the data set. Delete its folder; the cell is computed again.")
-    cut_back(path.parent, [index for index, prediction in enumerate(predictions) if prediction.status == "ok"])
+        raise RunFolderError(f"{path}: its samples are not those of the data set. {DELETE_CELL}")
+    cut_back(folder, [index for index, prediction in enumerate(predictions) if prediction.status == SampleStatus.OK])
     return predictions
 
 
 def _remaining(
-    method: Any, cell: CellNode, samples: Sequence[Sample], done: int, setting: Setting
+    method: Method | ReferenceRow, cell: CellNode, samples: Sequence[Sample], done: int, folder: Path
 ) -> Iterator[list[StoredPrediction]]:
     """The predictions of each remaining batch; a sample's maps are on disk before its line is."""
     if done == len(samples):
@@ -124,9 +127,9 @@ def _remaining(
             outputs = [Output(prediction, len(batch)) for prediction in predictions[start : start + size]]
         else:
             outputs = _predict(method, [query_of(sample, cell) for sample in batch], seed_from(cell.seed, batch[0].sample_id))
-        stored = [_kept(sample, output) for sample, output in zip(batch, outputs, strict=True)]
+        stored = [_stored(sample, output) for sample, output in zip(batch, outputs, strict=True)]
         maps = {index: maps for index, (_, maps) in enumerate(stored, start) if maps}
-        append_maps(setting.run.cell(cell.folder), maps)
+        append_maps(folder, maps)
         yield [line for line, _ in stored]
 
 
@@ -143,9 +146,9 @@ def _predict_with_fallback(method: Method, queries: Sequence[Query], seed: int) 
         return [Output(prediction, len(queries)) for prediction in _ask(method, queries, seed)]
     except MissingPrerequisite:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a method may raise anything; the samples it fails on are recorded
         if len(queries) == 1:
-            return [Output(NoPrediction("failed", _reason(error)), 1)]
+            return [Output(NoPrediction(SampleStatus.FAILED, _reason(error)), 1)]
         size = len(queries) // 2 if is_out_of_memory(error) else 1
     free_device_memory()  # after the except block, in which the exception keeps the batch's tensors alive
     batches = [queries[start : start + size] for start in range(0, len(queries), size)]
@@ -160,30 +163,24 @@ def _ask(method: Method, queries: Sequence[Query], seed: int) -> list[Prediction
     return predictions
 
 
-def _kept(sample: Sample, output: Output) -> tuple[StoredPrediction, GreyMaps | None]:
+def _stored(sample: Sample, output: Output) -> tuple[StoredPrediction, GreyMaps | None]:
     """What is stored of an output: its line, and its maps if it is a valid prediction."""
     content = output.content
     if not isinstance(content, Prediction | NoPrediction):
-        content = NoPrediction("failed", f"expected a Prediction, got {type(content).__name__}. Correct the method's `predict`.")
+        reason = f"expected a Prediction, got {type(content).__name__}. Correct the method's `predict`."
+        content = NoPrediction(SampleStatus.FAILED, reason)
     if isinstance(content, Prediction):
         try:
             check_prediction(sample.query, content)
             if not isfinite(content.seconds):
                 raise ContractError(f"Sample '{sample.sample_id}': seconds must be finite, got {content.seconds}.")
-        except Exception as error:  # the method may have returned anything in place of an array
-            content = NoPrediction("failed", _reason(error))
+        except Exception as error:  # noqa: BLE001 - the method may have returned anything in place of an array
+            content = NoPrediction(SampleStatus.FAILED, _reason(error))
     if isinstance(content, NoPrediction):
         return StoredPrediction(sample.sample_id, content.status, content.reason, "", 0.0, output.batch_size), None
-    line = StoredPrediction(sample.sample_id, "ok", "", content.answer, float(content.seconds), output.batch_size)
+    line = StoredPrediction(sample.sample_id, SampleStatus.OK, "", content.answer, float(content.seconds), output.batch_size)
     return line, grey_maps(content.probability)
 
 
 def _reason(error: Exception) -> str:
     return str(error) if isinstance(error, PrsbenchError) else f"{type(error).__name__}: {error}"
-
-
-def _refuse_total_failure(cell: CellNode, setting: Setting, predictions: Sequence[StoredPrediction]) -> None:
-    failed = [prediction for prediction in predictions if prediction.status == "failed"]
-    if failed and not any(prediction.status == "ok" for prediction in predictions):
-        cell_folder.discard(setting.run.cell(cell.folder))
-        raise BadSamples(f"every sample failed, the first with: {failed[0].error}")

@@ -1,4 +1,4 @@
-"""A worker process: what its jobs share (`Setting`), threads, device, memory, and progress (`Ticks`)."""
+"""A worker process: thread counts, offline libraries, freed memory (malloc, CUDA), and the device that `auto` means."""
 
 from __future__ import annotations
 

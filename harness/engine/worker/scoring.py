@@ -9,9 +9,8 @@ from pathlib import Path
 from prsbench.harness.contract.catalog import resolve
 from prsbench.harness.contract.records import Record
 from prsbench.harness.engine.plan.nodes import CellNode
-from prsbench.harness.engine.store import cell_folder
+from prsbench.harness.engine.store.cell_folder import CellFolder
 from prsbench.harness.engine.store.record_files import Scores
-from prsbench.harness.engine.store.run_folder import digest_of
 from prsbench.harness.engine.worker.process import resolve_device
 from prsbench.harness.engine.worker.setting import Setting
 from prsbench.metrics.score import score_each
@@ -20,17 +19,17 @@ from prsbench.metrics.text.placed_texts import TextModels
 
 def scoring_identity(setting: Setting) -> dict[str, str | None]:
     """What scores depend on besides the records. The digest is None until the text models are trained."""
-    digest = digest_of(setting.training_folder(setting.text_models))
-    return {"scoring": setting.scoring, "text_models": setting.text_models, "text_models_digest": digest}
+    digest = setting.digest(setting.text_models_key)
+    return {"scoring": setting.scoring_hash, "text_models": setting.text_models_key, "text_models_digest": digest}
 
 
 def score_cell(cell: CellNode, setting: Setting) -> None:
     """Write the scores of a measured cell, unless they exist already."""
-    folder = setting.run.cell(cell.folder)
-    records, digest = cell_folder.sealed_records(folder)
-    identity = {**scoring_identity(setting), "records": digest}
-    if not cell_folder.is_scored(folder, identity):
-        cell_folder.write_scores(folder, identity, _models(setting), records, scores_of(records, setting))
+    folder = CellFolder(setting.run.cell(cell.folder))
+    records = folder.records()
+    identity = {**scoring_identity(setting), "records": folder.records_hash}
+    if not folder.is_scored(identity):
+        folder.write_scores(identity, _models(setting), records, scores_of(records, setting))
 
 
 def scores_of(records: Sequence[Record], setting: Setting) -> Sequence[Mapping[str, float]]:
@@ -39,7 +38,8 @@ def scores_of(records: Sequence[Record], setting: Setting) -> Sequence[Mapping[s
 
 
 def _models(setting: Setting) -> TextModels:
-    return _text_models(setting.loader, setting.weights_folder(setting.text_models), resolve_device(setting.device))
+    weights = setting.weights_folder(setting.text_models_key)
+    return _text_models(setting.text_models_loader, weights, resolve_device(setting.device))
 
 
 @lru_cache(maxsize=1)

@@ -17,6 +17,6 @@ def seed_from(*parts: object) -> int:
 def seed_everything(seed: int) -> None:
     """Seed the global generators of random, NumPy and, if loaded, torch, for code that samples from them."""
     random.seed(seed)
-    np.random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 (methods may sample from the global generator)
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(seed)

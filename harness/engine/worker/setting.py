@@ -1,4 +1,4 @@
-"""What every job of a run shares, and the progress that a node at work reports."""
+"""What all jobs of a run share (`Setting`), as stored in run.json, and the progress of a running node (`Ticks`)."""
 
 from __future__ import annotations
 
@@ -6,30 +6,61 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self
 
+from prsbench.harness.engine.plan.nodes import Plan
 from prsbench.harness.engine.store.json_files import write_json
-from prsbench.harness.engine.store.run_folder import WEIGHTS, RunFolder
+from prsbench.harness.engine.store.run_folder import WEIGHTS, RunFolder, TrainingFolder
 
 
 @dataclass(frozen=True)
 class Setting:
     """What all jobs of a run share; small, and the same for every worker.
 
-    trainings maps a training's key to its folder's name. text_models is the key of the training that judges text, loader the
-    "module:function" that loads it; measuring and scoring are the hashes of the code that makes records and scores.
+    trainings maps a training's key to its folder's name; text_models_key is the key of the training that judges text.
     """
 
     folder: Path
-    roots: tuple[Path, ...]
     trainings: Mapping[str, str]
-    text_models: str
-    loader: str
-    measuring: str
-    scoring: str
+    text_models_key: str
+    measuring_hash: str  # of the code that makes records
+    scoring_hash: str  # of the code that makes scores
+    roots: tuple[Path, ...]  # of the data
+    text_models_loader: str  # "module:function"
     device: str
     threads: int
     timeout_s: float | None = None  # of one node
     command: tuple[str, ...] = ()  # of the driver
+
+    @classmethod
+    def of_plan(cls, plan: Plan, folder: Path, **facts: Any) -> Self:
+        """The setting of a plan in a run folder; facts are the fields that the plan does not decide."""
+        return cls(
+            folder=folder.resolve(),
+            trainings={key: node.folder for key, node in plan.trainings.items()},
+            text_models_key=plan.text_models_key,
+            measuring_hash=plan.measuring_hash,
+            scoring_hash=plan.scoring_hash,
+            **facts,
+        )
+
+    @classmethod
+    def from_json(cls, folder: Path, plan: Plan, facts: Mapping[str, Any]) -> Self:
+        """The setting of a run folder: from its plan and what `to_json` returned."""
+        roots = tuple((folder / root).resolve() for root in facts["roots"])
+        others = {name: facts.get(name) for name in ("device", "threads", "timeout_s")}
+        return cls.of_plan(plan, folder, roots=roots, text_models_loader=facts["loader"], **others)
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields that the plan does not decide; roots in the run folder are relative to it, so that it can be moved."""
+        roots = [root.relative_to(self.folder) if root.is_relative_to(self.folder) else root for root in self.roots]
+        return {
+            "roots": list(map(str, roots)),
+            "loader": self.text_models_loader,
+            "device": self.device,
+            "threads": self.threads,
+            "timeout_s": self.timeout_s,
+        }
 
     @property
     def run(self) -> RunFolder:
@@ -40,6 +71,10 @@ class Setting:
 
     def weights_folder(self, key: str) -> Path:
         return self.training_folder(key) / WEIGHTS
+
+    def digest(self, key: str | None) -> str | None:
+        """The digest of a training's sealed weights, as they are now; None if they are not sealed, and for no training."""
+        return TrainingFolder(self.training_folder(key)).digest if key else None
 
 
 class Ticks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -14,13 +15,14 @@ if TYPE_CHECKING:
 
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart; references are grey.
-SOURCE_COLOURS = {
-    str(PromptSource.QUESTION): "#0072B2",
-    str(PromptSource.ORACLE_BOX): "#E69F00",
-    str(PromptSource.JITTERED_BOX): "#D55E00",
-    str(PromptSource.AUTOMATIC): "#009E73",
-    str(PromptSource.TRUTH): "#8C8C8C",
-    str(PromptSource.NONE): "#C4C4C4",
+SOURCE_COLOURS: Mapping[str, str] = {
+    PromptSource.QUESTION: "#0072B2",
+    PromptSource.ORACLE_BOX: "#E69F00",
+    PromptSource.JITTERED_BOX: "#D55E00",
+    PromptSource.ORACLE_POINT: "#56B4E9",
+    PromptSource.AUTOMATIC: "#009E73",
+    PromptSource.TRUTH: "#8C8C8C",
+    PromptSource.NONE: "#C4C4C4",
     UNKNOWN: "#CC79A7",
 }
 WARNING_COLOUR = "#B00020"

@@ -6,17 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite, nan
 from textwrap import wrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from prsbench.harness.contract.records import Record
-from prsbench.harness.contract.results import CellResult
+from prsbench.harness.contract.errors import first_line
+from prsbench.harness.contract.modalities import ALL
+from prsbench.harness.contract.records import Record, SampleStatus
+from prsbench.harness.contract.results import CellResult, ResultStatus
 from prsbench.harness.contract.types import DataKind, Weights
 from prsbench.harness.report.figures.canvas import WARNING_COLOUR, Figure, finish
 from prsbench.harness.report.figures.pictures import Pictures, PicturesOf
 from prsbench.harness.report.statistics.rows import Row, modalities_of
-from prsbench.harness.report.tables.footnotes import data_line, first_line
+from prsbench.harness.report.tables.footnotes import DATA_LINES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,14 +29,7 @@ _SHOWN_METHODS = 4
 _PANEL_INCHES, _GAP_INCHES, _TEXT_INCHES = 2.35, 0.12, 1.1  # the text height includes the titles of the next line
 _MARGIN_INCHES, _TITLE_INCHES = 0.4, 0.75
 _LINE_CHARACTERS, _LINES = 37, 5
-_TITLES = {
-    "brain_mri": "Brain MRI",
-    "breast_us": "Breast US",
-    "lung_ct": "Lung CT",
-    "lung_xray": "Lung X-ray",
-    "polyp_endoscopy": "Polyp endoscopy",
-    "skin_rgb": "Skin RGB",
-}
+_TITLES = {modality.name: modality.title for modality in ALL}
 _TRUTH_COLOUR, _PREDICTION_COLOUR = "#FFD400", "#00C8FF"
 
 
@@ -61,11 +56,11 @@ def examples(rows: Sequence[Row], kind: DataKind, pictures: PicturesOf) -> Figur
     if not lines:
         return None
     canvas = _canvas(lines, [row.method for row in shown], kind)
-    title = f"Qualitative examples. {data_line(kind)}"
+    title = f"Qualitative examples. {DATA_LINES[kind]}"
     colour = "black" if kind is DataKind.REAL else WARNING_COLOUR
     canvas.suptitle(title, fontsize=13, weight="bold", color=colour, y=1 - 0.12 / canvas.get_figheight(), va="top")
     caption = (
-        f"{data_line(kind)} Per modality, the sample with the median Dice@0.5 of {chooser.method} (of the next method if "
+        f"{DATA_LINES[kind]} Per modality, the sample with the median Dice@0.5 of {chooser.method} (of the next method if "
         "that has none). Yellow: outline of the truth; blue: prediction at >= 0.5. Below: the question, the reference answer "
         "and each method's answer."
     )
@@ -91,10 +86,11 @@ def _canvas(lines: Sequence[_Example], methods: Sequence[str], kind: DataKind) -
 
 
 def _example(modality: str, choosers: Sequence[Row], shown: Sequence[Row], pictures: PicturesOf) -> _Example | None:
-    cells = [cell for row in choosers for cell in row.cells if cell.modality == modality and cell.status == "complete"]
-    cell, number = next(((cell, number) for cell in cells if (number := median_sample(cell)) is not None), (None, None))
-    if cell is None:
+    cells = [cell for row in choosers for cell in row.cells if cell.modality == modality and cell.status == ResultStatus.COMPLETE]
+    chosen = next(((cell, number) for cell in cells if (number := median_sample(cell)) is not None), None)
+    if chosen is None:
         return None
+    cell, number = chosen
     record = cell.records[number]
     sample_pictures = pictures(record.sample_id, cell.dataset, [row.method for row in shown])
     if sample_pictures is None:
@@ -114,13 +110,13 @@ def median_sample(cell: CellResult) -> int | None:
 def _answer(row: Row, dataset: str, sample_id: str) -> tuple[str, float]:
     """A method's answer to a sample and its dice@0.5, from its lowest seed on that data set."""
     cell = next(cell for cell in row.cells if cell.dataset == dataset)
-    if cell.status != "complete":
+    if cell.status != ResultStatus.COMPLETE:
         return f"{cell.status.upper()}: {first_line(cell.error)}", nan
-    number = cell.samples().names.place.get(sample_id)
+    number = cell.samples().names.index_of.get(sample_id)
     if number is None:
         return "no record", nan
     record = cell.records[number]
-    if record.status != "ok":
+    if record.status != SampleStatus.OK:
         return f"{record.status.upper()}: {first_line(record.error)}", nan
     return record.answer.strip() or "(no text)", float(cell.samples().outcomes["dice@0.5"][number])
 
@@ -132,7 +128,7 @@ def _draw_line(axes: Sequence[Axes], example: _Example, methods: Sequence[str], 
         panel.set_yticks([])
     for panel in axes[:2]:
         panel.imshow(pictures.image)
-        _stamp(panel, kind)
+        _stamp_data_kind(panel, kind)
     axes[0].set_ylabel(_TITLES.get(example.modality, example.modality), fontsize=11, weight="bold")
     _describe(axes[0], "image", record.question)
     _outline(axes[1], pictures.truth, _TRUTH_COLOUR)
@@ -144,12 +140,11 @@ def _draw_line(axes: Sequence[Axes], example: _Example, methods: Sequence[str], 
             panel.text(0.5, 0.5, "no map", transform=panel.transAxes, ha="center", va="center", color=WARNING_COLOUR)
             continue
         panel.imshow(pictures.image)
-        _stamp(panel, kind)
+        _stamp_data_kind(panel, kind)
         _fill(panel, pictures.probability[method] >= 0.5)
         _outline(panel, pictures.truth, _TRUTH_COLOUR)
         if isfinite(dice):
-            box = {"facecolor": "black", "alpha": 0.6, "edgecolor": "none", "pad": 2}
-            panel.text(0.03, 0.96, f"Dice {dice:.2f}", transform=panel.transAxes, va="top", fontsize=8.5, color="white", bbox=box)
+            _stamp(panel, (0.03, 0.96), f"Dice {dice:.2f}", pad=2, va="top", fontsize=8.5)
 
 
 def _describe(panel: Axes, title: str, text: str) -> None:
@@ -168,21 +163,16 @@ def _describe(panel: Axes, title: str, text: str) -> None:
     )
 
 
-def _stamp(panel: Axes, kind: DataKind) -> None:
+def _stamp_data_kind(panel: Axes, kind: DataKind) -> None:
     """Write the data kind on the image, so that a cropped panel still shows it."""
     if kind is not DataKind.REAL:
-        box = {"facecolor": "black", "alpha": 0.6, "edgecolor": "none", "pad": 1.5}
-        panel.text(
-            0.98,
-            0.03,
-            str(kind).upper(),
-            transform=panel.transAxes,
-            ha="right",
-            fontsize=6.5,
-            color="white",
-            weight="bold",
-            bbox=box,
-        )
+        _stamp(panel, (0.98, 0.03), str(kind).upper(), pad=1.5, ha="right", fontsize=6.5, weight="bold")
+
+
+def _stamp(panel: Axes, place: tuple[float, float], text: str, pad: float, **style: Any) -> None:
+    """Write white text on a dark box; place is in fractions of the panel."""
+    box = {"facecolor": "black", "alpha": 0.6, "edgecolor": "none", "pad": pad}
+    panel.text(*place, text, transform=panel.transAxes, color="white", bbox=box, **style)
 
 
 def _outline(panel: Axes, mask: NDArray[np.bool_], colour: str) -> None:

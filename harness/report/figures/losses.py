@@ -1,4 +1,4 @@
-"""Training losses as a figure and as TensorBoard events, from the losses.csv next to each training's weights."""
+"""The figure of training losses, from the losses.csv next to each training's weights."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from prsbench.harness.contract.types import DataKind
 from prsbench.harness.report.figures.canvas import Figure, finish, mark_data_kind
-from prsbench.harness.report.tables.footnotes import data_line
+from prsbench.harness.report.tables.footnotes import DATA_LINES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +34,7 @@ def loss_curves(trainings: Mapping[str, Path], kind: DataKind) -> Figure | None:
     for axes in panels[len(with_losses) :]:
         axes.set_axis_off()
     mark_data_kind(canvas, kind)
-    caption = f"Loss of every step (lines) and on the val split after every epoch (points). {data_line(kind)}"
+    caption = f"Loss of every step (lines) and on the val split after every epoch (points). {DATA_LINES[kind]}"
     return finish(canvas, f"losses_{kind}", "Training losses", caption)
 
 

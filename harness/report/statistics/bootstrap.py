@@ -10,12 +10,12 @@ from math import fsum, nan
 import numpy as np
 from numpy.typing import NDArray
 
-BOOTSTRAP_DRAWS = 10_000
+N_RESAMPLES = 10_000
 INTERVAL_PERCENT = (2.5, 97.5)
 _CHUNK = 500  # resamples held in memory; the results do not depend on it
-_KEPT_GROUPS = 200  # resamples of up to this many groups are cached: 16 MB per data set
+_CACHED_GROUPS = 200  # resamples of up to this many groups are cached: 16 MB per data set
 Means = NDArray[np.float64]
-Draws = Means | None  # (draws,) means, or None where no group can vary
+ResampledMeans = Means | None  # (n_resamples,), or None where no group can vary
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,28 +38,30 @@ def weighted_mean(strata: Sequence[Stratum]) -> float:
     return fsum(w * s.total.sum() / s.count.sum() for w, s in zip(modality_weights(strata), strata, strict=True))
 
 
-def bootstraps(many: Sequence[Sequence[Stratum]], seed: int, draws: int = BOOTSTRAP_DRAWS) -> list[Draws]:
-    """Resample `weighted_mean` of each list of strata: (draws,) means; None without strata or if one of them has a single group.
+def bootstraps(many: Sequence[Sequence[Stratum]], seed: int, n_resamples: int = N_RESAMPLES) -> list[ResampledMeans]:
+    """Resample `weighted_mean` of each list of strata; None without strata or if one of them has a single group.
 
     Strata at the same position in their list and with the same number of groups share their resamples.
     """
-    means: list[Draws] = []
+    means: list[ResampledMeans] = []
     targets_of: dict[tuple[int, int], list[tuple[Means, float, Stratum]]] = {}
     for strata in many:
-        can_vary = strata and all(stratum.total.size > 1 for stratum in strata)
-        means.append(np.zeros(draws) if can_vary else None)
-        for position, (weight, s) in enumerate(zip(modality_weights(strata), strata, strict=True) if can_vary else ()):
-            targets_of.setdefault((position, s.total.size), []).append((means[-1], weight, s))
+        if not strata or any(stratum.total.size < 2 for stratum in strata):
+            means.append(None)
+            continue
+        means.append(target := np.zeros(n_resamples))
+        for position, (weight, s) in enumerate(zip(modality_weights(strata), strata, strict=True)):
+            targets_of.setdefault((position, s.total.size), []).append((target, weight, s))
     for (position, n_groups), targets in sorted(targets_of.items(), key=lambda item: item[0]):
-        resamples = _kept_draws if n_groups <= _KEPT_GROUPS else _draws
+        sample = _cached_resamples if n_groups <= _CACHED_GROUPS else _resamples
         start = 0
-        for times_sampled in resamples(n_groups, seed, position, draws):
-            _add_draws(times_sampled, targets, slice(start, start + len(times_sampled)))
+        for times_sampled in sample(n_groups, seed, position, n_resamples):
+            _add_means(times_sampled, targets, slice(start, start + len(times_sampled)))
             start += len(times_sampled)
     return means
 
 
-def _add_draws(times_sampled: Means, targets: Sequence[tuple[Means, float, Stratum]], where: slice) -> None:
+def _add_means(times_sampled: Means, targets: Sequence[tuple[Means, float, Stratum]], where: slice) -> None:
     """Add each stratum's weighted mean in these resamples to the means that it belongs to."""
     counted: dict[bytes, Means] = {}  # usually one entry: most samples are defined for every method
     for means, weight, s in targets:
@@ -69,19 +71,19 @@ def _add_draws(times_sampled: Means, targets: Sequence[tuple[Means, float, Strat
         means[where] += weight * np.einsum("dg,g->d", times_sampled, s.total) / counted[key]
 
 
-def _draws(n_groups: int, seed: int, position: int, draws: int) -> Iterator[NDArray[np.float64]]:
-    """Yields how often each resample contains each group of the stratum at `position`: (up to _CHUNK, G), `draws` in all."""
+def _resamples(n_groups: int, seed: int, position: int, n_resamples: int) -> Iterator[NDArray[np.float64]]:
+    """Yields (up to _CHUNK, G): how often each resample contains each group of the stratum at `position`."""
     rng, even = np.random.default_rng([seed, position]), np.full(n_groups, 1 / n_groups)
-    for start in range(0, draws, _CHUNK):
-        yield rng.multinomial(n_groups, even, size=min(_CHUNK, draws - start)).astype(np.float64)
+    for start in range(0, n_resamples, _CHUNK):
+        yield rng.multinomial(n_groups, even, size=min(_CHUNK, n_resamples - start)).astype(np.float64)
 
 
 @lru_cache(maxsize=8)  # a report needs the same resamples about a hundred times
-def _kept_draws(n_groups: int, seed: int, position: int, draws: int) -> tuple[NDArray[np.float64], ...]:
-    return tuple(_draws(n_groups, seed, position, draws))
+def _cached_resamples(n_groups: int, seed: int, position: int, n_resamples: int) -> tuple[NDArray[np.float64], ...]:
+    return tuple(_resamples(n_groups, seed, position, n_resamples))
 
 
-def interval(means: Draws) -> tuple[float, float]:
+def interval(means: ResampledMeans) -> tuple[float, float]:
     """The 95 % percentile interval of the means; NaN if there are none."""
     if means is None:
         return nan, nan
@@ -89,7 +91,7 @@ def interval(means: Draws) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def p_of_zero(means: Draws) -> float:
+def p_of_zero(means: ResampledMeans) -> float:
     """Two-sided bootstrap p-value of a difference of 0: twice the smaller tail, (count + 1) / (means + 1); NaN without means."""
     if means is None:
         return nan

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import fsum, isfinite, nan
 
 import numpy as np
 from numpy.typing import NDArray
-from prsbench.harness.contract.results import CellResult
+from prsbench.harness.contract.results import CellResult, ResultStatus
 from prsbench.harness.contract.summary import Names
-from prsbench.harness.report.statistics.bootstrap import Draws, Stratum, bootstraps, interval, p_of_zero, weighted_mean
+from prsbench.harness.report.statistics.bootstrap import ResampledMeans, Stratum, bootstraps, interval, p_of_zero, weighted_mean
 from prsbench.harness.report.statistics.significance import cohens_dz, rank_biserial, wilcoxon_p
 
 _SINGLE_GROUP = "a data set has a single group: no interval"
@@ -46,11 +46,17 @@ def mean_with_counts(cell: CellResult, metric: str) -> tuple[float, SampleCounts
 
     A cell that is not complete has no mean, whatever it recorded: its entire manifest counts as failed.
     """
-    if cell.status != "complete" or cell.summary is None:
+    if cell.status != ResultStatus.COMPLETE or cell.summary is None:
         return nan, SampleCounts(n_manifest=cell.n_manifest, n_failed=cell.n_manifest)
     mean, n_scored, n_empty, n_undefined = cell.summary.tallies[metric]
     n_failed = cell.summary.n_failed + cell.n_manifest - cell.summary.n_records
     return mean, SampleCounts(cell.n_manifest, n_scored, n_failed, n_empty, n_undefined)
+
+
+def mean_of_defined(values: Iterable[float]) -> float:
+    """Mean of the finite values, NaN if there are none."""
+    defined = [value for value in values if isfinite(value)]
+    return fsum(defined) / len(defined) if defined else nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +106,9 @@ def mean_intervals(rows: Sequence[Sequence[CellResult]], metrics: Sequence[str],
     ]
 
 
-def _mean_interval(cells: Sequence[CellResult], metric: str, strata: Sequence[Stratum], means: Draws) -> MeanInterval:
+def _mean_interval(cells: Sequence[CellResult], metric: str, strata: Sequence[Stratum], means: ResampledMeans) -> MeanInterval:
     for cell in cells:
-        if cell.status != "complete":
+        if cell.status != ResultStatus.COMPLETE:
             return MeanInterval(reason=f"{cell.status} on {cell.dataset}, seed {cell.seed}")
     if not strata:
         return MeanInterval(reason="defined for no sample")
@@ -115,13 +121,10 @@ def _mean_interval(cells: Sequence[CellResult], metric: str, strata: Sequence[St
 
 def _strata_of(cells: Sequence[CellResult], metrics: Sequence[str]) -> list[list[Stratum]]:
     """The strata of each metric; none if a cell is not complete."""
-    if any(cell.status != "complete" for cell in cells):
+    if any(cell.status != ResultStatus.COMPLETE for cell in cells):
         return [[] for _ in metrics]
-    gathered = _GroupSums(len(metrics))
-    for cell in cells:
-        samples = cell.samples()
-        gathered.add(cell, samples.names, [samples.outcomes[metric] for metric in metrics])
-    return [gathered.strata(number) for number in range(len(metrics))]
+    gathered = [(cell, (samples := cell.samples()).names, [samples.outcomes[metric] for metric in metrics]) for cell in cells]
+    return [_strata(gathered, number) for number in range(len(metrics))]
 
 
 Pair = tuple[Sequence[CellResult], Sequence[CellResult]]  # two methods' cells over the same data sets and seeds
@@ -158,12 +161,12 @@ class _Compared:
 
 
 def _compare(first: Sequence[CellResult], second: Sequence[CellResult], metrics: Sequence[str]) -> list[_Compared]:
-    ours, theirs = _by_place(first), _by_place(second)
+    ours, theirs = _by_dataset_and_seed(first), _by_dataset_and_seed(second)
     if reason := _why_not_comparable(ours, theirs):
         return [_Compared(reason) for _ in metrics]
-    counts, gathered = [SampleCounts() for _ in metrics], _GroupSums(2 * len(metrics))
-    for place, mine in ours.items():
-        a, b = mine.samples(), theirs[place].samples()
+    counts, gathered = [SampleCounts() for _ in metrics], []
+    for key, mine in ours.items():
+        a, b = mine.samples(), theirs[key].samples()
         order = _order_of(a.names, b.names)
         is_failed = a.is_failed | b.is_failed[order]
         columns = []
@@ -172,12 +175,12 @@ def _compare(first: Sequence[CellResult], second: Sequence[CellResult], metrics:
             is_scored = np.isfinite(sides[0]) & np.isfinite(sides[1])
             counts[number] += _pair_counts(mine, is_scored, is_failed, a.is_empty)
             columns += [np.where(is_scored, side, nan) for side in sides]
-        gathered.add(mine, a.names, columns)
-    sides = [(gathered.strata(2 * number), gathered.strata(2 * number + 1)) for number in range(len(metrics))]
-    return [_Compared("" if a else _NO_PAIR, n, a, b) for n, (a, b) in zip(counts, sides, strict=True)]
+        gathered.append((mine, a.names, columns))
+    strata = [(_strata(gathered, 2 * number), _strata(gathered, 2 * number + 1)) for number in range(len(metrics))]
+    return [_Compared("" if a else _NO_PAIR, n, a, b) for n, (a, b) in zip(counts, strata, strict=True)]
 
 
-def _finished(compared: _Compared, means: Draws) -> PairedDifference:
+def _finished(compared: _Compared, means: ResampledMeans) -> PairedDifference:
     if compared.reason:
         return PairedDifference(counts=compared.counts, reason=compared.reason)
     low, high = interval(means)
@@ -198,21 +201,18 @@ def _finished(compared: _Compared, means: Draws) -> PairedDifference:
     )
 
 
-_Place = tuple[str, int]  # data set, seed
-
-
-def _by_place(cells: Sequence[CellResult]) -> dict[_Place, CellResult]:
+def _by_dataset_and_seed(cells: Sequence[CellResult]) -> dict[tuple[str, int], CellResult]:
     return {(cell.dataset, cell.seed): cell for cell in sorted(cells, key=lambda cell: (cell.dataset, cell.seed))}
 
 
-def _why_not_comparable(ours: Mapping[_Place, CellResult], theirs: Mapping[_Place, CellResult]) -> str:
+def _why_not_comparable(ours: Mapping[tuple[str, int], CellResult], theirs: Mapping[tuple[str, int], CellResult]) -> str:
     """The reason in one line; "" if both sides hold the same complete cells on the same samples."""
     if not ours or ours.keys() != theirs.keys():
         return "the two sides do not cover the same data sets and seeds"
     for (dataset, seed), mine in ours.items():
         other, where = theirs[dataset, seed], f"{dataset}, seed {seed}"
         for cell in (mine, other):
-            if cell.status != "complete":
+            if cell.status != ResultStatus.COMPLETE:
                 return f"{cell.method}: {cell.status} on {where}"
         if mine.n_manifest != other.n_manifest or not _are_same(mine.samples().names, other.samples().names):
             return f"the manifests differ on {where}: run both sides on the same samples"
@@ -222,12 +222,12 @@ def _why_not_comparable(ours: Mapping[_Place, CellResult], theirs: Mapping[_Plac
 
 
 def _are_same(first: Names, second: Names) -> bool:
-    return first is second or first.place.keys() == second.place.keys()
+    return first is second or first.index_of.keys() == second.index_of.keys()
 
 
 def _order_of(first: Names, second: Names) -> NDArray[np.intp] | slice:
     """Index that brings the second side's values into the order of the first."""
-    return slice(None) if first is second else np.array([second.place[name] for name in first.ids], dtype=np.intp)
+    return slice(None) if first is second else np.array([second.index_of[name] for name in first.ids], dtype=np.intp)
 
 
 def _pair_counts(mine: CellResult, is_scored: Flags, is_failed: Flags, is_empty: Flags) -> SampleCounts:
@@ -238,20 +238,13 @@ def _pair_counts(mine: CellResult, is_scored: Flags, is_failed: Flags, is_empty:
     return SampleCounts(mine.n_manifest, int(is_scored.sum()), int(is_failed.sum()) + n_missing, n_empty, n_rest - n_empty)
 
 
-class _GroupSums:
-    """Collects columns of values from many cells and sums them by group."""
-
-    def __init__(self, n_columns: int):
-        self._n = n_columns
-        self._cells: dict[tuple[str, str], list[tuple[Names, Columns]]] = {}
-
-    def add(self, cell: CellResult, names: Names, columns: Columns) -> None:
-        self._cells.setdefault((cell.dataset, cell.modality), []).append((names, columns))
-
-    def strata(self, number: int) -> list[Stratum]:
-        """One column's defined values by group, a stratum per data set; data sets without any are left out."""
-        strata = [_stratum(modality, cells, number) for (_, modality), cells in sorted(self._cells.items())]
-        return [stratum for stratum in strata if stratum.total.size]
+def _strata(gathered: Sequence[tuple[CellResult, Names, Columns]], number: int) -> list[Stratum]:
+    """One column's defined values by group, a stratum per data set; data sets without any are left out."""
+    by_dataset: dict[tuple[str, str], list[tuple[Names, Columns]]] = {}
+    for cell, names, columns in gathered:
+        by_dataset.setdefault((cell.dataset, cell.modality), []).append((names, columns))
+    strata = [_stratum(modality, columns, number) for (_, modality), columns in sorted(by_dataset.items())]
+    return [stratum for stratum in strata if stratum.total.size]
 
 
 def _stratum(modality: str, cells: Sequence[tuple[Names, Columns]], number: int) -> Stratum:

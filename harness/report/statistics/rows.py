@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import fsum, isfinite, nan
+from math import isfinite, nan
 from statistics import stdev
 
-from prsbench.harness.contract.results import CellResult
-from prsbench.harness.contract.types import MODALITIES, DataKind, PromptSource, Weights
-from prsbench.harness.report.statistics.means_and_differences import SampleCounts, mean_with_counts
+from prsbench.harness.contract.modalities import MODALITIES
+from prsbench.harness.contract.results import CellResult, ResultStatus
+from prsbench.harness.contract.types import DataKind, PromptSource, Weights
+from prsbench.harness.report.statistics.means_and_differences import SampleCounts, mean_of_defined, mean_with_counts
 
 UNKNOWN = "unknown"  # label of a method that was never loaded
 
@@ -74,7 +75,12 @@ class Score:
     n_incomplete: int
 
     @property
-    def is_whole(self) -> bool:
+    def failed_text(self) -> str:
+        """What stands after the number if samples failed: " [2 failed]"."""
+        return f" [{self.counts.n_failed} failed]" if self.counts.n_failed else ""
+
+    @property
+    def is_complete(self) -> bool:
         """Whether it may be ranked: there is a number and no sample failed."""
         return isfinite(self.value) and self.counts.n_failed == 0
 
@@ -107,22 +113,18 @@ def summarise(row: Row, metric: str, modality: str | None = None) -> Score:
     scope = [cell for cell in row.cells if modality in (None, cell.modality)]
     means = [(cell, *mean_with_counts(cell, metric)) for cell in scope]
     counts = sum((counts for _, _, counts in means), SampleCounts())
-    lost = [c for c, _, n in means if c.status != "complete" or (n.n_failed and not n.n_scored + n.n_undefined)]
+    lost = [c for c, _, n in means if c.status != ResultStatus.COMPLETE or (n.n_failed and not n.n_scored + n.n_undefined)]
     if lost:
-        status = next((c.status.upper() for c in lost if c.status != "complete"), "FAILED")
+        status = next((c.status.upper() for c in lost if c.status != ResultStatus.COMPLETE), ResultStatus.FAILED.upper())
         return Score(nan, nan, status, counts, len(scope), len(lost))
     by_seed = [
-        _mean([_mean([m for c, m, _ in means if (c.seed, c.modality) == (seed, name)]) for name in modalities_of(scope)])
+        mean_of_defined(
+            mean_of_defined(m for c, m, _ in means if (c.seed, c.modality) == (seed, name)) for name in modalities_of(scope)
+        )
         for seed in sorted({cell.seed for cell in scope})
     ]
     defined = [value for value in by_seed if isfinite(value)]
-    return Score(_mean(defined), stdev(defined) if len(defined) > 1 else nan, "", counts, len(scope), 0)
-
-
-def _mean(values: Sequence[float]) -> float:
-    """Mean of the defined values, NaN if there are none."""
-    defined = [value for value in values if isfinite(value)]
-    return fsum(defined) / len(defined) if defined else nan
+    return Score(mean_of_defined(defined), stdev(defined) if len(defined) > 1 else nan, "", counts, len(scope), 0)
 
 
 def _with_missing(group: Sequence[CellResult], cells: Sequence[CellResult]) -> tuple[CellResult, ...]:
@@ -130,7 +132,9 @@ def _with_missing(group: Sequence[CellResult], cells: Sequence[CellResult]) -> t
     present = {(cell.dataset, cell.seed) for cell in group}
     expected = {cell.dataset: cell for cell in cells if cell.data_kind is first.data_kind and cell.protocol == first.protocol}
     absent = [
-        other.without_numbers(method=first.method, seed=seed, status="missing", error="not part of this run", labels=None)
+        other.without_numbers(
+            method=first.method, seed=seed, status=ResultStatus.MISSING, error="not part of this run", labels=None
+        )
         for dataset, other in expected.items()
         for seed in {cell.seed for cell in group}
         if (dataset, seed) not in present

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite
+from math import isfinite, isnan
 
 import pandas as pd
 from prsbench.harness.contract.types import PromptSource
@@ -11,7 +11,7 @@ from prsbench.harness.report.statistics.means_and_differences import PairedDiffe
 from prsbench.harness.report.statistics.rows import Row
 from prsbench.harness.report.statistics.significance import holm
 from prsbench.harness.report.tables import footnotes
-from prsbench.harness.report.tables.table import LABELS, Column, Table, labels_of, marked
+from prsbench.harness.report.tables.table import LABELS, Column, Table, data_kind_of, labels_of, marked, number_text
 from prsbench.metrics.catalog import METRICS
 
 METRICS_COMPARED = ("mdice_pranet", "dice@0.5", "prscore", "position_accuracy")
@@ -31,7 +31,7 @@ def intervals(rows: Sequence[Row]) -> Table:
     numbers = tuple(Column("", METRICS[metric].title) for metric in METRICS_COMPARED)
     frame = pd.DataFrame(lines, columns=[*LABELS, *(column.name for column in numbers), "remark"], dtype=str)
     caption = "Means over modalities with 95 % intervals over patients, videos or cases."
-    notes = (*footnotes.of_data(rows), *footnotes.INTERVAL)
+    notes = (*footnotes.of_data(rows), footnotes.INTERVAL)
     return Table("intervals", "Intervals", caption, frame, LABELS, numbers, footnotes=notes)
 
 
@@ -50,7 +50,7 @@ def comparisons(rows: Sequence[Row]) -> Table | None:
         for (first, second), difference, p in zip(pairs, differences, corrected, strict=True):
             source = " / ".join(dict.fromkeys([first.label("prompt_source"), second.label("prompt_source")]))
             title = marked(METRICS[metric].title, metric, first, second)
-            labels = [title, first.method, second.method, source, labels_of(first)[4]]
+            labels = [title, first.method, second.method, source, data_kind_of(first)]
             lines.append([*labels, *_numbers(difference, *p), difference.reason or "-"])
     data = footnotes.of_data([row for pair in pairs for row in pair])
     bound = (footnotes.BOUNDED_COMPARISONS.format(most=MOST_PAIRS),) if is_bounded else ()
@@ -67,7 +67,7 @@ def comparisons(rows: Sequence[Row]) -> Table | None:
 
 def _with_the_first(pairs: Sequence[tuple[Row, Row]]) -> list[tuple[Row, Row]]:
     """The pairs of each ranking's first row in the grid's order; choosing the best row would bias the tests."""
-    leaders = {}
+    leaders: dict[tuple[str, ...] | None, Row] = {}
     for first, _ in pairs:
         leaders.setdefault(first.ranked_with, first)
     return [pair for pair in pairs if pair[0] is leaders[pair[0].ranked_with]]
@@ -81,7 +81,7 @@ def _may_be_compared(first: Row, second: Row) -> bool:
 
 
 def _numbers(paired: PairedDifference, p_bootstrap: float, p_wilcoxon: float) -> list[str]:
-    signed = [f"{value:+.3f}" if isfinite(value) else "-" for value in (paired.difference, paired.low, paired.high)]
-    p_values = [f"{value:.4f}" if isfinite(value) else "-" for value in (p_bootstrap, p_wilcoxon)]
-    effects = [f"{value:+.2f}" if value == value else "-" for value in (paired.dz, paired.rank_biserial)]
+    signed = [number_text(value, "+.3f") for value in (paired.difference, paired.low, paired.high)]
+    p_values = [number_text(value, ".4f") for value in (p_bootstrap, p_wilcoxon)]
+    effects = ["-" if isnan(value) else f"{value:+.2f}" for value in (paired.dz, paired.rank_biserial)]  # d_z may be infinite
     return [*signed, *p_values, *effects, str(paired.n_groups)]

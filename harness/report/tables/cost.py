@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from math import fsum, isfinite, nan
+from collections.abc import Sequence
+from math import isfinite, nan
 
 from prsbench.harness.contract.results import CellResult, Cost
+from prsbench.harness.report.statistics.means_and_differences import mean_of_defined
 from prsbench.harness.report.statistics.rows import Row, rows_of
-from prsbench.harness.report.tables.table import LABELS, Table, labels_of, text_table
+from prsbench.harness.report.tables.table import LABELS, Table, labels_of, number_text, text_table
 
 NUMBERS = ("parameters (M)", "trainable (M)", "GFLOPs an image", "s an image", "peak memory (MiB)")
 NOTES = (
-    "Parameters, operations and memory: measured once in each worker, on one standard image with batch size 1. Operations: 2 per "
-    "multiply-add, in matrix products, convolutions and attention; mean over the row's cells; longer answers cost more.",
-    "Seconds: spent in the method, mean over the row's cells, batch size as configured; rows that share image features all "
-    "include them.",
+    (
+        "Parameters, operations and memory: measured once in each worker, on one standard image with batch size 1. Operations: "
+        "2 per multiply-add, in matrix products, convolutions and attention; mean over the row's cells; longer answers cost more."
+    ),
+    (
+        "Seconds: spent in the method, mean over the row's cells, batch size as configured; rows that share image features all "
+        "include them."
+    ),
     "Memory: of the device on CUDA, otherwise of the worker process with libraries and other rows; maximum over the row's cells.",
     '"-": not measured, or the method has no network.',
 )
@@ -31,25 +36,16 @@ def cost_table(cells: Sequence[CellResult]) -> Table:
 
 def _numbers(row: Row) -> list[str]:
     costs = [cell.cost for cell in row.cells if cell.cost and cell.cost.parameters]
-    seconds = [cell.summary.seconds for cell in row.cells if cell.summary and isfinite(cell.summary.seconds)]
+    seconds = [cell.summary.seconds for cell in row.cells if cell.summary]
     return [
         _same(costs, "parameters"),
         _same(costs, "trainable_parameters"),
-        _text(_mean(cost.flops_per_image for cost in costs), 1e9),
-        _text(_mean(seconds), 1, 3),
-        _text(max((c.peak_memory_bytes for c in costs if isfinite(c.peak_memory_bytes)), default=nan), 2**20, 0),
+        number_text(mean_of_defined(cost.flops_per_image for cost in costs) / 1e9, ".2f"),
+        number_text(mean_of_defined(seconds)),
+        number_text(max((c.peak_memory_bytes for c in costs if isfinite(c.peak_memory_bytes)), default=nan) / 2**20, ".0f"),
     ]
 
 
 def _same(costs: Sequence[Cost], name: str) -> str:
     """A count in millions; every value if seeds differ (by their vocabulary, for example)."""
-    return " / ".join(dict.fromkeys(_text(getattr(cost, name), 1e6) for cost in costs)) or "-"
-
-
-def _text(value: float, unit: float, digits: int = 2) -> str:
-    return f"{value / unit:.{digits}f}" if isfinite(value) else "-"
-
-
-def _mean(values: Iterable[float]) -> float:
-    known = list(values)
-    return fsum(known) / len(known) if known else nan
+    return " / ".join(dict.fromkeys(f"{getattr(cost, name) / 1e6:.2f}" for cost in costs)) or "-"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from prsbench.harness.contract.errors import first_line
+from prsbench.harness.contract.results import ResultStatus
 from prsbench.harness.contract.types import DataKind
-from prsbench.harness.report.statistics.bootstrap import BOOTSTRAP_DRAWS
+from prsbench.harness.report.statistics.bootstrap import N_RESAMPLES
 from prsbench.harness.report.statistics.means_and_differences import mean_with_counts
 from prsbench.harness.report.statistics.rows import Row, modalities_of
 
@@ -13,75 +15,72 @@ DAGGER = "†"
 RANDOM_JUDGE = "RANDOM"  # marks each number that depends on text models with random weights
 PRSCORE = (
     "PRScore: the chance level is not 0. Perfect masks with a random position word score about 0.7; compare with the reference "
-    "rows. PRScore does not use the true mask; the position and near/far accuracies do.",
+    "rows. PRScore does not use the true mask; the position and near/far accuracies do."
 )
 INTERVAL = (
-    f"Interval: 95 % percentile bootstrap, {BOOTSTRAP_DRAWS} resamples of groups (patient, video or case) within each data set; "
-    "the seeds of a group stay together. 'all' gives modalities equal weights.",
+    f"Interval: 95 % percentile bootstrap, {N_RESAMPLES} resamples of groups (patient, video or case) within each data set; "
+    "the seeds of a group stay together. 'all' gives modalities equal weights."
 )
-ABLATION = (
-    *INTERVAL,
-    "n: pairs scored on both sides / manifest. Sides with different manifests are not compared.",
-)
+ABLATION = (INTERVAL, "n: pairs scored on both sides / manifest. Sides with different manifests are not compared.")
 VARIANTS = (
-    "sd over seeds: standard deviation of the difference of means, one pair of trainings per seed. The interval holds for these "
-    "trainings only: it resamples patients, not trainings. A difference not well above the sd may change sign with another seed.",
+    (
+        "sd over seeds: standard deviation of the difference of means, one pair of trainings per seed. The interval holds for "
+        "these trainings only: it resamples patients, not trainings. A difference not well above the sd may change sign with "
+        "another seed."
+    ),
     "Intervals are not corrected for the number of variants.",
 )
 HELD_OUT = (
     "Distances in the image frame, -1 to 1 across the image; position: the official label of the true mask. Error of mean point: "
-    "the error of always predicting the mean of the true centroids. New wording: sentences that are not in the training data.",
+    "the error of always predicting the mean of the true centroids. New wording: sentences that are not in the training data."
 )
 SUBGROUPS = (
     "Size: terciles of true area / image area, within each data set. Zone: zone of the true centroid, our definition. "
     "Lesions: 8-connected components of the true mask. Images without a lesion are in no subgroup."
 )
 COMPARISONS = (
-    *INTERVAL,
+    INTERVAL,
     "Rows with different manifests are not compared.",
     "Rows of the same prompt source are compared, and every ranked row with the floors that see no input (prompt source none).",
-    "p: two-sided, Holm-corrected over all pairs of one metric; Wilcoxon signed-rank over the groups' mean differences. "
-    "d_z: mean over standard deviation of these. Rank-biserial: -1 to 1, the favourable share of ranks minus the unfavourable.",
+    (
+        "p: two-sided, Holm-corrected over all pairs of one metric; Wilcoxon signed-rank over the groups' mean differences. d_z: "
+        "mean over standard deviation of these. Rank-biserial: -1 to 1, the favourable share of ranks minus the unfavourable."
+    ),
 )
 BOUNDED_COMPARISONS = (
     "More than {most} pairs are possible: only the first row of each ranking, in the grid's order, is compared with the "
     "others. For other pairs, run a grid with fewer rows."
 )
 LEVELS = (
-    "By chance: this row's masks with the answers it gave to other samples (up to 64 each, seeded). Above chance: "
-    "(PRScore - chance) / (1 - chance) per data set. Constant: the one reference sentence that scores best for all samples. "
-    "Opposite: the reference with every place word reversed. Ceiling: the reference sentence at the true centroid.",
-    "Label noise: distance between the reference's Text2Centroid point and the true centroid, -1 to 1 across the image; no "
-    "text error below it can be expected.",
+    (
+        "By chance: this row's masks with the answers it gave to other samples (up to 64 each, seeded). Above chance: "
+        "(PRScore - chance) / (1 - chance) per data set. Constant: the one reference sentence that scores best for all samples. "
+        "Opposite: the reference with every place word reversed. Ceiling: the reference sentence at the true centroid."
+    ),
+    (
+        "Label noise: distance between the reference's Text2Centroid point and the true centroid, -1 to 1 across the image; no "
+        "text error below it can be expected."
+    ),
 )
-PUBLISHED = (
+PRANET = (
     "As in PraNet's official evaluation: specificity is 0 at every threshold that misses the lesion; the S-measure is undefined "
     "if the truth's centroid lies in row or column 0; the E-measure is divided by pixels - 1 and may exceed 1; maxDice, maxIoU "
     "and max E use one threshold for all images of a data set. Measures without these rules and the stretch end in (raw), in "
-    "main_long.",
+    "main_long."
 )
 LESIONS = (
     "HD95 of an empty prediction is the image's diagonal. Lesions: 8-connected, matched one to one, found at IoU >= 0.1; "
-    "missed and false are counts per image. Empty predictions score 0 in every overlap measure.",
+    "missed and false are counts per image. Empty predictions score 0 in every overlap measure."
 )
 TEXT = (
     "BLEU and ROUGE-L reward wording: a sentence with the wrong side shares all words but one. BLEU: sacrebleu, per sentence, "
-    "13a tokens, case-sensitive, exponential smoothing, effective order; ROUGE-L: F1, no stemming.",
+    "13a tokens, case-sensitive, exponential smoothing, effective order; ROUGE-L: F1, no stemming."
 )
-
-
-def first_line(text: str) -> str:
-    """The first line of an error."""
-    return text.strip().partition("\n")[0]
-
-
-def data_line(kind: DataKind) -> str:
-    """The sentence that says what kind of data the numbers come from."""
-    return {
-        DataKind.SYNTHETIC: "SYNTHETIC phantoms: not comparable with any published number.",
-        DataKind.REAL: "Real images.",
-        DataKind.UNDECLARED: "UNDECLARED data: the folder does not say whether its images are real.",
-    }[kind]
+DATA_LINES = {  # what kind of data the numbers come from
+    DataKind.SYNTHETIC: "SYNTHETIC phantoms: not comparable with any published number.",
+    DataKind.REAL: "Real images.",
+    DataKind.UNDECLARED: "UNDECLARED data: the folder does not say whether its images are real.",
+}
 
 
 def of_data(rows: Sequence[Row]) -> list[str]:
@@ -91,19 +90,25 @@ def of_data(rows: Sequence[Row]) -> list[str]:
     protocols = [f"Protocol: {protocol}." for protocol in dict.fromkeys(row.protocol for row in rows)]
     notes = dict.fromkeys(note for row in rows for note in row.judge_notes)
     warned = [f"{note}. Numbers marked {RANDOM_JUDGE} (PRScore, its components, T2C points) are meaningless." for note in notes]
-    return [*map(data_line, kinds), *mixed, *warned, *protocols]
+    return [*(DATA_LINES[kind] for kind in kinds), *mixed, *warned, *protocols]
 
 
 def of_rows(rows: Sequence[Row], n_is_for: str) -> list[str]:
     """The footnotes of a table with one line per row."""
     return [
         *of_data(rows),
-        f"Emphasised: best among rows of {_ranked_among(rows)}. Not ranked: rows of prompt source truth or none (references) "
-        "and rows with failed samples.",
-        f"n: scored / manifest for {n_is_for}, over all modalities and seeds; manifest = scored + failed + empty + undefined. "
-        "failed: error or no record; empty: empty truth, left out of the mean. Other metrics: main_long.",
-        '"-": no number, because the metric is defined for no sample or the row is incomplete. Modalities where a metric is '
-        "defined for no sample are left out of its mean.",
+        (
+            f"Emphasised: best among rows of {_ranked_among(rows)}. Not ranked: rows of prompt source truth or none (references) "
+            "and rows with failed samples."
+        ),
+        (
+            f"n: scored / manifest for {n_is_for}, over all modalities and seeds; manifest = scored + failed + empty + undefined."
+            " failed: error or no record; empty: empty truth, left out of the mean. Other metrics: main_long."
+        ),
+        (
+            '"-": no number, because the metric is defined for no sample or the row is incomplete. Modalities where a metric '
+            "is defined for no sample are left out of its mean."
+        ),
         *_seeds(rows),
         *_shared_modalities(rows),
         *missing_numbers(rows),
@@ -120,7 +125,7 @@ def missing_numbers(rows: Sequence[Row]) -> list[str]:
     """One line for every reason that numbers are missing, with the cells concerned."""
     lines = []
     for row in rows:
-        incomplete = [cell for cell in row.cells if cell.status != "complete"]
+        incomplete = [cell for cell in row.cells if cell.status != ResultStatus.COMPLETE]
         if incomplete:
             lines.append(f"{DAGGER} {row.method}: {len(incomplete)} of {len(row.cells)} cells incomplete, so no mean is given.")
         by_reason: dict[str, list[str]] = {}
@@ -136,8 +141,8 @@ def _lost_samples(row: Row) -> list[str]:
     lines = []
     for cell in row.cells:
         n_failed = mean_with_counts(cell, "dice@0.5")[1].n_failed
-        if cell.status == "complete" and n_failed:
-            error = cell.summary.first_error
+        if cell.status == ResultStatus.COMPLETE and n_failed:
+            error = cell.summary.first_error if cell.summary else ""
             example = f", such as {error}" if error else ", without a record"
             where = f"{cell.dataset} seed {cell.seed}"
             lines.append(f"{row.method}: {n_failed} of {cell.n_manifest} samples failed ({where}){example}")

@@ -7,13 +7,14 @@ from math import isfinite
 from sys import intern
 
 import pandas as pd
+from prsbench.harness.contract.errors import first_line
 from prsbench.harness.contract.results import CellResult, HeldOut
 from prsbench.harness.report.statistics.means_and_differences import mean_with_counts
 from prsbench.harness.report.statistics.rows import Row, Score, modalities_of, rows_of, summarise
 from prsbench.harness.report.tables import footnotes, subgroups
 from prsbench.harness.report.tables.ablations import ablations, ablations_by_modality, t2c_ablation
 from prsbench.harness.report.tables.comparisons import comparisons, intervals
-from prsbench.harness.report.tables.table import LABELS, SHORT_MODALITY, Column, Table, labels_of, marked
+from prsbench.harness.report.tables.table import LABELS, Column, Table, labels_of, marked, modality_text
 from prsbench.harness.report.tables.text2centroid import held_out_tables, judge_errors
 from prsbench.metrics.catalog import METRICS
 
@@ -41,7 +42,7 @@ LEVELS = (
     "centroid_error_of_text",
     "position_accuracy",
 )
-PUBLISHED = (
+PRANET = (
     "mdice_pranet",
     "miou_pranet",
     "weighted_f_pranet",
@@ -85,7 +86,7 @@ def subgroup(rows: Sequence[Row], name: str) -> Table:
     title, groups, membership = subgroups.KINDS[name]
     members = membership(rows)
     metrics = ("dice@0.5", "prscore", "position_accuracy")
-    subsets = subgroups.Parts(members)
+    subsets = subgroups.Subsets(members)
     scores: dict[tuple[str, str], list[Score]] = {(group, metric): [] for group in (*groups, "mean") for metric in metrics}
     for row in rows:  # frees the subsets of one row before those of the next are made
         for group, subset in (*subsets.of(row, groups).items(), ("mean", row)):
@@ -95,7 +96,7 @@ def subgroup(rows: Sequence[Row], name: str) -> Table:
     group_of_each = list(members.values())
     sizes = f"Samples: {', '.join(f'{group} {group_of_each.count(group)}' for group in groups)}. {footnotes.SUBGROUPS}"
     caption = f"{title}: Dice, PRScore and position accuracy; means over the modalities that have such samples."
-    return _table(name, title, caption, rows, columns, metrics * (len(groups) + 1), (sizes, *footnotes.PRSCORE))
+    return _table(name, title, caption, rows, columns, metrics * (len(groups) + 1), (sizes, footnotes.PRSCORE))
 
 
 def main(rows: Sequence[Row]) -> Table:
@@ -122,7 +123,7 @@ def reasoning_by_modality(rows: Sequence[Row]) -> Table:
     """PRScore and position accuracy in every modality."""
     metrics = ("prscore", "position_accuracy")
     caption = "PRScore and accuracy of the position named in the text against the true mask, per modality."
-    return _by_modality("reasoning_by_modality", "Reasoning by modality", caption, rows, metrics, metrics, footnotes.PRSCORE)
+    return _by_modality("reasoning_by_modality", "Reasoning by modality", caption, rows, metrics, metrics, (footnotes.PRSCORE,))
 
 
 def reasoning(rows: Sequence[Row]) -> Table:
@@ -134,7 +135,7 @@ def reasoning(rows: Sequence[Row]) -> Table:
 def prscore_levels(rows: Sequence[Row]) -> Table:
     """PRScore between its floors and its ceiling."""
     caption = "PRScore, the scores of the same masks with uninformative texts, and the highest score that the labels allow."
-    return _means("prscore_levels", "PRScore in context", caption, rows, LEVELS, (*footnotes.PRSCORE, *footnotes.LEVELS))
+    return _means("prscore_levels", "PRScore in context", caption, rows, LEVELS, footnotes.PRSCORE, *footnotes.LEVELS)
 
 
 def text(rows: Sequence[Row]) -> Table:
@@ -146,7 +147,7 @@ def text(rows: Sequence[Row]) -> Table:
 def published_protocol(rows: Sequence[Row]) -> Table:
     """Everything that PraNet's official evaluation prints; the raw measures are in main_long."""
     caption = "All measures of PraNet's official evaluation, on the stretched 8-bit map; means over modalities."
-    return _means("published_protocol", "Published protocol, all measures", caption, rows, PUBLISHED, footnotes.PUBLISHED)
+    return _means("published_protocol", "Published protocol, all measures", caption, rows, PRANET, footnotes.PRANET)
 
 
 def outlines_and_lesions(rows: Sequence[Row]) -> Table:
@@ -161,9 +162,7 @@ def _known(metrics: Iterable[str], rows: Sequence[Row]) -> list[str]:
     return [m for m in metrics if not METRICS[m].needs_spacing or any(mean_with_counts(cell, m)[1].n_scored for cell in cells)]
 
 
-def _means(
-    name: str, title: str, caption: str, rows: Sequence[Row], metrics: Sequence[str], notes: tuple[str, ...] = ()
-) -> Table:
+def _means(name: str, title: str, caption: str, rows: Sequence[Row], metrics: Sequence[str], *notes: str) -> Table:
     """One column per metric, each a mean over modalities."""
     columns = {Column("", METRICS[metric].title): [summarise(row, metric) for row in rows] for metric in metrics}
     return _table(name, title, caption, rows, columns, metrics, notes)
@@ -181,9 +180,7 @@ def _by_modality(
     modalities = modalities_of([cell for row in rows for cell in row.cells])
     keys = [(modality, metric) for modality in modalities for metric in metrics] + [(None, metric) for metric in mean_metrics]
     columns = {
-        Column(SHORT_MODALITY.get(modality, modality) if modality else "mean", METRICS[metric].title): [
-            summarise(row, metric, modality) for row in rows
-        ]
+        Column(modality_text(modality, "mean"), METRICS[metric].title): [summarise(row, metric, modality) for row in rows]
         for modality, metric in keys
     }
     return _table(name, title, caption, rows, columns, [metric for _, metric in keys], notes)
@@ -208,14 +205,7 @@ def _table(
         best |= {(row, column.name) for row in _best(rows, scores, METRICS[metric].higher_is_better)}
     frame["n"] = [str(score.counts) for score in columns[first_mean]]
     return Table(
-        name,
-        title,
-        caption,
-        frame,
-        LABELS,
-        tuple(columns),
-        frozenset(best),
-        (*footnotes.of_rows(rows, first_mean.name), *notes),
+        name, title, caption, frame, LABELS, tuple(columns), frozenset(best), (*footnotes.of_rows(rows, first_mean.name), *notes)
     )
 
 
@@ -226,8 +216,7 @@ def _cell_text(score: Score, is_mean: bool) -> str:
     if not isfinite(score.value):
         return "-"
     spread = f" ±{score.spread:.3f}" if isfinite(score.spread) else ""
-    failed = f" [{score.counts.n_failed} failed]" if score.counts.n_failed else ""
-    return f"{score.value:.3f}{spread}{failed}"
+    return f"{score.value:.3f}{spread}{score.failed_text}"
 
 
 def _best(rows: Sequence[Row], scores: Sequence[Score], higher_is_better: bool | None) -> list[int]:
@@ -236,7 +225,7 @@ def _best(rows: Sequence[Row], scores: Sequence[Score], higher_is_better: bool |
         return []
     best = []
     for key in dict.fromkeys(row.ranked_with for row in rows if row.ranked_with):
-        rivals = {i: round(scores[i].value, 3) for i, row in enumerate(rows) if row.ranked_with == key and scores[i].is_whole}
+        rivals = {i: round(scores[i].value, 3) for i, row in enumerate(rows) if row.ranked_with == key and scores[i].is_complete}
         if len(rivals) > 1:
             top = max(rivals.values()) if higher_is_better else min(rivals.values())
             best += [i for i, value in rivals.items() if value == top]
@@ -251,11 +240,11 @@ def main_long(rows: Sequence[Row]) -> Table:
     for row in rows:
         labels = labels_of(row)  # outside the loop: it reads all cells of the row
         for cell in row.cells:
-            place, remark = [cell.dataset, cell.modality, str(cell.seed)], [cell.status, footnotes.first_line(cell.error)]
+            where, remark = [cell.dataset, cell.modality, str(cell.seed)], [cell.status, first_line(cell.error)]
             for metric in metrics:
                 mean, counts = mean_with_counts(cell, metric)
                 numbers = (intern(str(getattr(counts, name))) for name in counted[1:])  # very many lines share few values
-                lines.append((*labels, *place, metric, f"{mean:.4f}" if isfinite(mean) else "NaN", *numbers, *remark))
+                lines.append((*labels, *where, metric, f"{mean:.4f}" if isfinite(mean) else "NaN", *numbers, *remark))
     frame = pd.DataFrame(lines, columns=[*head, *counted, "status", "error"], dtype=str)
     caption = "One line per method, data set, seed and metric."
     return Table("main_long", "All means", caption, frame, tuple(head), tuple(Column("", name) for name in counted), is_long=True)

@@ -8,15 +8,15 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 from prsbench.harness.contract.position import ZONES
-from prsbench.harness.contract.results import CellResult
+from prsbench.harness.contract.results import CellResult, ResultStatus
 from prsbench.harness.contract.summary import Names
 from prsbench.harness.report.statistics.rows import Row
 
 SIZES = ("small", "medium", "large")
 LESIONS = ("one lesion", "several")
 
-Place = tuple[str, str]  # data set, sample
-Membership = Mapping[Place, str]  # the subgroup of each sample that has one
+SampleKey = tuple[str, str]  # data set, sample id
+Membership = Mapping[SampleKey, str]  # the subgroup of each sample that has one
 
 
 def by_size(rows: Sequence[Row]) -> Membership:
@@ -24,7 +24,7 @@ def by_size(rows: Sequence[Row]) -> Membership:
     shares: dict[str, dict[str, float]] = {}
     for dataset, name, fact in _facts(rows, lambda facts: np.isfinite(facts["area_share"])):
         shares.setdefault(dataset, {})[name] = float(fact["area_share"])
-    members = {}
+    members: dict[SampleKey, str] = {}
     for dataset, share in shares.items():
         bounds = np.quantile(list(share.values()), [1 / 3, 2 / 3])
         members |= {(dataset, name): SIZES[int(np.searchsorted(bounds, value))] for name, value in share.items()}
@@ -50,7 +50,7 @@ KINDS: Mapping[str, tuple[str, Sequence[str], Callable[[Sequence[Row]], Membersh
 }
 
 
-class Parts:
+class Subsets:
     """Restricts rows to the samples of one subgroup; cells without numbers stay as they are."""
 
     def __init__(self, members: Membership):
@@ -59,15 +59,15 @@ class Parts:
 
     def of(self, row: Row, groups: Sequence[str]) -> dict[str, Row]:
         """The row restricted to each subgroup."""
-        cells = [self._parts(cell, groups) for cell in row.cells]
+        cells = [self._subsets(cell, groups) for cell in row.cells]
         return {group: replace(row, cells=tuple(column)) for group, column in zip(groups, zip(*cells, strict=True), strict=True)}
 
-    def _parts(self, cell: CellResult, groups: Sequence[str]) -> list[CellResult]:
-        if cell.status != "complete":
+    def _subsets(self, cell: CellResult, groups: Sequence[str]) -> list[CellResult]:
+        if cell.status != ResultStatus.COMPLETE:
             return [cell] * len(groups)
         samples = cell.samples()
         group_of_each = self._groups_of(cell.dataset, samples.names)
-        summaries = [samples.part(group_of_each == group) for group in groups]
+        summaries = [samples.subset(group_of_each == group) for group in groups]
         return [cell.without_numbers(summary=summary, n_manifest=summary.n_records) for summary in summaries]
 
     def _groups_of(self, dataset: str, names: Names) -> NDArray[np.object_]:
@@ -86,7 +86,7 @@ def _facts(rows: Sequence[Row], is_known: Callable[[NDArray[np.void]], NDArray[n
     same samples and facts count once.
     """
     seen: dict[tuple[str, int, int], object] = {}
-    for cell in (cell for row in rows for cell in row.cells if cell.status == "complete"):
+    for cell in (cell for row in rows for cell in row.cells if cell.status == ResultStatus.COMPLETE):
         samples = cell.samples()
         key = cell.dataset, id(samples.names), id(samples.facts)
         if key not in seen:

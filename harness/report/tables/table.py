@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 import pandas as pd
+from prsbench.harness.contract.modalities import ALL
 from prsbench.harness.contract.types import DataKind
 from prsbench.harness.report.statistics.rows import Row
 from prsbench.harness.report.tables.footnotes import RANDOM_JUDGE
 from prsbench.metrics.catalog import METRICS
 
 LABELS = ("method", "prompt source", "weights", "text source", "data kind", "protocol")
-SHORT_MODALITY = {
-    "brain_mri": "brain",
-    "breast_us": "breast",
-    "lung_ct": "CT",
-    "lung_xray": "X-ray",
-    "polyp_endoscopy": "polyp",
-    "skin_rgb": "skin",
-}
+SHORT_MODALITY = {modality.name: modality.short for modality in ALL}
 
 
 @dataclass(frozen=True)
@@ -73,13 +68,27 @@ def text_table(
     return Table(name, title, caption, frame, tuple(labels), columns, footnotes=tuple(notes))
 
 
+def data_kind_of(row: Row) -> str:
+    """The label of the row's data kind, in capitals unless the images are real."""
+    return str(row.data_kind) if row.data_kind is DataKind.REAL else str(row.data_kind).upper()
+
+
 def labels_of(row: Row) -> list[str]:
     """The labels of a row, in the order of LABELS; SYNTHETIC and RANDOM are in capitals, also if only the judges are random."""
-    kind = str(row.data_kind).upper() if row.data_kind is not DataKind.REAL else str(row.data_kind)
     protocol = f"{row.protocol}; text judged by: {'; '.join(row.judge_notes)}" if row.judge_notes else row.protocol
     prompts, weights, texts = (row.label(name) for name in ("prompt_source", "weights", "text_source"))
     random_parts = [note for note in row.notes if "RANDOM" in note]  # such as an untrained backbone; CSV has no footnotes
-    return [row.method, prompts, "; ".join([weights, *random_parts]), texts, kind, protocol]
+    return [row.method, prompts, "; ".join([weights, *random_parts]), texts, data_kind_of(row), protocol]
+
+
+def number_text(value: float, form: str = ".3f") -> str:
+    """A formatted number, or "-" if it is not finite."""
+    return format(value, form) if isfinite(value) else "-"
+
+
+def modality_text(modality: str | None, everything: str) -> str:
+    """A modality in column heads and scopes; `everything` stands for None, all modalities."""
+    return SHORT_MODALITY.get(modality, modality) if modality else everything
 
 
 def marked(text: str, metric: str, *rows: Row) -> str:

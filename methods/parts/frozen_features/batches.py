@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from prsbench.methods.parts.language.small_llama import draw
+from prsbench.methods.parts.frozen_features.config import MultimodalConfig
+from prsbench.methods.parts.language.small_llama import layout_of
 from prsbench.methods.parts.training.images import TrainingImage
 from prsbench.methods.parts.training.word_augmentation import mirror_words
 from torch import Tensor
@@ -15,37 +16,49 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class FeatureBatch:
-    """B images on the CPU and their rows (index of the image, question, answer); first rows of all images precede the others."""
+    """B images and R >= B question-answer pairs; the first B pairs, one per image in order, prompt the masks."""
 
     features_BCHW: Tensor
-    mask_B1SS: Tensor  # bool
-    drawing_BNN: Tensor
-    rows: Sequence[tuple[int, str, str]]
+    mask_B1SS: Tensor  # float, 0 or 1
+    layout_BNN: Tensor
+    modalities: Sequence[str]  # of the images
+    row_image_R: Tensor
+    questions: Sequence[str]
+    answers: Sequence[str]
 
 
 def sample_batch(
     images: Sequence[TrainingImage],
     features_2NCHW: Tensor,
     numbers: Sequence[int],
-    questions_per_image: int,
-    drawing_side: int,
-    horizontal_flip: float,
+    config: MultimodalConfig,
     rng: np.random.Generator,
+    device: str,
 ) -> FeatureBatch:
-    """Sample the rows of some images. With a mirrored image go its mirrored mask, layout and words left and right.
+    """Sample mirroring and question-answer pairs of some images. Masks, layouts, left and right are mirrored with the image.
 
     Args:
         features_2NCHW: of each image, original and mirrored.
         numbers: indices of the images.
     """
-    flips = rng.random(len(numbers)) < horizontal_flip
+    flips = rng.random(len(numbers)) < config.augmentation.horizontal_flip
     chosen = [images[i] for i in numbers]
     masks = [image.mask_1SS.flip(-1) if flip else image.mask_1SS for image, flip in zip(chosen, flips, strict=True)]
-    layouts = [torch.from_numpy(draw(mask[0].numpy(), drawing_side)) for mask in masks]
-    first, more = [], []
+    layouts = [torch.from_numpy(layout_of(mask[0].numpy(), config.language.layout_side)) for mask in masks]
+    first: list[tuple[int, str, str]] = []
+    more: list[tuple[int, str, str]] = []
     for k, image in enumerate(chosen):
-        for nth, pair in enumerate(rng.permutation(len(image.pairs))[:questions_per_image]):
+        for nth, pair in enumerate(rng.permutation(len(image.pairs))[: config.questions_per_image]):
             question, answer = (mirror_words(text) if flips[k] else text for text in image.pairs[pair])
             (more if nth else first).append((k, question, answer))
     features = torch.stack([features_2NCHW[int(flip), i] for flip, i in zip(flips, numbers, strict=True)])
-    return FeatureBatch(features, torch.stack(masks), torch.stack(layouts), [*first, *more])
+    row_image, questions, answers = zip(*first, *more, strict=True)
+    return FeatureBatch(
+        features.to(device).float(),
+        torch.stack(masks).to(device).float(),
+        torch.stack(layouts).to(device),
+        [image.modality for image in chosen],
+        torch.tensor(row_image, device=device),
+        questions,
+        answers,
+    )

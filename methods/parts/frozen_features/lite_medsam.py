@@ -7,7 +7,7 @@ import time
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, Self, get_args
 
 import numpy as np
 import torch
@@ -17,12 +17,11 @@ from prsbench.harness.contract.types import FitContext, Sample
 from prsbench.methods.feature_cache import cached_features
 from prsbench.methods.images import resize_to_levels
 from prsbench.methods.parts.frozen_features.config import LiteMedSAMFeaturesConfig
+from prsbench.methods.parts.sam.networks import tiny_vit_blocks
+from prsbench.methods.parts.sam.variants import read_lite_medsam
 from prsbench.methods.parts.training.images import TrainingImage, training_images
 from prsbench.methods.parts.training.state import read_state, write_state
-from prsbench.methods.parts.weights.checkpoints import Matched, fill
-from prsbench.methods.sam.config import LiteMedSAMConfig
-from prsbench.methods.sam.networks import tiny_vit_blocks
-from prsbench.methods.sam.variants import checkpoint_of
+from prsbench.methods.parts.weights.checkpoints import fill
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -48,11 +47,14 @@ class LiteMedSAMEncoder(nn.Module):
         self.side_px, self.layer = side_px, layer
         self.blocks = tiny_vit_blocks(side_px)
 
-    def load_packaged(self) -> Matched:
-        """Fill the frozen encoder with the packaged weights; for errors see `sam_variants.load_variant`."""
-        state, source = checkpoint_of(LiteMedSAMConfig(prompt_source="automatic"))
+    @classmethod
+    def packaged(cls, side_px: int, layer: Layer = "neck", device: str = "cpu") -> Self:
+        """The frozen encoder with the packaged weights, every tensor matched; for errors see `read_lite_medsam`."""
+        encoder = cls(side_px, layer)
+        state, source = read_lite_medsam()
         encoder_state = {key.removeprefix("image_encoder."): t for key, t in state.items() if key.startswith("image_encoder.")}
-        return fill(self.blocks, encoder_state, source.split("@")[0])
+        fill(encoder.blocks, encoder_state, source.split("@")[0])
+        return encoder.to(device)
 
     def forward(self, image_B3SS: Tensor) -> Tensor:
         return self.read(self.stages(image_B3SS))
@@ -107,22 +109,24 @@ class LiteMedSAMFeatures:
     def __init__(self, config: LiteMedSAMFeaturesConfig):
         self.config = config
 
-    def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
+    def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:  # noqa: ARG002 (protocol)
         """Embed the training images, reusing what a killed process left in `context.scratch`."""
         side = self.config.image_size_px
         images = training_images(train, side)
-        encoder = LiteMedSAMEncoder(side)
-        encoder.load_packaged()
-        encoder.to(context.device)
+        encoder = LiteMedSAMEncoder.packaged(side, device=context.device)
         chunks: list[Mapping[str, Tensor]] = []
         for start in range(0, len(images), CHUNK):
             some = images[start : start + CHUNK]
-            chunks.append(self._kept(encoder, some, context.scratch and context.scratch / f"images-{start:06}.state"))
+            chunks.append(
+                self._stored_or_embedded(encoder, some, context.scratch / f"images-{start:06}.state" if context.scratch else None)
+            )
             context.progress(start + len(some), len(images), "images embedded")
-        self._tensors = {layer: torch.cat([chunk[layer] for chunk in chunks], dim=1) for layer in LAYERS}
+        self._tensors: dict[str, Tensor] = {layer: torch.cat([chunk[layer] for chunk in chunks], dim=1) for layer in LAYERS}
         self._image_ids = [image.image_id for image in images]
 
-    def _kept(self, encoder: LiteMedSAMEncoder, images: Sequence[TrainingImage], path: Path | None) -> Mapping[str, Tensor]:
+    def _stored_or_embedded(
+        self, encoder: LiteMedSAMEncoder, images: Sequence[TrainingImage], path: Path | None
+    ) -> Mapping[str, Tensor]:
         stored = read_state(path) if path else None
         if stored is not None:
             return stored[0]
@@ -148,7 +152,7 @@ class LiteMedSAMFeatures:
     def save(self, folder: Path) -> None:
         save_file(self._tensors, folder / FEATURES, {"image_ids": json.dumps(self._image_ids)})
 
-    def load(self, folder: Path, device: str) -> None:
+    def load(self, folder: Path, device: str) -> None:  # noqa: ARG002 (protocol)
         """Load onto the CPU, whatever `device` is; the features are read from the disk when they are used."""
         with safe_open(folder / FEATURES, "pt") as stored:
             self._image_ids = json.loads(stored.metadata()["image_ids"])

@@ -1,80 +1,55 @@
-"""Method base of PRS-Med and the small LISA and PixelLM, trained here: LiteMedSAM's frozen encoder, a small language model."""
+"""What PRS-Med, small LISA and small PixelLM do alike to predict, save and load, on LiteMedSAM's features."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from prsbench.harness.contract.types import FitContext, Prediction, Query, Sample
+from prsbench.harness.contract.types import Prediction, Query
 from prsbench.methods.images import distinct_images, native_probability
-from prsbench.methods.parts.frozen_features.lite_medsam import Layer, LiteMedSAMEncoder, embed, features_of
+from prsbench.methods.parts.frozen_features.config import MultimodalConfig
+from prsbench.methods.parts.frozen_features.lite_medsam import LiteMedSAMEncoder, embed
 from prsbench.methods.parts.language.small_llama import SmallLlama
-from prsbench.methods.parts.training.images import TrainingImage, training_images
 from prsbench.methods.parts.training.loop import Loop, write_losses
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
 WEIGHTS = "weights.safetensors"
+Network = TypeVar("Network", bound=nn.Module)
 
 
-class FrozenEncoderMethod:
-    """A subclass defines its `labels`, how its network is built on `self._base` (`_build`) and how it is trained (`_train`).
+@torch.no_grad()
+def predict(encoder: LiteMedSAMEncoder, model: Any, config: MultimodalConfig, queries: Sequence[Query]) -> list[Prediction]:
+    """One prediction per query; each distinct image is embedded once.
 
-    `_train` gets the features of the images, (2, N, C, H, W) float16: original and mirrored. The network has a method `answer`
-    from features, questions, generation limit and image side to mask logits (None for no mask) and answers.
+    Args:
+        model: its `answer` takes features, questions, generation limit and image side, and gives mask logits (None for no mask)
+            and answers.
     """
+    images, numbers = distinct_images(queries)
+    features, embedding_s = embed(encoder, images, config.feature_side)
+    start, questions = time.perf_counter(), [query.question for query in queries]
+    logits, answers = model.answer(features[numbers], questions, config.answer_tokens, config.image_size_px)
+    maps = [_to_native(row, query.image.shape[:2]) for row, query in zip(logits, queries, strict=True)]
+    seconds = (embedding_s + time.perf_counter() - start) / len(queries)
+    return [Prediction(probability, answer, seconds) for probability, answer in zip(maps, answers, strict=True)]
 
-    layer: Layer = "neck"  # the encoder layer that the network reads
 
-    def __init__(self, config):
-        self.config = config
+def save(folder: Path, model: nn.Module, language: SmallLlama, loop: Loop) -> None:
+    """Write the weights, the language model's shape and the losses."""
+    save_model(model, str(folder / WEIGHTS))  # the language model's head shares its embedding's tensor, saved once
+    language.save_shape(folder)
+    write_losses(folder, loop.history)
 
-    def fit(self, train_samples: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
-        torch.manual_seed(context.seed)
-        self._load_encoder(context.device)
-        self._base = SmallLlama(self.config.language)
-        self._base.load(context.needs["small_llama"], context.device)
-        self._model = self._build()
-        images = training_images(train_samples, self.config.image_size_px)
-        self._loop = self._train(images, features_of(images, self.layer, self.config.feature_side, context), context)
 
-    @torch.no_grad()
-    def predict(self, queries: Sequence[Query]) -> list[Prediction]:
-        images, numbers = distinct_images(queries)
-        features, embedding_s = embed(self._encoder, images, self.config.feature_side)
-        start, questions, side = time.perf_counter(), [q.question for q in queries], self.config.image_size_px
-        logits, answers = self._model.answer(features[numbers], questions, self.config.answer_tokens, side)
-        maps = [_to_native(row, q.image.shape[:2]) for row, q in zip(logits, queries, strict=True)]
-        seconds = (embedding_s + time.perf_counter() - start) / len(queries)
-        return [Prediction(probability, answer, seconds) for probability, answer in zip(maps, answers, strict=True)]
-
-    def save(self, folder: Path) -> None:
-        save_model(self._model, str(folder / WEIGHTS))  # the language model's head shares its embedding's tensor, saved once
-        self._base.save_shape(folder)
-        write_losses(folder, self._loop.history)
-
-    def load(self, folder: Path, device: str) -> None:
-        """The file and the network must have the same tensors; a partial load is an error."""
-        self._load_encoder(device)
-        self._base = SmallLlama(self.config.language)
-        self._base.load_shape(folder)
-        self._model = self._build()
-        load_model(self._model, folder / WEIGHTS)
-        self._model.to(device).eval()
-
-    def _load_encoder(self, device: str) -> None:
-        self._encoder = LiteMedSAMEncoder(self.config.image_size_px, self.layer)
-        self._encoder.load_packaged()
-        self._encoder.to(device)
-
-    def _build(self) -> nn.Module:
-        raise NotImplementedError
-
-    def _train(self, images: Sequence[TrainingImage], features_2NCHW: Tensor, context: FitContext) -> Loop:
-        raise NotImplementedError
+def load_weights(model: Network, folder: Path, device: str) -> Network:
+    """Fill the model, for prediction. The file and the model must have the same tensors; a partial load is an error."""
+    load_model(model, folder / WEIGHTS)
+    return model.to(device).eval()
 
 
 def _to_native(logits_1SS: Tensor | None, shape: tuple[int, int]) -> np.ndarray:

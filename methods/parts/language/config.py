@@ -8,7 +8,7 @@ from prsbench.harness.contract.config import PartConfig
 class SmallLlamaConfig(PartConfig):
     """The embedded stand-in for a pre-trained LLM: a small Llama trained on the training questions and answers, text only."""
 
-    drawing_side: int = 6  # masks are laid out as 6 x 6 characters; a method's image tokens use the same grid
+    layout_side: int = 6  # masks are laid out as 6 x 6 characters; a method's image tokens use the same grid
     vocabulary: int = 768
     width: int = 128
     layers: int = 2

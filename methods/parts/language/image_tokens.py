@@ -13,11 +13,11 @@ FINE = 8  # points along a place's side at which foreground is predicted
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """The projector's reading of images as layouts, for `alignment_loss`.
+class PredictedLayout:
+    """The layouts that the projector predicts for images, for `alignment_loss`.
 
-    level_logits_BNK: the layout character predicted for each place. foreground_logits_B1FF: the foreground it is predicted from,
-    on a grid of `FINE` x `FINE` points per place.
+    level_logits_BNK: logits of the layout character at each place. foreground_logits_B1FF: logits of the foreground, from which
+    the characters are predicted, on a grid of `FINE` x `FINE` points per place.
     """
 
     level_logits_BNK: Tensor
@@ -28,18 +28,18 @@ class Reading:
 class ImageTokens:
     """Image tokens of B images.
 
-    token_BND: used like word embeddings. reading: the layout they were made from; None if there is nothing to align.
+    token_BND: used like word embeddings. layout: the layouts they were made from; None if the tokens come from no projector.
     """
 
     token_BND: Tensor
-    reading: Reading | None
+    layout: PredictedLayout | None
 
 
 class ImageProjector(nn.Module):
-    """Feature map to N image tokens of language width, one per place of the base's layouts: pool, two-layer MLP (LLaVA 1.5).
+    """Feature map to N image tokens of language width, one per place of a layout: pool, two-layer MLP (LLaVA 1.5).
 
     Added to the MLP's output is the layout character of the place, blended over the predicted levels of foreground (ours): the
-    base can read layouts, so only the position of the foreground is left to learn.
+    language model can read layouts, so only the position of the foreground is left to learn.
     """
 
     def __init__(self, channels: int, character_NKD: Tensor):
@@ -49,8 +49,9 @@ class ImageProjector(nn.Module):
         self.character_NKD = nn.Parameter(character_NKD.detach().clone(), requires_grad=False)
         self.foreground = nn.Sequential(nn.Conv2d(channels, width, 3, padding=1), nn.GELU(), nn.Conv2d(width, 1, 1))
         self.level = nn.Sequential(nn.Linear(2, 32), nn.GELU(), nn.Linear(32, levels))
-        self.mlp = nn.Sequential(nn.Linear(channels, width), nn.GELU(), nn.Linear(width, width))
-        nn.init.zeros_(self.mlp[-1].weight), nn.init.zeros_(self.mlp[-1].bias)
+        first, last = nn.Linear(channels, width), nn.Linear(width, width)
+        nn.init.zeros_(last.weight), nn.init.zeros_(last.bias)
+        self.mlp = nn.Sequential(first, nn.GELU(), last)
 
     def forward(self, features_BCHW: Tensor) -> ImageTokens:
         logits_B1FF = self._enlarged(self.foreground(features_BCHW))
@@ -60,7 +61,7 @@ class ImageProjector(nn.Module):
         level_BNK = self.level(6 * _as_sequence(seen_B2NN) - 3)  # widened to -3..3, as a level is only a third of a share
         character_BND = torch.einsum("bnk,nkd->bnd", level_BNK.softmax(-1), self.character_NKD)
         pooled_BNC = _as_sequence(F.avg_pool2d(self._enlarged(features_BCHW, 2), 2))
-        return ImageTokens(character_BND + self.mlp(pooled_BNC), Reading(level_BNK, logits_B1FF))
+        return ImageTokens(character_BND + self.mlp(pooled_BNC), PredictedLayout(level_BNK, logits_B1FF))
 
     def _enlarged(self, x_BCHW: Tensor, points: int = FINE) -> Tensor:
         """Resized to `points` x `points` per place, so that pooling stays within a place whatever the map's size."""
@@ -68,11 +69,15 @@ class ImageProjector(nn.Module):
         return F.interpolate(x_BCHW, size=(side, side), mode="bilinear", align_corners=False)
 
 
-def alignment_loss(reading: Reading, layout_BNN: Tensor, mask_B1SS: Tensor) -> Tensor:
-    """LLaVA's feature alignment, here to layouts: cross-entropy of the places' characters plus that of the foreground."""
-    share_B1FF = F.adaptive_avg_pool2d(mask_B1SS, reading.foreground_logits_B1FF.shape[-1])
-    characters = F.cross_entropy(reading.level_logits_BNK.float().flatten(0, 1), layout_BNN.flatten())
-    return characters + F.binary_cross_entropy_with_logits(reading.foreground_logits_B1FF.float(), share_B1FF)
+def alignment_loss(image: ImageTokens, layout_BNN: Tensor, mask_B1SS: Tensor) -> Tensor:
+    """LLaVA's feature alignment, here to layouts: cross-entropy of the places' characters plus that of the foreground.
+
+    image: tokens made by an `ImageProjector`. layout_BNN: the masks' layouts, `small_llama.layout_of`.
+    """
+    assert image.layout is not None, "the image tokens come from no projector"
+    share_B1FF = F.adaptive_avg_pool2d(mask_B1SS, image.layout.foreground_logits_B1FF.shape[-1])
+    characters = F.cross_entropy(image.layout.level_logits_BNK.float().flatten(0, 1), layout_BNN.flatten())
+    return characters + F.binary_cross_entropy_with_logits(image.layout.foreground_logits_B1FF.float(), share_B1FF)
 
 
 def _as_sequence(x_BCNN: Tensor) -> Tensor:

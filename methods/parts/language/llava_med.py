@@ -6,11 +6,12 @@ It consists of a CLIP tower, a two-layer projector and Mistral, and reads the im
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
-from prsbench.harness.contract.errors import MissingPrerequisite
 from prsbench.methods.parts.language.image_tokens import ImageTokens
 from prsbench.methods.parts.language.multimodal_llm import AdaptedLLM
+from prsbench.methods.parts.weights.checkpoints import model_folder, read_pretrained
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -20,7 +21,7 @@ BEFORE_IMAGE, AFTER_QUESTION = "[INST] ", " [/INST]"  # Mistral's instruction fo
 class LlavaBase:
     """`.tokenizer` and `.model` (a LlavaForConditionalGeneration), passed in or `read` from a folder."""
 
-    def __init__(self, tokenizer, model: nn.Module):
+    def __init__(self, tokenizer: Any, model: Any):
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token = tokenizer.unk_token or tokenizer.eos_token  # padding is masked: any id serves
         self.tokenizer = tokenizer
@@ -35,24 +36,15 @@ class LlavaBase:
         """
         from transformers import AutoTokenizer, LlavaForConditionalGeneration
 
-        if not (folder / "config.json").is_file():
-            raise MissingPrerequisite(
-                f"{folder}: no config.json found. Set `language_model` to a folder of LLaVA-Med v1.5 in transformers' Llava form."
-            )
+        model_folder(folder, "Set `language_model` to a folder of LLaVA-Med v1.5 in transformers' Llava form.")
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        model, loading_info = LlavaForConditionalGeneration.from_pretrained(
-            folder, local_files_only=True, dtype=getattr(torch, dtype), output_loading_info=True
-        )
-        # transformers initialises missing tensors at random and only warns.
-        mismatches = {kind: sorted(map(str, names))[:3] for kind, names in loading_info.items() if names}
-        if mismatches:
-            raise MissingPrerequisite(f"{folder}: the weights do not match config.json: {mismatches}. Fetch or convert it again.")
-        return cls(tokenizer, model.to(device))
+        return cls(tokenizer, read_pretrained(LlavaForConditionalGeneration, folder, getattr(torch, dtype)).to(device))
 
 
-class LlavaLLM(AdaptedLLM):
-    """LLaVA with LoRA on every projection named in `LORA_TARGETS`, so on the CLIP tower's q, k, v too, as in the public adapter
-    (144 of its 400 tensors). The tower's last layer gets no gradient: LLaVA reads the layer before it.
+class PaperMultimodalLLM(AdaptedLLM):
+    """The paper's size: LLaVA with LoRA on every projection named in `LORA_TARGETS`, so on the CLIP tower's q, k, v too.
+
+    So it is in the public adapter (144 of its 400 tensors). The tower's last layer gets no gradient: LLaVA reads the one before.
     """
 
     reads_pixels = True
@@ -62,7 +54,7 @@ class LlavaLLM(AdaptedLLM):
         if gradient_checkpointing:
             base.model.gradient_checkpointing_enable({"use_reentrant": False})  # the reentrant one needs inputs with gradients
 
-    def _see(self, seen_BCHW: Tensor) -> ImageTokens:
+    def _image_tokens(self, seen_BCHW: Tensor) -> ImageTokens:
         """`<s>[INST] ` and the image's tokens; the text follows the image."""
         llava = self.language.get_base_model()
         output = llava.get_image_features(pixel_values=self._pixels(seen_BCHW), return_dict=True)

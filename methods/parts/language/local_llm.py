@@ -6,24 +6,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from prsbench.harness.contract.errors import MissingPrerequisite
+from prsbench.methods.parts.weights.checkpoints import model_folder, read_pretrained
 
 
 class LocalCausalLM:
     """A model from a Hugging Face folder (config, weights, tokenizer). The same prompt always gets the same continuation.
 
     Raises:
-        MissingPrerequisite: the folder holds no such model.
+        MissingPrerequisite: the folder holds no such model, or its tensors do not match.
     """
 
     def __init__(self, folder: Path, device: str = "cpu", max_new_tokens: int = 4):
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        if not (folder / "config.json").is_file():
-            raise MissingPrerequisite(f"{folder}: no config.json found. Name the folder of a causal language model.")
-        torch.manual_seed(0)  # weights that the checkpoint lacks are initialised at random
+        model_folder(folder, "Name the folder of a causal language model.")
         self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        self._model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype=torch.float32).to(device).eval()
+        with torch.random.fork_rng(devices=[]):  # building the network may consume random numbers
+            self._model = read_pretrained(AutoModelForCausalLM, folder, torch.float32).to(device)
         self._max_new_tokens = max_new_tokens
 
     @torch.no_grad()
@@ -41,4 +40,4 @@ class LocalCausalLM:
             max_new_tokens=self._max_new_tokens,
             pad_token_id=self._tokenizer.pad_token_id or self._tokenizer.eos_token_id or 0,
         )
-        return self._tokenizer.decode(generated[0, length:], skip_special_tokens=True)
+        return str(self._tokenizer.decode(generated[0, length:], skip_special_tokens=True))

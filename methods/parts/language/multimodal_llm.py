@@ -1,4 +1,4 @@
-"""LLaVA-style multimodal language model: image tokens through a projector, a frozen base, LoRA on the attention projections.
+"""LLaVA-style multimodal language model: image tokens, a frozen language model, LoRA on the attention projections.
 
 One pass per step serves the text loss, the mask's prompt embeddings and the Text2Centroid bridge: attention is causal, so the
 states of image and question cannot depend on the answer that follows them.
@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 from prsbench.methods.parts.language.image_tokens import ImageProjector, ImageTokens
-from prsbench.methods.parts.language.shared_prefix import SharedPrefixDecoder, refuse_other_forms, weights_seen
-from prsbench.methods.parts.language.small_llama import SmallLlama
+from prsbench.methods.parts.language.shared_prefix import SharedPrefixDecoder, refuse_other_forms, weights_version
 from prsbench.methods.parts.language.text_rows import TextRows, answer_ids, pad_right, question_ids
 from torch import Tensor, nn
 
@@ -52,14 +52,16 @@ class Generated:
 
 
 class AdaptedLLM(nn.Module):
-    """Frozen base + LoRA. `language` is peft's wrapped model. A subclass defines `_see`, `_question_ids` and `_decoder`.
+    """A frozen transformers model with LoRA. A subclass defines `_image_tokens`, `_question_ids` and `_decoder`.
+
+    language: peft's model around the frozen one.
 
     reads_pixels: whether `seen_BCHW` is the image itself (B, 3, S, S) in [0, 1], or a visual encoder's features (B, C, H, W).
     """
 
     reads_pixels = False
 
-    def __init__(self, tokenizer, base: nn.Module, rank: int, alpha: int, dropout: float):
+    def __init__(self, tokenizer: Any, base: Any, rank: int, alpha: int, dropout: float):
         super().__init__()
         from peft import LoraConfig, get_peft_model
 
@@ -67,12 +69,10 @@ class AdaptedLLM(nn.Module):
         lora = LoraConfig(
             r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=list(LORA_TARGETS), task_type="CAUSAL_LM"
         )
-        self.language = get_peft_model(base.requires_grad_(False), lora)
+        self.language: Any = get_peft_model(base.requires_grad_(False), lora)
         self.width = base.config.get_text_config().hidden_size
         refuse_other_forms(self._decoder)  # fail here, before training
-        self._answering: tuple[object, SharedPrefixDecoder] | None = (
-            None  # reader with LoRA merged, and the state of the merged weights
-        )
+        self._merged: tuple[object, SharedPrefixDecoder] | None = None  # the weights' version, and the decoder made of them
 
     def teacher_forced(
         self, seen_BCHW: Tensor, row_image_R: Tensor, questions: Sequence[str], answers: Sequence[str]
@@ -80,10 +80,9 @@ class AdaptedLLM(nn.Module):
         """Read image, question and reference answer at once; loss on answer tokens only. row_image_R: each row's image."""
         pairs = [(self._question_ids(q), answer_ids(self.tokenizer, a)) for q, a in zip(questions, answers, strict=True)]
         text = TextRows.of(pairs, self.tokenizer.pad_token_id, seen_BCHW.device)
-        image = self._see(seen_BCHW)
-        states_BTD = SharedPrefixDecoder(self._decoder).read(
-            image.token_BND, self._embed(text.ids_BT), text.is_text_BT, row_image_R
-        )
+        image = self._image_tokens(seen_BCHW)
+        decoder = SharedPrefixDecoder(self._decoder)
+        states_BTD = decoder.read(image.token_BND, self._embed(text.ids_BT), text.is_text_BT, row_image_R)
         loss, logits_AV = text.answers_loss(states_BTD, self._head)
         return TeacherForced(loss, logits_AV, image, states_BTD.float(), text.is_question_BT, text.is_answer_BT)
 
@@ -95,13 +94,13 @@ class AdaptedLLM(nn.Module):
 
         row_image_R: index of each question's image, which is encoded once for all its questions; None: one question per image.
         """
-        image_BND = self._see(seen_BCHW).token_BND
+        image_BND = self._image_tokens(seen_BCHW).token_BND
         question_RT, is_question_RT = pad_right([self._question_ids(q) for q in questions], self.tokenizer.pad_token_id)
         question_RT, is_question_RT = question_RT.to(image_BND.device), is_question_RT.to(image_BND.device)
         row_R = torch.arange(len(questions), device=image_BND.device)
         row_image_R = row_R if row_image_R is None else row_image_R
-        reader = self._merged_reader()
-        states_RTD, memory = reader.begin(image_BND, self._embed(question_RT), is_question_RT, row_image_R, answer_tokens - 1)
+        decoder = self._merged_decoder()
+        states_RTD, cache = decoder.prefill(image_BND, self._embed(question_RT), is_question_RT, row_image_R, answer_tokens - 1)
         states = [states_RTD[row_R, is_question_RT.sum(1) - 1]]
         ids_RA = question_RT.new_empty(len(questions), 0)
         while True:
@@ -110,26 +109,26 @@ class AdaptedLLM(nn.Module):
             ids_RA = torch.cat([ids_RA, token_B[:, None]], dim=1)
             if ids_RA.shape[1] == answer_tokens or (ids_RA == self.tokenizer.eos_token_id).any(1).all():
                 break
-            states.append(reader.go_on(self._embed(token_B), memory))
+            states.append(decoder.decode(self._embed(token_B), cache))
         answers = [a.strip() for a in self.tokenizer.batch_decode(ids_RA, skip_special_tokens=True)]
         return Generated(answers, states_RTD.float(), is_question_RT, ids_RA, torch.stack(states, dim=1).float())
 
-    def _merged_reader(self) -> SharedPrefixDecoder:
+    def _merged_decoder(self) -> SharedPrefixDecoder:
         """Cached from one batch of questions to the next, until a weight changes. Autocast would round a merged LoRA away."""
         if torch.is_autocast_enabled(next(self._decoder.parameters()).device.type):
             return SharedPrefixDecoder(self._decoder)
-        weights = weights_seen(self._decoder)
-        if self._answering is None or self._answering[0] != weights:
-            self._answering = weights, SharedPrefixDecoder(self._decoder, merged=True)
-        return self._answering[1]
+        version = weights_version(self._decoder)
+        if self._merged is None or self._merged[0] != version:
+            self._merged = version, SharedPrefixDecoder(self._decoder, merged=True)
+        return self._merged[1]
 
     def train(self, mode: bool = True) -> AdaptedLLM:
         if mode:  # the weights will change, so the copies would only take memory
-            self._answering = None
+            self._merged = None
         return super().train(mode)
 
     def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_answering": None}
+        return {**self.__dict__, "_merged": None}
 
     def _choose(self, logits_BV: Tensor) -> Tensor:
         """Each row's next token."""
@@ -142,9 +141,9 @@ class AdaptedLLM(nn.Module):
         """Put words before the image's tokens; the text follows the image."""
         words_TD = self._embed(torch.tensor(ids, device=image.token_BND.device))
         token_BND = torch.cat([words_TD.expand(len(image.token_BND), -1, -1), image.token_BND], dim=1)
-        return ImageTokens(token_BND, image.reading)
+        return ImageTokens(token_BND, image.layout)
 
-    def _see(self, seen_BCHW: Tensor) -> ImageTokens:
+    def _image_tokens(self, seen_BCHW: Tensor) -> ImageTokens:
         raise NotImplementedError
 
     def _question_ids(self, question: str) -> list[int]:
@@ -160,14 +159,22 @@ class AdaptedLLM(nn.Module):
         return self.language.get_base_model().lm_head
 
 
-class MultimodalLLM(AdaptedLLM):
-    """The embedded size: a `SmallLlama` and a projector, trained here on a visual encoder's features."""
+class LanguageModel(Protocol):
+    """A language model with layout characters: `SmallLlama`, `CausalBase`."""
 
-    def __init__(self, base: SmallLlama, channels: int, rank: int, alpha: int, dropout: float):
+    tokenizer: Any
+    model: Any
+    character_NKD: Tensor
+
+
+class TinyMultimodalLLM(AdaptedLLM):
+    """The tiny (embedded) size: a `SmallLlama` and a projector, trained here on a visual encoder's features."""
+
+    def __init__(self, base: LanguageModel, channels: int, rank: int, alpha: int, dropout: float):
         super().__init__(base.tokenizer, base.model, rank, alpha, dropout)
         self.projector = ImageProjector(channels, base.character_NKD)
 
-    def _see(self, seen_BCHW: Tensor) -> ImageTokens:
+    def _image_tokens(self, seen_BCHW: Tensor) -> ImageTokens:
         return self.projector(seen_BCHW)
 
     def _question_ids(self, question: str) -> list[int]:

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 import torch
 from prsbench.methods.parts.language.sentence_cache import SentenceCache
@@ -15,7 +16,7 @@ from torch import Tensor
 
 WIDTH = 384
 _BATCH = 16
-_MOST_KNOWN = 20_000  # sentences held in memory if there is a disk cache: 40 MB
+_MOST_KNOWN = 20_000  # sentences in memory, 40 MB, where a disk cache has the others
 
 
 class SentenceEncoder:
@@ -33,9 +34,11 @@ class SentenceEncoder:
 
         path = locate(MINILM)
         self.is_random = path is None
+        self.network: Any
+        self._ends: tuple[list[int], list[int]] = [], []  # token ids around a sentence
         if path is None:
             self.network = _RandomMiniLM().to(device)
-            self._bert, self._ends = self.network.bert, ([], [])
+            self._bert = self.network.bert
         else:
             self.network = SentenceTransformer(str(path.parent), device=device, local_files_only=True)
             self._bert, self._tokenizer = self.network[0].model, self.network[0].tokenizer
@@ -43,21 +46,21 @@ class SentenceEncoder:
         self.network.eval().requires_grad_(False)
         self.checksum = MINILM.sha256 if path else "random"
         self.known: dict[str, Tensor] = {}
-        self._kept = SentenceCache(self.checksum, WIDTH) if path and device == "cpu" else None
+        self._cache = SentenceCache(self.checksum, WIDTH) if path and device == "cpu" else None
 
     def encode(self, sentences: Sequence[str]) -> Tensor:
         """(N, 384) float32 on the CPU, unit length, detached. The empty list gives (0, 384)."""
         new = sorted(set(sentences) - self.known.keys())
-        if new and self._kept:
-            self.known.update({text: torch.from_numpy(vector.copy()) for text, vector in self._kept.get(new).items()})
+        if new and self._cache:
+            self.known.update({text: torch.from_numpy(vector.copy()) for text, vector in self._cache.get(new).items()})
             new = [text for text in new if text not in self.known]
         if new:
             encoded = {text: vector for group in self._groups(new) for text, vector in self._encoded(group)}
             self.known.update(encoded)
-            if self._kept:
-                self._kept.put({text: vector.numpy() for text, vector in encoded.items()})
+            if self._cache:
+                self._cache.put({text: vector.numpy() for text, vector in encoded.items()})
         embedding_NE = torch.stack([self.known[s] for s in sentences]) if sentences else torch.zeros(0, WIDTH)
-        if self._kept and len(self.known) > _MOST_KNOWN:
+        if self._cache and len(self.known) > _MOST_KNOWN:
             self.known.clear()
         return embedding_NE
 
@@ -67,7 +70,7 @@ class SentenceEncoder:
         Padding would change last digits, and numbers would depend on the order of cells. A GPU may change them even without
         padding, so without a disk cache each sentence is encoded alone.
         """
-        if not self._kept:
+        if not self._cache:
             yield from ([sentence] for sentence in sentences)
             return
         by_length: dict[int, list[str]] = {}
@@ -125,14 +128,14 @@ _encoders: list[SentenceEncoder] = []
 @contextmanager
 def fresh_sentences() -> Iterator[None]:
     """Inside the context sentences are encoded anew; afterwards the encoders' caches are restored."""
-    saved = [(encoder, encoder.known, encoder._kept) for encoder in _encoders]
+    saved = [(encoder, encoder.known, encoder._cache) for encoder in _encoders]
     for encoder, *_ in saved:
-        encoder.known, encoder._kept = {}, None
+        encoder.known, encoder._cache = {}, None
     try:
         yield
     finally:
         for encoder, known, cache_ in saved:
-            encoder.known, encoder._kept = known, cache_
+            encoder.known, encoder._cache = known, cache_
 
 
 class _RandomMiniLM(torch.nn.Module):

@@ -46,7 +46,7 @@ class SentenceCache:
             return [row for chunk in chunks for row in database.execute(_SELECT.format(",".join("?" * len(chunk))), chunk)]
 
         rows = self._try(read) or []
-        return {text: np.frombuffer(data, np.float32) for text, data, crc in rows if self._is_whole(text, data, crc)}
+        return {text: np.frombuffer(data, np.float32) for text, data, crc in rows if self._is_intact(text, data, crc)}
 
     def put(self, known: Mapping[str, Vector]) -> None:
         """Store embeddings: all of them or, if anything fails, none."""
@@ -58,7 +58,7 @@ class SentenceCache:
 
         self._try(write)
 
-    def _is_whole(self, text: str, data: object, crc: object) -> bool:
+    def _is_intact(self, text: str, data: object, crc: object) -> bool:
         return isinstance(data, bytes) and len(data) == 4 * self._width and _crc(text, data) == crc
 
     def _try(self, work: Callable[[sqlite3.Connection], T]) -> T | None:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from prsbench.harness.contract.errors import PrsbenchError
@@ -20,11 +21,12 @@ from torch.utils.checkpoint import checkpoint
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")
 FORMS = ("LlamaModel", "MistralModel")  # transformers' decoders of this form; others add scales or norms
+Pairs = list[tuple[Tensor, Tensor]]  # keys and values (B, heads, S, E) of each layer
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """Indices of tokens among the M: image by image, then the text row by row, without padding.
+class TokenIndices:
+    """Where each row finds its tokens among the M tokens of a batch: image by image, then the text row by row, without padding.
 
     text_RT: each row's text. key_RS: each row's image, then its text. Padding points to token 0; it follows all
     real tokens of its row, so none attends to it. text_K: the text among R x T, without padding. position_M: rotary positions.
@@ -36,7 +38,7 @@ class Layout:
     position_M: Tensor
 
     @classmethod
-    def of(cls, count: int, before: int, is_text_RT: Tensor, row_image_R: Tensor) -> Layout:
+    def of(cls, count: int, before: int, is_text_RT: Tensor, row_image_R: Tensor) -> TokenIndices:
         """For `count` images of `before` tokens each."""
         device = is_text_RT.device
         images_BN = torch.arange(count * before, device=device).view(count, before)
@@ -49,13 +51,13 @@ class Layout:
 
 
 @dataclass(slots=True)
-class Memory:
-    """KV cache for answering: keys and values of every layer, with room at the end for those of the answer.
+class KVCache:
+    """For answering: keys and values of every layer, with room at the end for those of the answer.
 
     is_key_RS: which keys are valid. length_R: tokens of each row so far. used: columns in use.
     """
 
-    layers: list[tuple[Tensor, Tensor]]
+    layers: Pairs
     is_key_RS: Tensor
     length_R: Tensor
     used: int
@@ -68,7 +70,7 @@ class SharedPrefixDecoder:
         PrsbenchError: the decoder is of another class, or the input is longer than its attention window.
     """
 
-    def __init__(self, decoder: nn.Module, merged: bool = False):
+    def __init__(self, decoder: Any, merged: bool = False):  # Any: nn.Module types its attributes as Tensor or Module
         refuse_other_forms(decoder)
         self._decoder = decoder
         self._window = getattr(decoder.config, "sliding_window", None) or math.inf
@@ -76,69 +78,68 @@ class SharedPrefixDecoder:
             [_projection(getattr(layer.self_attn, name), merged) for name in PROJECTIONS] for layer in decoder.layers
         ]
 
-    def read(self, image_BND: Tensor, text_RTD: Tensor, is_text_RT: Tensor, row_image_R: Tensor) -> Tensor:
-        """Last hidden states (R, T, D) of text padded on the right; 0 at padding."""
-        return self._read(image_BND, text_RTD, is_text_RT, row_image_R, None)
+    def read(
+        self, image_BND: Tensor, text_RTD: Tensor, is_text_RT: Tensor, row_image_R: Tensor, cache: Pairs | None = None
+    ) -> Tensor:
+        """Last hidden states (R, T, D) of text padded on the right; 0 at padding. cache: gets every layer's keys and values."""
+        count, before = image_BND.shape[:2]
+        index = TokenIndices.of(count, before, is_text_RT, row_image_R)
+        self._check_window(index.key_RS.shape[1])
+        x_MD = torch.cat([image_BND.flatten(0, 1), _rows(text_RTD.flatten(0, 1), index.text_K)])
+        rotation = self._rotation(x_MD, index.position_M)
+        visible_TS = torch.ones(is_text_RT.shape[1], index.key_RS.shape[1], dtype=torch.bool, device=x_MD.device).tril(before)
 
-    def begin(
+        def attend(layer: int, query_MHE: Tensor, key_MHE: Tensor, value_MHE: Tensor) -> Tensor:
+            keys, values = (_rows(t, index.key_RS).transpose(1, 2) for t in (key_MHE, value_MHE))
+            if cache is not None:
+                cache.append((keys, values))
+            is_last = len(query_MHE) < len(key_MHE)
+            text_RT = (index.text_RT - count * before).clamp(min=0) if is_last else index.text_RT
+            queries = _rows(query_MHE, text_RT).transpose(1, 2)
+            text_KD = _rows(self._attended(layer, queries, keys, values, visible_TS).flatten(0, 1), index.text_K)
+            if is_last:
+                return text_KD
+            queries, keys, values = (
+                t[: count * before].unflatten(0, (count, before)).transpose(1, 2) for t in (query_MHE, key_MHE, value_MHE)
+            )
+            return torch.cat([self._attended(layer, queries, keys, values, None).flatten(0, 1), text_KD])
+
+        last = len(self._decoder.layers) - 1
+        for n in range(last + 1):
+            x_MD = self._checkpointed(n, x_MD, count * before if n == last else 0, rotation, attend)
+        states_RTD = text_RTD.new_zeros(len(text_RTD) * text_RTD.shape[1], text_RTD.shape[2], dtype=x_MD.dtype)
+        return states_RTD.index_copy(0, index.text_K, self._decoder.norm(x_MD)).view(text_RTD.shape)
+
+    def prefill(
         self, image_BND: Tensor, text_RTD: Tensor, is_text_RT: Tensor, row_image_R: Tensor, room: int
-    ) -> tuple[Tensor, Memory]:
+    ) -> tuple[Tensor, KVCache]:
         """As `read`, plus the KV cache for up to `room` more tokens per row."""
-        cache: list[tuple[Tensor, Tensor]] = []
-        states_RTD = self._read(image_BND, text_RTD, is_text_RT, row_image_R, cache)
-        layers = [tuple(F.pad(t, (0, 0, 0, room)) for t in pair) for pair in cache]
+        pairs: Pairs = []
+        states_RTD = self.read(image_BND, text_RTD, is_text_RT, row_image_R, pairs)
+        layers = [(F.pad(keys, (0, 0, 0, room)), F.pad(values, (0, 0, 0, room))) for keys, values in pairs]
         rows, count = len(text_RTD), image_BND.shape[1]
         is_key_RS = torch.cat([is_text_RT.new_ones(rows, count), is_text_RT, is_text_RT.new_zeros(rows, room)], dim=1)
-        return states_RTD, Memory(layers, is_key_RS, count + is_text_RT.sum(1), count + is_text_RT.shape[1])
+        return states_RTD, KVCache(layers, is_key_RS, count + is_text_RT.sum(1), count + is_text_RT.shape[1])
 
-    def go_on(self, token_BD: Tensor, memory: Memory) -> Tensor:
+    def decode(self, token_BD: Tensor, cache: KVCache) -> Tensor:
         """The last hidden states (B, D) of one more token per row."""
-        column, memory.used = memory.used, memory.used + 1
-        self._check_window(memory.used)
-        memory.is_key_RS[:, column] = True
-        rotation = self._rotation(token_BD, memory.length_R)
-        memory.length_R = memory.length_R + 1
-        visible_R11S = memory.is_key_RS[:, None, None, : memory.used]
+        column, cache.used = cache.used, cache.used + 1
+        self._check_window(cache.used)
+        cache.is_key_RS[:, column] = True
+        rotation = self._rotation(token_BD, cache.length_R)
+        cache.length_R = cache.length_R + 1
+        visible_R11S = cache.is_key_RS[:, None, None, : cache.used]
 
         def attend(layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-            keys, values = memory.layers[layer]
+            keys, values = cache.layers[layer]
             keys[:, :, column], values[:, :, column] = key, value
             return self._attended(
-                layer, query[:, :, None], keys[:, :, : memory.used], values[:, :, : memory.used], visible_R11S
+                layer, query[:, :, None], keys[:, :, : cache.used], values[:, :, : cache.used], visible_R11S
             ).squeeze(1)
 
         for n in range(len(self._decoder.layers)):
             token_BD = self._layer(n, token_BD, 0, rotation, attend)
         return self._decoder.norm(token_BD)
-
-    def _read(self, image_BND, text_RTD, is_text_RT, row_image_R, cache: list | None) -> Tensor:
-        count, before = image_BND.shape[:2]
-        layout = Layout.of(count, before, is_text_RT, row_image_R)
-        self._check_window(layout.key_RS.shape[1])
-        x_MD = torch.cat([image_BND.flatten(0, 1), _rows(text_RTD.flatten(0, 1), layout.text_K)])
-        rotation = self._rotation(x_MD, layout.position_M)
-        visible_TS = torch.ones(is_text_RT.shape[1], layout.key_RS.shape[1], dtype=torch.bool, device=x_MD.device).tril(before)
-
-        def attend(layer: int, query_MHE: Tensor, key_MHE: Tensor, value_MHE: Tensor) -> Tensor:
-            keys, values = (_rows(t, layout.key_RS).transpose(1, 2) for t in (key_MHE, value_MHE))
-            if cache is not None:
-                cache.append((keys, values))
-            is_last = len(query_MHE) < len(key_MHE)
-            text_RT = (layout.text_RT - count * before).clamp(min=0) if is_last else layout.text_RT
-            queries = _rows(query_MHE, text_RT).transpose(1, 2)
-            text_KD = _rows(self._attended(layer, queries, keys, values, visible_TS).flatten(0, 1), layout.text_K)
-            if is_last:
-                return text_KD
-            image_qkv = (
-                t[: count * before].unflatten(0, (count, before)).transpose(1, 2) for t in (query_MHE, key_MHE, value_MHE)
-            )
-            return torch.cat([self._attended(layer, *image_qkv, None).flatten(0, 1), text_KD])
-
-        last = len(self._decoder.layers) - 1
-        for n in range(last + 1):
-            x_MD = self._in_turn(n, x_MD, count * before if n == last else 0, rotation, attend)
-        states_RTD = text_RTD.new_zeros(len(text_RTD) * text_RTD.shape[1], text_RTD.shape[2], dtype=x_MD.dtype)
-        return states_RTD.index_copy(0, layout.text_K, self._decoder.norm(x_MD)).view(text_RTD.shape)
 
     def _check_window(self, length: int) -> None:
         if length > self._window:
@@ -146,7 +147,7 @@ class SharedPrefixDecoder:
                 f"{length} tokens of image and text are more than the model's window of {self._window}. Shorten the question."
             )
 
-    def _in_turn(self, n: int, *inputs: object) -> Tensor:
+    def _checkpointed(self, n: int, *inputs: Any) -> Tensor:
         """One layer, computed again in the backward pass if transformers' gradient checkpointing is on."""
         layer = self._decoder.layers[n]
         if getattr(layer, "gradient_checkpointing", False) and layer.training:
@@ -192,7 +193,7 @@ def refuse_other_forms(decoder: nn.Module) -> None:
         )
 
 
-def weights_seen(decoder: nn.Module) -> tuple[object, ...]:
+def weights_version(decoder: nn.Module) -> tuple[object, ...]:
     """A value that changes when a weight is written to or replaced, or when LoRA is switched off or on."""
     from peft.tuners.lora import Linear
 
@@ -210,7 +211,7 @@ def _rows(x: Tensor, index: Tensor) -> Tensor:
     return F.embedding(index, x.flatten(1)).unflatten(-1, x.shape[1:])
 
 
-def _projection(module: nn.Module, merged: bool) -> Callable[[Tensor], Tensor]:
+def _projection(module: Any, merged: bool) -> Callable[[Tensor], Tensor]:
     """The projection; if `merged`, with LoRA added to a copy of its weight, so that LoRA costs nothing per token.
 
     In less than float32 the sum would round LoRA away, so there LoRA stays separate.

@@ -1,7 +1,7 @@
-"""Small Llama: the base of the embedded language models, pre-trained here on questions and answers, without images.
+"""Small Llama: the language model of the embedded sizes, pre-trained here on questions and answers, without images.
 
 It stands in for the pre-trained LLM of the papers (LLaVA-Med v1.5, Mistral-7B): trained once on text only, then frozen, adapted
-by LoRA and shared by the methods with a language model. A large LLM already has a sense of layout; this one learns it from
+by LoRA and shared by the methods with a language model. A large LLM can already reason about positions; this one learns it from
 layouts in text: each training mask as N = side x side characters of four levels before the question, with separate characters
 for every place. It reads no pixel of any image, and nothing of the val or test split.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +20,9 @@ from prsbench.methods.parts.language.shared_prefix import SharedPrefixDecoder
 from prsbench.methods.parts.language.text_rows import ANSWER, BEGIN, END, PAD, TextRows, answer_ids, question_ids
 from prsbench.methods.parts.training.augmentation import AugmentationRange, Scene, scenes
 from prsbench.methods.parts.training.loop import Loop, MicroBatch, Step
+from prsbench.methods.parts.training.lora import is_lora
 from prsbench.methods.parts.training.word_augmentation import drop_words
+from prsbench.methods.parts.weights.checkpoints import read_pretrained
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -34,13 +37,13 @@ class SmallLlama:
 
     def __init__(self, config: SmallLlamaConfig):
         self.config = config
-        self.character_NKD = torch.zeros(config.drawing_side**2, LEVELS, config.width)
+        self.character_NKD = torch.zeros(config.layout_side**2, LEVELS, config.width)
 
-    def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
+    def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:  # noqa: ARG002 (the protocol's)
         """Train to answer: the model reads `layout question <answer>` and predicts the answer.
 
-        Layouts are mirrored along either axis, moved and scaled. Images are never shown upside down, but a layout is no image,
-        and without augmentation the model would memorise the few masks.
+        Layouts are mirrored along either axis, moved and scaled. Images are never mirrored top to bottom, but layouts may be, and
+        without augmentation the model would memorise the few masks.
         """
         torch.manual_seed(context.seed)
         pool = scenes(train)
@@ -55,8 +58,8 @@ class SmallLlama:
         loop = Loop(network, optimizer, schedule, steps, context, gradient_clip=1.0)
 
         def next_step() -> Step:
-            chosen = [pool[i] for i in loop.chance.integers(len(pool), size=self.config.batch_size)]
-            rows = [self._row(scene, loop.chance) for scene in chosen]
+            chosen = [pool[i] for i in loop.rng.integers(len(pool), size=self.config.batch_size)]
+            rows = [self._row(scene, loop.rng) for scene in chosen]
             batch = MicroBatch(lambda: {"text": self._text_loss(rows, characters)}, {})
             return Step([batch], [scene.image_id for scene in chosen])
 
@@ -64,9 +67,9 @@ class SmallLlama:
         self.character_NKD = characters.detach()
 
     def _row(self, scene: Scene, rng: np.random.Generator) -> Row:
-        view, seen_HW = scene.view(AugmentationRange(0.5, 0.5, self.config.shift, self.config.zoom), rng)
-        [(question, answer)] = scene.said(view, seen_HW, [rng.integers(len(scene.pairs))])
-        return draw(seen_HW, self.config.drawing_side), drop_words(question, self.config.word_dropout, rng), answer
+        view, mask_HW = scene.sample_view(AugmentationRange(0.5, 0.5, self.config.shift, self.config.zoom), rng)
+        [(question, answer)] = scene.pairs_in(view, mask_HW, [int(rng.integers(len(scene.pairs)))])
+        return layout_of(mask_HW, self.config.layout_side), drop_words(question, self.config.word_dropout, rng), answer
 
     def _text_loss(self, rows: Sequence[Row], character_NKD: Tensor) -> Tensor:
         embed, device = self.model.get_input_embeddings(), character_NKD.device
@@ -80,7 +83,7 @@ class SmallLlama:
 
     def save(self, folder: Path) -> None:
         """Save in transformers' format, without the LoRA that a method may have added."""
-        state = {n.replace(".base_layer", ""): t for n, t in self.model.state_dict().items() if "lora_" not in n}
+        state = {n.replace(".base_layer", ""): t for n, t in self.model.state_dict().items() if not is_lora(n)}
         self.model.save_pretrained(folder, state_dict=state)
         self.tokenizer.save_pretrained(folder)
         save_file({"character_NKD": self.character_NKD.cpu().contiguous()}, folder / CHARACTERS)
@@ -89,7 +92,7 @@ class SmallLlama:
         from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
         self.tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
-        self.model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32).to(device)
+        self.model = read_pretrained(LlamaForCausalLM, folder, torch.float32).to(device)
         self.character_NKD = load_file(folder / CHARACTERS)["character_NKD"].to(device)
 
     def save_shape(self, folder: Path) -> None:
@@ -104,14 +107,14 @@ class SmallLlama:
         self.model = LlamaForCausalLM(LlamaConfig.from_pretrained(folder))
 
 
-def draw(mask: np.ndarray, side: int) -> np.ndarray:
+def layout_of(mask: np.ndarray, side: int) -> np.ndarray:
     """(H, W) bool to (side, side) int64 levels 0..3 of foreground per place; 0 only where a place holds none."""
     pooled = F.adaptive_avg_pool2d(torch.from_numpy(mask)[None, None].float(), side)[0, 0]
     return torch.ceil(pooled * 3).long().numpy()
 
 
-def _train_tokenizer(texts: Sequence[str], vocabulary: int):
-    """Byte-level BPE: wording unseen in training is spelled out and never becomes an unknown token."""
+def _train_tokenizer(texts: Sequence[str], vocabulary: int) -> Any:
+    """Byte-level BPE: words unseen in training are split into bytes, so there is no unknown token."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -130,7 +133,7 @@ def _train_tokenizer(texts: Sequence[str], vocabulary: int):
     )
 
 
-def _build(config: SmallLlamaConfig, tokenizer):
+def _build(config: SmallLlamaConfig, tokenizer: Any) -> Any:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     return LlamaForCausalLM(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from torch.nn import functional as F
 PAD, BEGIN, END, ANSWER = "<pad>", "<s>", "</s>", "<answer>"
 
 
-def question_ids(tokenizer, question: str) -> list[int]:
+def question_ids(tokenizer: Any, question: str) -> list[int]:
     """`<s> question <answer>`: the text that exists at test time."""
     return [
         tokenizer.bos_token_id,
@@ -21,7 +22,8 @@ def question_ids(tokenizer, question: str) -> list[int]:
     ]
 
 
-def answer_ids(tokenizer, answer: str) -> list[int]:
+def answer_ids(tokenizer: Any, answer: str) -> list[int]:
+    """`answer </s>`."""
     return [*tokenizer.encode(answer, add_special_tokens=False), tokenizer.eos_token_id]
 
 

@@ -8,14 +8,15 @@ from typing import ClassVar, Literal
 
 from prsbench.harness.contract.config import MethodConfig
 from prsbench.harness.contract.types import Need, PromptSource
-from prsbench.methods.parts.frozen_features.config import LiteMedSAMFeaturesConfig
+from prsbench.methods.parts.frozen_features.config import LiteMedSAMFeaturesConfig, MultimodalConfig
 from prsbench.methods.parts.language.config import SmallLlamaConfig
+from prsbench.methods.parts.training.config import Group, LoRAConfig, MirrorConfig
 
 WIDTHS = {"7b": 4096, "13b": 5120}  # of the language model; distinguishes the two sizes
 
 
-class ReleaseConfig(MethodConfig):
-    """An official model, from folders that the user names. "official": the value in its public demo."""
+class OfficialConfig(MethodConfig):
+    """An official model, from folders that the user names. "official": the value in its demo."""
 
     family: ClassVar[str]  # row name without the size
     official_folders: ClassVar[Mapping[str, str]]
@@ -40,35 +41,38 @@ class ReleaseConfig(MethodConfig):
         return f"{self.family}_{self.size}"
 
 
-class TinyConfig(MethodConfig):
-    """The embedded size. "official": the value in the public code that LISA and PixelLM share; "ours": our choice."""
-
-    prompt_source: Literal[PromptSource.QUESTION] = PromptSource.QUESTION
-    image_size_px: int = 128  # official 1024 (LISA), 448 (PixelLM); as CG-Reasoner
-    feature_side: int = 16  # official 64, 32; as PRS-Med here
-
-    language: SmallLlamaConfig = SmallLlamaConfig()  # official: LLaVA (Vicuna or Llama 2)
-    lora_rank: int = 8  # official
-    lora_alpha: int = 16  # official
-    lora_dropout: float = 0.05  # official
-    answer_tokens: int = 48  # generation limit; ours (official 512)
+class SegTokenLossesConfig(Group):
+    """Weights of the loss terms."""
 
     text_weight: float = 1.0  # official
     bce_weight: float = 2.0  # official
     dice_weight: float = 0.5  # official
     alignment_weight: float = 0.5  # as CG-Reasoner: the embedded language model has to learn what a patch shows
 
+
+class TinyConfig(MultimodalConfig):
+    """The embedded size. "official": the value in the code that LISA and PixelLM share; "ours": our choice."""
+
+    image_size_px: int = 128  # official 1024 (LISA), 448 (PixelLM); as CG-Reasoner
+    feature_side: int = 16  # official 64, 32; as PRS-Med here
+
+    language: SmallLlamaConfig = SmallLlamaConfig()  # official: LLaVA (Vicuna or Llama 2)
+    lora: LoRAConfig = LoRAConfig(
+        rank=8,  # official
+        alpha=16,  # official
+        dropout=0.05,  # official
+        learning_rate=5e-3,  # as PRS-Med here
+    )
+    answer_tokens: int = 48  # generation limit; ours (official 512)
+    losses: SegTokenLossesConfig = SegTokenLossesConfig()
+    augmentation: MirrorConfig = MirrorConfig(horizontal_flip=0.5)  # as PRS-Med here
+
     epochs: int = 7  # as PRS-Med here
-    batch_size: int = 8  # as PRS-Med here
     questions_per_image: int = 3  # as PRS-Med here
     learning_rate: float = 1e-3  # official 3e-4; ours for modules trained from scratch
-    lora_learning_rate: float = 5e-3  # as PRS-Med here
     decoder_learning_rate: float = 1e-3  # official 3e-4
     weight_decay: float = 1e-5  # as PRS-Med here (official 0)
-    final_learning_rate: float = 1e-6  # as PRS-Med here
     gradient_clip: float = 1.0  # official
-    warmup_steps: int = 20  # as PRS-Med here
-    horizontal_flip: float = 0.5  # as PRS-Med here; images and mirror images are embedded once
 
     def needs(self) -> Mapping[str, Need]:
         features = LiteMedSAMFeaturesConfig(image_size_px=self.image_size_px, stages_side=self.feature_side)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from prsbench.methods.sam.networks import EMBED
+from prsbench.methods.parts.sam.networks import EMBED
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -33,7 +33,7 @@ class MaskTokenLlama(LlamaForCausalLM):
         super().__init__(config)
         self.model.text_hidden_fcs = text_hidden_fcs(config.hidden_size)
 
-    def say(
+    def answer(
         self,
         before: list[int],
         patches_PC: Tensor,

@@ -6,17 +6,19 @@ import json
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from prsbench.harness.contract.errors import MissingPrerequisite, PrsbenchError
-from prsbench.methods.parts.seg_token.config import WIDTHS, ReleaseConfig
+from prsbench.methods.parts.seg_token.config import WIDTHS, OfficialConfig
 from prsbench.methods.parts.seg_token.llama import MaskTokenLlama
-from prsbench.methods.parts.weights.checkpoints import Matched, fill
+from prsbench.methods.parts.weights.checkpoints import Matched, fill, required_folder
 from prsbench.methods.parts.weights.tensor_files import read_tensors
 from torch import Tensor
 from transformers import AutoTokenizer, BitsAndBytesConfig, CLIPVisionModel, LlamaConfig, PreTrainedTokenizerBase
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
+Network = TypeVar("Network", bound=MaskTokenLlama)
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 _READ = (  # from the checkpoint's config.json, whose model type has another meaning in transformers today
     "vocab_size",
@@ -31,23 +33,13 @@ _READ = (  # from the checkpoint's config.json, whose model type has another mea
 _UNQUANTISED = ("mm_projector", "out_mm_projector", "text_hidden_fcs")  # modules of `model`, besides `decoder_parts`
 
 
-def folder_of(config: ReleaseConfig, key: str) -> Path:
-    """The folder named by a config key.
-
-    Raises:
-        MissingPrerequisite: the key is not set, or the folder is missing.
-    """
-    path = getattr(config, key)
-    if path is not None and Path(path).is_dir():
-        return Path(path)
+def folder_of(config: OfficialConfig, key: str) -> Path:
+    """The folder named by "checkpoint" or "vision_tower"; see `required_folder`."""
     official = {"checkpoint": config.official_folders[config.size], "vision_tower": config.official_vision_tower}[key]
-    where = f"no {key} is set" if path is None else f"no folder at {path}"
-    raise MissingPrerequisite(
-        f"{config.row}: skipped, {where}. Set methods.{config.row}.{key} to your copy of {official}, or leave it out with --only."
-    )
+    return required_folder(config.row, key, getattr(config, key), f"your copy of {official}")
 
 
-def language_config(config: ReleaseConfig, folder: Path) -> LlamaConfig:
+def language_config(config: OfficialConfig, folder: Path) -> LlamaConfig:
     """The language model's shape, from the checkpoint's config.json.
 
     Raises:
@@ -63,8 +55,8 @@ def language_config(config: ReleaseConfig, folder: Path) -> LlamaConfig:
 
 
 def load_network(
-    config: ReleaseConfig, build: type[MaskTokenLlama], build_modules: Callable[[], tuple], device: str
-) -> tuple[MaskTokenLlama, Matched]:
+    config: OfficialConfig, build: type[Network], build_modules: Callable[[], tuple[Any, ...]], device: str
+) -> tuple[Network, Matched]:
     """The frozen network `build(shape, *build_modules())` on `device`, with every tensor of the official checkpoint loaded."""
     folder = folder_of(config, "checkpoint")
     shape = language_config(config, folder)
@@ -73,7 +65,8 @@ def load_network(
     if config.load_in is not None:
         return _load_quantised(config, build, shape, modules, device)
     with torch.device("meta"):
-        network = build(shape, *modules).to(DTYPES[config.precision])
+        network: Any = build(shape, *modules)
+        network.to(DTYPES[config.precision])
     for name in build.decoder_parts:
         getattr(network.model, name).float()
     network.to_empty(device=device)
@@ -81,7 +74,7 @@ def load_network(
     return network, fill(network, read_folder(folder), folder.name)
 
 
-def quantisation(config: ReleaseConfig, unquantised: tuple[str, ...]) -> BitsAndBytesConfig:
+def quantisation(config: OfficialConfig, unquantised: tuple[str, ...]) -> BitsAndBytesConfig:
     """The official demo's quantisation of the language model's layers; modules named in `unquantised` stay as they are.
 
     Raises:
@@ -103,12 +96,12 @@ def quantisation(config: ReleaseConfig, unquantised: tuple[str, ...]) -> BitsAnd
 
 
 def _load_quantised(
-    config: ReleaseConfig, build: type[MaskTokenLlama], shape: LlamaConfig, modules: tuple, device: str
-) -> tuple[MaskTokenLlama, Matched]:
+    config: OfficialConfig, build: type[Network], shape: LlamaConfig, modules: tuple[Any, ...], device: str
+) -> tuple[Network, Matched]:
     quantised = quantisation(config, ("lm_head", *(f"model.{name}" for name in (*_UNQUANTISED, *build.decoder_parts))))
     folder = folder_of(config, "checkpoint")
     state = read_folder(folder)
-    network, info = build.from_pretrained(
+    loaded: Any = build.from_pretrained(
         None,
         *modules,
         config=shape,
@@ -118,6 +111,7 @@ def _load_quantised(
         device_map={"": device},
         output_loading_info=True,
     )
+    network, info = loaded
     problems = {kind: sorted(map(str, info[kind])) for kind in ("missing_keys", "unexpected_keys", "mismatched_keys")}
     if any(problems.values()):
         listed = ", ".join(f"{len(keys)} {kind.replace('_', ' ')} ({', '.join(keys[:3])})" for kind, keys in problems.items())
@@ -146,7 +140,7 @@ def read_folder(folder: Path) -> dict[str, Tensor]:
     return {key: tensor for key, tensor in state.items() if not key.endswith("rotary_emb.inv_freq")}
 
 
-def load_tokenizer(config: ReleaseConfig) -> PreTrainedTokenizerBase:
+def load_tokenizer(config: OfficialConfig) -> PreTrainedTokenizerBase:
     """The checkpoint's tokenizer.
 
     Raises:
@@ -158,14 +152,14 @@ def load_tokenizer(config: ReleaseConfig) -> PreTrainedTokenizerBase:
     return AutoTokenizer.from_pretrained(folder, local_files_only=True)
 
 
-def load_vision(config: ReleaseConfig, device: str) -> CLIPVisionModel:
+def load_vision(config: OfficialConfig, device: str) -> CLIPVisionModel:
     """CLIP's frozen image tower."""
     folder = folder_of(config, "vision_tower")
     vision = CLIPVisionModel.from_pretrained(folder, local_files_only=True, dtype=DTYPES[config.precision])
     return vision.requires_grad_(False).eval().to(device)
 
 
-def patch_width(config: ReleaseConfig) -> int:
+def patch_width(config: OfficialConfig) -> int:
     """Width of CLIP's patch embeddings."""
     stored = json.loads((folder_of(config, "vision_tower") / "config.json").read_text())
     return stored.get("vision_config", stored)["hidden_size"]

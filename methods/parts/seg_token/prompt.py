@@ -26,16 +26,17 @@ def mask_token_ids(tokenizer: PreTrainedTokenizerBase, tokens: Sequence[str], ro
     Raises:
         PrsbenchError: the tokenizer lacks one of them.
     """
-    unknown = [token for token in tokens if token not in tokenizer.get_vocab()]
+    vocabulary = tokenizer.get_vocab()
+    unknown = [token for token in tokens if token not in vocabulary]
     if unknown:
         raise PrsbenchError(
             f"{row}: its tokenizer must know {', '.join(tokens)}, this one lacks {', '.join(unknown)}. "
             f"Set methods.{row}.checkpoint to the official checkpoint, not to the LLaVA it was trained from."
         )
-    return tokenizer.convert_tokens_to_ids(list(tokens))
+    return [vocabulary[token] for token in tokens]
 
 
-def asking_states(ids: Sequence[int], mask_tokens: Collection[int], patches: int) -> list[int]:
+def mask_token_states(ids: Sequence[int], mask_tokens: Collection[int], patches: int) -> list[int]:
     """Positions of the states that predict a [SEG] token, after IMAGE is replaced by `patches` tokens; [] if there is none.
 
     With 256 patches a token at index p moves to p + 255 and is predicted at p + 254. As in the official code, a [SEG] token in

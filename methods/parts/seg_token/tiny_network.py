@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from monai.losses import DiceLoss
+from prsbench.methods.parts.frozen_features.batches import FeatureBatch
 from prsbench.methods.parts.language.image_tokens import alignment_loss
-from prsbench.methods.parts.language.multimodal_llm import MultimodalLLM, TeacherForced
+from prsbench.methods.parts.language.multimodal_llm import TeacherForced, TinyMultimodalLLM
 from prsbench.methods.parts.language.small_llama import SmallLlama
 from prsbench.methods.parts.seg_token.config import TinyConfig
 from prsbench.methods.parts.seg_token.llama import text_hidden_fcs
@@ -16,21 +16,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 _dice = DiceLoss(sigmoid=True, smooth_nr=1e-3, smooth_dr=1e-3)  # official: 1e-6, with sums divided by 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """B images and R >= B question-answer pairs; the first B pairs, one per image in order, prompt the masks.
-
-    The answer for an image without foreground has no [SEG] tokens; the others end with them (`asking`).
-    """
-
-    features_BCHW: Tensor
-    mask_B1SS: Tensor
-    drawing_BNN: Tensor
-    row_image_R: Tensor
-    questions: Sequence[str]
-    answers: Sequence[str]
 
 
 class PromptedDecoder(nn.Module):
@@ -43,13 +28,13 @@ class PromptedDecoder(nn.Module):
         raise NotImplementedError
 
 
-class MaskTokenLLM(MultimodalLLM):
+class MaskTokenLLM(TinyMultimodalLLM):
     """The multimodal language model with [SEG] tokens in its vocabulary. As officially, its embedding is trained too."""
 
     def __init__(self, base: SmallLlama, channels: int, tokens: Sequence[str], config: TinyConfig):
         base.tokenizer.add_special_tokens({"additional_special_tokens": [*tokens]}, replace_extra_special_tokens=False)
         base.model.resize_token_embeddings(len(base.tokenizer), mean_resizing=False)
-        super().__init__(base, channels, config.lora_rank, config.lora_alpha, config.lora_dropout)
+        super().__init__(base, channels, config.lora.rank, config.lora.alpha, config.lora.dropout)
         self.language.get_input_embeddings().weight.requires_grad_(True)
 
 
@@ -63,14 +48,19 @@ class MaskTokenSegmenter(nn.Module):
         self.decoder = decoder
         self._ids = llm.tokenizer.convert_tokens_to_ids(list(decoder.tokens))
 
-    def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Unweighted loss terms. The states that predict the [SEG] tokens prompt the mask; they see the answer up to there."""
-        text = self.llm.teacher_forced(self._seen(batch.features_BCHW), batch.row_image_R, batch.questions, batch.answers)
+    def losses(self, batch: FeatureBatch) -> dict[str, Tensor]:
+        """Unweighted loss terms. The states that predict the [SEG] tokens prompt the mask; they see the answer up to there.
+
+        Answers end with the [SEG] tokens, except for images without foreground.
+        """
         has_mask_B = batch.mask_B1SS.flatten(1).any(1)
-        terms = {"text": text.text_loss, "alignment": alignment_loss(text.image.reading, batch.drawing_BNN, batch.mask_B1SS)}
+        pairs = zip(batch.answers, has_mask_B[batch.row_image_R].tolist(), strict=True)
+        answers = [with_mask_tokens(answer, self.decoder.tokens) if has_mask else answer for answer, has_mask in pairs]
+        text = self.llm.teacher_forced(self._language_features(batch.features_BCHW), batch.row_image_R, batch.questions, answers)
+        terms = {"text": text.text_loss, "alignment": alignment_loss(text.image, batch.layout_BNN, batch.mask_B1SS)}
         if not has_mask_B.any():
             return terms | {"bce": text.text_loss * 0, "dice": text.text_loss * 0}
-        states_BKD = _asking(text, len(self._ids))[: len(has_mask_B)][has_mask_B]
+        states_BKD = _mask_token_states(text, len(self._ids))[: len(has_mask_B)][has_mask_B]
         mask = batch.mask_B1SS[has_mask_B]
         logits = self._mask(batch.features_BCHW[has_mask_B], states_BKD, mask.shape[-1])
         return terms | {"bce": F.binary_cross_entropy_with_logits(logits, mask), "dice": _dice(logits, mask)}
@@ -80,15 +70,15 @@ class MaskTokenSegmenter(nn.Module):
         self, features_BCHW: Tensor, questions: Sequence[str], answer_tokens: int, side_px: int
     ) -> tuple[list[Tensor | None], list[str]]:
         """Mask logits (1, S, S) per image, None where the answer lacks the [SEG] tokens in their order; and the answers."""
-        text = self.llm.generate(self._seen(features_BCHW), questions, answer_tokens)
+        text = self.llm.generate(self._language_features(features_BCHW), questions, answer_tokens)
         masks: list[Tensor | None] = []
         for features, ids, states_AD in zip(features_BCHW, text.ids_BA.tolist(), text.answer_states_BAD, strict=True):
-            start = _place_of(self._ids, ids)
+            start = _start_of(self._ids, ids)
             states_1KD = None if start is None else states_AD[None, start : start + len(self._ids)]
             masks.append(None if states_1KD is None else self._mask(features[None], states_1KD, side_px)[0])
         return masks, text.answers
 
-    def _seen(self, features_BCHW: Tensor) -> Tensor:
+    def _language_features(self, features_BCHW: Tensor) -> Tensor:
         return features_BCHW[:, -self.decoder.language_channels :]
 
     def _mask(self, features_BCHW: Tensor, states_BKD: Tensor, side_px: int) -> Tensor:
@@ -96,18 +86,23 @@ class MaskTokenSegmenter(nn.Module):
         return F.interpolate(logits, size=(side_px, side_px), mode="bilinear", align_corners=False)
 
 
-def asking(answer: str, tokens: Sequence[str]) -> str:
+def segmenter(language: SmallLlama, decoder: PromptedDecoder, config: TinyConfig) -> MaskTokenSegmenter:
+    """The network before training."""
+    return MaskTokenSegmenter(MaskTokenLLM(language, decoder.language_channels, decoder.tokens, config), decoder)
+
+
+def with_mask_tokens(answer: str, tokens: Sequence[str]) -> str:
     """A training answer followed by its [SEG] tokens."""
     return f"{answer} {''.join(tokens)}"
 
 
-def _asking(text: TeacherForced, count: int) -> Tensor:
+def _mask_token_states(text: TeacherForced, count: int) -> Tensor:
     """(R, K, D): the states that predict the last `count` tokens before the end token; meaningless without [SEG] tokens."""
     end_R = (text.is_question_BT | text.is_answer_BT).sum(1) - 1
     place_RK = (end_R[:, None] - 1 - count + torch.arange(count, device=end_R.device)).clamp(min=0)
     return text.states_BTD.gather(1, place_RK[..., None].expand(-1, -1, text.states_BTD.shape[-1]))
 
 
-def _place_of(tokens: Sequence[int], ids: Sequence[int]) -> int | None:
+def _start_of(tokens: Sequence[int], ids: Sequence[int]) -> int | None:
     count = len(tokens)
     return next((n for n in range(len(ids) - count + 1) if list(ids[n : n + count]) == list(tokens)), None)

@@ -6,7 +6,7 @@ mask and replaces the old one in the sentence. Shared by every training that sho
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,22 +14,23 @@ import torch
 from numpy.typing import NDArray
 from prsbench.harness.contract.position import position_of
 from prsbench.harness.contract.types import Sample
+from prsbench.methods.parts.training.config import AugmentationConfig
 from prsbench.methods.parts.training.images import image_id
-from prsbench.methods.parts.training.word_augmentation import AnswerTemplate, mirror_words, placed
+from prsbench.methods.parts.training.word_augmentation import AnswerTemplate, answer_template, mirror_words
 from torch import Tensor
 from torch.nn import functional as F
 
 
-def relit(image_B3SS: Tensor, light_3B: np.ndarray) -> Tensor:
-    """Float images in [0, 1], each with its gamma, contrast and brightness changed by `light_3B`."""
-    gamma, contrast, brightness = torch.from_numpy(light_3B[..., None, None, None]).to(image_B3SS)
+def change_intensity(image_B3SS: Tensor, change_3B: np.ndarray) -> Tensor:
+    """Float images in [0, 1], each with its gamma, contrast and brightness changed by `change_3B`."""
+    gamma, contrast, brightness = torch.from_numpy(change_3B[..., None, None, None]).to(image_B3SS)
     mean = image_B3SS.mean((1, 2, 3), keepdim=True)
     return ((image_B3SS.clamp(min=1e-6) ** (1 + gamma) - mean) * (1 + contrast) + mean + brightness / 2).clamp(0, 1)
 
 
-def jittered(image_B3SS: Tensor, reach: float, rng: np.random.Generator) -> Tensor:
-    """`relit` with random changes of up to `reach` in each."""
-    return relit(image_B3SS, rng.uniform(-reach, reach, (3, len(image_B3SS))))
+def jitter_intensity(image_B3SS: Tensor, limit: float, rng: np.random.Generator) -> Tensor:
+    """`change_intensity` with random changes of up to `limit` in each."""
+    return change_intensity(image_B3SS, rng.uniform(-limit, limit, (3, len(image_B3SS))))
 
 
 MASK_WIDTH_PX = 128  # of the masks that labels are taken from; finer changes few labels
@@ -50,7 +51,7 @@ class View:
         return (self.scale, self.x, self.y) != (1.0, 0.0, 0.0)
 
 
-AS_IT_IS = View()
+IDENTITY = View()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,11 @@ class AugmentationRange:
     shift: float = 0.0
     zoom: float = 0.0
 
-    def draw(self, rng: np.random.Generator) -> View:
+    @classmethod
+    def of(cls, config: AugmentationConfig) -> AugmentationRange:
+        return cls(left_right=config.horizontal_flip, shift=config.shift, zoom=config.zoom)
+
+    def sample(self, rng: np.random.Generator) -> View:
         mirrored = rng.random(2) < (self.left_right, self.top_bottom)
         x, y = rng.uniform(-self.shift, self.shift, 2)
         return View(bool(mirrored[0]), bool(mirrored[1]), 1 + rng.uniform(-self.zoom, self.zoom), x, y)
@@ -72,15 +77,15 @@ def view_of_mask(mask_HW: NDArray[np.bool_], view: View, shape: tuple[int, int])
     """The mask in that view, at size `shape`, by nearest pixel; outside the image it is background."""
     rows = _sources(shape[0], mask_HW.shape[0], view.scale, view.y, view.top_bottom)
     cols = _sources(shape[1], mask_HW.shape[1], view.scale, view.x, view.left_right)
-    seen_HW = np.zeros(shape, bool)
-    seen_HW[_inside(rows), _inside(cols)] = mask_HW[rows[_inside(rows)]][:, cols[_inside(cols)]]
-    return seen_HW
+    view_HW = np.zeros(shape, bool)
+    view_HW[_inside(rows), _inside(cols)] = mask_HW[rows[_inside(rows)]][:, cols[_inside(cols)]]
+    return view_HW
 
 
 def _sources(count: int, source_count: int, scale: float, shift: float, mirrored: bool) -> NDArray[np.int64]:
     """For each of `count` pixels along a side, the index of the source pixel shown there; -1 outside."""
-    place = (np.arange(count) + 0.5) * 2 / count - 1
-    source = ((-place if mirrored else place) - shift) / scale
+    position = (np.arange(count) + 0.5) * 2 / count - 1
+    source = ((-position if mirrored else position) - shift) / scale
     index = np.floor((source + 1) / 2 * source_count).astype(np.int64)
     return np.where(index < source_count, np.maximum(index, -1), -1)
 
@@ -116,49 +121,49 @@ def _mirrored(image_3SS: Tensor, view: View) -> Tensor:
 class Scene:
     """One image's mask in its own proportions, and the questions and answers about it.
 
-    places: each answer split at its position words; None where the official words do not occur in it.
+    templates: each answer split at its position words; None where the official words do not occur in it.
     """
 
     image_id: str
     modality: str
     mask_HW: NDArray[np.bool_]
     pairs: tuple[tuple[str, str], ...]
-    places: tuple[AnswerTemplate | None, ...]
+    templates: tuple[AnswerTemplate | None, ...]
 
     @property
     def movable(self) -> bool:
         """Whether every answer can follow a move; answers about an empty mask need not."""
-        return all(self.places) or not self.mask_HW.any()
+        return all(self.templates) or not self.mask_HW.any()
 
-    def view(self, reach: AugmentationRange, rng: np.random.Generator) -> tuple[View, NDArray[np.bool_]]:
+    def sample_view(self, augmentation: AugmentationRange, rng: np.random.Generator) -> tuple[View, NDArray[np.bool_]]:
         """A random view and its mask; without its move if an answer could not follow or the mask would become empty."""
-        view = reach.draw(rng)
-        seen_HW = self.seen(view)
-        if view.moves and (not self.movable or seen_HW.any() != self.mask_HW.any()):
+        view = augmentation.sample(rng)
+        mask_HW = self.mask_in(view)
+        if view.moves and (not self.movable or mask_HW.any() != self.mask_HW.any()):
             view = View(view.left_right, view.top_bottom)
-            seen_HW = self.seen(view)
-        return view, seen_HW
+            mask_HW = self.mask_in(view)
+        return view, mask_HW
 
-    def seen(self, view: View) -> NDArray[np.bool_]:
+    def mask_in(self, view: View) -> NDArray[np.bool_]:
         return view_of_mask(self.mask_HW, view, self.mask_HW.shape)
 
-    def said(self, view: View, seen_HW: NDArray[np.bool_], pairs: Sequence[int]) -> list[tuple[str, str]]:
-        """The chosen questions and answers in that view, whose mask is `seen_HW`."""
-        if view == AS_IT_IS:
-            return [self.pairs[pair] for pair in pairs]
-        position = position_of(seen_HW, self.modality) if seen_HW.any() else None
-        rows = []
-        for pair in pairs:
-            question, answer = self.pairs[pair]
-            if position is not None and self.places[pair] is not None:
-                answer = self.places[pair].with_place(*position, lambda words: _turned(words, view))
+    def pairs_in(self, view: View, mask_HW: NDArray[np.bool_], indices: Iterable[int]) -> list[tuple[str, str]]:
+        """The chosen questions and answers in that view, whose mask is `mask_HW`."""
+        if view == IDENTITY:
+            return [self.pairs[index] for index in indices]
+        position = position_of(mask_HW, self.modality) if mask_HW.any() else None
+        pairs = []
+        for index in indices:
+            (question, answer), template = self.pairs[index], self.templates[index]
+            if position is not None and template is not None:
+                answer = template.with_position(*position, lambda words: _mirror_text(words, view))
             else:
-                answer = _turned(answer, view)
-            rows.append((_turned(question, view), answer))
-        return rows
+                answer = _mirror_text(answer, view)
+            pairs.append((_mirror_text(question, view), answer))
+        return pairs
 
 
-def _turned(words: str, view: View) -> str:
+def _mirror_text(words: str, view: View) -> str:
     words = mirror_words(words, "left-right") if view.left_right else words
     return mirror_words(words, "top-bottom") if view.top_bottom else words
 
@@ -172,11 +177,11 @@ def scenes(samples: Sequence[Sample]) -> list[Scene]:
         if key not in masks:
             height, width = truth.mask.shape
             shape = max(1, round(MASK_WIDTH_PX * height / width)), MASK_WIDTH_PX
-            mask = view_of_mask(truth.mask, AS_IT_IS, shape)
+            mask = view_of_mask(truth.mask, IDENTITY, shape)
             masks[key] = sample.query.modality, mask if mask.any() == truth.mask.any() else truth.mask
-        place = placed(truth.answer, truth.position, truth.near_centre) if truth.mask.any() else None
-        pairs.setdefault(key, []).append((sample.query.question, truth.answer, place))
+        template = answer_template(truth.answer, truth.position, truth.near_centre) if truth.mask.any() else None
+        pairs.setdefault(key, []).append((sample.query.question, truth.answer, template))
     return [
-        Scene(key, modality, mask, tuple((q, a) for q, a, _ in pairs[key]), tuple(place for *_, place in pairs[key]))
+        Scene(key, modality, mask, tuple((q, a) for q, a, _ in pairs[key]), tuple(template for *_, template in pairs[key]))
         for key, (modality, mask) in masks.items()
     ]

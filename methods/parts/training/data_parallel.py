@@ -10,6 +10,7 @@ for GPUs, one each, so the task must reserve none: `{cpus: 2, gpus: 0}`.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -37,7 +38,7 @@ def train_on_workers(train: Callable[[], None], count: int, context: FitContext)
         raise MissingPrerequisite(f"data_parallel_workers: {count} needs Ray Train. pip install 'ray[train]'.") from error
     is_ours = not ray.is_initialized()
     if is_ours:
-        ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="error")
+        ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     on_gpu = context.device.startswith("cuda")
     # One byte of memory instead of a core: Ray accepts no empty reservation.
     per_worker = {"GPU": 1} if on_gpu else {"CPU": 0, "memory": 1}
@@ -106,12 +107,11 @@ def sum_gradients(parameters: Sequence[Tensor]) -> None:
     has = torch.tensor([float(p.grad is not None) for p in parameters], device=_device())
     dist.all_reduce(has)
     used = [p for p, n in zip(parameters, has.tolist(), strict=True) if n]
-    for p in used:
-        p.grad = torch.zeros_like(p) if p.grad is None else p.grad
-    vector = torch.cat([p.grad.flatten() for p in used])
+    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in used]
+    vector = torch.cat([gradient.flatten() for gradient in gradients])
     dist.all_reduce(vector)
-    for p, grad in zip(used, vector.split([p.numel() for p in used]), strict=True):
-        p.grad.copy_(grad.view_as(p))
+    for p, gradient, total in zip(used, gradients, vector.split([p.numel() for p in used]), strict=True):
+        p.grad = gradient.copy_(total.view_as(p))
 
 
 def synchronised(network: nn.Module) -> nn.Module:
@@ -132,8 +132,15 @@ def synchronised(network: nn.Module) -> nn.Module:
 class _BatchNormOverWorkers(nn.Module):
     """Batch norm for gloo, which torch's SyncBatchNorm does not support; replaces a BatchNorm2d, including timm's activation."""
 
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+    drop: nn.Module
+    act: nn.Module
+
     def __init__(self, norm: nn.BatchNorm2d):
         super().__init__()
+        assert norm.momentum is not None  # None: torch's cumulative average, which no backbone uses
         self.weight, self.bias, self.eps, self.momentum = norm.weight, norm.bias, norm.eps, norm.momentum
         for name, buffer in norm.named_buffers(recurse=False):
             self.register_buffer(name, buffer)
@@ -161,13 +168,13 @@ class _SumOverWorkers(torch.autograd.Function):
     """Sum over the workers; the gradient of the sum of their losses is the sum of their gradients."""
 
     @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
+    def forward(ctx: object, x: Tensor) -> Tensor:  # noqa: ARG004 (torch's signature)
         total = x.clone()
         dist.all_reduce(total)
         return total
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> Tensor:
+    def backward(ctx: object, grad: Tensor) -> Tensor:  # noqa: ARG004 (torch's signature)
         total = grad.clone()
         dist.all_reduce(total)
         return total

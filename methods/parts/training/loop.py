@@ -1,4 +1,4 @@
-"""The training loop that all methods here share: optimizer steps, validation, and resume after a kill.
+"""The training loop of all methods trained here: optimizer steps, validation, gradient accumulation, resume after a kill.
 
 A step may be split into micro-batches (gradient accumulation) and spread over workers (`data_parallel`). Each loss term is a
 mean over images, rows or tokens; weighted by their counts, the terms of the micro-batches add up to the mean over the step.
@@ -20,6 +20,8 @@ import torch
 from prsbench.harness.contract.errors import DataError, PrsbenchError
 from prsbench.harness.contract.types import FitContext
 from prsbench.methods.parts.training import data_parallel
+from prsbench.methods.parts.training.config import TrainingConfig
+from prsbench.methods.parts.training.schedule import cosine
 from prsbench.methods.parts.training.state import (
     changing_tensors,
     optimizer_tensors,
@@ -50,15 +52,15 @@ class MicroBatch:
 class Step:
     """One optimizer step: this worker's micro-batches, and the ids of all its samples for the error if the loss is not finite."""
 
-    parts: Sequence[MicroBatch]
+    micro_batches: Sequence[MicroBatch]
     ids: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """The mean loss over `parts()` is recorded every `every` steps; keep "best" ends with the weights of the lowest loss."""
+    """The mean loss over `micro_batches()` is recorded every `every` steps; keep "best" ends with the weights of the lowest."""
 
-    parts: Callable[[], Iterable[MicroBatch]]
+    micro_batches: Callable[[], Iterable[MicroBatch]]
     every: int
     keep: Literal["best", "last"]
 
@@ -90,7 +92,7 @@ class Loop:
     ):
         self.network = data_parallel.synchronised(network)
         self.optimizer, self.schedule, self.steps, self.context = optimizer, schedule, steps, context
-        self.chance = np.random.default_rng(context.seed)  # makes all random choices of a step
+        self.rng = np.random.default_rng(context.seed)  # makes all random choices of a step
         self.step = 0
         self.history: list[dict[str, float]] = []
         self.validated: list[dict[str, float]] = []
@@ -99,6 +101,21 @@ class Loop:
         self._best: dict[str, Tensor] = {}
         self._saved = time.monotonic()
 
+    @classmethod
+    def of(
+        cls,
+        config: TrainingConfig,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        epoch_steps: int,
+        context: FitContext,
+        amp: bool = False,
+    ) -> Loop:
+        """The loop over a config's epochs, with its schedule (`cosine`) and gradient clip."""
+        steps, floor = config.epochs * epoch_steps, config.final_learning_rate / config.learning_rate
+        schedule = cosine(optimizer, steps, config.warmup_steps, floor)
+        return cls(network, optimizer, schedule, steps, context, config.gradient_clip, amp)
+
     def numbers(self, count: int, size: int) -> list[int]:
         """Indices of the images of this step, out of `count`: every one once per epoch, in a new order.
 
@@ -106,7 +123,7 @@ class Loop:
         """
         start = self.step % steps_per_epoch(count, size) * size
         if start == 0:
-            self._order = self.chance.permutation(count).tolist()[: count - count % data_parallel.workers()]
+            self._order = self.rng.permutation(count).tolist()[: count - count % data_parallel.workers()]
         return self._order[start : start + size]
 
     def run(
@@ -137,18 +154,18 @@ class Loop:
         self.network.eval()
 
     def _descend(self, step: Step, weigh: Callable[[Mapping[str, Tensor]], Tensor]) -> dict[str, float]:
-        totals: Counter[str] = Counter()
-        for part in step.parts:
-            totals.update(part.counts)
-        totals = data_parallel.summed(totals)
-        is_single = len(step.parts) == 1 and data_parallel.workers() == 1
+        counts: Counter[str] = Counter()
+        for micro_batch in step.micro_batches:
+            counts.update(micro_batch.counts)
+        totals = data_parallel.summed(counts)
+        is_single = len(step.micro_batches) == 1 and data_parallel.workers() == 1
         self.optimizer.zero_grad(set_to_none=True)
         losses: Counter[str] = Counter()
-        for part in step.parts:
+        for micro_batch in step.micro_batches:
             with torch.autocast("cuda", dtype=torch.bfloat16, enabled=self._amp):
-                terms = part.terms()
+                terms = micro_batch.terms()
             if not is_single:
-                terms = {name: term * (part.counts[name] / max(1, totals[name])) for name, term in terms.items()}
+                terms = {name: term * (micro_batch.counts[name] / max(1, totals[name])) for name, term in terms.items()}
             loss = weigh(terms)
             values = {"loss": loss.item(), **{name: term.item() for name, term in terms.items()}}
             self._refuse_if_not_finite(values["loss"], f"loss is not finite ({values})", step)
@@ -175,11 +192,11 @@ class Loop:
         self.network.eval()
         sums: Counter[str] = Counter()
         counts: Counter[str] = Counter()
-        for part in validation.parts():
+        for micro_batch in validation.micro_batches():
             with torch.autocast("cuda", dtype=torch.bfloat16, enabled=self._amp):
-                terms = part.terms()
-            sums.update({name: term.item() * part.counts[name] for name, term in terms.items()})
-            counts.update(part.counts)
+                terms = micro_batch.terms()
+            sums.update({name: term.item() * micro_batch.counts[name] for name, term in terms.items()})
+            counts.update(micro_batch.counts)
         self.network.train()
         means = {name: total / max(1, counts[name]) for name, total in sums.items()}
         loss = weigh({name: torch.tensor(mean) for name, mean in means.items()}).item()
@@ -198,7 +215,7 @@ class Loop:
         return self.context.scratch / STATE if self.context.scratch else None
 
     @property
-    def _course(self) -> dict[str, object]:
+    def _settings(self) -> dict[str, object]:
         """Settings that must be the same on resume; the caller is responsible for the rest of the config."""
         return {"seed": self.context.seed, "steps": self.steps, "rates": [g["initial_lr"] for g in self.optimizer.param_groups]}
 
@@ -210,27 +227,27 @@ class Loop:
         tensors["random/cpu"] = torch.get_rng_state()
         if torch.cuda.is_available():
             tensors["random/cuda"] = torch.cuda.get_rng_state()
-        facts = {
-            "course": self._course,
+        values = {
+            "settings": self._settings,
             "step": self.step,
             "groups": self.optimizer.state_dict()["param_groups"],
             "schedule": self.schedule.state_dict(),
-            "chance": self.chance.bit_generator.state,
+            "rng": self.rng.bit_generator.state,
             "order": self._order,
             "history": self.history,
             "validated": self.validated,
         }
-        write_state(self._state, tensors, facts)
+        write_state(self._state, tensors, values)
         self._saved = time.monotonic()
 
     def _resume(self) -> None:
         state = read_state(self._state) if self._state else None
         if state is None:
             return
-        tensors, facts = state
-        if facts["course"] != self._course:
+        tensors, values = state
+        if values.get("settings") != self._settings:
             raise PrsbenchError(
-                f"{self._state}: the state of another training ({facts['course']}, this one is {self._course}). "
+                f"{self._state}: the state of another training ({values.get('settings')}, this one is {self._settings}). "
                 "Name an empty scratch folder, or resume with the original config."
             )
         kinds: dict[str, dict[str, Tensor]] = {"network": {}, "optimizer": {}, "best": {}, "random": {}}
@@ -238,14 +255,14 @@ class Loop:
             kind, _, name = key.partition("/")
             kinds[kind][name] = tensor
         restore_tensors(self.network, kinds["network"])
-        restore_optimizer(self.optimizer, kinds["optimizer"], facts["groups"])
-        self.schedule.load_state_dict(facts["schedule"])
+        restore_optimizer(self.optimizer, kinds["optimizer"], values["groups"])
+        self.schedule.load_state_dict(values["schedule"])
         torch.set_rng_state(kinds["random"]["cpu"])
         if torch.cuda.is_available() and "cuda" in kinds["random"]:
             torch.cuda.set_rng_state(kinds["random"]["cuda"])
-        self.chance.bit_generator.state = facts["chance"]
-        self.step, self._order, self._best = facts["step"], facts["order"], kinds["best"]
-        self.history, self.validated = facts["history"], facts["validated"]
+        self.rng.bit_generator.state = values["rng"]
+        self.step, self._order, self._best = values["step"], values["order"], kinds["best"]
+        self.history, self.validated = values["history"], values["validated"]
         print(f"Training resumes at step {self.step} of {self.steps}.")
 
 

@@ -4,34 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from prsbench.harness.contract.files import write_atomically
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-_FACTS = "facts.json"  # everything that is no tensor, as bytes among the tensors, so that one file is enough
+_VALUES = "facts.json"  # name of everything that is no tensor, as bytes among the tensors, so that one file is enough
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
-def write_state(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+def write_state(path: Path, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
     """Replace the file atomically and flush it to the disk; a kill leaves the old file or the new one."""
-    facts_bytes = torch.frombuffer(bytearray(json.dumps(facts).encode()), dtype=torch.uint8)
-    data = save({**{name: t.detach().cpu().contiguous() for name, t in tensors.items()}, _FACTS: facts_bytes})
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as stream:
-        stream.write(hashlib.sha256(data).digest())
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(partial, path)
+    as_bytes = torch.frombuffer(bytearray(json.dumps(values).encode()), dtype=torch.uint8)
+    data = save({**{name: t.detach().cpu().contiguous() for name, t in tensors.items()}, _VALUES: as_bytes})
+    write_atomically(path, (hashlib.sha256(data).digest(), data))
 
 
 def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """Tensors and facts; None if the file does not exist or its checksum is wrong."""
+    """Tensors and other values; None if the file does not exist or its checksum is wrong."""
     if not path.exists():
         return None
     stored = path.read_bytes()
@@ -40,7 +34,7 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         print(f"{path} is damaged; the training starts again from step 0.")
         return None
     tensors = load(data)
-    return tensors, json.loads(tensors.pop(_FACTS).numpy().tobytes())
+    return tensors, json.loads(tensors.pop(_VALUES).numpy().tobytes())
 
 
 def changing_tensors(network: nn.Module) -> dict[str, Tensor]:

@@ -32,16 +32,19 @@ class AnswerTemplate:
     after: str
     synonyms: tuple[tuple[str, str], ...]
 
-    def with_place(self, position: tuple[str, ...], near_centre: bool, turn: Callable[[str], str] = lambda words: words) -> str:
+    def with_position(
+        self, position: tuple[str, ...], near_centre: bool, turn: Callable[[str], str] = lambda words: words
+    ) -> str:
         """The answer for another label (`contract.position.position_of`); `turn` changes the words around it."""
         return turn(self.before) + _in_words(position, near_centre, self.synonyms) + turn(self.after)
 
 
-def placed(answer: str, position: tuple[str, ...], near_centre: bool) -> AnswerTemplate | None:
+def answer_template(answer: str, position: tuple[str, ...], near_centre: bool) -> AnswerTemplate | None:
     """The answer split at the words of its label; None unless they occur in it exactly once.
 
     Example:
-        >>> placed("It is at the upper left and near the middle.", ("top left",), True).with_place(("center",), True)
+        >>> template = answer_template("It is at the upper left and near the middle.", ("top left",), True)
+        >>> template.with_position(("center",), True)
         'It is at the middle.'
     """
     for synonyms in _SYNONYMS:

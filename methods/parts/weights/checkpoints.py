@@ -34,23 +34,54 @@ def read_checkpoint(path: str | Path | None, method: str, name: str) -> dict[str
         PrsbenchError: the file does not hold plain tensors.
     """
     if path is None or not Path(path).is_file():
-        where = "no checkpoint is set" if path is None else f"weights not found at {path}"
-        raise MissingPrerequisite(
-            f"{method}: skipped, {where}. Set methods.{method}.checkpoint to the official {name}, or leave it out with --only."
-        )
+        raise _not_there(method, "checkpoint", path, "file", f"the official {name}")
     return read_tensors(Path(path))
 
 
-def read_pretrained(kind: Any, folder: Path, dtype: torch.dtype) -> nn.Module:
-    """A transformers model of class `kind` from a folder; nothing is downloaded, and no missing tensor is initialised at random.
+def required_folder(row: str, key: str, path: str | Path | None, what: str, *content: str) -> Path:
+    """The folder that a key of a row's config names.
+
+    Args:
+        what: what the key should name, for the instructions, such as "your copy of xinlai/LISA-7B-v1".
+        content: names of files and folders that it must hold.
 
     Raises:
-        PrsbenchError: tensors are missing, left over or of another shape.
+        MissingPrerequisite: the key is not set, or there is no such folder.
     """
-    model, loading_info = kind.from_pretrained(folder, local_files_only=True, dtype=dtype, output_loading_info=True)
+    if path is None or not Path(path).is_dir() or not all((Path(path) / name).exists() for name in content):
+        kind = f"folder with {' and '.join(content)}" if content else "folder"
+        raise _not_there(row, key, path, kind, what)
+    return Path(path)
+
+
+def _not_there(row: str, key: str, path: str | Path | None, kind: str, what: str) -> MissingPrerequisite:
+    found = f"no {key} is set" if path is None else f"no {kind} at {path}"
+    return MissingPrerequisite(f"{row}: skipped, {found}. Set methods.{row}.{key} to {what}, or leave it out with --only.")
+
+
+def model_folder(path: str | Path, instructions: str) -> Path:
+    """The path, if it is a Hugging Face model folder.
+
+    Raises:
+        MissingPrerequisite: it has no config.json; the message ends with `instructions`.
+    """
+    if not (Path(path) / "config.json").is_file():
+        raise MissingPrerequisite(f"{path}: no config.json found. {instructions}")
+    return Path(path)
+
+
+def read_pretrained(kind: Any, folder: Path, dtype: torch.dtype, **options: str) -> Any:
+    """A frozen transformers model of class `kind` from a folder, in eval mode; nothing is downloaded.
+
+    options: more arguments of `from_pretrained`, such as `gguf_file`.
+
+    Raises:
+        MissingPrerequisite: tensors are missing, left over or of another shape. transformers would initialise them at random.
+    """
+    model, loading_info = kind.from_pretrained(folder, local_files_only=True, dtype=dtype, output_loading_info=True, **options)
     mismatches = {what: sorted(map(str, names))[:3] for what, names in loading_info.items() if names}
     if mismatches:
-        raise PrsbenchError(f"{folder}: the weights do not match config.json: {mismatches}. Fetch or convert it again.")
+        raise MissingPrerequisite(f"{folder}: the weights do not match config.json: {mismatches}. Fetch or convert it again.")
     return model.requires_grad_(False).eval()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 import yaml
 from prsbench.harness.contract.errors import PrsbenchError
+from prsbench.harness.contract.files import file_hash, folder_hashes
 from torch import Tensor
 
 SCHEMA = 1  # increased when readers of the previous one would misread it
@@ -19,7 +20,7 @@ PROBES = 256  # values per tensor that enter a fingerprint
 
 def describe(folder: Path, method: str, facts: Mapping[str, Any]) -> None:
     """Write config.yaml with the checksums of all files now in the folder: call it last."""
-    files = {p.relative_to(folder).as_posix(): _sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()}
+    files = folder_hashes(folder)
     files.pop(DESCRIPTION, None)
     content = {"schema": SCHEMA, "method": method, **facts, "sha256": files}
     (folder / DESCRIPTION).write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
@@ -42,7 +43,7 @@ def described(folder: Path, method: str) -> dict[str, Any]:
             "Read it with the version of prsbench that wrote it, or train it again."
         )
     files = content["sha256"].items()
-    bad = [name for name, expected in files if not (folder / name).is_file() or _sha256(folder / name) != expected]
+    bad = [name for name, expected in files if not (folder / name).is_file() or file_hash(folder / name) != expected]
     if bad:
         raise PrsbenchError(f"{folder}: {len(bad)} files missing or changed ({', '.join(bad[:3])}). Export or train it again.")
     return content
@@ -56,8 +57,3 @@ def fingerprint(state: Mapping[str, Tensor]) -> str:
         probes = flat[:: max(1, len(flat) // PROBES)][:PROBES].to("cpu", torch.float32)
         digest.update(f"{name} {tuple(state[name].shape)}".encode() + probes.numpy().tobytes())
     return digest.hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -38,7 +38,7 @@ _OF_BIOMEDPARSE = (
 _MEDSAM = TrainingData((), False, "1.57 M image-mask pairs of public data sets (Ma et al., 2024), whose list was not checked")
 _LISA = TrainingData((), False, f"LISA's public training data are photographs, {_OF_LISA}{_UNDISCLOSED}")
 _PIXELLM = TrainingData((), False, f"PixelLM's public training data are photographs, {_OF_PIXELLM}{_UNDISCLOSED}")
-RECORDS = {
+TRAINING_DATA = {
     "sam_vit_b": _PHOTOGRAPHS,
     "sam_vit_l": _PHOTOGRAPHS,
     "sam_vit_h": _PHOTOGRAPHS,
@@ -60,28 +60,28 @@ RECORDS = {
 
 def exposure(checkpoint: str, dataset: str) -> Exposure:
     """Whether this checkpoint's training saw this data set; unknown unless a source says yes or lists all of it."""
-    record = RECORDS.get(checkpoint)
-    if record is None:
+    data = TRAINING_DATA.get(checkpoint)
+    if data is None:
         return Exposure.UNKNOWN
-    if dataset in record.seen:
+    if dataset in data.seen:
         return Exposure.YES
-    return Exposure.NO if record.complete else Exposure.UNKNOWN
+    return Exposure.NO if data.complete else Exposure.UNKNOWN
 
 
 def exposure_note(checkpoint: str) -> str:
     """A row's footnote: the verdict for each data set by name, and its source."""
     prefix = "pre-training exposure to the test data"
-    record = RECORDS.get(checkpoint)
-    if record is None:
+    data = TRAINING_DATA.get(checkpoint)
+    if data is None:
         return f"{prefix}: unknown"
-    rest = Exposure.NO if record.complete else Exposure.UNKNOWN
-    if not record.seen:
-        return f"{prefix}: {rest} ({record.source})"
+    rest = Exposure.NO if data.complete else Exposure.UNKNOWN
+    if not data.seen:
+        return f"{prefix}: {rest} ({data.source})"
     names: dict[Exposure, list[str]] = {Exposure.YES: [], rest: []}
-    for name in dict.fromkeys((*record.seen, *DATA_SETS)):
+    for name in dict.fromkeys((*data.seen, *DATA_SETS)):
         names[exposure(checkpoint, name)].append(name)
     verdicts = "; ".join(f"{verdict} for {', '.join(data_sets)}" for verdict, data_sets in names.items() if data_sets)
-    return f"{prefix}: {verdicts} and all others ({record.source})"
+    return f"{prefix}: {verdicts} and all others ({data.source})"
 
 
 def random_start_note() -> str:

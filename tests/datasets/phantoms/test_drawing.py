@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from prsbench.datasets.phantoms.drawing import DRAWINGS, Phantom, draw
 from prsbench.harness.contract.errors import ConfigError
+from prsbench.harness.contract.modalities import MODALITIES
 from prsbench.harness.contract.position import ZONES, official_position, zone_of_centroid
-from prsbench.harness.contract.types import MODALITIES
 from scipy import ndimage
 
 DRAWS = 120

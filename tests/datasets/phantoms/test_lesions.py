@@ -26,8 +26,8 @@ def test_spots_lie_inside_the_anatomy_with_most_of_their_radius():
     anatomy = np.zeros(SHAPE, bool)
     anatomy[20:100, 10:60] = True
     for [spot] in spots(anatomy):
-        assert 20 <= spot.row - 0.7 * spot.radius_px and spot.row + 0.7 * spot.radius_px <= 100
-        assert 10 <= spot.col - 0.7 * spot.radius_px and spot.col + 0.7 * spot.radius_px <= 60
+        assert spot.row - 0.7 * spot.radius_px >= 20 and spot.row + 0.7 * spot.radius_px <= 100
+        assert spot.col - 0.7 * spot.radius_px >= 10 and spot.col + 0.7 * spot.radius_px <= 60
 
 
 def test_two_spots_do_not_touch():

@@ -10,7 +10,7 @@ class Agreeable:
         return ["yes"] * len(prompts)
 
 
-def test_every_method_is_judged_and_its_agreement_with_the_parser_is_said(finished):
+def test_every_method_is_judged_and_its_agreement_with_the_parser_is_reported(finished):
     rows = {row.method: row for row in audit_judge(finished, Agreeable())}
     assert set(rows) == {"bright", "trained", "echo"}
     assert (rows["echo"].yes_of_judge, rows["echo"].n_read, rows["echo"].n) == (1.0, 10, 10)

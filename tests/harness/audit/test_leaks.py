@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from prsbench.harness.audit import counterfactual, leaks
 from prsbench.harness.audit.counterfactual import counterfactuals
-from prsbench.harness.audit.leaks import audit_leaks
+from prsbench.harness.audit.leaks import audit_leaks, cells_of
 from prsbench.harness.audit.leaks_page import is_clean, page, verdict
 from prsbench.harness.contract.errors import ConfigError
 from prsbench.harness.contract.types import Labels, Prediction, PromptSource, TextSource, Weights
@@ -76,6 +76,19 @@ class ByObject(Honest):
         return [replace(p, answer=str(self.seen[id(q.image)][0])) for p, q in zip(super().predict(queries), queries, strict=True)]
 
 
+class AtItsPrompt(Honest):
+    """Answers with its prompt, and insists on that of its source."""
+
+    def __init__(self, source):
+        self.source = source
+
+    def predict(self, queries):
+        for query in queries:
+            assert (query.box is None) == (self.source not in (PromptSource.ORACLE_BOX, PromptSource.JITTERED_BOX))
+            assert (query.point is None) == (self.source != PromptSource.ORACLE_POINT)
+        return [replace(p, answer=f"{q.box} {q.point}") for p, q in zip(super().predict(queries), queries, strict=True)]
+
+
 class Unseeded(Honest):
     def predict(self, queries):
         rng = np.random.default_rng()
@@ -101,7 +114,7 @@ def planted(monkeypatch):
 
     def plant(method):
         for module in (leaks, counterfactual):
-            monkeypatch.setattr(module, "load", lambda cell, run: method)
+            monkeypatch.setattr(module, "load_method", lambda cell, run: method)
 
     return plant
 
@@ -133,6 +146,21 @@ def test_a_planted_leak_is_caught(finished, planted, make, caught_by):
     audits = audit_leaks(finished, "bright")
     assert changed(audits) == caught_by
     assert not is_clean(audits) and "LEAK" in verdict(audits)
+
+
+@pytest.mark.parametrize("source", PromptSource)
+def test_a_row_of_any_prompt_source_gets_its_prompt_in_every_check(finished, planted, monkeypatch, source):
+    def cells_with_the_source(run, method):
+        return [replace(cell, config={**cell.config, "prompt_source": source}) for cell in cells_of(run, method)]
+
+    for module in (leaks, counterfactual):
+        monkeypatch.setattr(module, "cells_of", cells_with_the_source)
+    planted(AtItsPrompt(source))
+    audits = audit_leaks(finished, "bright")
+    assert is_clean(audits) and not changed(audits)
+    assert f"rompt source{' ' if source is PromptSource.TRUTH else ': '}{source}" in page(
+        audits, counterfactuals(finished, "bright")
+    )
 
 
 def test_a_row_that_says_it_is_made_from_the_truth_is_as_it_should_be(finished, planted):

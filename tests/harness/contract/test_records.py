@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from prsbench.harness.contract.records import MapMeasures, Record
 from prsbench.harness.contract.types import DataKind, Point
-from prsbench.metrics.mask.counts import count
+from prsbench.metrics.mask.counts import count_maps
+from prsbench.metrics.mask.grey import grey_maps
 
 MEASURES = MapMeasures(0.5, 0.25, nan, 1.0, 3.5, 0.0, (0.75, 0.0), 3)
 
@@ -16,7 +17,7 @@ def record():
     probability, truth = np.random.default_rng(0).random((9, 11), np.float32), np.eye(9, 11, dtype=bool)
     return Record(
         "s", "g", "skin_rgb", DataKind.SYNTHETIC, "ok", "", "Where?", "top left", "left", 9, 11, ("top left",), False,
-        "top left", Point(-0.1, -0.2), None, count(probability, truth), 0.5, measures=MEASURES,
+        "top left", Point(-0.1, -0.2), None, count_maps(grey_maps(probability), truth), 0.5, measures=MEASURES,
     )  # fmt: skip
 
 

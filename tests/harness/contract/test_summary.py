@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prsbench.harness.contract.records import Record
-from prsbench.harness.contract.summary import KEPT_METRICS, STATUSES, samples_from, summarise_cell, summary_from, to_bytes
+from prsbench.harness.contract.summary import STATUSES, STORED_METRICS, samples_from, summarise_cell, summary_from, to_bytes
 from prsbench.harness.contract.types import DataKind
 
-METRICS = (*KEPT_METRICS, "iou@0.5")
+METRICS = (*STORED_METRICS, "iou@0.5")
 PLAIN = Record(
     "", "", "skin_rgb", DataKind.REAL, "ok", "", "", "", "", 4, 5, ("top left",), False, "top left", None, None, None, 0.0
 )
@@ -30,6 +30,10 @@ def made(cell):
         for i, (status, is_empty, group, _) in enumerate(cell)
     ]  # fmt: skip
     return records, [dict.fromkeys(METRICS, value) for *_, value in cell]
+
+
+def test_summaries_on_disk_number_the_statuses_in_this_order():
+    assert STATUSES == ("ok", "failed", "excluded")
 
 
 @given(cell=CELLS)

@@ -20,13 +20,13 @@ sys.path[:] = [str(Path(__file__).parent / "stand_ins"), *sys.path[1:]]
 import engine_stand_ins as stand_ins  # noqa: E402  # stands beside this file
 from prsbench.datasets.official_table import MODALITY_OF_FOLDER  # noqa: E402
 from prsbench.harness.engine.driver.forecast import planned_lines  # noqa: E402
-from prsbench.harness.engine.driver.run import _describe, plan_run, run_grid  # noqa: E402
+from prsbench.harness.engine.driver.run import _write_description, plan_run, run_grid  # noqa: E402
 from prsbench.harness.engine.inspect.results import results  # noqa: E402
-from prsbench.harness.engine.inspect.state import open_run, scores_wanted  # noqa: E402
+from prsbench.harness.engine.inspect.state import RunStatus, open_run, stored_cells  # noqa: E402
 from prsbench.harness.engine.inspect.status import status_lines  # noqa: E402
 from prsbench.harness.engine.store import cell_folder  # noqa: E402
 from prsbench.harness.engine.store.json_files import write_json  # noqa: E402
-from prsbench.harness.engine.store.run_folder import RunFolder, digest_of  # noqa: E402
+from prsbench.harness.engine.store.run_folder import RunFolder  # noqa: E402
 from prsbench.harness.report.writer import write_report  # noqa: E402
 
 SEEDS = 10
@@ -47,8 +47,8 @@ def peak_mib():
 
 def fill(run, finished):
     """Give every cell of the plan the files of a finished one."""
-    for cell in run.plan.cells:
-        folder = run.setting.run.cell(cell.folder)
+    for stored in stored_cells(run.plan.cells, run.setting):
+        folder = stored.folder.path
         folder.mkdir(parents=True, exist_ok=True)
         kept = ("predictions.jsonl", "maps.bin", "records.jsonl", "measured.json", "scores.json", "summary.bin")
         for name in (*kept, "attempts.json", "cell.json"):
@@ -57,7 +57,7 @@ def fill(run, finished):
         seal = json.loads((finished / "sealed.json").read_text())
         write_json(folder / "sealed.json", seal, durable=False)
         scored = json.loads((finished / cell_folder.SCORED).read_text())
-        scored["identity"] = scores_wanted(folder, run.setting)
+        scored["identity"] = stored.scores_wanted
         write_json(folder / cell_folder.SCORED, scored, durable=False)
 
 
@@ -110,9 +110,9 @@ def main(n_cells, n_records):
 
         run, said = timed("plan, nothing there", n_cells, planned)
         print(f"  {len(run.plan.cells)} cells: {said[0]}")
-        assert digest_of(run.setting.training_folder(run.plan.text_models)), "the judges' training was made with the first cell"
+        assert run.setting.digest(run.plan.text_models_key), "the judges' training was made with the first cell"
         fill(run, finished)
-        _describe(run, grid, folder, "complete")
+        _write_description(run, grid, folder, RunStatus.COMPLETE)
         print(f"  run.json {folder.description.stat().st_size / 2**20:.1f} MiB")
         _, said = timed("plan, all finished", n_cells, planned)
         print(f"  {said[0]}")

@@ -8,10 +8,11 @@ from math import nan
 
 import numpy as np
 import pytest
+from prsbench.harness.contract.modalities import MODALITIES
 from prsbench.harness.contract.records import Record
 from prsbench.harness.contract.results import CellResult
 from prsbench.harness.contract.summary import summarise_cell
-from prsbench.harness.contract.types import MODALITIES, DataKind, Labels, PromptSource, TextSource, Weights
+from prsbench.harness.contract.types import DataKind, Labels, PromptSource, TextSource, Weights
 from prsbench.harness.report.figures.pictures import Pictures
 from prsbench.metrics.catalog import METRICS
 

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import re
 
+import pytest
+from prsbench.harness.contract.types import DataKind, PromptSource, TextSource, Weights
+from prsbench.harness.report import html
+from prsbench.harness.report.figures.canvas import SOURCE_COLOURS
+from prsbench.harness.report.statistics.rows import UNKNOWN
+from prsbench.harness.report.tables.footnotes import DATA_LINES
 from prsbench.harness.report.writer import summary_text, write_report
 
 
@@ -27,6 +33,22 @@ def test_the_page_needs_no_other_file_and_lists_what_failed(cell, tmp_path):
     assert "SYNTHETIC phantoms: not comparable" in page
     assert "oracle: FAILED: &lt;b&gt;boom&lt;/b&gt;" in page
     assert not re.findall(r'(?:src|href)="(?!data:)', page)
+
+
+@pytest.mark.parametrize(
+    ("table", "members"),
+    [
+        (html.SOURCES, PromptSource),
+        (html.WEIGHTS, Weights),
+        (html.TEXT_SOURCES, TextSource),
+        (html.DATA_KINDS, DataKind),
+        (DATA_LINES, DataKind),
+        (SOURCE_COLOURS, [*PromptSource, UNKNOWN]),
+    ],
+    ids=["prompt source", "weights", "text source", "data kind", "data line", "colour"],
+)
+def test_every_label_has_its_entry_in_what_the_report_says_of_labels(table, members):
+    assert list(table) == list(members)
 
 
 def test_a_table_that_no_longer_applies_is_removed(cell, tmp_path):

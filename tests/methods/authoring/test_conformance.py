@@ -1,11 +1,13 @@
-"""The catalog passes the suite, and the suite finds each fault it is there for."""
+"""The catalog passes the conformance suite, and each check of the suite finds its fault."""
 
 import sys
 from importlib.metadata import EntryPoint
+from inspect import isfunction, signature
 
 import pytest
 from prsbench.harness.contract.errors import ConfigError
-from prsbench.methods.authoring.conformance import CHECKS, FAILED, MEASURED, NOT_APPLICABLE, PASSED, SKIPPED, examine, report
+from prsbench.methods.authoring import conformance
+from prsbench.methods.authoring.conformance import CHECKS, Verdict, examine, report
 from prsbench.methods.authoring.skeleton import write_skeleton
 from prsbench.methods.catalog import METHODS
 from prsbench.methods.plugins import GROUP
@@ -22,11 +24,11 @@ NAMES = [pytest.param(name, marks=pytest.mark.slow if name in SECOND else ()) fo
 @pytest.mark.parametrize("name", NAMES)
 def test_every_method_of_the_catalog_passes_or_says_what_it_lacks(name):
     findings = list(examine(name))
-    if findings[0].status == SKIPPED:
+    if findings[0].verdict is Verdict.SKIPPED:
         assert f"methods.{name}." in findings[0].reason or "pip install" in findings[0].reason
         pytest.skip(findings[0].reason)
-    assert [f"{f.check}: {f.reason}" for f in findings if f.status == FAILED] == []
-    assert [f.check for f in findings if f.status == MEASURED] == ([] if name.startswith("oracle") else ["cost"])
+    assert [f"{f.check}: {f.reason}" for f in findings if f.verdict is Verdict.FAILED] == []
+    assert [f.check for f in findings if f.verdict is Verdict.MEASURED] == ([] if name.startswith("oracle") else ["cost"])
     assert len(findings) == len(CHECKS) + (not name.startswith("oracle"))
 
 
@@ -39,7 +41,7 @@ def skeleton(tmp_path):
 
 def test_the_written_method_is_short_and_passes(skeleton):
     findings = list(examine(f"{skeleton}:MyMethod"))
-    assert {f.status for f in findings} == {PASSED, NOT_APPLICABLE, MEASURED}
+    assert {f.verdict for f in findings} == {Verdict.PASSED, Verdict.NOT_APPLICABLE, Verdict.MEASURED}
     assert len(skeleton.read_text().splitlines()) <= 60
 
 
@@ -47,38 +49,48 @@ def test_a_method_of_an_installed_package_passes_the_same_suite(skeleton, monkey
     monkeypatch.syspath_prepend(str(skeleton.parent))
     monkeypatch.setitem(vars(METHODS), "_installed", {"theirs": EntryPoint("theirs", "my_method:MyMethod", GROUP)})
     monkeypatch.delitem(sys.modules, "my_method", raising=False)
-    assert {f.status for f in examine("theirs")} == {PASSED, NOT_APPLICABLE, MEASURED}
+    assert {f.verdict for f in examine("theirs")} == {Verdict.PASSED, Verdict.NOT_APPLICABLE, Verdict.MEASURED}
     sys.modules.pop("my_method")
 
 
 MAP = "probability = (0.5**distance).astype(np.float32)  # (H, W) in [0, 1], native size"
 INIT = "        self.config = config\n"
 FAULTS = {
-    "says what it is": ("Labels(self.config.prompt_source", "Labels('oracle box'"),
-    "fits its queries": (MAP, "probability = 0.5**distance"),
-    "same seed same numbers": (MAP, f"{MAP}\n        probability *= np.float32(np.random.default_rng().uniform(0.5, 1))"),
-    "neighbours in the batch do not matter": ("for query in queries]", "for query in queries[:1] * len(queries)]"),
-    "leaves its query alone": (MAP, f"{MAP}\n        query.image[:3] = 0"),
-    "travels between processes": (INIT, f"{INIT}        self.key = lambda x: x\n"),
-    "does not know the answer": (MAP, f"{MAP}\n        probability[:] = query.sample_id.startswith('brain')"),
+    "discloses its labels": ("Labels(self.config.prompt_source", "Labels('oracle box'"),
+    "answers every query": (MAP, "probability = 0.5**distance"),
+    "is reproducible": (MAP, f"{MAP}\n        probability *= np.float32(np.random.default_rng().uniform(0.5, 1))"),
+    "does not depend on the batch": ("for query in queries]", "for query in queries[:1] * len(queries)]"),
+    "does not change its queries": (MAP, f"{MAP}\n        query.image[:3] = 0"),
+    "can be pickled": (INIT, f"{INIT}        self.key = lambda x: x\n"),
+    "ignores what its labels exclude": (MAP, f"{MAP}\n        probability[:] = query.sample_id.startswith('brain')"),
     "loads what it saved": ('json.loads((folder / "foreground.json").read_text())', "110.0"),
-    "uses every weight it was given": (INIT, f"{INIT}        self.net = __import__('torch').nn.Linear(9, 9)\n"),
-    "gives its memory back": (INIT, f"{INIT}        KEPT.append(self)\n"),
+    "uses all its weights": (INIT, f"{INIT}        self.net = __import__('torch').nn.Linear(9, 9)\n"),
+    "frees its memory": (INIT, f"{INIT}        KEPT.append(self)\n"),
     "names a missing checkpoint": ("    width:", "    checkpoint: str | None = None\n    width:"),
 }
 
 
-@pytest.mark.parametrize("claim", FAULTS)
-def test_a_fault_is_found_by_the_check_that_is_there_for_it(claim, skeleton):
-    old, new = FAULTS[claim]
+MORE_FAULTS = [
+    ("does not change its queries", (MAP, f"{MAP}\n        object.__setattr__(query, 'question', '')")),
+    ("does not change its queries", ("for query in queries]", "for query in [queries.pop(0) for _ in queries[:]]]")),
+]
+
+
+@pytest.mark.parametrize(("claim", "fault"), [*FAULTS.items(), *MORE_FAULTS])
+def test_a_fault_is_found_by_the_check_that_is_there_for_it(claim, fault, skeleton):
+    old, new = fault
     text = skeleton.read_text()
     assert old in text
     skeleton.write_text(text.replace(old, new) + "\n\nKEPT = []\n")
-    found = {f.check: f.status for f in examine(f"{skeleton}:MyMethod")}
-    assert found[claim] == FAILED
+    found = {f.check: f.verdict for f in examine(f"{skeleton}:MyMethod")}
+    assert found[claim] is Verdict.FAILED
 
 
-def test_each_check_has_a_fault_it_finds():
+def test_each_check_is_run_and_has_a_fault_it_finds():
+    functions = {name: item for name, item in vars(conformance).items() if isfunction(item) and name[0] != "_"}
+    assert {name for name, item in functions.items() if [*signature(item).parameters] == ["subject"]} == {
+        c.__name__ for c in CHECKS
+    }
     assert set(FAULTS) == {check.__name__.replace("_", " ") for check in CHECKS}
 
 

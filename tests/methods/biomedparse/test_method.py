@@ -7,7 +7,7 @@ import pytest
 import torch
 from prsbench.harness.contract.errors import ContractError, MissingPrerequisite, PrsbenchError
 from prsbench.harness.contract.types import Query, Weights
-from prsbench.methods.authoring.conformance import CHECKS, FAILED, Subject, verdict
+from prsbench.methods.authoring.conformance import CHECKS, Subject, Verdict, run_check
 from prsbench.methods.biomedparse.config import BiomedParseConfig
 from prsbench.methods.biomedparse.method import PROGRAM, BiomedParseMethod, prompt_of
 from prsbench.methods.catalog import METHODS
@@ -59,7 +59,7 @@ def test_with_its_export_it_passes_the_suite(export, tmp_path):
     (tmp_path / "subject").mkdir()
     subject = Subject(entry, tmp_path / "subject")
     assert subject.method.labels.weights == Weights.OFFICIAL
-    assert [f for f in (verdict(check, subject) for check in CHECKS) if f.status == FAILED] == []
+    assert [f for f in (run_check(check, subject) for check in CHECKS) if f.verdict is Verdict.FAILED] == []
 
 
 def test_what_its_program_costs_is_counted(export):
@@ -98,7 +98,7 @@ def test_a_modality_without_words_is_refused():
 
 
 def test_without_an_export_it_is_skipped_with_the_cure():
-    with pytest.raises(MissingPrerequisite, match="set methods.biomedparse.checkpoint to the folder"):
+    with pytest.raises(MissingPrerequisite, match="Set methods.biomedparse.checkpoint to a folder"):
         BiomedParseMethod(BiomedParseConfig()).load(None, "cpu")
 
 

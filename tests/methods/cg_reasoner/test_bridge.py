@@ -164,8 +164,8 @@ def test_the_centroid_of_a_predicted_mask_is_that_of_the_metrics(mask):
 def test_its_own_mask_as_target_pulls_the_text_there_and_leaves_the_mask_alone(model_of, samples, monkeypatch):
     model, batch = model_of(spatial_target="predicted_mask_centroid"), batch_of([samples[0], samples[5]])  # 5 has no lesion
     assert batch.centroid_B2[1].isnan().all()
-    full = lambda self, features, states, is_prompt, size: torch.ones(len(features), 1, *size)  # noqa: E731
-    monkeypatch.setattr(type(model), "_mask_logits", full)  # a mask of everything: its centroid is (0, 0)
+    full = lambda self, features, states, is_prompt: torch.ones(len(features), 1, 4, 4)  # noqa: E731
+    monkeypatch.setattr(type(model.decoder), "forward", full)  # a mask of everything: its centroid is (0, 0)
     seen = []
     monkeypatch.setattr(
         "prsbench.methods.cg_reasoner.model.spatial_loss",
@@ -183,7 +183,7 @@ def test_its_own_mask_as_target_pulls_the_text_there_and_leaves_the_mask_alone(m
 def of_image(batch, k):
     """What a batch holds of its image k alone."""
     mine = (batch.row_image_R == k).nonzero()[:, 0]
-    of_images = {name: getattr(batch, name)[k : k + 1] for name in ("image_B3SS", "mask_B1SS", "drawing_BNN", "centroid_B2")}
+    of_images = {name: getattr(batch, name)[k : k + 1] for name in ("image_B3SS", "mask_B1SS", "layout_BNN", "centroid_B2")}
     rows = {name: tuple(getattr(batch, name)[i] for i in mine.tolist()) for name in ("questions", "answers")}
     return replace(batch, **of_images, **rows, row_image_R=torch.zeros_like(mine), reference_RE=batch.reference_RE[mine])
 
@@ -191,10 +191,10 @@ def of_image(batch, k):
 def test_a_row_whose_own_mask_is_empty_has_no_pull_but_counts_so_that_parts_add_up(model_of, samples, monkeypatch):
     model, batch = model_of(spatial_target="predicted_mask_centroid").eval(), batch_of(samples[:2])
     is_full = iter([[True, False], [True], [False]])
-    masks = lambda self, features, states, is_prompt, size: torch.stack(  # noqa: E731
-        [torch.full((1, *size), 1.0 if full else -1.0) for full in next(is_full)]
+    masks = lambda self, features, states, is_prompt: torch.stack(  # noqa: E731
+        [torch.full((1, 4, 4), 1.0 if full else -1.0) for full in next(is_full)]
     )
-    monkeypatch.setattr(type(model), "_mask_logits", masks)
+    monkeypatch.setattr(type(model.decoder), "forward", masks)
     parts = [of_image(batch, k) for k in (0, 1)]
     with torch.no_grad():
         whole, first, second = (model.losses(one)["spatial"].item() for one in (batch, *parts))

@@ -7,12 +7,13 @@ import pytest
 import torch
 import yaml
 from cg_tiny import CONFIG, batch_of, fitted
-from prsbench.harness.contract.errors import PrsbenchError
+from prsbench.harness.contract.errors import DataError, PrsbenchError
 from prsbench.harness.contract.types import Weights, check_prediction
 from prsbench.methods.cg_reasoner import training
 from prsbench.methods.cg_reasoner.config import CGReasonerConfig
 from prsbench.methods.cg_reasoner.method import CGReasonerMethod
-from prsbench.methods.parts.language.small_llama import draw
+from prsbench.methods.parts.language.small_llama import layout_of
+from prsbench.methods.parts.training.config import LoRAConfig
 from prsbench.methods.parts.weights import described_folder
 
 
@@ -53,7 +54,7 @@ def test_config_yaml_says_what_the_checkpoint_is(method, tmp_path):
     assert files == set(said["sha256"]) and not [name for name in files if name.endswith((".pt", ".pth", ".bin"))]
 
 
-@pytest.mark.parametrize("key, value", [("schema", 0), ("method", "lisa")])
+@pytest.mark.parametrize(("key", "value"), [("schema", 0), ("method", "lisa")])
 def test_a_checkpoint_of_another_schema_or_method_is_refused(method, tmp_path, key, value):
     method.save(tmp_path)
     said = yaml.safe_load((tmp_path / "config.yaml").read_text())
@@ -83,15 +84,34 @@ def test_a_file_that_lacks_a_tensor_is_refused(method, tmp_path):
         CGReasonerMethod(CONFIG).load(tmp_path, "cpu")
 
 
-@pytest.mark.parametrize(
-    "change", [{"lora_alpha": 64}, {"mask_condition": "generated"}, {"image_size_px": 96}, {"bridge": "soft_tokens"}]
-)
+@pytest.mark.parametrize("change", [{"mask_condition": "generated"}, {"image_size_px": 96}, {"bridge": "soft_tokens"}])
 def test_weights_are_not_loaded_under_a_config_that_would_predict_otherwise(method, tmp_path, change):
     method.save(tmp_path)
     ((key, value),) = change.items()
     with pytest.raises(PrsbenchError, match=f"trained with another config: {key}: .*, here {value}. Load it with"):
         CGReasonerMethod(CONFIG.model_copy(update=change)).load(tmp_path, "cpu")
     CGReasonerMethod(CONFIG.model_copy(update={"epochs": 99, "answer_tokens": 3})).load(tmp_path, "cpu")
+
+
+def test_weights_are_loaded_with_another_dropout_and_not_with_another_alpha_of_lora(method, tmp_path):
+    method.save(tmp_path)
+    with pytest.raises(PrsbenchError, match=r"another config: lora: \{.*'alpha': 16\}, here \{.*'alpha': 64\}. Load it with"):
+        CGReasonerMethod(CONFIG.model_copy(update={"lora": LoRAConfig(alpha=64)})).load(tmp_path, "cpu")
+    CGReasonerMethod(CONFIG.model_copy(update={"lora": LoRAConfig(dropout=0.5)})).load(tmp_path, "cpu")
+
+
+def test_weights_whose_config_has_the_keys_of_an_earlier_version_are_refused(method, tmp_path):
+    method.save(tmp_path)
+    config = yaml.safe_load((tmp_path / "config.yaml").read_text())["config"]
+    del config["lora"]
+    rewrite(tmp_path, config={**config, "lora_rank": 16})
+    with pytest.raises(PrsbenchError, match="not a config of this version .*lora_rank is now lora.rank.*train it again"):
+        CGReasonerMethod(CONFIG).load(tmp_path, "cpu")
+
+
+def test_the_best_epoch_cannot_be_chosen_without_a_val_split(samples, needs):
+    with pytest.raises(DataError, match="`keep: best` needs a val split"):
+        fitted(samples, needs, keep="best")
 
 
 def test_the_same_seed_trains_the_same_model(method, samples, needs):
@@ -125,10 +145,10 @@ def test_without_text2centroid_there_is_no_bridge_and_no_spatial_loss(samples, n
     assert set(CONFIG.model_copy(update={"bridge": "none"}).needs()) == {"small_llama"}
 
 
-def test_a_flipped_image_flips_mask_drawing_centroid_and_words(samples):
+def test_a_flipped_image_flips_mask_layout_centroid_and_words(samples):
     plain, flipped = batch_of(samples[:3]), batch_of(samples[:3], flip=1.0)
     assert torch.equal(flipped.mask_B1SS, plain.mask_B1SS.flip(-1))
-    assert torch.equal(flipped.drawing_BNN, plain.drawing_BNN.flip(-1))
+    assert torch.equal(flipped.layout_BNN, plain.layout_BNN.flip(-1))
     assert torch.equal(flipped.centroid_B2, plain.centroid_B2 * torch.tensor([-1, 1]))
     for before, after in zip(plain.answers, flipped.answers, strict=True):
         assert ("left" in before) == ("right" in after)
@@ -140,7 +160,7 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_samples(method, samples, 
         fitted(samples, needs)
 
 
-def test_a_drawing_has_an_empty_cell_only_where_the_mask_is_empty():
+def test_a_layout_has_an_empty_cell_only_where_the_mask_is_empty():
     mask = np.zeros((8, 8), bool)
     mask[0, 0] = mask[4:, 4:] = True
-    assert draw(mask, 2).tolist() == [[1, 0], [0, 3]]
+    assert layout_of(mask, 2).tolist() == [[1, 0], [0, 3]]

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from cg_tiny import CONFIG, batch_of, fitted
+from cg_tiny import batch_of, fitted
 
 CONDITIONS = ("question", "generated")
 
@@ -45,16 +45,16 @@ def test_training_conditions_on_the_very_states_that_exist_at_test_time(methods,
     model, batch = methods["generated"]._model, batch_of(samples[:3])
     asked = batch.questions[:3]
     seen = []
-    real = type(model)._mask_logits
+    real = type(model.decoder).forward
 
-    def note(self, features, states, is_prompt, size):
+    def note(self, features, states, is_prompt):
         seen.append(states[is_prompt])
-        return real(self, features, states, is_prompt, size)
+        return real(self, features, states, is_prompt)
 
-    monkeypatch.setattr(type(model), "_mask_logits", note)
+    monkeypatch.setattr(type(model.decoder), "forward", note)
     with torch.no_grad():
         model.losses(batch)
-        model.answer(batch.image_B3SS, torch.arange(len(asked)), asked, CONFIG.answer_tokens)
+        model.answer(batch.image_B3SS, torch.arange(len(asked)), asked)
     assert not model.training and torch.equal(*seen)
 
 
@@ -62,10 +62,8 @@ def test_answering_for_itself_takes_no_dropout_along_and_leaves_the_model_in_tra
     model, batch = methods["generated"]._model.train(), batch_of(samples[:2])
     torch.manual_seed(3)
     before = torch.get_rng_state()
-    model._own_answer_states(model.encoder(batch.image_B3SS).detach(), ["Where?", "Where is it?"])
-    assert model.llm.training and model.training
-    with torch.no_grad():  # the reading that follows does draw dropout, as every training pass
-        assert not torch.equal(torch.get_rng_state(), before)
+    model._generate_own(model.encoder(batch.image_B3SS).detach(), ["Where?", "Where is it?"])
+    assert model.llm.training and model.training and torch.equal(torch.get_rng_state(), before)
     model.eval()
 
 

@@ -17,15 +17,17 @@ from prsbench.methods.cg_reasoner.method import CGReasonerMethod
 from prsbench.methods.cg_reasoner.model import build
 from prsbench.methods.cg_reasoner.public_folder import lora_name
 from prsbench.methods.parts.language.config import SmallLlamaConfig
-from prsbench.methods.parts.language.llava_med import LlavaBase, LlavaLLM
+from prsbench.methods.parts.language.llava_med import LlavaBase, PaperMultimodalLLM
 from prsbench.methods.parts.language.small_llama import SmallLlama
 from prsbench.methods.text2centroid.config import Text2CentroidConfig
 from prsbench.methods.text2centroid.model import CentroidHead, Text2Centroid
 from transformers import CLIPVisionConfig, LlavaConfig, LlavaForConditionalGeneration, MistralConfig
 
-WHOLE = CGReasonerConfig(size="paper", backbone_weights=None)
-FAST = {"image_size_px": 64, "backbone": "convnext_atto", "feature_channels": 32, "epochs": 1, "answer_tokens": 4}
-REDUCED = WHOLE.model_copy(update=FAST | {"bridge": "none"})
+WHOLE = CGReasonerConfig(size="paper", backbone={"weights": None})
+REDUCED = CGReasonerConfig(
+    size="paper", image_size_px=64, backbone={"name": "convnext_atto", "weights": None, "feature_channels": 32}, epochs=1,
+    answer_tokens=4, bridge="none",
+)  # fmt: skip
 
 
 def llava_config(text: dict, vision: dict) -> LlavaConfig:
@@ -188,8 +190,8 @@ def test_the_spatial_loss_changes_lora_and_bridge_and_nothing_else(folder, sampl
     config = REDUCED.model_copy(update={"bridge": bridge, "mask_condition": condition})
     model = build(config, base, CentroidHead((8,)))[0].train()
     images = training.prepare(samples[:3], REDUCED.image_size_px)
-    shown = training._draw(images, REDUCED, np.random.default_rng(0))
-    batch = training._batch(shown, REDUCED.language.drawing_side, "cpu", with_reference=False)
+    shown = training.augment(images, REDUCED, np.random.default_rng(0))
+    batch = training.collate(shown, REDUCED.language.layout_side, "cpu", with_reference=False)
     batch = dataclasses.replace(batch, reference_RE=torch.nn.functional.normalize(torch.ones(len(batch.answers), 384), dim=1))
     model.losses(batch)["spatial"].backward()
     moved = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
@@ -197,9 +199,9 @@ def test_the_spatial_loss_changes_lora_and_bridge_and_nothing_else(folder, sampl
     assert all("lora_" in name or name.startswith("bridge.linear") for name in moved)
 
 
-def llm_of(folder, gradient_checkpointing: bool) -> LlavaLLM:
+def llm_of(folder, gradient_checkpointing: bool) -> PaperMultimodalLLM:
     torch.manual_seed(1)
-    return LlavaLLM(LlavaBase.read(folder, "float32", "cpu"), 16, 16, 0.0, gradient_checkpointing)
+    return PaperMultimodalLLM(LlavaBase.read(folder, "float32", "cpu"), 16, 16, 0.0, gradient_checkpointing)
 
 
 def test_training_and_generation_see_the_same_question_and_image(folder):
@@ -242,8 +244,8 @@ def test_a_llava_folder_that_lacks_a_tensor_is_refused_and_not_filled_at_random(
 
 
 def test_the_llava_folder_is_a_checkpoint_in_place_of_the_embedded_base(folder, samples):
-    config = CGReasonerConfig(size="paper", language_model=str(folder), backbone_weights="convnext.safetensors")
-    assert set(config.checkpoints()) == {"language_model", "backbone_weights"} and set(config.needs()) == {"text2centroid"}
+    config = CGReasonerConfig(size="paper", language_model=str(folder), backbone={"weights": "convnext.safetensors"})
+    assert set(config.checkpoints()) == {"language_model", "backbone.weights"} and set(config.needs()) == {"text2centroid"}
     method = CGReasonerMethod(REDUCED.model_copy(update={"language_model": str(folder / "none")}))
     with pytest.raises(MissingPrerequisite, match="Set `language_model` to a folder"):
         method.fit(samples, [], FitContext(0, "cpu"))

@@ -11,7 +11,7 @@ import torch
 import yaml
 from prsbench.harness.contract.errors import MissingPrerequisite, PrsbenchError
 from prsbench.harness.contract.types import FitContext, Weights
-from prsbench.methods.authoring.conformance import CHECKS, FAILED, Subject, verdict
+from prsbench.methods.authoring.conformance import CHECKS, Subject, Verdict, run_check
 from prsbench.methods.catalog import METHODS
 from prsbench.methods.cg_reasoner.config import CGReasonerCheckpointConfig, CGReasonerConfig
 from prsbench.methods.cg_reasoner.method import CGReasonerCheckpoint, CGReasonerMethod
@@ -22,11 +22,11 @@ from prsbench.methods.text2centroid.model import Text2Centroid
 from safetensors.torch import load_file, save_file
 
 LANGUAGE = SmallLlamaConfig(
-    drawing_side=4, vocabulary=300, width=32, layers=2, heads=2, feed_forward=64, steps=20, batch_size=8
+    layout_side=4, vocabulary=300, width=32, layers=2, heads=2, feed_forward=64, steps=20, batch_size=8
 )  # fmt: skip
 CONFIG = CGReasonerConfig(
-    image_size_px=64, feature_channels=32, language=LANGUAGE, text2centroid=Text2CentroidConfig(steps=5), epochs=1, batch_size=4,
-    answer_tokens=8,
+    image_size_px=64, backbone={"feature_channels": 32}, language=LANGUAGE, text2centroid=Text2CentroidConfig(steps=5), epochs=1,
+    batch_size=4, answer_tokens=8,
 )  # fmt: skip
 
 
@@ -135,9 +135,11 @@ def paper(disc, tiny, tmp_path_factory):
         folder
     )
     tiny._model.llm.tokenizer.save_pretrained(folder)
-    given = {"image_size_px": 64, "backbone": "convnext_atto", "epochs": 1, "answer_tokens": 40, "batch_size": 4}
+    given = {"image_size_px": 64, "epochs": 1, "answer_tokens": 40, "batch_size": 4}
     method = CGReasonerMethod(
-        CGReasonerConfig(size="paper", language_model=str(folder), bridge="none", backbone_weights=None, **given)
+        CGReasonerConfig(
+            size="paper", language_model=str(folder), bridge="none", backbone={"name": "convnext_atto", "weights": None}, **given
+        )
     )
     method.fit([disc(i) for i in range(4)], [], FitContext(0, "cpu"))
     return method, folder
@@ -163,9 +165,12 @@ def release(paper, tmp_path):
 
 
 def reduced(monkeypatch):
+    from prsbench.harness.contract.config import merged
     from prsbench.methods.cg_reasoner import config
 
-    monkeypatch.setattr(config, "SIZES", {"paper": {**config.PAPER, "image_size_px": 64, "backbone": "convnext_atto"}})
+    monkeypatch.setattr(
+        config, "SIZES", {"paper": merged(config.PAPER, {"image_size_px": 64, "backbone": {"name": "convnext_atto"}})}
+    )
 
 
 def test_a_release_without_config_yaml_is_the_papers_size_with_official_weights(paper, release, queries, monkeypatch):
@@ -238,7 +243,7 @@ def test_no_folder_is_a_skip_with_the_cure_and_its_bytes_are_part_of_the_identit
 def test_the_row_passes_the_suite(exported, tmp_path):
     entry = METHODS["cg_reasoner_checkpoint"]
     subject = Subject(replace(entry, defaults={"checkpoint": str(exported)}), tmp_path)
-    assert [finding for finding in (verdict(check, subject) for check in CHECKS) if finding.status == FAILED] == []
+    assert [finding for finding in (run_check(check, subject) for check in CHECKS) if finding.verdict is Verdict.FAILED] == []
 
 
 def test_config_yaml_can_be_read_without_us(exported):

@@ -2,62 +2,52 @@
 
 import pytest
 import torch
+from prsbench.harness.contract.config import merged
 from prsbench.harness.contract.errors import PrsbenchError
 from prsbench.harness.contract.types import FitContext
 from prsbench.methods.cg_reasoner.config import CGReasonerConfig
 from prsbench.methods.cg_reasoner.method import CGReasonerMethod
-from prsbench.methods.parts.language.config import SmallLlamaConfig
-from prsbench.methods.parts.language.small_llama import SmallLlama
-from prsbench.methods.text2centroid.config import Text2CentroidConfig
-from prsbench.methods.text2centroid.model import Text2Centroid
 
-LANGUAGE = SmallLlamaConfig(
-    drawing_side=4, vocabulary=300, width=32, layers=2, heads=2, feed_forward=64, steps=5, batch_size=8
-)  # fmt: skip
 # No dropout: two workers draw other masks than one. An eps of 1 makes AdamW as smooth as plain descent; at 1e-6 it takes a
 # gradient of 0 for +1 or -1 by its last bit. 10 images: the last step of an epoch is smaller. One has no lesion: terms are means
 # over unequal numbers.
-CONFIG = CGReasonerConfig(
-    image_size_px=64, feature_channels=32, language=LANGUAGE, text2centroid=Text2CentroidConfig(steps=5), epochs=2, batch_size=3,
-    lora_dropout=0.0, warmup_steps=1, adam_eps=1.0, learning_rate=0.05, lora_learning_rate=0.05, backbone_learning_rate=0.05,
-)  # fmt: skip
+CHANGES = {
+    "backbone": {"learning_rate": 0.05}, "lora": {"dropout": 0.0, "learning_rate": 0.05}, "learning_rate": 0.05,
+    "warmup_steps": 1, "adam_eps": 1.0, "batch_size": 3,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def samples():
-    from conftest import disc_sample
-
-    return [disc_sample(n, empty=n == 5) for n in range(10)]
-
-
-@pytest.fixture(scope="module")
-def needs(samples, tmp_path_factory):
+def ten(samples):
     pytest.importorskip("ray.train", reason="pip install 'ray[train]'", exc_type=ImportError)
-    folders = {}
-    for name, part in {"small_llama": SmallLlama(LANGUAGE), "text2centroid": Text2Centroid(CONFIG.text2centroid)}.items():
-        part.fit(samples, [], FitContext(0, "cpu"))
-        folders[name] = tmp_path_factory.mktemp(name)
-        part.save(folders[name])
-    return folders
+    return samples[:10]
 
 
-def fitted(samples, needs, scratch=None, **changes) -> CGReasonerMethod:
-    method = CGReasonerMethod(CONFIG.model_copy(update=changes))
+@pytest.fixture(scope="module")
+def config():
+    from cg_tiny import CONFIG  # not at the top, as workers of Ray import this module without the tests' helpers
+
+    return CGReasonerConfig.model_validate(merged(CONFIG.model_dump(), CHANGES))
+
+
+def fitted(config, samples, needs, scratch=None, **changes) -> CGReasonerMethod:
+    method = CGReasonerMethod(CGReasonerConfig.model_validate(merged(config.model_dump(), changes)))
     method.fit(samples, samples[:3], FitContext(0, "cpu", needs, scratch=scratch))
     return method
 
 
 @pytest.mark.slow
-def test_two_workers_are_one_with_the_doubled_batch(samples, needs, tmp_path):
-    two = fitted(samples, needs, tmp_path, data_parallel_workers=2)
-    one = fitted(samples, needs, batch_size=6)
+def test_two_workers_are_one_with_the_doubled_batch(config, ten, needs, tmp_path):
+    two = fitted(config, ten, needs, tmp_path, data_parallel_workers=2)
+    one = fitted(config, ten, needs, batch_size=6)
     for rows, others in ((two._history, one._history), (two._validated, one._validated)):
         assert [row.keys() for row in rows] == [row.keys() for row in others]
         assert rows == [{name: pytest.approx(value, abs=1e-4) for name, value in row.items()} for row in others]
     theirs, ours = one._model.state_dict(), two._model.state_dict()
     assert ours.keys() == theirs.keys()
     # Beside how far it went: what hardly moves is within 1e-4 of anything.
-    begun = fitted(samples, needs, batch_size=6, learning_rate=1e-9, lora_learning_rate=1e-9, backbone_learning_rate=1e-9)._model
+    still = {"learning_rate": 1e-9}
+    begun = fitted(config, ten, needs, batch_size=6, **still, lora=still, backbone=still)._model
     for (name, before), after, other in zip(
         begun.named_parameters(), one._model.parameters(), two._model.parameters(), strict=True
     ):
@@ -70,7 +60,7 @@ def test_two_workers_are_one_with_the_doubled_batch(samples, needs, tmp_path):
 
 
 @pytest.mark.slow
-def test_two_workers_train_inside_a_task_that_holds_all_cores_and_an_error_comes_back_whole(samples, needs, tmp_path):
+def test_two_workers_train_inside_a_task_that_holds_all_cores_and_an_error_comes_back_whole(config, ten, needs, tmp_path):
     import ray
 
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=128 * 1024**2)
@@ -79,7 +69,7 @@ def test_two_workers_train_inside_a_task_that_holds_all_cores_and_an_error_comes
         @ray.remote(num_cpus=2, max_retries=0)
         def task(rate: float) -> str:
             try:
-                return str(len(fitted(samples, needs, tmp_path, data_parallel_workers=2, learning_rate=rate)._history))
+                return str(len(fitted(config, ten, needs, tmp_path, data_parallel_workers=2, learning_rate=rate)._history))
             except PrsbenchError as error:
                 return str(error)
 
@@ -90,7 +80,7 @@ def test_two_workers_train_inside_a_task_that_holds_all_cores_and_an_error_comes
 
 
 @pytest.mark.slow
-def test_workers_that_would_wait_for_gpus_for_ever_are_refused_with_the_cure(samples, needs):
+def test_workers_that_would_wait_for_gpus_for_ever_are_refused_with_the_cure(config, ten, needs):
     import ray
 
     ray.init(address="local", num_cpus=1, num_gpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=2**27)
@@ -99,8 +89,8 @@ def test_workers_that_would_wait_for_gpus_for_ever_are_refused_with_the_cure(sam
         @ray.remote(num_cpus=1, num_gpus=1, max_retries=0)
         def task() -> str:
             with pytest.raises(PrsbenchError) as refused:
-                CGReasonerMethod(CONFIG.model_copy(update={"data_parallel_workers": 2})).fit(
-                    samples, [], FitContext(0, "cuda", needs)
+                CGReasonerMethod(config.model_copy(update={"data_parallel_workers": 2})).fit(
+                    ten, [], FitContext(0, "cuda", needs)
                 )
             return str(refused.value)
 

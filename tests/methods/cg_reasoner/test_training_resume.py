@@ -11,23 +11,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from cg_tiny import CONFIG, LANGUAGE
 from prsbench.harness.contract.types import FitContext
-from prsbench.methods.cg_reasoner.config import CGReasonerConfig
 from prsbench.methods.cg_reasoner.method import CGReasonerMethod
-from prsbench.methods.parts.language.config import SmallLlamaConfig
 from prsbench.methods.parts.language.small_llama import SmallLlama
 from prsbench.methods.parts.training import loop
 from prsbench.methods.text2centroid.config import Text2CentroidConfig
 from prsbench.methods.text2centroid.model import Text2Centroid
 
 SAMPLES = Path(__file__).parents[1]
-LANGUAGE = SmallLlamaConfig(
-    drawing_side=4, vocabulary=300, width=32, layers=2, heads=2, feed_forward=64, steps=9, batch_size=8
-)  # fmt: skip
-CONFIG = CGReasonerConfig(
-    image_size_px=64, feature_channels=32, language=LANGUAGE, text2centroid=Text2CentroidConfig(steps=9), epochs=4, batch_size=2,
-    accumulate=2, keep="best",
-)  # fmt: skip
+CONFIG = CONFIG.model_copy(update={"epochs": 4, "batch_size": 2, "accumulate": 2, "keep": "best"})
 VICTIM = """
 import json, sys
 from pathlib import Path
@@ -39,33 +32,16 @@ sys.path.insert(0, samples)
 torch.set_num_threads(threads)
 from conftest import disc_sample
 from prsbench.harness.contract.types import FitContext
-from prsbench.methods import training_loop
-from prsbench.methods.cg_reasoner.adapter import CGReasonerMethod
 from prsbench.methods.cg_reasoner.config import CGReasonerConfig
+from prsbench.methods.cg_reasoner.method import CGReasonerMethod
+from prsbench.methods.parts.training import loop
 
-training_loop.SAVE_EVERY_S = 0.0
+loop.SAVE_EVERY_S = 0.0
 needs = {role: Path(folder) for role, folder in needs.items()}
 context = FitContext(0, "cpu", needs, lambda done, total, message: print("step", done, flush=True), Path(scratch))
-discs = [disc_sample(n) for n in range(12)]
+discs = [disc_sample(n, empty=n == 5) for n in range(12)]
 CGReasonerMethod(CGReasonerConfig.model_validate(config)).fit(discs, discs[:4], context)
 """
-
-
-@pytest.fixture(scope="module")
-def samples():
-    from conftest import disc_sample
-
-    return [disc_sample(n) for n in range(12)]
-
-
-@pytest.fixture(scope="module")
-def needs(samples, tmp_path_factory):
-    folders = {}
-    for name, part in {"small_llama": SmallLlama(LANGUAGE), "text2centroid": Text2Centroid(CONFIG.text2centroid)}.items():
-        part.fit(samples, [], FitContext(0, "cpu"))
-        folders[name] = tmp_path_factory.mktemp(name)
-        part.save(folders[name])
-    return folders
 
 
 def saved(method, samples, context, folder):
@@ -95,7 +71,10 @@ def test_a_training_killed_at_any_moment_ends_bit_for_bit_as_if_it_had_not_been(
     assert again == whole, f"killed {delay_s:.2f} s after step {step}"
 
 
-@pytest.mark.parametrize("part", [SmallLlama(LANGUAGE), Text2Centroid(CONFIG.text2centroid)], ids=["base", "t2c"])
+PARTS = [SmallLlama(LANGUAGE.model_copy(update={"steps": 9})), Text2Centroid(Text2CentroidConfig(steps=9))]
+
+
+@pytest.mark.parametrize("part", PARTS, ids=["base", "t2c"])
 def test_the_parts_go_on_where_they_were_cut_short(part, samples, tmp_path, monkeypatch):
     def progress(done, total, message):
         if done == 6:

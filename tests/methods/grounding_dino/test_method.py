@@ -8,15 +8,15 @@ import pytest
 import torch
 from prsbench.harness.contract.errors import MissingPrerequisite, PrsbenchError
 from prsbench.harness.contract.types import Box, PromptSource, Query, TextSource
-from prsbench.methods.authoring.conformance import CHECKS, FAILED, Subject, verdict
+from prsbench.methods.authoring.conformance import CHECKS, Subject, Verdict, run_check
 from prsbench.methods.catalog import METHODS
 from prsbench.methods.grounding_dino.config import GroundingDinoConfig
 from prsbench.methods.grounding_dino.method import GroundedSamMethod
+from prsbench.methods.parts.sam.networks import ViT, build_vit_sam
+from prsbench.methods.parts.sam.processing import StretchedNearest
+from prsbench.methods.parts.sam.variants import VARIANTS
 from prsbench.methods.sam.config import SamCheckpointConfig
 from prsbench.methods.sam.method import SamMethod
-from prsbench.methods.sam.networks import ViT, build_vit_sam
-from prsbench.methods.sam.processing import StretchedNearest
-from prsbench.methods.sam.variants import VARIANTS
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import (
     BertConfig,
@@ -99,7 +99,7 @@ def test_with_its_folders_it_passes_the_suite(given, tmp_path):
     (tmp_path / "subject").mkdir()
     subject = Subject(replace(entry, defaults=given), tmp_path / "subject")
     assert any(p.probability.any() for p in subject.predictions)
-    assert [f for f in (verdict(check, subject) for check in CHECKS) if f.status == FAILED] == []
+    assert [f for f in (run_check(check, subject) for check in CHECKS) if f.verdict is Verdict.FAILED] == []
 
 
 def test_the_best_box_that_has_a_phrase_is_segmented_as_sam_med2d_segments_it(given, monkeypatch):
@@ -122,7 +122,7 @@ def test_the_best_box_that_has_a_phrase_is_segmented_as_sam_med2d_segments_it(gi
 def test_a_box_that_leaves_the_image_is_cut_and_never_empty(given, monkeypatch, corners, box):
     method = loaded(given)
     detecting(monkeypatch, method, [corners], [0.5], ["polyp"])
-    assert method._find(query()) == box
+    assert method._detect(query()) == box
 
 
 def test_without_a_box_above_the_threshold_the_mask_is_empty_and_the_sentence_says_so(given):

@@ -1,25 +1,25 @@
-"""The row over a small release made here: its suite, its empty mask, its cures."""
+"""The row over a small official folder made here: its suite, its empty mask, its cures."""
 
 import json
 
 import numpy as np
 import pytest
 import torch
+from official_folders import PATCH_WIDTH, PLAIN, make_official_folders, speaking
 from prsbench.harness.contract.catalog import Entry
 from prsbench.harness.contract.errors import MissingPrerequisite, PrsbenchError
 from prsbench.harness.contract.types import PromptSource, Query, TextSource, Weights
-from prsbench.methods.authoring.conformance import CHECKS, FAILED, Subject, verdict
+from prsbench.methods.authoring.conformance import CHECKS, Subject, Verdict, run_check
 from prsbench.methods.catalog import METHODS
 from prsbench.methods.lisa import method as method_module
 from prsbench.methods.lisa.config import LISAConfig
 from prsbench.methods.lisa.method import LISAMethod
 from prsbench.methods.lisa.network import LISA
-from prsbench.methods.parts.seg_token import official_weights as release_folder
+from prsbench.methods.parts.sam.networks import ViT, build_vit_sam
+from prsbench.methods.parts.sam.processing import LongestSide
+from prsbench.methods.parts.seg_token import official_weights
 from prsbench.methods.parts.seg_token.config import WIDTHS
 from prsbench.methods.parts.seg_token.prompt import IMAGE, prompt_ids
-from prsbench.methods.sam.networks import ViT, build_vit_sam
-from prsbench.methods.sam.processing import LongestSide
-from releases import PATCH_WIDTH, PLAIN, make_release, speaking
 
 WORDS = (*PLAIN, "[SEG]")
 
@@ -30,16 +30,18 @@ def say(monkeypatch, word):
 
 
 @pytest.fixture
-def release(tmp_path, monkeypatch):
-    """A small release, and the values that name its folders; the adapter is made small alike."""
+def official(tmp_path, monkeypatch):
+    """A small official folder, and the values that name its folders; the adapter is made small alike."""
     monkeypatch.setattr(method_module, "build_visual", lambda: build_vit_sam(ViT(32, 1, 2, (0,)), side_px=64))
     monkeypatch.setattr(method_module, "PROCESSING", LongestSide(64))
-    given = make_release(tmp_path, monkeypatch, ("[SEG]",), lambda shape: LISA(shape, method_module.build_visual(), PATCH_WIDTH))
+    given = make_official_folders(
+        tmp_path, monkeypatch, ("[SEG]",), lambda shape: LISA(shape, method_module.build_visual(), PATCH_WIDTH)
+    )
     return {**given, "answer_tokens": 3}
 
 
-def loaded(release):
-    method = LISAMethod(LISAConfig(**release))
+def loaded(official):
+    method = LISAMethod(LISAConfig(**official))
     method.load(None, "cpu")
     return method
 
@@ -49,27 +51,27 @@ def query(shape=(40, 60)):
     return Query("one", image, "Where is the lesion", "skin_rgb")
 
 
-def test_with_its_folders_it_passes_the_suite(release, tmp_path, monkeypatch):
+def test_with_its_folders_it_passes_the_suite(official, tmp_path, monkeypatch):
     say(monkeypatch, "[SEG]")
     entry = METHODS["lisa_7b"]
-    entry = Entry("lisa_7b", entry.summary, entry.factory, entry.config, release, trains=False)
+    entry = Entry("lisa_7b", entry.summary, entry.factory, entry.config, official, trains=False)
     (tmp_path / "subject").mkdir()
     subject = Subject(entry, tmp_path / "subject")
     assert all(p.probability.any() for p in subject.predictions)
-    assert [f for f in (verdict(check, subject) for check in CHECKS) if f.status == FAILED] == []
+    assert [f for f in (run_check(check, subject) for check in CHECKS) if f.verdict is Verdict.FAILED] == []
 
 
-def test_without_seg_in_the_answer_the_mask_is_empty_and_the_sentence_stays(release, monkeypatch):
+def test_without_seg_in_the_answer_the_mask_is_empty_and_the_sentence_stays(official, monkeypatch):
     say(monkeypatch, "lesion")
-    prediction = loaded(release).predict([query()])[0]
+    prediction = loaded(official).predict([query()])[0]
     assert prediction.probability.shape == (40, 60) and prediction.probability.dtype == np.float32
     assert not prediction.probability.any()
     assert prediction.answer == "lesion lesion lesion"
 
 
-def test_several_seg_give_the_union_of_their_masks_and_are_no_words(release, monkeypatch):
+def test_several_seg_give_the_union_of_their_masks_and_are_no_words(official, monkeypatch):
     say(monkeypatch, "[SEG]")
-    method, seen = loaded(release), []
+    method, seen = loaded(official), []
     masks = method._network.masks
     monkeypatch.setattr(method._network, "masks", lambda *args: seen.append(masks(*args)) or seen[-1])
     prediction = method.predict([query()])[0]
@@ -79,46 +81,46 @@ def test_several_seg_give_the_union_of_their_masks_and_are_no_words(release, mon
     assert len(each) == 3 and np.array_equal(prediction.probability, np.maximum.reduce(each))
 
 
-def test_its_prompt_holds_the_image_once_between_its_marks_and_ends_where_the_answer_begins(release):
-    ids = prompt_ids(loaded(release)._tokenizer, "Where is the lesion")
+def test_its_prompt_holds_the_image_once_between_its_marks_and_ends_where_the_answer_begins(official):
+    ids = prompt_ids(loaded(official)._tokenizer, "Where is the lesion")
     place = ids.index(IMAGE)
     assert ids.count(IMAGE) == 1
     assert [WORDS[n] for n in (ids[place - 1], ids[place + 1])] == ["<im_start>", "<im_end>"]
     assert [WORDS[n] for n in ids[place + 2 : -1]] == ["Where", "is", "the", "lesion"]
 
 
-def test_it_says_what_it_is(release):
-    labels = LISAMethod(LISAConfig(**release)).labels
+def test_it_says_what_it_is(official):
+    labels = LISAMethod(LISAConfig(**official)).labels
     assert labels.prompt_source == PromptSource.QUESTION
     assert (labels.weights, labels.text_source) == (Weights.OFFICIAL, TextSource.GENERATED)
     assert any("exposure to the test data: unknown" in note for note in labels.notes)
 
 
 @pytest.mark.parametrize("size", WIDTHS)
-def test_without_a_folder_it_is_skipped_and_the_cure_names_the_release(size):
+def test_without_a_folder_it_is_skipped_and_the_cure_names_the_official_one(size):
     official = LISAConfig.official_folders[size]
     with pytest.raises(MissingPrerequisite, match=f"methods.lisa_{size}.checkpoint to your copy of {official}"):
         LISAMethod(LISAConfig(size=size)).load(None, "cpu")
 
 
-def test_without_clip_it_is_skipped_and_the_cure_names_it(release):
+def test_without_clip_it_is_skipped_and_the_cure_names_it(official):
     with pytest.raises(MissingPrerequisite, match=r"methods.lisa_7b.vision_tower to your copy of openai/clip"):
-        loaded({**release, "vision_tower": None})
+        loaded({**official, "vision_tower": None})
 
 
-def test_a_release_of_the_other_size_or_with_a_tensor_less_is_refused(release, tmp_path):
-    torch.save({}, tmp_path / "release" / "pytorch_model-1.bin")
+def test_a_folder_of_the_other_size_or_with_a_tensor_less_is_refused(official, tmp_path):
+    torch.save({}, tmp_path / "official" / "pytorch_model-1.bin")
     with pytest.raises(PrsbenchError, match="tensors missing"):
-        loaded(release)
-    shape = json.loads((tmp_path / "release" / "config.json").read_text()) | {"hidden_size": 24}
-    (tmp_path / "release" / "config.json").write_text(json.dumps(shape))
+        loaded(official)
+    shape = json.loads((tmp_path / "official" / "config.json").read_text()) | {"hidden_size": 24}
+    (tmp_path / "official" / "config.json").write_text(json.dumps(shape))
     with pytest.raises(PrsbenchError, match="must be 16 wide, got 24"):
-        loaded(release)
+        loaded(official)
 
 
-def test_in_half_precision_sams_part_stays_in_float32(release, monkeypatch):
+def test_in_half_precision_sams_part_stays_in_float32(official, monkeypatch):
     say(monkeypatch, "[SEG]")
-    method = loaded({**release, "precision": "bf16"})
+    method = loaded({**official, "precision": "bf16"})
     assert {p.dtype for p in method._network.model.visual_model.parameters()} == {torch.float32}
     assert {method._network.lm_head.weight.dtype, method._vision.dtype} == {torch.bfloat16}
     assert method._network.model.rotary_emb.inv_freq.dtype == torch.float32
@@ -126,36 +128,36 @@ def test_in_half_precision_sams_part_stays_in_float32(release, monkeypatch):
 
 
 @pytest.mark.parametrize("bits", ["8bit", "4bit"])
-def test_without_bitsandbytes_a_quantised_row_is_skipped_with_its_cure(release, monkeypatch, bits):
-    monkeypatch.setattr(release_folder, "find_spec", lambda name: None)
+def test_without_bitsandbytes_a_quantised_row_is_skipped_with_its_cure(official, monkeypatch, bits):
+    monkeypatch.setattr(official_weights, "find_spec", lambda name: None)
     with pytest.raises(MissingPrerequisite, match=f"load_in {bits} needs bitsandbytes. pip install bitsandbytes"):
-        loaded({**release, "load_in": bits})
+        loaded({**official, "load_in": bits})
 
 
 @pytest.mark.parametrize(("bits", "flag"), [("8bit", "load_in_8bit"), ("4bit", "load_in_4bit")])
-def test_what_is_asked_for_reaches_transformers_and_the_label(release, monkeypatch, bits, flag):
+def test_what_is_asked_for_reaches_transformers_and_the_label(official, monkeypatch, bits, flag):
     asked = {}
 
     def record(cls, *args, **given):
         asked.update(given)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(release_folder, "find_spec", lambda name: True)
+    monkeypatch.setattr(official_weights, "find_spec", lambda name: True)
     monkeypatch.setattr(LISA, "from_pretrained", classmethod(record))
     with pytest.raises(KeyboardInterrupt):
-        loaded({**release, "load_in": bits})
+        loaded({**official, "load_in": bits})
     config = asked["quantization_config"]
     assert getattr(config, flag) and config.load_in_8bit != config.load_in_4bit
     assert {"lm_head", "model.visual_model", "model.text_hidden_fcs"} <= set(config.llm_int8_skip_modules)
     assert asked["device_map"] == {"": "cpu"}
-    assert f"loaded in {bits}" in LISAMethod(LISAConfig(**release, load_in=bits)).labels.notes[0]
+    assert f"loaded in {bits}" in LISAMethod(LISAConfig(**official, load_in=bits)).labels.notes[0]
 
 
 @pytest.mark.parametrize("bits", ["8bit", "4bit"])
-def test_with_bitsandbytes_the_language_models_layers_alone_are_quantised(release, monkeypatch, bits, tmp_path):
+def test_with_bitsandbytes_the_language_models_layers_alone_are_quantised(official, monkeypatch, bits, tmp_path):
     bitsandbytes = pytest.importorskip("bitsandbytes")
     say(monkeypatch, "[SEG]")
-    whole, network = loaded(release)._network, loaded({**release, "load_in": bits})._network
+    whole, network = loaded(official)._network, loaded({**official, "load_in": bits})._network
     kind = {"8bit": bitsandbytes.nn.Linear8bitLt, "4bit": bitsandbytes.nn.Linear4bit}[bits]
     found = {name for name, module in network.named_modules() if isinstance(module, kind)}
     assert found == {
@@ -163,6 +165,6 @@ def test_with_bitsandbytes_the_language_models_layers_alone_are_quantised(releas
     }
     expected = whole.model.visual_model.state_dict()
     assert all(torch.equal(tensor, expected[key]) for key, tensor in network.model.visual_model.state_dict().items())
-    torch.save({}, tmp_path / "release" / "pytorch_model-1.bin")
+    torch.save({}, tmp_path / "official" / "pytorch_model-1.bin")
     with pytest.raises(PrsbenchError, match="missing keys"):
-        loaded({**release, "load_in": bits})
+        loaded({**official, "load_in": bits})

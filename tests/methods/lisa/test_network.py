@@ -1,19 +1,19 @@
-"""Parity with the official code on pseudo-weights, by official key; the size of the release on the meta device."""
+"""Parity with the official code on pseudo-weights, by official key; the official size on the meta device."""
 
 import pytest
 import torch
 from parity import Parity, needs
 from prsbench.methods.lisa.method import build_visual
 from prsbench.methods.lisa.network import LISA
-from prsbench.methods.parts.seg_token.prompt import asking_states
-from prsbench.methods.sam.networks import ViT, build_vit_sam
-from prsbench.methods.sam.processing import Frame, LongestSide
+from prsbench.methods.parts.sam.networks import ViT, build_vit_sam
+from prsbench.methods.parts.sam.processing import Frame, LongestSide
+from prsbench.methods.parts.seg_token.prompt import mask_token_states
 from transformers import LlamaConfig
 
 SHAPES = {"7b": (4096, 11008, 32, 32), "13b": (5120, 13824, 40, 40)}
 
 
-def of_release(size):
+def of_official_size(size):
     width, feed_forward, layers, heads = SHAPES[size]
     shape = LlamaConfig(
         vocab_size=32003,
@@ -39,7 +39,7 @@ def without_constants(keys):
 def test_the_7b_network_has_every_key_and_shape_of_the_official_file():
     official = without_constants(Parity("lisa").json["keys_lisa_7b"])
     assert len(official) == 923 - 32
-    assert shapes_of(of_release("7b")) == official
+    assert shapes_of(of_official_size("7b")) == official
 
 
 @needs("lisa")
@@ -52,7 +52,7 @@ def test_the_13b_network_differs_by_depth_and_width_of_its_language_model_alone(
         if key.startswith("model.layers.0."):
             for layer in range(32, 40):
                 expected[key.replace("layers.0.", f"layers.{layer}.", 1)] = expected[key]
-    assert shapes_of(of_release("13b")) == expected
+    assert shapes_of(of_official_size("13b")) == expected
 
 
 @needs("lisa")
@@ -60,7 +60,7 @@ def test_the_13b_network_differs_by_depth_and_width_of_its_language_model_alone(
 def test_from_a_state_to_the_masks_it_gives_the_official_numbers():
     parity = Parity("lisa")
     parity.keys = parity.json["numeric_keys"]
-    network = of_release("7b")
+    network = of_official_size("7b")
     assert not network.load_state_dict(parity.weights(), strict=False, assign=True).unexpected_keys
     inputs = parity.json["inputs"]
     prompts = network.text_prompts(parity.tensor(inputs["hidden_states"]))
@@ -79,17 +79,17 @@ def test_the_states_that_predict_a_mask_are_the_official_ones():
     fixture = Parity("lisa").json["seg_selection"]
     seg = fixture["ids"]["[SEG]"]
     for case in fixture["generation"]:
-        assert asking_states(case["output_ids"], {seg}, 256) == case["selected_expanded_indices"], case["name"]
+        assert mask_token_states(case["output_ids"], {seg}, 256) == case["selected_expanded_indices"], case["name"]
     for case in fixture["examples"]:
-        found = [place for row in case["input_ids"] for place in asking_states(row, {seg}, 256)]
+        found = [place for row in case["input_ids"] for place in mask_token_states(row, {seg}, 256)]
         assert found == case["inference"]["selected_expanded_indices"], case["name"]
 
 
 def test_with_four_patches_a_seg_right_after_the_question_is_predicted_by_the_questions_last_state():
     image, seg = -200, 9
     # 1 P P P P 2 | 9: the patches lie at 1 to 4, the last word of the question at 5
-    assert asking_states([1, image, 2, seg], {seg}, patches=4) == [5]
-    assert asking_states([1, image, 2, 3], {seg}, patches=4) == []
+    assert mask_token_states([1, image, 2, seg], {seg}, patches=4) == [5]
+    assert mask_token_states([1, image, 2, 3], {seg}, patches=4) == []
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def small():
 def test_the_states_kept_while_speaking_are_those_of_reading_the_whole_answer_at_once(small):
     patches = torch.randn(4, 8)
     small.generation_config.sequence_bias = [[[3], -1e9]]  # never ends early
-    said = small.say([1, 2], patches, [5, 6, 7], answer_tokens=5, end=3)
+    said = small.answer([1, 2], patches, [5, 6, 7], answer_tokens=5, end=3)
     embed = small.get_input_embeddings()
     words = [embed(torch.tensor(ids)) for ids in ([1, 2], [5, 6, 7, *said.ids[:-1]])]
     embedded = torch.cat([words[0], small.model.mm_projector(patches), words[1]])

@@ -5,7 +5,7 @@ import pytest
 import torch
 from prsbench.harness.contract.errors import PrsbenchError
 from prsbench.harness.contract.types import FitContext
-from prsbench.methods.authoring.conformance import CHECKS, FAILED, Subject, verdict
+from prsbench.methods.authoring.conformance import CHECKS, Subject, Verdict, run_check
 from prsbench.methods.catalog import METHODS
 from prsbench.methods.medseg_r import training
 from prsbench.methods.medseg_r.training import read_twice, train
@@ -25,8 +25,8 @@ def features(count):
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_at_64_px_it_passes_the_suite(subject, check):
-    finding = verdict(check, subject)
-    assert finding.status != FAILED, finding.reason
+    finding = run_check(check, subject)
+    assert finding.verdict is not Verdict.FAILED, finding.reason
 
 
 @torch.no_grad()
@@ -60,6 +60,6 @@ def test_it_reads_no_reference_answer_in_training(subject, discs, monkeypatch):
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_images(subject, discs, monkeypatch):
     monkeypatch.setattr(training, "dice_and_bce", lambda logits, mask: logits.sum() * float("nan"))
+    images, network = training_images(discs(2), 64), training.MedSegR(subject.config)
     with pytest.raises(PrsbenchError, match=r"not finite.*skin_rgb/"):
-        images = training_images(discs(2), 64)
-        train(training.MedSegR(subject.config), features(2), subject.config, images, FitContext(0, "cpu"))
+        train(network, features(2), subject.config, images, FitContext(0, "cpu"))

@@ -10,13 +10,14 @@ import torch
 from parity import Parity, needs
 from prsbench.harness.contract.errors import MissingPrerequisite, PrsbenchError
 from prsbench.harness.contract.types import Query, TextSource, Weights
-from prsbench.methods.authoring.conformance import CHECKS, FAILED, Subject, verdict
+from prsbench.methods.authoring.conformance import CHECKS, Subject, Verdict, run_check
 from prsbench.methods.catalog import METHODS
+from prsbench.methods.parts.sam.networks import tiny_vit
 from prsbench.methods.prs_med import official, official_weights
 from prsbench.methods.prs_med.config import PRSMedOfficialConfig
 from prsbench.methods.prs_med.decoder import MaskDecoder
 from prsbench.methods.prs_med.model import modality_head
-from prsbench.methods.prs_med.official import PRSMedOfficialMethod, parsed, seen_by_clip, seen_by_encoder
+from prsbench.methods.prs_med.official import PRSMedOfficialMethod, clip_input, encoder_input, parsed
 from safetensors.torch import load_file, save_file
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 from torch import nn
@@ -80,7 +81,7 @@ def made(tmp_path_factory):
 @pytest.fixture
 def given(made, tmp_path, monkeypatch):
     """A copy of the folders that a test may spoil; encoder and image are made small alike."""
-    monkeypatch.setattr(official_weights, "build_encoder", small_encoder)
+    monkeypatch.setattr(official_weights, "tiny_vit", small_encoder)
     monkeypatch.setattr(official, "SIDE_PX", 64)
     shutil.copytree(made, tmp_path / "given")
     folders = {"checkpoint": str(tmp_path / "given" / "published"), "llava": str(tmp_path / "given" / "llava")}
@@ -103,7 +104,7 @@ def test_with_its_folders_it_passes_the_suite(given, tmp_path):
     (tmp_path / "subject").mkdir()
     subject = Subject(entry, tmp_path / "subject")
     assert (subject.method.labels.weights, subject.method.labels.text_source) == (Weights.OFFICIAL, TextSource.GENERATED)
-    assert [f for f in (verdict(check, subject) for check in CHECKS) if f.status == FAILED] == []
+    assert [f for f in (run_check(check, subject) for check in CHECKS) if f.verdict is Verdict.FAILED] == []
 
 
 def test_every_pair_of_the_adapter_is_added_at_alpha_over_r_and_as_released_none_is(given):
@@ -134,9 +135,9 @@ def test_the_mask_is_asked_for_by_the_states_of_the_whole_prompt_image_tokens_to
     text = method._tokenizer(official.PROMPT.format(question=query().question), add_special_tokens=False).input_ids
     ids = torch.tensor([[1, 3, 3, 3, 3, *text]])  # 28 / 14 squared patches
     with torch.inference_mode():
-        whole = method._llava.model(input_ids=ids, pixel_values=seen_by_clip(query().image, 28)[None])
+        whole = method._llava.model(input_ids=ids, pixel_values=clip_input(query().image, 28)[None])
         assert torch.allclose(seen[0], whole.last_hidden_state, atol=1e-5)
-        logits = decode(method._encoder(seen_by_encoder(query().image)[None]), seen[0])
+        logits = decode(method._encoder(encoder_input(query().image)[None]), seen[0])
     rows, columns = np.arange(40) * 64 // 40, np.arange(60) * 64 // 60
     assert np.allclose(got.probability, logits[0, 0].sigmoid().numpy()[rows][:, columns], atol=1e-6)
 
@@ -159,7 +160,7 @@ def test_of_what_was_said_the_assistants_turn_is_kept_on_one_line(said, answer):
 
 def test_clip_sees_the_whole_image_in_a_padded_square():
     image = np.full((20, 40, 3), 255, np.uint8)
-    seen = seen_by_clip(image, 40)
+    seen = clip_input(image, 40)
     assert seen.shape == (3, 40, 40)
     assert seen[:, :8].abs().max() < 0.02 and seen[:, 32:].abs().max() < 0.02, "the mean colour, which is 0"
     assert seen[:, 13:27].min() > 1
@@ -218,7 +219,7 @@ def test_the_published_folders_keys_and_shapes_are_those_that_are_read():
         for key, shape in folder["image_encoder.pth"].items()
         if key.startswith("image_encoder.")
     }
-    own = official_weights.build_encoder().state_dict()
+    own = tiny_vit().state_dict()
     with torch.device("meta"):
         decoder, head = MaskDecoder(4096).state_dict(), modality_head().state_dict()
     assert {key: list(t.shape) for key, t in own.items()} == encoder

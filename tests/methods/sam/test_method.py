@@ -12,14 +12,15 @@ from prsbench.harness.contract.errors import ContractError, MissingPrerequisite,
 from prsbench.harness.contract.geometry import innermost_point, tight_box
 from prsbench.harness.contract.types import Box, PromptSource, Query, Weights
 from prsbench.methods import feature_cache
-from prsbench.methods.authoring.conformance import CHECKS, FAILED, Subject, verdict
+from prsbench.methods.authoring.conformance import CHECKS, Subject, Verdict, run_check
 from prsbench.methods.catalog import METHODS
-from prsbench.methods.sam import variants
-from prsbench.methods.sam.config import OFFICIAL_FILES, SamCheckpointConfig
+from prsbench.methods.parts.sam import variants
+from prsbench.methods.parts.sam.config import OFFICIAL_FILES
+from prsbench.methods.parts.sam.networks import ViT, build_vit_sam, decode
+from prsbench.methods.parts.sam.processing import LongestSide, StretchedCubic, StretchedNearest
+from prsbench.methods.parts.sam.variants import VARIANTS
+from prsbench.methods.sam.config import SamCheckpointConfig
 from prsbench.methods.sam.method import SamMethod
-from prsbench.methods.sam.networks import ViT, build_vit_sam, decode
-from prsbench.methods.sam.processing import LongestSide, StretchedCubic, StretchedNearest
-from prsbench.methods.sam.variants import VARIANTS
 from pydantic import ValidationError
 
 SMALL = ViT(width=32, depth=2, heads=2, global_blocks=(1,))
@@ -46,7 +47,7 @@ def small(tmp_path, monkeypatch):
         state = build().state_dict()
         paths[name] = str(tmp_path / OFFICIAL_FILES[name])
         torch.save({"model": state} if name == "sam_med2d" else state, paths[name])
-    monkeypatch.setattr(feature_cache, "_kept", type(feature_cache._kept)())
+    monkeypatch.setattr(feature_cache, "_cache", type(feature_cache._cache)())
     return paths
 
 
@@ -74,7 +75,7 @@ def test_a_row_with_its_checkpoint_passes_the_suite(row, small, tmp_path):
     (tmp_path / "subject").mkdir()
     subject = Subject(entry, tmp_path / "subject")
     assert subject.method.labels.weights == Weights.OFFICIAL
-    assert [f for f in (verdict(check, subject) for check in CHECKS) if f.status == FAILED] == []
+    assert [f for f in (run_check(check, subject) for check in CHECKS) if f.verdict is Verdict.FAILED] == []
 
 
 def test_every_row_without_its_checkpoint_is_skipped_and_named_with_the_official_file():
@@ -88,15 +89,15 @@ def test_every_row_without_its_checkpoint_is_skipped_and_named_with_the_official
             SamMethod(config).load(None, "cpu")
 
 
-def test_a_box_asks_for_one_mask_unless_the_release_keeps_the_best_of_three(small):
+def test_a_box_asks_for_one_mask_unless_the_official_code_keeps_the_best_of_three(small):
     for variant, several in (("sam_vit_b", False), ("sam_med2d", True), ("tiny_sam", True)):
         method, query = loaded(variant, PromptSource.ORACLE_BOX, small[variant]), disc()
-        square, frame = method._processing.prepare(query.image)
+        square, frame = method._sam.processing.prepare(query.image)
         with torch.inference_mode():
-            features = method._network.image_encoder(square[None])
+            features = method._sam.network.image_encoder(square[None])
             box = torch.tensor([frame.box_to_square(query.box)])
-            logits, iou = decode(method._network, features, boxes_N4=box, several=several)
-        expected = method._processing.probability(logits[0, iou[0].argmax()], frame).numpy()
+            logits, iou = decode(method._sam.network, features, boxes_N4=box, several=several)
+        expected = method._sam.processing.probability(logits[0, iou[0].argmax()], frame).numpy()
         assert np.array_equal(method.predict([query])[0].probability, expected)
 
 
@@ -111,7 +112,7 @@ def test_sam_med2ds_two_ways_to_read_an_image_share_no_features_and_the_row_says
     )
 
 
-@pytest.mark.parametrize("variant, source", [("sam_vit_b", "oracle_box"), ("sam_med2d", "automatic")])
+@pytest.mark.parametrize(("variant", "source"), [("sam_vit_b", "oracle_box"), ("sam_med2d", "automatic")])
 def test_only_sam_med2ds_prompts_have_a_test_set_loader(variant, source):
     with pytest.raises(ValidationError, match="Leave it out"):
         SamCheckpointConfig(variant=variant, prompt_source=PromptSource[source.upper()], preprocessing="test_set")
@@ -174,11 +175,11 @@ def test_medsams_official_file_gives_the_official_masks_through_its_row(tmp_path
 
 def test_a_point_keeps_the_best_of_three_masks(small):
     method, query = loaded("sam_vit_b", PromptSource.ORACLE_POINT, small["sam_vit_b"]), disc()
-    square, frame = method._processing.prepare(query.image)
+    square, frame = method._sam.processing.prepare(query.image)
     with torch.inference_mode():
         point = torch.tensor([[frame.to_square(*query.point)]])
-        logits, iou = decode(method._network, method._network.image_encoder(square[None]), points_N12=point, several=True)
-    expected = method._processing.probability(logits[0, iou[0].argmax()], frame).numpy()
+        logits, iou = decode(method._sam.network, method._sam.network.image_encoder(square[None]), points_N12=point, several=True)
+    expected = method._sam.processing.probability(logits[0, iou[0].argmax()], frame).numpy()
     assert np.array_equal(method.predict([query])[0].probability, expected)
 
 
@@ -191,11 +192,11 @@ def test_a_row_without_its_prompt_is_refused(small):
 def test_rows_over_one_checkpoint_share_the_network_and_its_image_features(small):
     box, point = (loaded("sam_vit_b", s, small["sam_vit_b"]) for s in (PromptSource.ORACLE_BOX, PromptSource.ORACLE_POINT))
     other = loaded("medsam", PromptSource.ORACLE_BOX, small["medsam"])
-    assert box._network is point._network and box._network is not other._network
-    assert box._seen_as == point._seen_as and box._seen_as != other._seen_as
+    assert box._sam.network is point._sam.network and box._sam.network is not other._sam.network
+    assert box._sam.identity == point._sam.identity and box._sam.identity != other._sam.identity
     for method in (box, point, other):
         method.predict([disc()])
-    assert len(feature_cache._kept) == 2
+    assert len(feature_cache._cache) == 2
 
 
 def test_a_checkpoint_that_was_replaced_is_read_again(small):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from prsbench.harness.contract.types import FitContext
 from prsbench.methods.text2centroid.config import Text2CentroidConfig
-from prsbench.methods.text2centroid.held_out_errors import HEADER, LocatedAnswer, error_lines, placed
+from prsbench.methods.text2centroid.held_out_errors import HEADER, LocatedAnswer, error_lines, located_answers
 from prsbench.methods.text2centroid.model import Text2Centroid
 
 HELD_OUT = [
@@ -40,7 +40,7 @@ def test_a_group_without_new_wording_has_a_dash_and_no_number():
 
 def test_samples_without_a_lesion_are_not_held_out(discs):
     samples = discs(3, empty=(1,))
-    assert [one.point for one in placed(samples)] == [one.point for one in placed([samples[0], samples[2]])]
+    assert [one.point for one in located_answers(samples)] == [one.point for one in located_answers([samples[0], samples[2]])]
 
 
 @pytest.mark.parametrize("n_val", [6, 0])
@@ -53,6 +53,6 @@ def test_a_training_leaves_its_errors_on_val_beside_its_weights(discs, tmp_path,
         header, *rows = csv.reader(stream)
     assert tuple(header) == HEADER and bool(rows) == bool(n_val)
     if n_val:
-        expected = np.hypot(*(part.locate([s.truth.answer for s in val]) - [one.point for one in placed(val)]).T).mean()
+        expected = np.hypot(*(part.locate([s.truth.answer for s in val]) - [one.point for one in located_answers(val)]).T).mean()
         assert rows[0][:3] == ["all", "all", "6"] and float(rows[0][4]) == pytest.approx(expected, abs=5e-4)
     assert ("given no held-out sample" in (tmp_path / "held_out.md").read_text()) != bool(n_val)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from prsbench.harness.contract.errors import DataError, MissingPrerequisite
 from prsbench.harness.contract.types import Box, FitContext, Prediction, PromptSource, TextSource
 from prsbench.methods.catalog import METHODS, PARTS
-from prsbench.methods.sam.method import SamMethod
+from prsbench.methods.parts.sam.frozen_sam import FrozenSam
 from prsbench.methods.text2centroid.config import Text2CentroidConfig
 from prsbench.methods.text2centroid.model import Text2Centroid
 from prsbench.methods.text_box import method as method_module
@@ -51,8 +51,8 @@ def method(tmp_path, monkeypatch, discs):
 
 def test_the_answer_is_the_speakers_and_the_box_lies_round_the_point_read_in_it(method, discs, monkeypatch):
     boxes = []
-    draw = SamMethod._predict_one
-    monkeypatch.setattr(SamMethod, "_predict_one", lambda self, query: boxes.append(query.box) or draw(self, query))
+    segment = FrozenSam.segment_box
+    monkeypatch.setattr(FrozenSam, "segment_box", lambda self, image, box: boxes.append(box) or segment(self, image, box))
     sample = discs(1, start=30)[0]
     got = method.predict([sample.query])[0]
     x, y = method._text2centroid.locate([SAID])[0]

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from parity import goldens
 from prsbench.harness.contract.errors import ContractError
-from prsbench.metrics.mask.counts import count, histograms
-from prsbench.metrics.mask.grey import grey_map, stretched_grey_map
+from prsbench.metrics.mask.counts import count_maps, histograms
+from prsbench.metrics.mask.grey import grey_map, grey_maps, stretched_grey_map
 from scipy.special import expit
 
 
@@ -12,12 +12,12 @@ def float_map(*rows):
 
 
 def test_the_four_counts_are_those_of_the_map_at_half_inclusive():
-    counts = count(float_map([0.5, 0.49], [0.9, 0.1]), np.array([[True, True], [False, False]]))
+    counts = count_maps(grey_maps(float_map([0.5, 0.49], [0.9, 0.1])), np.array([[True, True], [False, False]]))
     assert (counts.tp, counts.fp, counts.fn, counts.tn) == (1, 1, 1, 1)
 
 
 def test_histograms_split_the_pixels_of_each_grey_level_by_the_truth():
-    counts = count(float_map([0.2, 0.2, 0.6]), np.array([[True, False, False]]))
+    counts = count_maps(grey_maps(float_map([0.2, 0.2, 0.6])), np.array([[True, False, False]]))
     assert {level: (counts.raw_inside[level], counts.raw_outside[level]) for level in (51, 153)} == {51: (1, 1), 153: (0, 1)}
     assert (counts.stretched_inside[0], counts.stretched_outside[0], counts.stretched_outside[255]) == (1, 1, 1)
     assert counts.raw_inside.sum() + counts.raw_outside.sum() == 3
@@ -39,7 +39,7 @@ def test_the_stretch_sends_the_extremes_to_0_and_255():
 @pytest.mark.parametrize("truth", [np.array([[0, 255]], np.uint8), np.array([[True], [False]])])
 def test_a_mask_of_numbers_or_of_another_shape_is_refused(truth):
     with pytest.raises(ContractError, match="truth"):
-        count(float_map([0.1, 0.9]), truth)
+        count_maps(grey_maps(float_map([0.1, 0.9])), truth)
 
 
 @pytest.mark.parametrize("golden", goldens("prs_med_encoding"))

@@ -5,14 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from prsbench.metrics.mask.counts import count
+from prsbench.metrics.mask.counts import count_maps
+from prsbench.metrics.mask.grey import grey_maps
 from prsbench.metrics.mask.overlap import dice_at_half, iou_at_half
 
 masks = arrays(bool, (5, 7))
 
 
 def overlap(predicted, truth):
-    counts = count(predicted.astype(np.float32), truth)
+    counts = count_maps(grey_maps(predicted.astype(np.float32)), truth)
     return dice_at_half(counts), iou_at_half(counts)
 
 

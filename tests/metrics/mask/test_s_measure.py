@@ -33,19 +33,19 @@ def test_a_truth_that_is_everything_scores_the_mean_of_the_map():
 def test_an_empty_truth_is_undefined_and_scores_the_darkness_of_the_map_as_published():
     nothing = np.zeros((2, 2), bool)
     assert isnan(s_measure(np.full((2, 2), 51, np.uint8), nothing))
-    assert s_measure(np.full((2, 2), 51, np.uint8), nothing, as_published=True) == pytest.approx(0.8)
+    assert s_measure(np.full((2, 2), 51, np.uint8), nothing, as_official=True) == pytest.approx(0.8)
 
 
 def test_a_truth_whose_centroid_lies_in_the_first_row_is_undefined_only_as_published():
     truth = np.zeros((9, 9), bool)
     truth[0, 4] = True
-    assert isnan(s_measure(truth * np.uint8(255), truth, as_published=True))
+    assert isnan(s_measure(truth * np.uint8(255), truth, as_official=True))
     assert s_measure(truth * np.uint8(255), truth) == pytest.approx(1)
 
 
 @given(grey_maps, arrays(bool, SHAPE).filter(np.any))
 def test_it_lies_in_range_and_the_published_rule_differs_only_where_it_is_undefined(grey, truth):
-    value, published = s_measure(grey, truth), s_measure(grey, truth, as_published=True)
+    value, published = s_measure(grey, truth), s_measure(grey, truth, as_official=True)
     assert 0 <= value <= 1 + 1e-9
     assert isnan(published) or value == pytest.approx(published, abs=1e-12)
 
@@ -53,4 +53,4 @@ def test_it_lies_in_range_and_the_published_rule_differs_only_where_it_is_undefi
 def test_every_image_scores_what_the_official_code_scores(golden):
     for name, sample in golden.samples.items():
         expected = nan if sample.values["Sm"] is None else sample.values["Sm"]
-        assert s_measure(sample.grey, sample.truth, as_published=True) == pytest.approx(expected, abs=1e-9, nan_ok=True), name
+        assert s_measure(sample.grey, sample.truth, as_official=True) == pytest.approx(expected, abs=1e-9, nan_ok=True), name

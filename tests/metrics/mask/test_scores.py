@@ -1,12 +1,14 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isnan
 
 import numpy as np
 import pytest
 from prsbench.harness.contract.records import Counts, MapMeasures
-from prsbench.metrics.mask.counts import count
-from prsbench.metrics.mask.map_measures import measure
-from prsbench.metrics.mask.pranet import dataset_curves
+from prsbench.metrics.mask.counts import count_maps
+from prsbench.metrics.mask.empty_truth import POLICY_METRICS
+from prsbench.metrics.mask.grey import grey_maps
+from prsbench.metrics.mask.map_measures import measure_maps
+from prsbench.metrics.mask.pranet import dice_curve, iou_curve, threshold_counts
 from prsbench.metrics.mask.scores import Thresholds, mask_scores
 
 
@@ -15,7 +17,7 @@ class Scored:
     """The fields of a record that mask scores use."""
 
     counts: Counts
-    measures: MapMeasures
+    measures: MapMeasures | None = None
     sample_id: str = "s"
 
 
@@ -27,7 +29,8 @@ def best_thresholds(records):
 
 
 def record_of(probability, truth):
-    return Scored(count(probability, truth), measure(probability, truth))
+    maps = grey_maps(probability)
+    return Scored(count_maps(maps, truth), measure_maps(maps, truth))
 
 
 def soft_maps(n=5):
@@ -42,9 +45,21 @@ def test_the_mean_of_the_per_image_values_is_the_published_maximum_over_one_comm
     records = list(soft_maps())
     best = best_thresholds(records)
     scores = [mask_scores(record, best) for record in records]
-    dice, iou = dataset_curves(record.counts for record in records)
-    assert np.mean([s["maxdice_pranet"] for s in scores]) == pytest.approx(dice.max(), abs=1e-12)
-    assert np.mean([s["maxiou_pranet"] for s in scores]) == pytest.approx(iou.max(), abs=1e-12)
+    for name, curve in (("maxdice_pranet", dice_curve), ("maxiou_pranet", iou_curve)):
+        of_all = np.mean([curve(threshold_counts(record.counts)) for record in records], axis=0)
+        assert np.mean([s[name] for s in scores]) == pytest.approx(of_all.max(), abs=1e-12)
+
+
+@pytest.mark.parametrize("group", ["all", "without_empty_truth", "without_any_nan"])
+def test_the_data_set_scores_what_the_official_code_scores(golden, group):
+    expected = golden.table["aggregate"][group]
+    counts = [golden.samples[name].counts for name in expected["names"]]  # of saved maps, which are already stretched
+    records = [Scored(replace(c, stretched_inside=c.raw_inside, stretched_outside=c.raw_outside)) for c in counts]
+    best = best_thresholds(records)
+    scores = [mask_scores(record, best) for record in records]
+    for name, official in (("mdice", "meanDic"), ("miou", "meanIoU"), ("maxdice", "maxDic"), ("maxiou", "maxIoU")):
+        ours = np.nan_to_num([s[f"{name}_pranet"] for s in scores])  # the official code scores an empty truth 0
+        assert ours.mean() == pytest.approx(expected[official], abs=1e-9)
 
 
 def test_an_empty_truth_is_scored_by_its_policy_and_by_made_up_lesions_alone():
@@ -53,11 +68,7 @@ def test_an_empty_truth_is_scored_by_its_policy_and_by_made_up_lesions_alone():
     record = record_of(spot, nothing)
     scores = mask_scores(record, best_thresholds([record]))
     defined = {name: value for name, value in scores.items() if not isnan(value)}
-    zeros = {
-        f"{name}{rule}": 0.0
-        for name in ("dice@0.5", "iou@0.5", "mdice_pranet", "miou_pranet")
-        for rule in ("[empty=0]", "[empty=1]")
-    }
+    zeros = {f"{name}{rule}": 0.0 for name in POLICY_METRICS for rule in ("[empty=0]", "[empty=1]")}
     assert defined == zeros | {"lesions_false": 1.0}
 
 

@@ -1,13 +1,13 @@
 from math import isnan
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prsbench.datasets.questions import render_answer, target_of
+from prsbench.harness.contract.modalities import MODALITIES
 from prsbench.harness.contract.position import ZONES, position_phrase
-from prsbench.harness.contract.records import Record
-from prsbench.harness.contract.types import MODALITIES, DataKind
 from prsbench.metrics.text.position import absence_correct, distance_word_correct, parse, position_correct
 
 TL, TR, BL, BR, C = ({zone} for zone in ZONES)
@@ -186,26 +186,8 @@ def test_any_text_at_all_is_parsed(text):
 
 
 def record(position, near_centre=False):
-    return Record(
-        sample_id="s",
-        group="g",
-        modality="skin_rgb",
-        data_kind=DataKind.SYNTHETIC,
-        status="ok",
-        error="",
-        question="",
-        reference_answer="",
-        answer="",
-        height=1,
-        width=1,
-        position=position,
-        near_centre=near_centre,
-        position_of_centroid="",
-        truth_centroid=None,
-        predicted_centroid=None,
-        counts=None,
-        seconds=0.0,
-    )
+    """The fields of a record that position metrics use."""
+    return SimpleNamespace(position=position, near_centre=near_centre)
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,9 @@ points = arrays(float, (6, 2), elements=st.floats(-1, 1))
 
 
 def score_one(embedding, reference_embedding, point, reference_point, centroid, text=True, combination="both"):
-    rows = (np.array([row]) for row in (embedding, reference_embedding, point, reference_point, centroid, text))
-    result = prscore(*rows, combination)
+    s_sem = normalised_cosine(np.array([embedding]), np.array([reference_embedding]))
+    rows = (np.array([row]) for row in (point, reference_point, centroid, text))
+    result = prscore(s_sem, *rows, combination)
     return {name: getattr(result, name)[0] for name in ("s_sem", "s_spatial", "s_vis", "prscore", "direction_undefined")}
 
 
@@ -81,7 +82,8 @@ def mean_with_perfect_masks(named, true):
     similar = np.full((4, 4), 0.8) + 0.2 * np.eye(4)
     embeddings = np.linalg.cholesky(similar)
     place = QUADRANTS[true]
-    return prscore(embeddings[named], embeddings[true], QUADRANTS[named], place, place, np.ones(len(named), bool)).prscore.mean()
+    s_sem = normalised_cosine(embeddings[named], embeddings[true])
+    return prscore(s_sem, QUADRANTS[named], place, place, np.ones(len(named), bool)).prscore.mean()
 
 
 def test_floors_lie_where_the_formula_puts_them():
@@ -112,9 +114,9 @@ def test_a_place_is_wholly_consistent_with_itself(place):
 
 @given(points, points, st.permutations(range(6)))
 def test_samples_do_not_influence_each_other(first, second, order):
-    embeddings, text = np.random.default_rng(0).normal(size=(2, 6, 3)), np.arange(6) > 0
-    together = prscore(*embeddings, first, second, first, text).prscore
-    shuffled = prscore(*embeddings[:, order], first[order], second[order], first[order], text[order]).prscore
+    s_sem, text = np.random.default_rng(0).random(6), np.arange(6) > 0
+    together = prscore(s_sem, first, second, first, text).prscore
+    shuffled = prscore(s_sem[order], first[order], second[order], first[order], text[order]).prscore
     np.testing.assert_allclose(shuffled, together[order], atol=1e-12)
 
 
@@ -133,12 +135,12 @@ def test_a_reference_without_a_place_leaves_the_score_undefined():
 
 @pytest.mark.parametrize(("weights", "expected"), [((1, 1, 1), (0.8 + 1 + 0) / 3), ((2, 1, 1), 2.6 / 4), ((0, 1, 0), 1.0)])
 def test_weights_are_shares_of_their_sum(weights, expected):
-    rows = ([SAME], [OTHER], [[0.5, 0.5]], [[0.5, 0.5]], [NOWHERE], [True])
+    rows = ([0.8], [[0.5, 0.5]], [[0.5, 0.5]], [NOWHERE], [True])
     assert prscore(*map(np.array, rows), weights=weights).prscore[0] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("weights", [(0, 0, 0), (1, -1, 1)])
 def test_weights_that_are_no_shares_are_refused(weights):
-    rows = ([SAME], [OTHER], [[0.5, 0.5]], [[0.5, 0.5]], [NOWHERE], [True])
+    rows = ([0.8], [[0.5, 0.5]], [[0.5, 0.5]], [NOWHERE], [True])
     with pytest.raises(ConfigError, match="weights"):
         prscore(*map(np.array, rows), weights=weights)

@@ -4,7 +4,7 @@ import os
 
 import pytest
 from engine_driver import PLACE, Driver, slowly
-from prsbench.harness.engine.store.run_folder import attempts_of
+from prsbench.harness.engine.store.run_folder import NodeFolder
 
 METHODS = ["bright", {"trained": {"fit_seconds": 0.3}}, "jittered", "echo"]
 
@@ -35,5 +35,6 @@ def test_a_grid_outlives_the_loss_of_a_node_and_ends_in_the_same_numbers(cluster
     assert process.returncode == 0, said
     assert driver.out.read_text() and driver.finish() == expected
     assert "by 3 workers" in said, "as many jobs at a time as the cluster had cores, whatever this machine has"
-    kinds = {a["reason"] for folder in (driver.folder / "cells").iterdir() for a in attempts_of(folder) if a["kind"] != "done"}
+    attempts = [attempt for path in (driver.folder / "cells").iterdir() for attempt in NodeFolder(path).attempts]
+    kinds = {attempt["reason"] for attempt in attempts if attempt["kind"] != "done"}
     assert kinds <= {"worker death"}, "what the node took along was tried again"

@@ -39,10 +39,21 @@ def test_a_finished_grid_is_not_computed_again_and_reads_the_same(stand_ins, dat
 def test_a_run_folder_opens_without_grid_and_catalogs_even_when_moved(stand_ins, data_root, tmp_path):
     first = go(stand_ins, data_root, tmp_path / "run", ["bright"])
     expected = stand_ins.numbers(first)
+    stored = json.loads((tmp_path / "run" / "run.json").read_text())["setting"]
+    assert set(stored) == {"roots", "loader", "device", "threads", "timeout_s"}, "as in older run folders"
     (tmp_path / "run").rename(tmp_path / "moved")
-    assert stand_ins.numbers(open_run(tmp_path / "moved")) == expected
+    moved = open_run(tmp_path / "moved")
+    assert replace(moved.setting, folder=first.setting.folder, command=first.setting.command) == first.setting
+    assert stand_ins.numbers(moved) == expected
     with pytest.raises(RunFolderError, match="no run.json"):
         open_run(tmp_path / "elsewhere")
+
+
+def test_rows_that_are_configured_alike_are_computed_each(stand_ins, data_root, tmp_path):
+    same = {"ablations": [{"method": "bright", "change": {"batch_size": [2]}}, {"method": "echo", "change": {"batch_size": [2]}}]}
+    grid = stand_ins.make_grid(data_root, ["bright", "echo"], more=same)
+    run = run_grid(grid, stand_ins.REGISTRY, RunFolder(tmp_path / "run"), lambda line: None, "serial")
+    assert len({cell.key for cell in run.plan.cells}) == len(run.plan.cells) / 2 and run.status == "complete"
 
 
 def test_a_method_is_loaded_once_a_worker_and_not_once_a_cell(stand_ins, data_root, tmp_path):
@@ -142,7 +153,7 @@ def test_data_that_passed_its_check_is_not_decoded_again(stand_ins, data_root, t
 def test_changed_metrics_redo_the_scores_alone(stand_ins, data_root, tmp_path, monkeypatch):
     first = go(stand_ins, data_root, tmp_path / "run", ["bright"])
     work, expected = lines(tmp_path), stand_ins.numbers(first)
-    monkeypatch.setattr("prsbench.harness.engine.driver.run.make_plan", lambda *a: replace(first.plan, scoring="changed"))
+    monkeypatch.setattr("prsbench.harness.engine.driver.run.make_plan", lambda *a: replace(first.plan, scoring_hash="changed"))
     again = go(stand_ins, data_root, tmp_path / "run", ["bright"])
     assert lines(tmp_path) == work and stand_ins.numbers(again) == expected
     scores = tmp_path / "run" / "cells" / first.plan.cells[0].folder / "scored.json"

@@ -6,18 +6,18 @@ from dataclasses import replace
 import pytest
 from prsbench.harness.engine.driver import progress
 from prsbench.harness.engine.driver.schedule import jobs_to_do, ready
-from prsbench.harness.engine.inspect.state import setting_of
 from prsbench.harness.engine.plan.data import open_all
 from prsbench.harness.engine.plan.planning import make_plan
 from prsbench.harness.engine.store.json_files import write_json
 from prsbench.harness.engine.worker.failures import Failure
 from prsbench.harness.engine.worker.job import failed, perform
+from prsbench.harness.engine.worker.setting import Setting
 
 
 @pytest.fixture
 def work(stand_ins, data_root, tmp_path):
     plan = make_plan(stand_ins.make_grid(data_root, ["bright", "trained"]), open_all([data_root]), stand_ins.REGISTRY)
-    setting = setting_of(tmp_path, plan, {"roots": [], "loader": "", "device": "cpu", "threads": 1})
+    setting = Setting.of_plan(plan, tmp_path, roots=(), text_models_loader="", device="cpu", threads=1)
     return plan, setting, jobs_to_do(plan, plan.cells, setting)
 
 
@@ -71,7 +71,7 @@ def test_data_taken_away_during_a_run_fails_the_job_and_not_the_driver(work):
 def test_cells_of_one_model_stand_together_and_the_model_with_most_to_do_comes_first(stand_ins, data_root, tmp_path):
     grid = stand_ins.make_grid(data_root, ["bright", "trained", "echo"])
     plan = make_plan(grid, open_all([data_root]), stand_ins.REGISTRY)
-    setting = setting_of(tmp_path, plan, {"roots": [], "loader": "", "device": "cpu", "threads": 1})
+    setting = Setting.of_plan(plan, tmp_path, roots=(), text_models_loader="", device="cpu", threads=1)
     longer = [replace(cell, n_manifest=500 if cell.method == "echo" else cell.n_manifest) for cell in plan.cells]
     order = [job.cells[0].method for job in jobs_to_do(plan, longer, setting) if job.cells]
     assert order[:2] == ["echo", "echo"] and len({tuple(order[2:4]), tuple(order[4:6])}) == 2

@@ -78,6 +78,14 @@ def test_a_method_is_changed_by_its_name_in_either_form(tmp_path):
     assert [dict(choice.overrides) for choice in grid.methods] == [{"batch_size": 2}, {"batch_size": 4, "epochs": 3}]
 
 
+def test_a_key_in_a_group_of_a_methods_config_is_changed_alone(tmp_path):
+    grouped = GRID.replace("- oracle", "- oracle:").replace("{batch_size: 4}", "{language: {width: 64}}")
+    changes = ["methods.cg_reasoner.language.steps=3", "methods.cg_reasoner.text2centroid.steps=5", "methods.oracle.batch_size=2"]
+    oracle, reasoner = load_grid(written(tmp_path, grouped), changes).methods
+    assert dict(reasoner.overrides) == {"language": {"width": 64, "steps": 3}, "text2centroid": {"steps": 5}}
+    assert dict(oracle.overrides) == {"batch_size": 2}
+
+
 @pytest.mark.parametrize("change", ["seeds", "data.7.train=1", "name.x=1", "methods.no_such_method.epochs=1"])
 def test_a_change_that_fits_nowhere_is_refused(tmp_path, change):
     with pytest.raises(ConfigError, match="--set"):
@@ -107,6 +115,18 @@ def test_every_packaged_grid_can_be_read_and_opens_with_its_cost():
         (
             "methods:\n  - oracle\n  - cg_reasoner:\n      epochs: few",
             "line 7: method 'cg_reasoner': epochs: Input",
+        ),
+        (
+            "methods:\n  - cg_reasoner:\n      epochs: 1\n      language: {steps: 1,\n        stps: 2}",
+            "line 8: method 'cg_reasoner': unknown key 'language.stps'. Did you mean 'steps'?",
+        ),
+        (
+            "methods: [cg_reasoner]\nsweeps:\n  - {method: cg_reasoner, over: {language.stps: [1]}}",
+            "method 'cg_reasoner': unknown key 'language.stps'. Did you mean 'steps'?",
+        ),
+        (
+            "methods: [cg_reasoner]\nablations:\n  - {method: cg_reasoner, change: {langage.steps: [1]}}",
+            "method 'cg_reasoner': unknown key 'langage'. Did you mean 'language'?",
         ),
         ("methods:\n  - orcale", "No method is called 'orcale'. Did you mean 'oracle'?"),
         ("methods: [oracle]\nexecution:\n  resources:\n    orcale: {cpus: 2}", "No method or part is called 'orcale'"),
@@ -148,6 +168,17 @@ def test_a_sweep_lays_out_every_combination_as_a_row_of_its_own(tmp_path):
     assert dict(grid.rows[2].overrides) == {"batch_size": 4, "epochs": 1, "bridge": "hidden"}
 
 
+def test_a_sweep_over_a_key_in_a_group_leaves_the_groups_other_keys(tmp_path):
+    sweep = "sweeps:\n  - {method: cg_reasoner, over: {language.steps: [1, 2], text2centroid.steps: [3], epochs: [4]}}\n"
+    grid = load_grid(written(tmp_path, GRID.replace("{batch_size: 4}", "{language: {width: 64}}") + sweep))
+    assert [choice.row for choice in grid.rows[1:]] == [
+        "cg_reasoner@language.steps=1,text2centroid.steps=3,epochs=4",
+        "cg_reasoner@language.steps=2,text2centroid.steps=3,epochs=4",
+    ]
+    expected = {"language": {"width": 64, "steps": 2}, "text2centroid": {"steps": 3}, "epochs": 4}
+    assert dict(grid.rows[2].overrides) == expected
+
+
 @pytest.mark.parametrize(
     ("sweep", "said"),
     [
@@ -167,7 +198,7 @@ def test_the_resolved_grid_shows_every_key_and_reads_back_as_the_same_rows(tmp_p
     from prsbench.harness.engine.plan.choices import resolved
 
     whole = resolved(load_grid(written(tmp_path, GRID)), _registry())
-    assert whole["methods"][1]["cg_reasoner"]["lora_rank"] == 16 and whole["execution"]["retries"] == 1
+    assert whole["methods"][1]["cg_reasoner"]["lora"]["rank"] == 16 and whole["execution"]["retries"] == 1
     again = load_grid(written(tmp_path, yaml.safe_dump(whole)))
     assert resolved(again, _registry()) == whole
 

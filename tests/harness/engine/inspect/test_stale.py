@@ -121,7 +121,7 @@ def test_changed_metrics_and_a_repeated_training_are_told_apart(planned, stand_i
     training = next(node for node in run.plan.trainings.values() if node.name == "trained")
     seal = run.setting.training_folder(training.key) / "sealed.json"
     seal.write_text(json.dumps({**json.loads(seal.read_text()), "digest": "retrained"}))
-    monkeypatch.setattr("prsbench.harness.engine.driver.run.make_plan", lambda *a: replace(run.plan, scoring="changed"))
+    monkeypatch.setattr("prsbench.harness.engine.driver.run.make_plan", lambda *a: replace(run.plan, scoring_hash="changed"))
     lines = planned()
     assert of(lines, "bright").startswith("re-score ") and of(lines, "bright").endswith(": scoring changed")
     assert of(lines, "trained").endswith(": its training was done again, with other weights")

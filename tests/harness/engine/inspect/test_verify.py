@@ -10,7 +10,7 @@ import pytest
 from prsbench.harness import cli
 from prsbench.harness.engine.driver.run import run_grid
 from prsbench.harness.engine.inspect.results import results
-from prsbench.harness.engine.inspect.state import open_run, put_aside
+from prsbench.harness.engine.inspect.state import move_damaged, open_run
 from prsbench.harness.engine.inspect.status import log_text, status_lines
 from prsbench.harness.engine.inspect.verify import verify_run
 from prsbench.harness.engine.store import cell_folder, record_files
@@ -118,9 +118,9 @@ def test_a_clock_that_jumps_makes_nothing_stale_and_moves_no_number(run, stand_i
     assert stand_ins.numbers(again) == expected and list(verify_run(again)) == []
 
 
-def test_a_damaged_cell_is_put_aside_and_computed_again(run, stand_ins):
+def test_a_damaged_cell_is_moved_aside_and_computed_again(run, stand_ins):
     flip(cell(run) / "predictions.jsonl", 100)
-    (said,) = put_aside(run)
+    (said,) = move_damaged(run)
     assert "predictions.jsonl line 1" in said and (run.setting.folder / "aside" / f"{cell(run).name}-1").is_dir()
     assert "failed (damaged, 1 attempt)" in " ".join(next(iter(status_lines(run))).split()).replace(cell(run).name + " ", "")
     grid = stand_ins.make_grid(run.setting.roots[0], ["bright", "trained"])
@@ -139,7 +139,7 @@ def test_status_counts_every_sample_once_and_names_what_is_not_whole(stand_ins, 
     assert any(line.startswith("partial bright--brain") and line.endswith("1 of 5 samples failed") for line in said)
     assert sum("(not run, 1 attempt): not run: train trained s0 failed" in line for line in said) == 2
     assert sum("(missing prerequisite, 1 attempt)" in line for line in said) == 2
-    assert "RuntimeError: the loss is not finite\n-- log.txt" in log_text(run, "trained-s0", is_whole=False)
+    assert "RuntimeError: the loss is not finite\n-- log.txt" in log_text(run, "trained-s0", show_all=False)
 
 
 def test_a_run_whose_driver_was_killed_is_not_said_to_run(run):

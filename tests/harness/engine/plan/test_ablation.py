@@ -5,6 +5,7 @@ from prsbench.harness.contract.catalog import resolve
 from prsbench.harness.contract.errors import ConfigError
 from prsbench.harness.engine.driver.forecast import estimate
 from prsbench.harness.engine.grid.loading import load_grid
+from prsbench.harness.engine.plan import ablation
 from prsbench.harness.engine.plan.ablation import ablation_grid
 from prsbench.harness.engine.plan.choices import resolved
 
@@ -19,6 +20,15 @@ def registry():
     return _registry()
 
 
+def flat(config, group=""):
+    """Every value with its key, of groups with dots."""
+    for key, value in config.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{group}{key}.")
+        else:
+            yield f"{group}{key}", tuple(value) if isinstance(value, list) else value
+
+
 def test_each_row_but_the_parent_differs_from_it_in_one_value_which_is_not_its_own():
     grid = ablation_grid("text2centroid", registry(), grid_of())
     parent, *variants = resolved(grid, registry())["methods"]
@@ -27,11 +37,11 @@ def test_each_row_but_the_parent_differs_from_it_in_one_value_which_is_not_its_o
     assert len(variants) == 10
     for variant in variants:
         ((row, config),) = variant.items()
-        changed = {key for key in config if config[key] != plain[key]}
-        assert len(changed) == 1 and row == f"cg_reasoner@{changed.copy().pop()}={config[changed.pop()]}"
+        ((key, value),) = dict(flat(config)).items() - dict(flat(plain)).items()
+        assert row == f"cg_reasoner@{key}={value}"
 
 
-@pytest.mark.parametrize("parent", [{}, {"bridge": "none"}, {"bridge": "soft_tokens", "spatial_weight": 2.0}])
+@pytest.mark.parametrize("parent", [{}, {"bridge": "none"}, {"bridge": "soft_tokens", "losses": {"spatial_weight": 2.0}}])
 def test_it_studies_every_bridge_target_reach_and_condition_but_the_parents_own(parent):
     changes = [f"methods.cg_reasoner.{key}={value}" for key, value in parent.items()]
     rows = {choice.row for choice in ablation_grid("text2centroid", registry(), grid_of(*changes)).rows}
@@ -43,9 +53,22 @@ def test_it_studies_every_bridge_target_reach_and_condition_but_the_parents_own(
         assert {row for row in rows if f"@{key}=" in row} == expected
 
 
+def test_it_changes_keys_in_groups_of_the_config(monkeypatch, tmp_path):
+    (tmp_path / "language.yaml").write_text(
+        "# L\nmethod: cg_reasoner\nchange: {language.steps: [5, 6], text2centroid.steps: [7]}\n"
+    )
+    monkeypatch.setattr(ablation, "ABLATIONS", tmp_path)
+    monkeypatch.setattr(ablation, "packaged_ablations", lambda: ["language"])
+    grid = ablation_grid("language", registry(), grid_of("methods.cg_reasoner.language={steps: 5, width: 64}"))
+    rows = {row: config for line in resolved(grid, registry())["methods"] for row, config in line.items()}
+    assert list(rows) == ["cg_reasoner", "cg_reasoner@language.steps=6", "cg_reasoner@text2centroid.steps=7"]
+    assert [(config["language"]["steps"], config["language"]["width"]) for config in rows.values()] == [(5, 64), (6, 64), (5, 64)]
+    assert rows["cg_reasoner@text2centroid.steps=7"]["text2centroid"]["steps"] == 7
+
+
 def test_it_tells_the_spatial_loss_from_the_distillation():
     rows = {choice.row for choice in ablation_grid("text2centroid", registry(), grid_of()).rows}
-    assert {"cg_reasoner@spatial_weight=0.0", "cg_reasoner@distil_weight=0.0"} <= rows
+    assert {"cg_reasoner@losses.spatial_weight=0.0", "cg_reasoner@losses.distil_weight=0.0"} <= rows
 
 
 @pytest.mark.parametrize(("given", "seeds"), [("[0]", (0, 1, 2)), ("[4, 5]", (0, 1, 2)), ("[3, 4, 5, 6]", (3, 4, 5, 6))])
@@ -61,8 +84,8 @@ def test_data_execution_and_fitting_filters_stay_and_the_name_is_its_own():
 
 
 def test_a_filter_of_one_of_its_variants_stays():
-    grid = ablation_grid("text2centroid", registry(), grid_of("exclude=[{method: cg_reasoner@spatial_weight=0.1}]"))
-    assert [each.method for each in grid.exclude] == ["cg_reasoner@spatial_weight=0.1"]
+    grid = ablation_grid("text2centroid", registry(), grid_of("exclude=[{method: cg_reasoner@losses.spatial_weight=0.1}]"))
+    assert [each.method for each in grid.exclude] == ["cg_reasoner@losses.spatial_weight=0.1"]
 
 
 def test_a_grid_without_the_method_takes_its_defaults():

@@ -32,8 +32,8 @@ def test_one_training_serves_all_data_sets_of_a_seed(planned):
     for node in trained:
         assert [cell.seed for cell in plan.cells if cell.training == node.key] == [node.seed] * 2
         assert plan.trainings[node.needs["part"]].split == "train"
-    assert plan.trainings[plan.text_models].split == "val", "text is judged by a part that saw neither train nor test"
-    assert set(plan.trainings[plan.text_models].origin["manifests"]) == {"val"}
+    assert plan.trainings[plan.text_models_key].split == "val", "text is judged by a part that saw neither train nor test"
+    assert set(plan.trainings[plan.text_models_key].origin["manifests"]) == {"val"}
 
 
 def test_four_methods_share_one_embedding_of_the_training_images_whatever_the_seed(planned):
@@ -87,7 +87,7 @@ def test_the_order_of_methods_and_their_neighbours_do_not_count(planned):
 
 def test_changed_code_changes_the_key(planned, stand_ins):
     entries = dict(stand_ins.REGISTRY.methods)
-    entries["bright"] = replace(entries["bright"], config="prsbench.methods.reference.config:FloorConfig")
+    entries["bright"] = replace(entries["bright"], config="prsbench.methods.reference.config:FloorConfig", defaults={})
     old, new = keys(planned()), keys(planned(registry=replace(stand_ins.REGISTRY, methods=Catalog("method", entries.values()))))
     assert {place[0] for place in old if old[place] != new[place]} == {"bright"}
 
@@ -102,14 +102,24 @@ def test_a_part_made_without_its_weight_package_is_another_one_once_it_is_instal
     with_weights = planned(registry=registry)
     old, new = keys(without), keys(with_weights)
     assert {place[0] for place in old if old[place] != new[place]} == {"trained"}, "its cells need the part, `bright` does not"
-    assert without.text_models != with_weights.text_models
+    assert without.text_models_key != with_weights.text_models_key
+
+
+def test_a_checkpoint_in_a_group_of_keys_counts_by_its_bytes_and_not_by_its_place(planned, tmp_path):
+    registry, plans = Registry(METHODS, PARTS, "", "text2centroid"), []
+    for place, content in (("a", "1"), ("b", "1"), ("c", "2")):
+        (tmp_path / place).write_text(content)
+        plans.append(planned([{"cg_reasoner": {"backbone": {"weights": str(tmp_path / place)}}}], registry=registry))
+    assert keys(plans[0]) == keys(plans[1]) != keys(plans[2])
 
 
 def test_a_plan_survives_its_file(planned):
     import json
 
     plan = planned()
-    assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+    stored = json.loads(json.dumps(plan.to_json()))
+    assert Plan.from_json(stored) == plan
+    assert list(stored) == ["protocol", "trainings", "cells", "text_models", "measuring", "scoring"], "as in older run folders"
 
 
 def test_rows_that_share_image_features_go_to_one_worker(planned):

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 from prsbench.harness.contract.config import MethodConfig
@@ -16,7 +17,7 @@ from prsbench.harness.contract.types import Labels, Need, Prediction, TextSource
 
 def log(line):
     if path := os.environ.get("PRSBENCH_TEST_LOG"):
-        with open(path, "a") as stream:
+        with Path(path).open("a") as stream:
             stream.write(f"{line}\n")
 
 
@@ -77,7 +78,7 @@ class Bright:
                 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
                 time.sleep(3600)
             return Prediction(np.full((3, 3), 0.5, np.float32), "", 0.0)
-        noise = np.random.random(query.image.shape[:2]) * 0.1
+        noise = np.random.random(query.image.shape[:2]) * 0.1  # noqa: NPY002 (the engine seeds the global generator)
         probability = np.clip(query.image[..., 0] / 255 * 0.8 + noise * self.level, 0, 1).astype(np.float32)
         return Prediction(probability, f"At the {'top' if query.box else 'bottom'} left.", time.monotonic() % 1)
 
@@ -92,7 +93,7 @@ class Trained(Bright):
             raise RuntimeError("the loss is not finite")
         assert {sample.split for sample in train} == {"train"} and {sample.split for sample in val} == {"val"}
         part = json.loads((context.needs["part"] / "part.json").read_text())
-        self.level = float(np.mean([sample.truth.mask.mean() for sample in train]) + part["n"] / 100 + np.random.random())
+        self.level = float(np.mean([sample.truth.mask.mean() for sample in train]) + part["n"] / 100 + np.random.random())  # noqa: NPY002
 
     def save(self, folder):
         (folder / "level.json").write_text(json.dumps(self.level))

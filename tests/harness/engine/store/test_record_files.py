@@ -37,7 +37,7 @@ def test_scores_of_an_earlier_version_are_read(tmp_path):
 
 
 def test_an_infinite_score_is_refused_and_leaves_no_file(tmp_path):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="not JSON compliant"):
         record_files.write_scores(tmp_path / "scores.json", [{"a": inf}])
     assert not list(tmp_path.iterdir())
 

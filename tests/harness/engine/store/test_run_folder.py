@@ -9,13 +9,13 @@ import pytest
 from prsbench.harness.contract.errors import RunFolderError
 from prsbench.harness.contract.files import write_atomically
 from prsbench.harness.engine.store.json_files import read_json, write_json
-from prsbench.harness.engine.store.run_folder import RunFolder, digest_of, last_failure, record_attempt, seal_folder
+from prsbench.harness.engine.store.run_folder import NodeFolder, RunFolder, TrainingFolder
 
 
 def test_a_write_that_breaks_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "a.json"
     write_json(path, {"n": 1})
-    monkeypatch.setattr(os, "replace", lambda *names: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    monkeypatch.setattr(Path, "replace", lambda *names: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(OSError, match="No space left"):
         write_atomically(path, b"half")
     assert read_json(path) == {"n": 1}
@@ -33,9 +33,9 @@ def test_a_folder_is_sealed_by_the_bytes_of_its_files_wherever_it_lies(tmp_path)
         partial = tmp_path / name / "weights.partial"
         (partial / "deep").mkdir(parents=True)
         (partial / "deep" / "a.bin").write_bytes(b"12")
-        assert digest_of(tmp_path / name) is None
-        seal_folder(partial, tmp_path / name / "weights", {"key": "k"})
-    assert digest_of(tmp_path / "one") == digest_of(tmp_path / "two")
+        assert TrainingFolder(tmp_path / name).digest is None
+        TrainingFolder(tmp_path / name).seal(partial, {"key": "k"})
+    assert TrainingFolder(tmp_path / "one").digest == TrainingFolder(tmp_path / "two").digest
     assert read_json(tmp_path / "one" / "sealed.json")["key"] == "k"
     assert not (tmp_path / "one" / "weights.partial").exists()
 
@@ -45,7 +45,7 @@ def test_weights_of_an_attempt_killed_before_its_seal_are_replaced(tmp_path):
     (tmp_path / "weights" / "old.bin").write_bytes(b"0")
     (tmp_path / "weights.partial").mkdir()
     (tmp_path / "weights.partial" / "new.bin").write_bytes(b"1")
-    seal_folder(tmp_path / "weights.partial", tmp_path / "weights", {})
+    TrainingFolder(tmp_path).seal(tmp_path / "weights.partial", {})
     assert [path.name for path in (tmp_path / "weights").iterdir()] == ["new.bin"]
 
 
@@ -69,10 +69,26 @@ def test_a_place_where_nobody_may_write_says_where_else_to_go():
 
 
 def test_every_failed_attempt_is_kept_and_the_last_one_counts(tmp_path):
-    assert last_failure(tmp_path) is None
-    record_attempt(tmp_path, {"kind": "failed", "error": "first"})
-    record_attempt(tmp_path, {"kind": "skipped", "error": "second"})
-    assert last_failure(tmp_path)["error"] == "second"
-    record_attempt(tmp_path, {"kind": "done"})
-    assert last_failure(tmp_path) is None
+    folder = NodeFolder(tmp_path)
+    assert folder.last_failure is None
+    folder.record_attempt({"kind": "failed", "error": "first"})
+    NodeFolder(tmp_path).record_attempt({"kind": "skipped", "error": "second"})
+    assert NodeFolder(tmp_path).last_failure["error"] == "second"
+    with folder.lock():
+        folder.record_attempt({"kind": "done"})
+    assert folder.last_failure is None
     assert len(json.loads((tmp_path / "attempts.json").read_text())["attempts"]) == 3
+
+
+def test_a_folder_reads_each_file_once_and_again_after_it_wrote_or_deleted_it_or_took_the_lock(tmp_path):
+    folder, other = NodeFolder(tmp_path), NodeFolder(tmp_path)
+    assert folder.read("a.json") is None
+    other.write("a.json", {"n": 1})
+    assert folder.read("a.json") is None and NodeFolder(tmp_path).read("a.json") == {"n": 1}
+    folder.write("a.json", {"n": (2, 3)})
+    assert folder.read("a.json") == {"n": [2, 3]}, "as a reader of the file sees it"
+    other.write("a.json", {"n": 4})
+    with folder.lock():
+        assert folder.read("a.json") == {"n": 4}
+    folder.delete("a.json")
+    assert folder.read("a.json") is None and not list(tmp_path.glob("*.json"))

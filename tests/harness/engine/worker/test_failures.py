@@ -5,12 +5,14 @@ import json
 import os
 import signal
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from prsbench.harness.contract.errors import ConfigError, MissingPrerequisite, RunFolderError
 from prsbench.harness.engine.driver.run import run_grid
 from prsbench.harness.engine.inspect.results import results
-from prsbench.harness.engine.store.run_folder import RunFolder, attempts_of
+from prsbench.harness.engine.store.run_folder import NodeFolder, RunFolder
 from prsbench.harness.engine.worker.failures import Failure, NodeTimeout, class_of, time_limit
 
 
@@ -19,7 +21,7 @@ def go(stand_ins, root, folder, methods, executor="serial", **execution):
 
 
 def attempts(run, method):
-    return [attempts_of(run.setting.run.cell(cell.folder)) for cell in run.plan.cells if cell.method == method]
+    return [NodeFolder(run.setting.run.cell(cell.folder)).attempts for cell in run.plan.cells if cell.method == method]
 
 
 class OutOfMemoryError(RuntimeError):
@@ -44,12 +46,13 @@ def test_an_error_has_one_class(error, expected):
 
 
 def test_a_time_limit_passes_every_except_of_a_method_and_is_gone_after_its_block():
-    with pytest.raises(NodeTimeout), time_limit(0.05):
+    def ignore_every_error():
         while True:
-            try:
+            with suppress(Exception):
                 time.sleep(10)
-            except Exception:
-                pass
+
+    with pytest.raises(NodeTimeout), time_limit(0.05):
+        ignore_every_error()
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
@@ -102,7 +105,7 @@ def test_a_cell_that_takes_too_long_ends_and_goes_on_from_its_records_later(stan
     assert (brain.status, skin.status) == ("failed", "complete") and {cell.status for cell in echo} == {"complete"}
     (first,), _ = attempts(run, "bright")
     assert first["reason"] == "timeout" and "Raise execution.timeout_s" in first["error"] and first["samples"] == 2
-    monkeypatch.setattr(stand_ins.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
     assert go(stand_ins, data_root, tmp_path / "run", hangs).status == "complete"
     log = (tmp_path / "log.txt").read_text().splitlines()
     assert [log.count(f"bright brain_mri/test{number}#0") for number in range(5)] == [1, 1, 2, 2, 1]
@@ -128,7 +131,7 @@ def test_a_worker_that_dies_is_tried_once_more_and_one_that_hangs_in_a_library_i
     from prsbench.harness.engine.driver import executor
 
     monkeypatch.setattr(executor, "GRACE_S", 0.5)
-    monkeypatch.setenv("PYTHONPATH", os.path.dirname(stand_ins.__file__), prepend=os.pathsep)
+    monkeypatch.setenv("PYTHONPATH", str(Path(stand_ins.__file__).parent), prepend=os.pathsep)
     methods = [
         {"boxed": {"breaks_on": "skin_rgb/test3", "how": "die"}},
         {"trained": {"breaks_on": "skin_rgb/test3", "how": "hang in a library"}},

@@ -8,7 +8,7 @@ from prsbench.harness.contract.catalog import Catalog
 from prsbench.harness.engine.driver.forecast import planned_lines
 from prsbench.harness.engine.driver.run import plan_run, run_grid
 from prsbench.harness.engine.inspect.results import results
-from prsbench.harness.engine.inspect.state import put_aside
+from prsbench.harness.engine.inspect.state import move_damaged
 from prsbench.harness.engine.inspect.verify import verify_run
 from prsbench.harness.engine.plan import planning
 from prsbench.harness.engine.plan.data import open_all
@@ -79,13 +79,13 @@ def test_cells_measured_again_equal_cells_predicted_with_the_new_measures(go, st
 
 
 def test_a_cell_killed_while_predicting_is_measured_by_the_code_that_ends_it(go, stand_ins, tmp_path, monkeypatch, request):
-    from prsbench.harness.engine.worker import prediction
+    from prsbench.harness.engine.store.cell_folder import CellFolder
 
     def killed(*given):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(prediction.cell_folder, "seal", killed)
+        patched.setattr(CellFolder, "seal", killed)
         with pytest.raises(KeyboardInterrupt):
             go(tmp_path / "run")
     request.getfixturevalue("changed_measures")
@@ -145,7 +145,7 @@ def test_damaged_records_are_retried_from_the_predictions_and_damaged_prediction
     before, (one, other) = records(first), first.plan.cells
     path = first.setting.run.cell(one.folder) / "records.jsonl"
     path.write_bytes(path.read_bytes().replace(b"left", b"lift", 1))
-    (said,) = put_aside(first)
+    (said,) = move_damaged(first)
     assert "records.jsonl line" in said and list((tmp_path / "run" / "aside").glob("*/records.jsonl"))
     with monkeypatch.context() as patched:
         forbid_methods(patched, stand_ins)
@@ -160,7 +160,7 @@ def test_damaged_records_are_retried_from_the_predictions_and_damaged_prediction
 def keys_and_measuring(stand_ins, data_root):
     registry = replace(stand_ins.REGISTRY, methods=Catalog("method", stand_ins.REGISTRY.methods.values()))
     plan = make_plan(stand_ins.make_grid(data_root, ["bright", "trained"]), open_all([data_root]), registry)
-    return [cell.key for cell in plan.cells], plan.measuring
+    return [cell.key for cell in plan.cells], plan.measuring_hash
 
 
 @pytest.mark.parametrize(
@@ -184,5 +184,5 @@ def test_a_measured_cell_says_what_it_was_made_of(go, tmp_path):
     run = go(tmp_path / "run", ["bright"])
     folder = run.setting.run.cell(run.plan.cells[0].folder)
     said, sealed = (json.loads((folder / name).read_text()) for name in ("measured.json", "sealed.json"))
-    assert said["identity"]["measuring"] == run.plan.measuring
+    assert said["identity"]["measuring"] == run.plan.measuring_hash
     assert said["identity"]["maps.bin"] == sealed["files"]["maps.bin"]["sha256"]

@@ -8,7 +8,7 @@ import pytest
 PROGRAM = """
 import resource
 import numpy as np
-from prsbench.harness.engine.process import prepare_process, return_freed_memory
+from prsbench.harness.engine.worker.process import prepare_process, return_freed_memory
 
 def resident_mib():
     return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() / 2**20

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
 import pytest
 from PIL import Image
-from prsbench.harness.contract.types import DataKind
+from prsbench.harness.contract.types import DataKind, Labels, PromptSource, TextSource, Weights
+from prsbench.harness.report.figures import bars as bars_module
 from prsbench.harness.report.figures import losses as losses_module
 from prsbench.harness.report.figures.examples import median_sample
 from prsbench.harness.report.figures.selection import figures_of
+from prsbench.harness.report.statistics.rows import rows_of
 from prsbench.harness.report.tensorboard import write_events
 
 
@@ -44,6 +47,14 @@ def test_the_same_cells_give_the_same_bytes(cell, pictures):
     assert [figure.png for figure in first] == [figure.png for figure in second]
 
 
+@pytest.mark.parametrize("source", PromptSource)
+def test_a_bar_of_every_prompt_source_is_drawn_and_named_in_the_legend(cell, monkeypatch, source):
+    monkeypatch.setattr(bars_module, "finish", lambda canvas, *_: canvas)
+    rows = rows_of([replace(cell(), labels=Labels(source, Weights.NONE, TextSource.CONSTANT))])
+    (legend,) = bars_module.bars(rows, DataKind.SYNTHETIC).legends
+    assert [text.get_text() for text in legend.get_texts()] == [source]
+
+
 def test_the_caption_says_how_the_samples_were_chosen(figures):
     assert "median Dice@0.5 of cg_reasoner" in figures["examples_synthetic"].caption
 
@@ -65,7 +76,7 @@ def test_a_method_without_a_map_and_an_empty_prediction_can_be_drawn(cell, pictu
 
 def test_losses_are_written_as_tensorboard_events_that_read_back_and_replace_earlier_ones(tmp_path):
     from tensorboardX.proto.event_pb2 import Event
-    from tensorboardX.record_writer import masked_crc32c  # the checksum beside each record
+    from tensorboardX.record_writer import masked_crc32c  # the checksum of each record
 
     (tmp_path / "one").mkdir()
     (tmp_path / "one" / "losses.csv").write_text("step,loss,text\n0,3.0,2.0\n1,2.5,nan\n")

@@ -37,8 +37,8 @@ def test_the_order_of_the_records_moves_no_digit(cell):
 
 
 def test_an_excluded_record_counts_as_empty(cell, refilled):
-    whole = cell(values=(0.2, nan))
-    excluded = refilled(whole, (whole.records[0], replace(whole.records[1], status="excluded")), whole.scores)
+    complete = cell(values=(0.2, nan))
+    excluded = refilled(complete, (complete.records[0], replace(complete.records[1], status="excluded")), complete.scores)
     assert mean_with_counts(excluded, "prscore")[1] == SampleCounts(n_manifest=2, n_scored=1, n_empty=1)
 
 
@@ -94,7 +94,7 @@ def test_the_interval_agrees_with_a_plain_loop_over_resampled_groups(cell):
     assert [paired.low, paired.high] == pytest.approx(np.percentile(means, [2.5, 97.5]), abs=0.02)
 
 
-def test_samples_of_one_patient_are_drawn_together(cell):
+def test_samples_of_one_patient_are_resampled_together(cell):
     values, zeros = (1.0, 1.0, 1.0, 0.0, 0.0, 0.0), (0.0,) * 6
     clustered = ("a", "a", "a", "b", "b", "b")
     wide = paired_difference([cell(values=values, groups=clustered)], [cell(values=zeros, groups=clustered)], "prscore")

@@ -1,4 +1,4 @@
-"""Variants held against their parent."""
+"""Variants compared with their parent."""
 
 import pytest
 from prsbench.harness.report.statistics.rows import rows_of
@@ -16,7 +16,7 @@ def three_seeds(cell, method, values_by_seed):
     return [cell(method, values, seed=seed) for seed, values in enumerate(values_by_seed)]
 
 
-def test_a_variant_is_held_against_the_row_of_its_name_without_the_change(cell):
+def test_a_variant_is_compared_with_the_row_of_its_name_without_the_change(cell):
     parent = three_seeds(cell, "cg_reasoner", [(0.6, 0.8), (0.6, 0.8), (0.6, 0.8)])
     variant = three_seeds(cell, VARIANT, [(0.5, 0.6), (0.6, 0.7), (0.4, 0.8)])
     line = frame_of([*parent, *variant])
@@ -31,7 +31,7 @@ def test_without_its_parent_a_variant_has_no_line(cell):
     assert ablations_by_modality(rows_of([cell("cg_reasoner"), cell("oracle")])) is None
 
 
-def test_every_modality_has_its_own_line(cell):
+def test_every_modality_has_a_line(cell):
     cells = [
         cell(method, (value,) * 3, modality)
         for method, value in (("cg_reasoner", 0.5), (VARIANT, 0.7))

@@ -50,7 +50,7 @@ def test_an_interval_without_lost_samples_says_how_many_were_lost(cell):
     assert frame["mDice"][0].startswith("0.400 [") and frame["remark"][0] == "1 failed"
 
 
-def test_of_very_many_rows_only_the_first_of_each_ranking_is_held_against_the_others_and_the_table_says_so(cell, monkeypatch):
+def test_of_very_many_rows_only_the_first_of_each_ranking_is_compared_with_the_others_and_the_table_says_so(cell, monkeypatch):
     rows = rows_of([cell(name, (0.1, 0.2)) for name in ("cg_reasoner", "cg_reasoner_without_t2c", "whole_image")])
     every = comparisons(rows)
     monkeypatch.setattr("prsbench.harness.report.tables.comparisons.MOST_PAIRS", 2)

@@ -57,3 +57,6 @@ def test_another_cost_changes_no_table_no_figure_and_not_the_page(cell, tmp_path
     assert contents[0].keys() == contents[1].keys()
     changed = {str(path) for path in contents[0] if contents[0][path] != contents[1][path]}
     assert changed == {f"cost/cost.{ending}" for ending in ("csv", "md", "tex", "html")}
+    assert {line.partition(":")[0] for line in changed_tables(cells, tmp_path / "a")} == {
+        str(tmp_path / "a" / n) for n in changed
+    }

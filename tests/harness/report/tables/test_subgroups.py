@@ -1,4 +1,4 @@
-"""Each sample is in its own subgroup, and what is left out is said."""
+"""Each sample is in one subgroup at most, and the footnote counts them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from prsbench.harness.contract.records import Counts, MapMeasures
 from prsbench.harness.report.statistics.rows import rows_of, summarise
 from prsbench.harness.report.tables.scores import tables_of
-from prsbench.harness.report.tables.subgroups import SIZES, Parts, by_lesion_count, by_size, by_zone
+from prsbench.harness.report.tables.subgroups import SIZES, Subsets, by_lesion_count, by_size, by_zone
 
 NO_PIXELS = np.zeros(256, np.int64)
 
@@ -29,11 +29,11 @@ def with_facts(refilled, cell, areas, lesions):
 
 def test_terciles_are_of_each_data_set_and_a_failed_record_borrows_its_size_from_another_row(cell, refilled):
     values = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
-    whole = with_facts(refilled, cell("oracle", values), (10, 20, 30, 40, 50, 60), (1,) * 6)
-    rows = rows_of([cell(values=values, failed=(0,)), whole])
+    complete = with_facts(refilled, cell("oracle", values), (10, 20, 30, 40, 50, 60), (1,) * 6)
+    rows = rows_of([cell(values=values, failed=(0,)), complete])
     members = by_size(rows)
     assert [members["brain_mri", f"brain_mri/{i:02d}"] for i in range(6)] == ["small"] * 2 + ["medium"] * 2 + ["large"] * 2
-    small = summarise(Parts(members).of(rows[0], SIZES)["small"], "prscore")
+    small = summarise(Subsets(members).of(rows[0], SIZES)["small"], "prscore")
     assert (small.value, small.counts.n_failed) == (0.2, 1)
 
 

@@ -18,7 +18,7 @@ def placed(cell, distances, points):
     return replace(cell, read=lambda: (records, scores))
 
 
-def test_the_judges_error_counts_each_sample_once_beside_the_error_of_the_mean_point(cell):
+def test_the_judges_error_counts_each_sample_once_next_to_the_error_of_the_mean_point(cell):
     points = [(-0.6, 0.0), (0.6, 0.0)]
     cells = [placed(cell(method, (0.5, 0.5)), (0.1, 0.3), points) for method in ("cg_reasoner", "oracle")]
     table = judge_errors(rows_of(cells))

@@ -31,8 +31,7 @@ def context(kept):
 def test_they_are_what_the_encoder_makes_of_each_image_and_of_its_mirror_image(layer, discs, context):
     images = training_images(discs(3), 64)
     got = features_of(images, layer, 4, context).float()
-    own = LiteMedSAMEncoder(64, layer)
-    own.load_packaged()
+    own = LiteMedSAMEncoder.packaged(64, layer)
     for k, one in enumerate(images):
         shown = [picture.permute(1, 2, 0).numpy() for picture in (one.image_3SS, one.image_3SS.flip(-1))]
         expected, _ = embed(own, shown, 4)
@@ -46,8 +45,7 @@ def test_rows_of_one_process_share_the_encoders_pass_and_all_count_its_seconds(d
     stages = LiteMedSAMEncoder.stages
     monkeypatch.setattr(LiteMedSAMEncoder, "stages", lambda self, image: passes.append(len(image)) or stages(self, image))
     images = [disc.query.image for disc in discs(2, start=40)]
-    neck, wide = LiteMedSAMEncoder(64), LiteMedSAMEncoder(64, "stages")
-    neck.load_packaged(), wide.load_packaged()
+    neck, wide = LiteMedSAMEncoder.packaged(64), LiteMedSAMEncoder.packaged(64, "stages")
     first, first_s = embed(neck, images, 4)
     again, again_s = embed(neck, images[::-1], 4)
     other, other_s = embed(wide, images, 4)

@@ -1,14 +1,17 @@
 """A judge from a local folder: deterministic, and only what is new is returned."""
 
+import shutil
+
 import pytest
+import torch
 from prsbench.harness.contract.errors import MissingPrerequisite
 from prsbench.methods.parts.language.local_llm import LocalCausalLM
+from safetensors.torch import load_file, save_file
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A tiny random Llama with a word tokenizer."""
-    import torch
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -28,6 +31,19 @@ def test_the_same_prompt_gets_the_same_new_text_whatever_stands_beside_it(folder
     together = LocalCausalLM(folder).complete(prompts)
     assert [LocalCausalLM(folder).complete([prompt])[0] for prompt in prompts] == together
     assert all(len(text.split()) <= 4 for text in together)
+
+
+def test_loading_it_leaves_the_random_state_and_refuses_weights_that_lack_a_tensor(folder, tmp_path):
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    LocalCausalLM(folder)
+    assert torch.equal(torch.get_rng_state(), before)
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    state = load_file(folder / "model.safetensors")
+    del state["model.layers.0.mlp.up_proj.weight"]
+    save_file(state, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(MissingPrerequisite, match="do not match config.json: .*missing_keys.*mlp.up_proj"):
+        LocalCausalLM(tmp_path)
 
 
 def test_a_folder_without_a_model_is_named(tmp_path):

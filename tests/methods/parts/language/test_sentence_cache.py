@@ -137,14 +137,14 @@ def test_an_embedding_is_the_same_alone_in_company_and_from_the_cache(monkeypatc
     alone = torch.cat([encode_anew([sentence]) for sentence in SENTENCES])
     assert torch.equal(alone, encode_anew(SENTENCES)) and torch.equal(alone[1:], encode_anew(SENTENCES[1:]))
     encoder.known.clear()
-    encoder._model = None  # nothing is left to encode with
+    encoder.network = None  # nothing is left to encode with
     assert torch.equal(alone, encoder.encode(SENTENCES))
 
 
 def test_what_the_encoder_reads_from_a_damaged_cache_is_what_it_computes():
     first = SentenceEncoder()
     expected = first.encode(SENTENCES)
-    with sqlite3.connect(first._kept.path) as database:
+    with sqlite3.connect(first._cache.path) as database:
         database.execute("UPDATE known SET vector = zeroblob(1536)")
     assert torch.equal(SentenceEncoder().encode(SENTENCES), expected)
 

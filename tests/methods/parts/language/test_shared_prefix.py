@@ -18,7 +18,7 @@ ROW_IMAGE = torch.tensor([0, 1, 0, 0])
 class Plain(AdaptedLLM):
     """Sees image tokens as they are; a question is its characters."""
 
-    def _see(self, seen):
+    def _image_tokens(self, seen):
         return ImageTokens(seen, None)
 
     def _question_ids(self, question):
@@ -95,8 +95,8 @@ def test_lora_is_merged_once_until_a_weight_changes_and_no_copy_is_pickled_or_ke
     assert torch.equal(llm.generate(*asked).states_BTD, doubled)
     lora_b.data = lora_b.data / 2  # replaced: no write is counted
     assert torch.allclose(llm.generate(*asked).states_BTD, before, atol=1e-6)
-    assert llm._answering is not None and llm.__getstate__()["_answering"] is None
-    assert llm.train()._answering is None
+    assert llm._merged is not None and llm.__getstate__()["_merged"] is None
+    assert llm.train()._merged is None
 
 
 def test_it_stops_when_every_row_has_ended_and_pads_behind_an_end(llm, monkeypatch):

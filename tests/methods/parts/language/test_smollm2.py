@@ -16,10 +16,9 @@ from prsbench.methods.parts.language import smollm2 as smollm2_module
 from prsbench.methods.parts.language.config import SmallLlamaConfig
 from prsbench.methods.parts.language.layout_token import words_loss
 from prsbench.methods.parts.language.small_llama import SmallLlama
-from prsbench.methods.parts.language.smollm2 import AFTER_QUESTION, CausalBase, CausalLLM
+from prsbench.methods.parts.language.smollm2 import AFTER_QUESTION, CausalBase, SmallMultimodalLLM
 from prsbench.methods.parts.training import loop
 from prsbench.methods.parts.weights.packaged import SMOLLM2, installed
-from prsbench.methods.parts.weights.user_cache import kept
 from pydantic import ValidationError
 
 PACKAGED = pytest.mark.skipif(
@@ -76,7 +75,7 @@ def test_words_it_was_asked_to_repeat_surprise_it_less_than_a_quarter_as_much_as
 @PACKAGED
 def test_the_packaged_model_is_unpacked_once_and_is_what_the_file_holds(smollm2, monkeypatch):
     again = CausalBase.read("packaged", 4, "float32", "cpu")  # from the cache
-    monkeypatch.setattr(smollm2_module, "kept", lambda folder, write: False)
+    monkeypatch.setattr(smollm2_module, "write_once", lambda folder, write: False)
     direct = CausalBase.read("packaged", 4, "float32", "cpu")
     for one in (again, smollm2):
         tensors = zip(one.model.state_dict().items(), direct.model.state_dict().items(), strict=True)
@@ -91,26 +90,6 @@ def test_without_the_package_the_size_is_a_skip_with_the_cure(monkeypatch):
         CausalBase.read("packaged", 4, "float32", "cpu")
     with pytest.raises(MissingPrerequisite, match="hf download HuggingFaceTB/SmolLM2-135M-Instruct"):
         CausalBase.read("nowhere", 4, "float32", "cpu")
-
-
-def test_what_is_kept_is_written_once_and_again_if_it_is_damaged(tmp_path):
-    written = []
-
-    def write(folder):
-        written.append(folder)
-        (folder / "a").write_bytes(b"whole")
-
-    folder = tmp_path / "cache" / "model"
-    assert kept(folder, write) and kept(folder, write) and len(written) == 1
-    (folder / "a").write_bytes(b"hole!")
-    assert kept(folder, write) and len(written) == 2 and (folder / "a").read_bytes() == b"whole"
-    assert [path.name for path in folder.parent.iterdir()] == ["model"], "no half-written folder stays"
-
-
-def test_where_nothing_can_be_kept_nothing_is(tmp_path):
-    (tmp_path / "file").touch()
-    assert not kept(tmp_path / "file" / "model", lambda folder: None)
-    assert not kept(type(tmp_path)("no/home"), lambda folder: None)
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +108,8 @@ def folder(disc, tmp_path_factory):
 
 
 def config(folder, **changes) -> CGReasonerConfig:
-    given = {"image_size_px": 64, "feature_channels": 32, "bridge": "none", "epochs": 1, "batch_size": 4, "answer_tokens": 6}
+    given = {"image_size_px": 64, "backbone": {"feature_channels": 32}, "bridge": "none", "epochs": 1, "batch_size": 4}
+    given |= {"answer_tokens": 6}
     return CGReasonerConfig(size="small", language_model=str(folder), projector_warmup_steps=3, **given | changes)
 
 
@@ -164,7 +144,7 @@ def test_a_place_is_the_sum_of_its_words_as_long_as_a_word_is(folder):
 
 def test_training_and_generation_see_the_same_question_and_image(folder):
     torch.manual_seed(0)
-    llm = CausalLLM(CausalBase.read(str(folder), 4, "float32", "cpu"), 8, 4, 4, 0.0).eval()
+    llm = SmallMultimodalLLM(CausalBase.read(str(folder), 4, "float32", "cpu"), 8, 4, 4, 0.0).eval()
     seen, questions = torch.rand(2, 8, 6, 6), ["Where is it?", "Where in this picture is the lesion, please?"]
     with torch.no_grad():
         text = llm.teacher_forced(seen, torch.arange(2), questions, ["Top left.", "Bottom right."])
@@ -172,7 +152,7 @@ def test_training_and_generation_see_the_same_question_and_image(folder):
     states = text.states_BTD[text.is_question_BT]
     assert torch.allclose(states, told.states_BTD[told.is_question_BT], atol=1e-5)
     before = llm.tokenizer.encode(smollm2_module.BEFORE_IMAGE, add_special_tokens=False)
-    assert text.image.token_BND.shape[1] == len(before) + 16 + 1  # 4 x 4 places and the gist
+    assert text.image.token_BND.shape[1] == len(before) + 16 + 1  # 4 x 4 places and the layout token
 
 
 def test_lora_projector_and_characters_are_trained_and_the_base_is_not(fitted, folder):
@@ -190,10 +170,10 @@ def test_lora_projector_and_characters_are_trained_and_the_base_is_not(fitted, f
 def small_model(folder):
     torch.manual_seed(0)
     small = config(folder)
-    return build(small, CausalBase.read(str(folder), small.language.drawing_side, "float32", "cpu"), None)[0], small
+    return build(small, CausalBase.read(str(folder), small.language.layout_side, "float32", "cpu"), None)[0], small
 
 
-def test_the_warm_up_trains_encoder_projector_and_gist_alone(folder, disc):
+def test_the_warm_up_trains_encoder_projector_and_layout_token_alone(folder, disc):
     model, small = small_model(folder)
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     warm_up.warm_up(model, small, [disc(i) for i in range(6)], FitContext(0, "cpu"))
@@ -205,7 +185,7 @@ def test_the_warm_up_trains_encoder_projector_and_gist_alone(folder, disc):
     assert not any(p.requires_grad for p in model.llm.gist.parameters())
 
 
-def test_the_gist_of_a_mask_holds_the_words_said_of_it(folder, disc):
+def test_the_layout_token_of_a_mask_holds_the_words_that_answers_use_for_it(folder, disc):
     model, small = small_model(folder)
     samples = [disc(i) for i in range(40)]
     warm_up.warm_up(model, small, samples, FitContext(0, "cpu"))
@@ -216,13 +196,13 @@ def test_the_gist_of_a_mask_holds_the_words_said_of_it(folder, disc):
     ]
     word_2D = model.llm.word_embeddings()[torch.tensor(ids)]
     with torch.no_grad():
-        gist_2D = model.llm.gist(torch.from_numpy(np.stack([left, right]))[:, None].float())
-    said = gist_2D @ (word_2D[0] - word_2D[1])
+        token_2D = model.llm.gist(torch.from_numpy(np.stack([left, right]))[:, None].float())
+    said = token_2D @ (word_2D[0] - word_2D[1])
     assert said[0] > 0 > said[1]
-    assert torch.allclose(gist_2D.norm(dim=1), model.llm.word_embeddings().norm(dim=1).mean().expand(2))
+    assert torch.allclose(token_2D.norm(dim=1), model.llm.word_embeddings().norm(dim=1).mean().expand(2))
 
 
-def test_the_loss_of_words_is_that_of_frequency_where_a_gist_says_nothing():
+def test_the_loss_of_words_is_that_of_frequency_where_the_layout_token_resembles_no_word():
     share = torch.tensor([0.5, 0.3, 0.2])
     said = torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
     by_hand = -((np.log(0.5) + np.log(0.2)) / 2 + np.log(0.3)) / 2
@@ -279,6 +259,9 @@ def test_a_size_lays_its_numbers_under_the_keys_given():
     assert CGReasonerConfig(size="paper").image_size_px == 1024 and CGReasonerConfig().image_size_px == 128
     again = CGReasonerConfig.model_validate(CGReasonerConfig(size="paper", epochs=3).model_dump(mode="json"))
     assert again == CGReasonerConfig(size="paper", epochs=3)
+    assert CGReasonerConfig(size="small", language={"steps": 9}).language.layout_side == 3
+    lora = CGReasonerConfig(size="paper", lora={"rank": 4}).lora
+    assert (lora.rank, lora.alpha, lora.dropout, lora.learning_rate) == (4, 16, 0.1, 1e-4)
     with pytest.raises(ValidationError, match="tiny size trains its own"):
         CGReasonerConfig(language_model="x")
     with pytest.raises(ValidationError, match="size"):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from prsbench.harness.contract.geometry import centroid
 from prsbench.harness.contract.position import position_of, position_phrase
 from prsbench.methods.parts.training.augmentation import (
-    AS_IT_IS,
+    IDENTITY,
     AugmentationRange,
     Scene,
     View,
@@ -18,7 +18,7 @@ from prsbench.methods.parts.training.augmentation import (
     view_of_images,
     view_of_mask,
 )
-from prsbench.methods.parts.training.word_augmentation import placed
+from prsbench.methods.parts.training.word_augmentation import answer_template
 
 VIEWS = st.builds(
     View, st.booleans(), st.booleans(), st.floats(0.7, 1.3), st.floats(-0.4, 0.4), st.floats(-0.4, 0.4)
@@ -33,7 +33,7 @@ def square(side: int, top: int, left: int, size: int) -> np.ndarray:
 
 def test_a_view_moves_scales_and_mirrors_by_hand():
     mask = square(8, 0, 0, 2)
-    assert np.array_equal(view_of_mask(mask, AS_IT_IS, (8, 8)), mask)
+    assert np.array_equal(view_of_mask(mask, IDENTITY, (8, 8)), mask)
     assert np.array_equal(view_of_mask(mask, View(x=0.5, y=0.25), (8, 8)), square(8, 1, 2, 2))
     assert np.array_equal(view_of_mask(mask, View(left_right=True), (8, 8)), square(8, 0, 6, 2))
     assert np.array_equal(view_of_mask(square(8, 2, 2, 2), View(scale=2.0), (8, 8)), square(8, 0, 0, 4))
@@ -75,11 +75,11 @@ def test_a_mask_is_labelled_in_the_proportions_of_its_image(discs):
 @given(st.integers(0, 30), st.integers(0, 10_000))
 def test_the_words_of_a_moved_image_are_those_of_its_moved_mask(disc, number, seed):
     [scene] = scenes([disc(number)])
-    view, seen = scene.view(AugmentationRange(0.5, 0.5, 0.5, 0.3), np.random.default_rng(seed))
-    [(question, answer)] = scene.said(view, seen, [0])
-    expected = position_phrase(*position_of(scene.seen(view), scene.modality))
+    view, seen = scene.sample_view(AugmentationRange(0.5, 0.5, 0.5, 0.3), np.random.default_rng(seed))
+    [(question, answer)] = scene.pairs_in(view, seen, [0])
+    expected = position_phrase(*position_of(scene.mask_in(view), scene.modality))
     assert question == "Where is the lesion?"
-    if view != AS_IT_IS:
+    if view != IDENTITY:
         assert answer == f"The lesion is at the {expected}."
 
 
@@ -87,24 +87,24 @@ def test_an_image_whose_answer_hides_its_place_is_mirrored_and_never_moved(disc)
     sample = disc(1)
     sample = replace(sample, truth=replace(sample.truth, answer="Somewhere on the left."))
     [scene] = scenes([sample])
-    chance = np.random.default_rng(0)
-    views = [scene.view(AugmentationRange(0.5, 0.0, 0.5, 0.3), chance)[0] for _ in range(50)]
+    rng = np.random.default_rng(0)
+    views = [scene.sample_view(AugmentationRange(0.5, 0.0, 0.5, 0.3), rng)[0] for _ in range(50)]
     assert not any(view.moves for view in views) and {view.left_right for view in views} == {False, True}
-    assert scene.said(View(left_right=True), scene.mask_HW, [0]) == [("Where is the lesion?", "Somewhere on the right.")]
+    assert scene.pairs_in(View(left_right=True), scene.mask_HW, [0]) == [("Where is the lesion?", "Somewhere on the right.")]
 
 
 def test_a_move_never_takes_the_whole_lesion_out_of_the_image():
     corner = Scene("a", "skin_rgb", square(40, 0, 0, 3), (("Where?", "top left and far from the center"),), ())
-    corner = replace(corner, places=(placed("top left and far from the center", ("top left",), False),))
-    chance = np.random.default_rng(0)
-    views, masks = zip(*(corner.view(AugmentationRange(shift=0.9), chance) for _ in range(200)), strict=True)
+    corner = replace(corner, templates=(answer_template("top left and far from the center", ("top left",), False),))
+    rng = np.random.default_rng(0)
+    views, masks = zip(*(corner.sample_view(AugmentationRange(shift=0.9), rng) for _ in range(200)), strict=True)
     assert all(mask.any() for mask in masks) and any(view.moves for view in views)
 
 
 def test_images_without_a_lesion_move_and_keep_their_words(disc):
     [scene] = scenes([disc(2, empty=True)])
-    view, seen = scene.view(AugmentationRange(shift=0.4), np.random.default_rng(0))
-    assert view.moves and scene.said(view, seen, [0]) == [("Where is the lesion?", "No lesion is visible.")]
+    view, seen = scene.sample_view(AugmentationRange(shift=0.4), np.random.default_rng(0))
+    assert view.moves and scene.pairs_in(view, seen, [0]) == [("Where is the lesion?", "No lesion is visible.")]
 
 
 def test_questions_about_one_image_share_its_scene(disc):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from prsbench.harness.contract.errors import DataError
-from prsbench.methods.parts.training.augmentation import jittered
+from prsbench.methods.parts.training.augmentation import jitter_intensity
 from prsbench.methods.parts.training.images import training_images
 from prsbench.methods.parts.training.schedule import cosine
 
@@ -49,8 +49,8 @@ def test_the_rate_rises_to_its_full_value_and_falls_to_its_floor():
 def test_jitter_is_gamma_then_contrast_about_the_mean_then_brightness():
     image = torch.rand(2, 3, 4, 4, dtype=torch.float64)
     gamma, contrast, brightness = np.random.default_rng(3).uniform(-0.3, 0.3, (3, 2))
-    got = jittered(image, 0.3, np.random.default_rng(3))
+    got = jitter_intensity(image, 0.3, np.random.default_rng(3))
     for n, one in enumerate(image.numpy()):
         expected = (one ** (1 + gamma[n]) - one.mean()) * (1 + contrast[n]) + one.mean() + brightness[n] / 2
         assert np.allclose(got[n], expected.clip(0, 1))
-    assert torch.allclose(jittered(image, 0.0, np.random.default_rng(3)), image)
+    assert torch.allclose(jitter_intensity(image, 0.0, np.random.default_rng(3)), image)

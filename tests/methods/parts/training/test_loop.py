@@ -54,7 +54,7 @@ def trained(network, scratch=None, kill_at=None, keep="last", size=4):
 
     def draw():
         numbers = loop.numbers(len(INPUTS), size)
-        noise = float(loop.chance.random())
+        noise = float(loop.rng.random())
 
         def terms():
             return {"square": (network(INPUTS[numbers] + noise) - TARGETS[numbers]).square().mean()}

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from prsbench.methods.parts.training.word_augmentation import drop_words, mirror_words, placed
+from prsbench.methods.parts.training.word_augmentation import answer_template, drop_words, mirror_words
 
 
 @pytest.mark.parametrize(
@@ -25,8 +25,8 @@ def test_turning_an_image_upside_down_exchanges_the_words_for_top_and_bottom():
 
 def test_about_half_of_the_questions_keep_every_word_and_the_others_lose_about_the_share():
     question = " ".join(f"word{n}" for n in range(50))
-    chance = np.random.default_rng(0)
-    kept = [len(drop_words(question, 0.4, chance).split()) for _ in range(400)]
+    rng = np.random.default_rng(0)
+    kept = [len(drop_words(question, 0.4, rng).split()) for _ in range(400)]
     untouched = sum(n == 50 for n in kept)
     assert 160 < untouched < 240
     assert sum(n for n in kept if n < 50) / (400 - untouched) == pytest.approx(30, abs=1)
@@ -46,9 +46,9 @@ def test_dropping_words_keeps_the_order_of_the_rest():
 def test_an_answer_takes_the_words_of_another_place_in_its_own_vocabulary(corner, top, bottom, centre):
     before = corner.format(top, "right", "near").replace("center", centre)
     after = corner.format(bottom, "left", "far from").replace("center", centre)
-    assert placed(before, ("top right",), True).with_place(("bottom left",), False) == after
+    assert answer_template(before, ("top right",), True).with_position(("bottom left",), False) == after
 
 
 def test_an_answer_without_its_official_words_or_with_them_twice_is_left_alone():
-    assert placed("On the right, up there.", ("top right",), True) is None
-    assert placed("center, yes, center", ("center",), True) is None
+    assert answer_template("On the right, up there.", ("top right",), True) is None
+    assert answer_template("center, yes, center", ("center",), True) is None

@@ -1,7 +1,7 @@
 from prsbench.harness.contract.catalog import resolve
 from prsbench.methods.catalog import METHODS
-from prsbench.methods.parts.weights.exposure import RECORDS, Exposure, exposure, exposure_note
-from prsbench.methods.sam.variants import VARIANTS
+from prsbench.methods.parts.sam.variants import VARIANTS
+from prsbench.methods.parts.weights.exposure import TRAINING_DATA, Exposure, exposure, exposure_note
 
 
 def test_what_a_source_lists_is_yes_and_what_a_partial_list_leaves_out_is_unknown():
@@ -14,7 +14,7 @@ def test_what_a_source_lists_is_yes_and_what_a_partial_list_leaves_out_is_unknow
 def test_every_row_of_the_family_says_what_is_known_of_it():
     for variant in VARIANTS:
         note = exposure_note(variant)
-        assert note.startswith("pre-training exposure") and ("(" in note) == (variant in RECORDS)
+        assert note.startswith("pre-training exposure") and ("(" in note) == (variant in TRAINING_DATA)
 
 
 def test_each_data_set_has_its_verdict_and_every_rival_says_its_own():

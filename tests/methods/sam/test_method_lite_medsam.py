@@ -8,12 +8,12 @@ from prsbench.harness.contract.geometry import tight_box
 from prsbench.harness.contract.types import Box, Method, PromptSource, Query, TextSource, Weights, check_prediction
 from prsbench.methods import feature_cache
 from prsbench.methods.answers import answer_from_mask
+from prsbench.methods.parts.sam import variants
+from prsbench.methods.parts.sam.processing import LongestSideMinMax
+from prsbench.methods.parts.sam.variants import LITE_MEDSAM, load_variant
 from prsbench.methods.parts.weights.packaged import locate
-from prsbench.methods.sam import variants
 from prsbench.methods.sam.config import LiteMedSAMConfig
 from prsbench.methods.sam.method import SamMethod
-from prsbench.methods.sam.processing import LongestSideMinMax
-from prsbench.methods.sam.variants import LITE_MEDSAM, load_variant
 from pydantic import ValidationError
 
 
@@ -82,16 +82,16 @@ def test_every_weight_is_the_packaged_one_and_frozen():
 
 def test_splitting_a_batch_or_embedding_anew_changes_no_bit(oracle, monkeypatch):
     together = oracle.predict([SQUARE[0], WIDE[0]])
-    monkeypatch.setattr(feature_cache, "_kept", type(feature_cache._kept)())
+    monkeypatch.setattr(feature_cache, "_cache", type(feature_cache._cache)())
     alone = oracle.predict([SQUARE[0]])[0]
     assert np.array_equal(together[0].probability, alone.probability)
 
 
 def test_rows_over_the_same_image_embed_it_once(methods, monkeypatch):
-    monkeypatch.setattr(feature_cache, "_kept", type(feature_cache._kept)())
+    monkeypatch.setattr(feature_cache, "_cache", type(feature_cache._cache)())
     encoded = []
     monkeypatch.setattr(
-        methods[PromptSource.AUTOMATIC]._network.image_encoder,
+        methods[PromptSource.AUTOMATIC]._sam.network.image_encoder,
         "forward",
         lambda square: encoded.append(square) or torch.zeros(1, 256, 64, 64),
     )

@@ -12,11 +12,12 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from prsbench.harness.contract.types import Box
+from prsbench.methods.images import IMAGENET_MEAN, IMAGENET_STD
 from torch import Tensor
 from torch.nn import functional as F
 
-# ImageNet statistics, for pixels in [0, 255].
-_MEAN, _STD = np.array((123.675, 116.28, 103.53), np.float32), np.array((58.395, 57.12, 57.375), np.float32)
+# For pixels in [0, 255].
+_MEAN, _STD = ((255 * np.array(values)).astype(np.float32) for values in (IMAGENET_MEAN, IMAGENET_STD))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,13 @@ import pytest
 import torch
 from prsbench.harness.contract.errors import PrsbenchError
 from prsbench.harness.contract.types import FitContext
-from prsbench.methods.authoring.conformance import CHECKS, FAILED, Subject, verdict
+from prsbench.methods.authoring.conformance import CHECKS, Subject, Verdict, run_check
 from prsbench.methods.catalog import METHODS
-from prsbench.methods.parts.seg_token import tiny_method, tiny_training
-from prsbench.methods.parts.seg_token.tiny_network import Batch, MaskTokenLLM, asking
-from prsbench.methods.parts.seg_token.tiny_training import collate, train
+from prsbench.methods.parts.frozen_features.batches import sample_batch
+from prsbench.methods.parts.seg_token import tiny_network, tiny_training
+from prsbench.methods.parts.seg_token.tiny_network import MaskTokenLLM, with_mask_tokens
+from prsbench.methods.parts.seg_token.tiny_training import train
+from prsbench.methods.parts.training.config import MirrorConfig
 from prsbench.methods.parts.training.images import training_images
 
 SMALL = {"image_size_px": 64, "feature_side": 4, "answer_tokens": 12, "epochs": 1}
@@ -37,7 +39,7 @@ class Asks(MaskTokenLLM):
 @pytest.fixture(scope="module", params=["lisa_tiny", pytest.param("pixellm_tiny", marks=pytest.mark.slow)])
 def subject(request, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tiny_method, "MaskTokenLLM", Asks)
+        patch.setattr(tiny_network, "MaskTokenLLM", Asks)
         entry = METHODS[request.param]
         yield Subject(replace(entry, defaults={**entry.defaults, **SMALL}), tmp_path_factory.mktemp("subject"))
 
@@ -46,15 +48,14 @@ def batch(subject, discs, empty=()):
     images = training_images(discs(3, empty=empty), 64)
     channels = subject.method._encoder(torch.zeros(1, 3, 64, 64)).shape[1]
     features = torch.randn(2, 3, channels, 4, 4, generator=torch.Generator().manual_seed(0))
-    model = subject.method._model
-    config = subject.config.model_copy(update={"horizontal_flip": 0.0})
-    return collate(images, features, [0, 1, 2], config, model.decoder.tokens, np.random.default_rng(0), "cpu")
+    config = subject.config.model_copy(update={"augmentation": MirrorConfig(horizontal_flip=0.0)})
+    return sample_batch(images, features, [0, 1, 2], config, np.random.default_rng(0), "cpu")
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_asking_for_a_mask_it_passes_the_suite(subject, check):
-    finding = verdict(check, subject)
-    assert finding.status != FAILED, finding.reason
+    finding = run_check(check, subject)
+    assert finding.verdict is not Verdict.FAILED, finding.reason
 
 
 def test_its_masks_are_drawn_and_its_sentences_hold_no_mask_token(subject):
@@ -62,32 +63,33 @@ def test_its_masks_are_drawn_and_its_sentences_hold_no_mask_token(subject):
 
 
 def test_an_answer_without_mask_tokens_gives_an_empty_mask(subject, monkeypatch):
-    end = subject.method._base.tokenizer.eos_token_id
+    end = subject.method._language.tokenizer.eos_token_id
     monkeypatch.setattr(subject.method._model.llm, "_choose", lambda logits_BV: torch.full((len(logits_BV),), end))
     prediction = subject.method.predict(subject.queries()[:1])[0]
     assert prediction.answer == "" and not prediction.probability.any()
 
 
-def test_training_answers_ask_for_a_mask_where_there_is_one(subject, discs):
-    tokens = subject.method._model.decoder.tokens
-    given = batch(subject, discs, empty=(1,))
-    for image, answer in zip(given.row_image_R.tolist(), given.answers, strict=True):
-        assert ("[SEG" in answer) == (image != 1) and answer.endswith("".join(tokens)) == (image != 1)
-    assert asking("At the top.", ("[A]", "[B]")) == "At the top. [A][B]"
+def test_training_answers_ask_for_a_mask_where_there_is_one(subject, discs, monkeypatch):
+    model, given, read = subject.method._model, batch(subject, discs, empty=(1,)), []
+    forced = model.llm.teacher_forced
+    monkeypatch.setattr(model.llm, "teacher_forced", lambda *asked: read.extend(asked[-1]) or forced(*asked))
+    model.losses(given)
+    for image, answer in zip(given.row_image_R.tolist(), read, strict=True):
+        assert ("[SEG" in answer) == (image != 1) and answer.endswith("".join(model.decoder.tokens)) == (image != 1)
+    assert with_mask_tokens("At the top.", ("[A]", "[B]")) == "At the top. [A][B]"
 
 
 def test_the_mask_in_training_is_asked_for_by_the_states_generation_uses(subject, discs):
     """Reading an answer and saying it give the same prompts: what is trained is what is tested."""
     model, given = subject.method._model, batch(subject, discs)
     seen, ask = [], model.decoder.forward
-    tokens = "".join(model.decoder.tokens)
     with pytest.MonkeyPatch.context() as patch, torch.no_grad():
+        patch.setattr(tiny_network, "with_mask_tokens", lambda answer, tokens: "".join(tokens))
         patch.setattr(model.decoder, "forward", lambda f, p: seen.append(p) or ask(f, p))
         model.answer(given.features_BCHW, given.questions[:3], len(model.decoder.tokens), 64)
         spoken = torch.cat(seen)
         seen.clear()
-        read = [tokens for _ in given.questions]
-        model.losses(replace(given, answers=read))
+        model.losses(given)
     assert torch.allclose(spoken, seen[0], atol=1e-4)
 
 
@@ -115,24 +117,3 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_images(subject, discs, mo
     channels = subject.method._encoder(torch.zeros(1, 3, 64, 64)).shape[1]
     with pytest.raises(PrsbenchError, match=r"not finite.*skin_rgb/"):
         train(subject.fitted._model, torch.zeros(2, 2, channels, 4, 4), subject.config, images, FitContext(0, "cpu"))
-
-
-def test_a_flipped_image_takes_its_flipped_features_mask_and_words(subject, discs):
-    images = training_images(discs(3), 64)
-    features = torch.stack([torch.zeros(3, 8, 4, 4), torch.ones(3, 8, 4, 4)])
-    plain, flipped = (
-        collate(
-            images,
-            features,
-            [0, 1, 2],
-            subject.config.model_copy(update={"horizontal_flip": share}),
-            ("[A]",),
-            np.random.default_rng(0),
-            "cpu",
-        )
-        for share in (0.0, 1.0)
-    )
-    assert isinstance(plain, Batch) and torch.all(plain.features_BCHW == 0) and torch.all(flipped.features_BCHW == 1)
-    assert torch.equal(flipped.mask_B1SS, plain.mask_B1SS.flip(-1))
-    for before, after in zip(plain.answers, flipped.answers, strict=True):
-        assert ("left" in before) == ("right" in after)

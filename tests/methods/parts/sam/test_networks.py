@@ -4,8 +4,8 @@ import pytest
 import torch
 from parity import Parity, needs
 from prsbench.harness.contract.errors import PrsbenchError
+from prsbench.methods.parts.sam.networks import VIT, ViT, build_tiny_vit_sam, build_vit_sam, decode
 from prsbench.methods.parts.weights.checkpoints import fill
-from prsbench.methods.sam.networks import VIT, ViT, build_tiny_vit_sam, build_vit_sam, decode
 
 SMALL = ViT(width=32, depth=2, heads=2, global_blocks=(1,))
 

