@@ -70,8 +70,8 @@ def train(
 
     def sample_step() -> Step:
         chosen = [images[i] for i in loop.numbers(len(images), size)]
-        mine = augment(chosen, config, loop.rng)[data_parallel.share(chosen)]
-        return Step(list(micro_batches(mine)), [image.image_id for image, _ in chosen])
+        augmented = augment(chosen, config, loop.rng)[data_parallel.share(chosen)]
+        return Step(list(micro_batches(augmented)), [image.image_id for image, _ in chosen])
 
     def validation_batches() -> Iterator[MicroBatch]:
         return micro_batches(augment(val_images, config.model_copy(update=VALIDATION), np.random.default_rng(0)))

@@ -108,8 +108,8 @@ def _learn_places(model: CGReasoner, config: CGReasonerConfig, images: Sequence[
     def sample_step() -> Step:
         chosen = [images[i] for i in loop.numbers(len(images), size)]
         flips = loop.rng.random(len(chosen)) < config.augmentation.horizontal_flip
-        mine = data_parallel.share(chosen)
-        image, mask, layout = _batch(chosen[mine], flips[mine], config.language.layout_side, context.device)
+        share = data_parallel.share(chosen)
+        image, mask, layout = _batch(chosen[share], flips[share], config.language.layout_side, context.device)
 
         def terms() -> dict[str, Tensor]:
             return {"alignment": alignment_loss(projector(model.encoder(image)), layout, mask)}

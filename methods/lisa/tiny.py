@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from prsbench.harness.contract.types import FitContext, Labels, Prediction, Query, Sample
+from prsbench.harness.contract.types import FitContext, Labels, Sample
 from prsbench.methods.lisa.config import LISATinyConfig
 from prsbench.methods.parts.frozen_features.lite_medsam import CHANNELS, LiteMedSAMEncoder, features_of
-from prsbench.methods.parts.frozen_features.method import load_weights, predict, save
+from prsbench.methods.parts.frozen_features.method import MultimodalMethod, load_weights
 from prsbench.methods.parts.language.small_llama import SmallLlama
 from prsbench.methods.parts.sam.networks import decode, prompt_and_mask_decoder
 from prsbench.methods.parts.sam.variants import read_lite_medsam
@@ -42,11 +42,10 @@ class TextPromptedSam(PromptedDecoder):
         return torch.cat([decode(self, features[None], texts_NC=prompt_KC)[0] for features, prompt_KC in pairs])
 
 
-class LISATinyMethod:
+class LISATinyMethod(MultimodalMethod):
     """Image and question to mask and generated sentence. One model serves every modality it was trained on."""
 
-    def __init__(self, config: LISATinyConfig):
-        self.config = config
+    config: LISATinyConfig
 
     @property
     def labels(self) -> Labels:
@@ -63,12 +62,6 @@ class LISATinyMethod:
         images = training_images(train_samples, self.config.image_size_px)
         features_2NCHW = features_of(images, "neck", self.config.feature_side, context)
         self._loop = train(self._model, features_2NCHW, self.config, images, context)
-
-    def predict(self, queries: Sequence[Query]) -> list[Prediction]:
-        return predict(self._encoder, self._model, self.config, queries)
-
-    def save(self, folder: Path) -> None:
-        save(folder, self._model, self._language, self._loop)
 
     def load(self, folder: Path, device: str) -> None:
         self._encoder = LiteMedSAMEncoder.packaged(self.config.image_size_px, device=device)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from prsbench.harness.contract.types import FitContext, Labels, Prediction, Query, Sample
+from prsbench.harness.contract.types import FitContext, Labels, Sample
 from prsbench.methods.parts.frozen_features.lite_medsam import STAGE_CHANNELS, LiteMedSAMEncoder, features_of
-from prsbench.methods.parts.frozen_features.method import load_weights, predict, save
+from prsbench.methods.parts.frozen_features.method import MultimodalMethod, load_weights
 from prsbench.methods.parts.language.small_llama import SmallLlama
 from prsbench.methods.parts.sam.networks import EMBED
 from prsbench.methods.parts.seg_token.tiny_network import MaskTokenSegmenter, PromptedDecoder, segmenter
@@ -54,11 +54,10 @@ class LightDecoder(PromptedDecoder):
         return self.image_feature_neck(projected.permute(0, 3, 1, 2))
 
 
-class PixelLMTinyMethod:
+class PixelLMTinyMethod(MultimodalMethod):
     """Image and question to mask and generated sentence. One model serves every modality it was trained on."""
 
-    def __init__(self, config: PixelLMTinyConfig):
-        self.config = config
+    config: PixelLMTinyConfig
 
     @property
     def labels(self) -> Labels:
@@ -73,12 +72,6 @@ class PixelLMTinyMethod:
         images = training_images(train_samples, self.config.image_size_px)
         features_2NCHW = features_of(images, "stages", self.config.feature_side, context)
         self._loop = train(self._model, features_2NCHW, self.config, images, context)
-
-    def predict(self, queries: Sequence[Query]) -> list[Prediction]:
-        return predict(self._encoder, self._model, self.config, queries)
-
-    def save(self, folder: Path) -> None:
-        save(folder, self._model, self._language, self._loop)
 
     def load(self, folder: Path, device: str) -> None:
         self._encoder = LiteMedSAMEncoder.packaged(self.config.image_size_px, "stages", device)

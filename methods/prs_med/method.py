@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from prsbench.harness.contract.types import FitContext, Labels, Prediction, Query, Sample, TextSource, Weights
+from prsbench.harness.contract.types import FitContext, Labels, Sample, TextSource, Weights
 from prsbench.methods.parts.frozen_features.lite_medsam import LiteMedSAMEncoder, features_of
-from prsbench.methods.parts.frozen_features.method import load_weights, predict, save
+from prsbench.methods.parts.frozen_features.method import MultimodalMethod, load_weights
 from prsbench.methods.parts.language.small_llama import SmallLlama
 from prsbench.methods.parts.training.images import training_images
 from prsbench.methods.parts.weights.exposure import exposure_note
@@ -19,11 +19,10 @@ from prsbench.methods.prs_med.training import train
 NOTE = "embedded size: LiteMedSAM's frozen encoder replaces TinySAM's, a small language model replaces LLaVA-Med"
 
 
-class PRSMedMethod:
+class PRSMedMethod(MultimodalMethod):
     """Image and question to mask and generated sentence. One model serves every modality it was trained on."""
 
-    def __init__(self, config: PRSMedConfig):
-        self.config = config
+    config: PRSMedConfig
 
     @property
     def labels(self) -> Labels:
@@ -39,12 +38,6 @@ class PRSMedMethod:
         images = training_images(train_samples, self.config.image_size_px)
         features_2NCHW = features_of(images, "neck", self.config.feature_side, context)
         self._loop = train(self._model, features_2NCHW, self.config, images, context)
-
-    def predict(self, queries: Sequence[Query]) -> list[Prediction]:
-        return predict(self._encoder, self._model, self.config, queries)
-
-    def save(self, folder: Path) -> None:
-        save(folder, self._model, self._language, self._loop)
 
     def load(self, folder: Path, device: str) -> None:
         self._encoder = LiteMedSAMEncoder.packaged(self.config.image_size_px, device=device)

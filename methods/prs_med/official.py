@@ -113,9 +113,8 @@ def clip_input(image: NDArray[np.uint8], side_px: int) -> Tensor:
     top, left = (side - height) // 2, (side - width) // 2
     square[top : top + height, left : left + width] = image
     resized = np.array(Image.fromarray(square).resize((side_px, side_px), Image.Resampling.BICUBIC), np.float32) / 255
-    return torch.from_numpy((resized - np.array(OPENAI_CLIP_MEAN, np.float32)) / np.array(OPENAI_CLIP_STD, np.float32)).permute(
-        2, 0, 1
-    )
+    mean, std = (np.array(values, np.float32) for values in (OPENAI_CLIP_MEAN, OPENAI_CLIP_STD))
+    return torch.from_numpy((resized - mean) / std).permute(2, 0, 1)
 
 
 def normalise(image_B3HW: Tensor) -> Tensor:

@@ -76,8 +76,8 @@ class Text2Centroid:
     def save(self, folder: Path) -> None:
         save_file({k: v.cpu() for k, v in self.head.state_dict().items()}, folder / "head.safetensors")
         write_report(self._errors, folder)
-        facts = {"sentence_encoder": sentence_encoder().checksum, "config": self.config.model_dump(mode="json")}
-        describe(folder, METHOD, facts)
+        description = {"sentence_encoder": sentence_encoder().checksum, "config": self.config.model_dump(mode="json")}
+        describe(folder, METHOD, description)
 
     def load(self, folder: Path, device: str) -> None:
         saved = described(folder, METHOD)

@@ -16,7 +16,7 @@ from prsbench.harness.engine.store.keys import key_of
 def code_hashes(modules: Iterable[str]) -> dict[str, str]:
     """Hash of the code of each module (named with dots, or a path ending in .py), read without importing it.
 
-    Comments, docstrings and blank lines do not count; files beside the module that its code names do.
+    Comments, docstrings and blank lines do not count; files next to the module that its code names do.
 
     Raises:
         ConfigError: there is no such module.

@@ -1,4 +1,4 @@
-"""What PRS-Med, small LISA and small PixelLM do alike to predict, save and load, on LiteMedSAM's features."""
+"""Base of PRS-Med, small LISA and small PixelLM: a trained network on LiteMedSAM's frozen encoder and a small Llama."""
 
 from __future__ import annotations
 
@@ -22,28 +22,37 @@ WEIGHTS = "weights.safetensors"
 Network = TypeVar("Network", bound=nn.Module)
 
 
-@torch.no_grad()
-def predict(encoder: LiteMedSAMEncoder, model: Any, config: MultimodalConfig, queries: Sequence[Query]) -> list[Prediction]:
-    """One prediction per query; each distinct image is embedded once.
+class MultimodalMethod:
+    """Predicts and saves. `fit` and `load` are in the subclass: they build the models, and `fit` trains.
 
-    Args:
-        model: its `answer` takes features, questions, generation limit and image side, and gives mask logits (None for no mask)
-            and answers.
+    The network's `answer` takes features, questions, generation limit and image side, and gives mask logits (None for no mask)
+    and answers.
     """
-    images, numbers = distinct_images(queries)
-    features, embedding_s = embed(encoder, images, config.feature_side)
-    start, questions = time.perf_counter(), [query.question for query in queries]
-    logits, answers = model.answer(features[numbers], questions, config.answer_tokens, config.image_size_px)
-    maps = [_to_native(row, query.image.shape[:2]) for row, query in zip(logits, queries, strict=True)]
-    seconds = (embedding_s + time.perf_counter() - start) / len(queries)
-    return [Prediction(probability, answer, seconds) for probability, answer in zip(maps, answers, strict=True)]
 
+    _encoder: LiteMedSAMEncoder
+    _language: SmallLlama
+    _model: Any
+    _loop: Loop
 
-def save(folder: Path, model: nn.Module, language: SmallLlama, loop: Loop) -> None:
-    """Write the weights, the language model's shape and the losses."""
-    save_model(model, str(folder / WEIGHTS))  # the language model's head shares its embedding's tensor, saved once
-    language.save_shape(folder)
-    write_losses(folder, loop.history)
+    def __init__(self, config: MultimodalConfig):
+        self.config = config
+
+    @torch.no_grad()
+    def predict(self, queries: Sequence[Query]) -> list[Prediction]:
+        """One prediction per query; each distinct image is embedded once."""
+        images, numbers = distinct_images(queries)
+        features, embedding_s = embed(self._encoder, images, self.config.feature_side)
+        start, questions, side = time.perf_counter(), [query.question for query in queries], self.config.image_size_px
+        logits, answers = self._model.answer(features[numbers], questions, self.config.answer_tokens, side)
+        maps = [_to_native(row, query.image.shape[:2]) for row, query in zip(logits, queries, strict=True)]
+        seconds = (embedding_s + time.perf_counter() - start) / len(queries)
+        return [Prediction(probability, answer, seconds) for probability, answer in zip(maps, answers, strict=True)]
+
+    def save(self, folder: Path) -> None:
+        """Write the weights, the language model's shape and the losses."""
+        save_model(self._model, str(folder / WEIGHTS))  # the language model's head shares its embedding's tensor, saved once
+        self._language.save_shape(folder)
+        write_losses(folder, self._loop.history)
 
 
 def load_weights(model: Network, folder: Path, device: str) -> Network:

@@ -1,4 +1,4 @@
-"""Training images at a network's size, probabilities at native size, light augmentation and the learning-rate schedule."""
+"""Training images at a network's size: each decoded and resized once, with its mask and all questions and answers about it."""
 
 from __future__ import annotations
 

@@ -9,25 +9,14 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from cg_tiny import fitted
 from prsbench.harness.contract.errors import MissingPrerequisite, PrsbenchError
 from prsbench.harness.contract.types import FitContext, Weights
 from prsbench.methods.authoring.conformance import CHECKS, Subject, Verdict, run_check
 from prsbench.methods.catalog import METHODS
 from prsbench.methods.cg_reasoner.config import CGReasonerCheckpointConfig, CGReasonerConfig
 from prsbench.methods.cg_reasoner.method import CGReasonerCheckpoint, CGReasonerMethod
-from prsbench.methods.parts.language.config import SmallLlamaConfig
-from prsbench.methods.parts.language.small_llama import SmallLlama
-from prsbench.methods.text2centroid.config import Text2CentroidConfig
-from prsbench.methods.text2centroid.model import Text2Centroid
 from safetensors.torch import load_file, save_file
-
-LANGUAGE = SmallLlamaConfig(
-    layout_side=4, vocabulary=300, width=32, layers=2, heads=2, feed_forward=64, steps=20, batch_size=8
-)  # fmt: skip
-CONFIG = CGReasonerConfig(
-    image_size_px=64, backbone={"feature_channels": 32}, language=LANGUAGE, text2centroid=Text2CentroidConfig(steps=5), epochs=1,
-    batch_size=4, answer_tokens=8,
-)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -36,22 +25,15 @@ def queries(disc):
 
 
 @pytest.fixture(scope="module")
-def tiny(disc, tmp_path_factory):
-    samples, needs = [disc(i) for i in range(8)], {}
-    for name, part in {"small_llama": SmallLlama(LANGUAGE), "text2centroid": Text2Centroid(CONFIG.text2centroid)}.items():
-        part.fit(samples, [], FitContext(0, "cpu"))
-        needs[name] = tmp_path_factory.mktemp(name)
-        part.save(needs[name])
-    method = CGReasonerMethod(CONFIG)
-    method.fit(samples, [], FitContext(0, "cpu", needs))
-    return method
+def tiny(samples, needs):
+    return fitted(samples[:8], needs, epochs=1)
 
 
 @pytest.fixture
 def exported(tiny, tmp_path):
     (saved := tmp_path / "saved").mkdir()
     tiny.save(saved)
-    again = CGReasonerMethod(CONFIG)
+    again = CGReasonerMethod(tiny.config)
     again.load(saved, "cpu")
     (folder := tmp_path / "public").mkdir()
     again.export(folder)
