@@ -27,19 +27,11 @@ from prsbench.harness.contract.position import position_of, zone_of_centroid
 from prsbench.harness.contract.records import Counts, Record
 from prsbench.harness.contract.types import DataKind
 from prsbench.harness.engine.store.record_files import Scores, write_scores
+from prsbench.metrics.mask import pranet
 from prsbench.metrics.mask.counts import count_maps, histograms
 from prsbench.metrics.mask.e_measure import e_measure_curve
 from prsbench.metrics.mask.grey import grey_maps, stretched_grey_map
 from prsbench.metrics.mask.map_measures import measure_maps
-from prsbench.metrics.mask.pranet import (
-    THRESHOLDS,
-    dice_curve,
-    iou_curve,
-    mean_absolute_error,
-    sensitivity_curve,
-    specificity_curve,
-    threshold_counts,
-)
 from prsbench.metrics.mask.s_measure import s_measure
 from prsbench.metrics.mask.weighted_f import weighted_f
 from prsbench.metrics.score import score_each
@@ -97,7 +89,7 @@ def best(work: Callable[[], object], repeats: int = 20) -> float:
 def boolean_loop(grey: NDArray[np.uint8], truth: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Dice and IoU at 256 thresholds in the shortest loop: two operations on full maps and two sums per threshold."""
     rows, n_true, value = [], truth.sum(), grey / 255
-    for threshold in THRESHOLDS:
+    for threshold in pranet.THRESHOLDS:
         predicted = value >= threshold
         tp, n_predicted = (predicted & truth).sum(), predicted.sum()
         rows.append((2 * tp / (n_true + n_predicted), tp / (n_true + n_predicted - tp)) if tp else (0.0, 0.0))
@@ -107,7 +99,7 @@ def boolean_loop(grey: NDArray[np.uint8], truth: NDArray[np.bool_]) -> NDArray[n
 def published_loop(grey: NDArray[np.uint8], truth: NDArray[np.bool_]) -> NDArray[np.float64]:
     """The same in the steps of the official evaluation: one label map per threshold, from which every count is taken."""
     rows, true_map, value = [], truth.astype(np.float64), grey / 255
-    for threshold in THRESHOLDS:
+    for threshold in pranet.THRESHOLDS:
         label = np.zeros_like(true_map)
         label[value >= threshold] = 1
         n_predicted, n_true = np.sum(label == 1), np.sum(true_map)
@@ -127,8 +119,8 @@ def compare_thresholds(side: int) -> None:
     counts = count_maps(grey_maps(probability), truth)
 
     def ours() -> tuple:
-        at = threshold_counts(counted(counts, grey, truth))
-        return dice_curve(at), iou_curve(at)
+        at = pranet.threshold_counts(counted(counts, grey, truth))
+        return pranet.dice_curve(at), pranet.iou_curve(at)
 
     for loop in (boolean_loop, published_loop):
         np.testing.assert_allclose(ours(), loop(grey, truth), rtol=0, atol=1e-12)
@@ -160,8 +152,8 @@ def compare_pysod(side: int) -> None:
 
     def thresholds_of_ours() -> Counts:
         new_counts = counted(counts, grey, truth)
-        at = threshold_counts(new_counts)
-        dice_curve(at), iou_curve(at), sensitivity_curve(at), specificity_curve(at)
+        at = pranet.threshold_counts(new_counts)
+        pranet.dice_curve(at), pranet.iou_curve(at), pranet.sensitivity_curve(at), pranet.specificity_curve(at)
         return new_counts
 
     def all_of_theirs() -> None:
@@ -172,8 +164,8 @@ def compare_pysod(side: int) -> None:
     def all_of_ours() -> None:
         new_counts = thresholds_of_ours()
         (
-            mean_absolute_error(new_counts),
-            e_measure_curve(threshold_counts(new_counts)),
+            pranet.mean_absolute_error(new_counts),
+            e_measure_curve(pranet.threshold_counts(new_counts)),
             s_measure(grey, truth),
             weighted_f(grey, truth),
         )
