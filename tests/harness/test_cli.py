@@ -102,7 +102,7 @@ def test_unknown_methods_are_refused_before_anything_is_trained(tmp_path, data_r
         ("methods=[{unet: {epochs: many}}]", "method 'unet': epochs: Input should be a valid integer"),
         ("methods.lite_medsam_oracel_box.batch_size=3", "Did you mean 'methods.lite_medsam_oracle_box'?"),
         ("name=!!python/object/apply:os.getcwd []", "the value is not plain YAML"),
-        ("data.0.modalities=[skin_rgbb]", "grid 'smoke' line 5: data.0.phantoms.modalities: Value error, No modality is called"),
+        ("data.0.modalities=[skin_rgbb]", "grid 'smoke' line 5: data.0.phantoms.modalities: No modality is called"),
         ("exclude=[{method: orcale}]", "no cell of this grid fits (method='orcale'"),
         ("execution.resources={orcale: {cpus: 1}}", "No method or part is called 'orcale'"),
         ("data=[{source: phantoms}, {source: prs_med, root: nowhere}]", "nowhere: no such folder"),

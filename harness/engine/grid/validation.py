@@ -24,7 +24,8 @@ def _problem(model: type[BaseModel], item: Any) -> str:
     *place, last = item["loc"] or ("",)
     name = ".".join(map(str, (*place, last)))
     if item["type"] != "extra_forbidden":
-        return f"{name}: {item['msg']}, got {item['input']!r}." if name else f"{item['msg']}."
+        message = item["msg"].removeprefix("Value error, ")  # pydantic's mark of our own validators
+        return f"{name}: {message}, got {item['input']!r}." if name else f"{message}."
     known = _fields_at(model, place)
     near = get_close_matches(str(last), known, n=1, cutoff=0.6)
     hint = f" Did you mean '{near[0]}'?" if near else ""

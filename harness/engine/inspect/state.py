@@ -1,4 +1,4 @@
-"""Reading a run folder, finished or not: its plan, the state of each cell, what is left to do, and damaged cells."""
+"""Reading a run folder: its plan, the state of each cell, damage, and what is left to do (where resuming is decided)."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class StoredCell:
 
     @cached_property
     def left(self) -> Left:
-        """The first step that the cell still needs; later ones follow it."""
+        """The first step that the cell still needs when a run resumes; later ones follow it."""
         if not self.folder.is_sealed(self.weights):
             return Left.PREDICT
         if not self.folder.is_measured(self.measuring_hash):

@@ -56,7 +56,7 @@ def test_a_mistake_is_named_with_its_place(tmp_path, old, new, said):
 
 @pytest.mark.parametrize("given", ["0", "many"])
 def test_a_key_of_two_kinds_is_one_complaint(tmp_path, given):
-    with pytest.raises(ConfigError, match="workers: Value error, expected 'auto' or a whole number of 1 or more, got") as error:
+    with pytest.raises(ConfigError, match="workers: expected 'auto' or a whole number of 1 or more, got") as error:
         load_grid(written(tmp_path, GRID), [f"execution.workers={given}"])
     assert "\n" not in str(error.value)
 
