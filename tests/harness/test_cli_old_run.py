@@ -9,7 +9,7 @@ from prsbench.harness.engine.driver.run import run_grid
 from prsbench.harness.engine.store.run_folder import RunFolder
 
 GONE_MODULE, GONE_CLASS = "prsbench.methods.gone.adapter:Gone", "prsbench.harness.contract.types:Gone"
-OF_ANOTHER_VERSION = "made by another version of prsbench; run its grid again."
+OF_ANOTHER_VERSION = "so this run was made by another version of prsbench; run its grid again."
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +43,13 @@ def old_run(finished, tmp_path):
 @pytest.mark.parametrize("command", ["verify", "audit prscore", "audit leaks trained --run", "export --to out trained"])
 def test_what_runs_code_of_the_plan_says_in_one_line_that_another_version_made_it(old_run, capsys, command, gone):
     assert cli.main([*command.split(), old_run(loader=gone, factory=gone, config_type=gone)]) == 2
-    assert capsys.readouterr() == ("", f"prsbench has no '{gone}': {OF_ANOTHER_VERSION}\n")
+    assert capsys.readouterr() == ("", f"prsbench has no '{gone}', {OF_ANOTHER_VERSION}\n")
 
 
 def test_a_config_that_this_version_refuses_is_named_with_its_key(old_run, capsys):
     assert cli.main(["audit", "leaks", "trained", "--run", old_run(config={"gone_key": 1})]) == 2
     said = capsys.readouterr().err
-    assert "refuses 'gone_key'" in said and said.endswith(f": {OF_ANOTHER_VERSION}\n") and len(said.splitlines()) == 1
+    assert "refuses 'gone_key'" in said and said.endswith(f", {OF_ANOTHER_VERSION}\n") and len(said.splitlines()) == 1
 
 
 @pytest.mark.parametrize("command", ["status", "report"])

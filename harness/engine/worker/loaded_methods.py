@@ -72,7 +72,7 @@ def build(node: CellNode | TrainingNode) -> Any:
     except ValidationError as error:
         problem = error.errors()[0]
         where = f"'{node.config_type}' refuses '{'.'.join(map(str, problem['loc']))}' ({problem['msg']})"
-        raise RunFolderError(f"{where}: made by another version of prsbench; run its grid again.") from None
+        raise RunFolderError(f"{where}, so this run was made by another version of prsbench; run its grid again.") from None
     return factory(config)
 
 
