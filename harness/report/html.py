@@ -72,10 +72,8 @@ def page(cells: Sequence[CellResult], tables: Sequence[Table], figures: Sequence
     """The page: banner, failures, tables, figures, and what the labels mean."""
     kinds = dict.fromkeys(cell.data_kind for cell in cells)
     banners = [f'<p class="banner">{escape(DATA_LINES[kind])}</p>' for kind in kinds if kind is not DataKind.REAL]
-    sections = [
-        "<!DOCTYPE html>",
-        '<html lang="en"><head><meta charset="utf-8"><title>prsbench report</title>',
-        f"<style>{_STYLE}</style></head><body>",
+    return _document(
+        "prsbench report",
         "<h1>prsbench report</h1>",
         *banners,
         *_failures(cells),
@@ -85,24 +83,17 @@ def page(cells: Sequence[CellResult], tables: Sequence[Table], figures: Sequence
         "<p>What each row costs (parameters, operations, seconds, memory) is in cost/.</p>",
         "<h2>What the labels mean</h2>",
         f"<dl>{''.join(f'<dt>{name}</dt><dd>{escape(_meanings(*entry))}</dd>' for name, entry in _LEGEND.items())}</dl>",
-        "</body></html>",
-        "",
-    ]
-    return "\n".join(sections)
+    )
 
 
 def cost_page(table: Table) -> str:
     """The cost table as a separate page."""
-    return "\n".join(
-        [
-            "<!DOCTYPE html>",
-            '<html lang="en"><head><meta charset="utf-8"><title>prsbench cost</title>',
-            f"<style>{_STYLE}</style></head><body>",
-            _table(table),
-            "</body></html>",
-            "",
-        ]
-    )
+    return _document("prsbench cost", _table(table))
+
+
+def _document(title: str, *body: str) -> str:
+    head = f'<html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n<style>{_STYLE}</style></head><body>'
+    return "\n".join(["<!DOCTYPE html>", head, *body, "</body></html>", ""])
 
 
 def _meanings(introduction: str, meanings: Mapping[str, str]) -> str:

@@ -16,19 +16,8 @@ from prsbench.harness.contract.config import merged
 from prsbench.harness.contract.errors import ConfigError
 from prsbench.harness.contract.records import VARIANT_MARK
 from prsbench.harness.engine.grid.yaml_lines import line_of
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    PrivateAttr,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic.types import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 
 class _Strict(BaseModel):

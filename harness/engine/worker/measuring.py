@@ -6,6 +6,7 @@ New cells take the same path, so a cell that is measured again equals one that i
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from itertools import islice, starmap
 from pathlib import Path
 
@@ -79,15 +80,12 @@ def _maps_of(predictions: Sequence[StoredPrediction], folder: Path) -> Iterator[
 def _record(sample: Sample, prediction: StoredPrediction, maps: GreyMaps | None) -> Record:
     query, truth = sample.query, sample.truth
     return Record(
-        sample_id=prediction.sample_id,
+        **asdict(prediction),
         group=sample.group,
         modality=query.modality,
         data_kind=sample.data_kind,
-        status=prediction.status,
-        error=prediction.error,
         question=query.question,
         reference_answer=truth.answer,
-        answer=prediction.answer,
         height=query.image.shape[0],
         width=query.image.shape[1],
         position=truth.position,
@@ -96,7 +94,5 @@ def _record(sample: Sample, prediction: StoredPrediction, maps: GreyMaps | None)
         truth_centroid=centroid(truth.mask),
         predicted_centroid=centroid(maps.mask) if maps else None,
         counts=count_maps(maps, truth.mask) if maps else None,
-        seconds=prediction.seconds,
-        batch_size=prediction.batch_size,
         measures=measure_maps(maps, truth.mask, truth.spacing_mm) if maps else None,
     )

@@ -7,12 +7,11 @@ from dataclasses import replace
 from math import isfinite, nan
 from statistics import stdev
 
-import pandas as pd
 from prsbench.harness.contract.records import VARIANT_MARK
 from prsbench.harness.report.statistics.means_and_differences import PairedDifference, paired_difference
 from prsbench.harness.report.statistics.rows import Row, modalities_of, summarise
 from prsbench.harness.report.tables import footnotes
-from prsbench.harness.report.tables.table import Column, Table, data_kind_of, marked, modality_text, number_text
+from prsbench.harness.report.tables.table import Table, data_kind_of, marked, modality_text, number_text, text_table
 from prsbench.metrics.catalog import METRICS
 
 WITH_T2C, WITHOUT_T2C = "cg_reasoner", "cg_reasoner_without_t2c"
@@ -47,8 +46,7 @@ def _ablations(name: str, title: str, caption: str, rows: Sequence[Row], scopes:
         lines.append([change, parent.method, *label, of_parent, of_variant, *numbers, spread, groups, n, remark])
     labels = ("change", "parent", "metric", "modality", "data kind")
     notes = (*footnotes.of_data([row for pair in pairs for row in pair]), *footnotes.ABLATION, *footnotes.VARIANTS)
-    frame = pd.DataFrame(lines, columns=[*labels, *_NUMBERS, "n", "remark"], dtype=str)
-    return Table(name, title, caption, frame, labels, tuple(Column("", number) for number in _NUMBERS), footnotes=notes)
+    return text_table(name, title, caption, labels, _NUMBERS, lines, notes, remarks=("n", "remark"))
 
 
 def _parent_of(method: str) -> str | None:
@@ -72,16 +70,13 @@ def t2c_ablation(rows: Sequence[Row]) -> Table | None:
     lines = [[*label, *texts] for *_, label, texts in _differences(pairs, lambda row: [*modalities_of(row.cells), None])]
     labels = ("metric", "modality", "data kind")
     numbers = ("with T2C", "without T2C", "difference", "95% low", "95% high", "groups")
-    return Table(
-        "t2c_ablation",
-        "Text2Centroid ablation",
+    caption = (
         f"{WITH_T2C} minus {WITHOUT_T2C}, mean paired difference on the same samples: the effect of the spatial loss and, with "
-        "the hidden bridge, of its distillation (ours). `prsbench ablate text2centroid` measures each alone.",
-        pd.DataFrame(lines, columns=[*labels, *numbers, "n", "remark"], dtype=str),
-        labels,
-        tuple(Column("", name) for name in numbers),
-        footnotes=(*footnotes.of_data([row for pair in pairs for row in pair]), *footnotes.ABLATION),
+        "the hidden bridge, of its distillation (ours). `prsbench ablate text2centroid` measures each alone."
     )
+    notes = (*footnotes.of_data([row for pair in pairs for row in pair]), *footnotes.ABLATION)
+    title, remarks = "Text2Centroid ablation", ("n", "remark")
+    return text_table("t2c_ablation", title, caption, labels, numbers, lines, notes, remarks)
 
 
 def _pairs(rows: Sequence[Row], partner_of: Callable[[str], str | None]) -> list[tuple[Row, Row]]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isfinite, isnan
 
-import pandas as pd
 from prsbench.harness.contract.types import PromptSource
 from prsbench.harness.report.statistics.means_and_differences import PairedDifference, mean_intervals, paired_differences
 from prsbench.harness.report.statistics.rows import Row
 from prsbench.harness.report.statistics.significance import holm
 from prsbench.harness.report.tables import footnotes
-from prsbench.harness.report.tables.table import LABELS, Column, Table, data_kind_of, labels_of, marked, number_text
+from prsbench.harness.report.tables.table import LABELS, Table, data_kind_of, labels_of, marked, number_text, text_table
 from prsbench.metrics.catalog import METRICS
 
 METRICS_COMPARED = ("mdice_pranet", "dice@0.5", "prscore", "position_accuracy")
@@ -28,11 +27,10 @@ def intervals(rows: Sequence[Row]) -> Table:
         texts = [marked(text, metric, row) for text, metric in zip(plain, METRICS_COMPARED, strict=True)]
         reasons = dict.fromkeys(m.reason for m in means if m.reason)
         lines.append([*labels_of(row), *texts, "; ".join(reasons) or "-"])
-    numbers = tuple(Column("", METRICS[metric].title) for metric in METRICS_COMPARED)
-    frame = pd.DataFrame(lines, columns=[*LABELS, *(column.name for column in numbers), "remark"], dtype=str)
+    numbers = [METRICS[metric].title for metric in METRICS_COMPARED]
     caption = "Means over modalities with 95 % intervals over patients, videos or cases."
     notes = (*footnotes.of_data(rows), footnotes.INTERVAL)
-    return Table("intervals", "Intervals", caption, frame, LABELS, numbers, footnotes=notes)
+    return text_table("intervals", "Intervals", caption, LABELS, numbers, lines, notes, remarks=["remark"])
 
 
 def comparisons(rows: Sequence[Row]) -> Table | None:
@@ -54,15 +52,9 @@ def comparisons(rows: Sequence[Row]) -> Table | None:
             lines.append([*labels, *_numbers(difference, *p), difference.reason or "-"])
     data = footnotes.of_data([row for pair in pairs for row in pair])
     bound = (footnotes.BOUNDED_COMPARISONS.format(most=MOST_PAIRS),) if is_bounded else ()
-    return Table(
-        "comparisons",
-        "Comparisons",
-        "Method minus the method in column 'against': mean paired difference on the same samples, over all modalities.",
-        pd.DataFrame(lines, columns=[*_PAIR, *_NUMBERS, "remark"], dtype=str),
-        _PAIR,
-        tuple(Column("", name) for name in _NUMBERS),
-        footnotes=(*data, *bound, *footnotes.COMPARISONS),
-    )
+    notes = (*data, *bound, *footnotes.COMPARISONS)
+    caption = "Method minus the method in column 'against': mean paired difference on the same samples, over all modalities."
+    return text_table("comparisons", "Comparisons", caption, _PAIR, _NUMBERS, lines, notes, remarks=["remark"])
 
 
 def _with_the_first(pairs: Sequence[tuple[Row, Row]]) -> list[tuple[Row, Row]]:

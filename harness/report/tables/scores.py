@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from math import isfinite
 from sys import intern
 
@@ -14,60 +15,28 @@ from prsbench.harness.report.statistics.rows import Row, Score, modalities_of, r
 from prsbench.harness.report.tables import footnotes, subgroups
 from prsbench.harness.report.tables.ablations import ablations, ablations_by_modality, t2c_ablation
 from prsbench.harness.report.tables.comparisons import comparisons, intervals
-from prsbench.harness.report.tables.table import LABELS, Column, Table, labels_of, marked, modality_text
+from prsbench.harness.report.tables.table import LABELS, Column, Table, labels_of, marked, modality_text, text_table
 from prsbench.harness.report.tables.text2centroid import held_out_tables, judge_errors
 from prsbench.metrics.catalog import METRICS
 
 REASONING = (
-    "prscore",
-    "prscore_corrected",
-    "prscore_chance",
-    "s_sem",
-    "s_spatial",
-    "s_vis",
-    "position_accuracy",
-    "distance_word_accuracy",
-    "absence_accuracy",
-    "centroid_error_of_text",
-    "direction_undefined",
-)
+    "prscore", "prscore_corrected", "prscore_chance", "s_sem", "s_spatial", "s_vis", "position_accuracy",
+    "distance_word_accuracy", "absence_accuracy", "centroid_error_of_text", "direction_undefined",
+)  # fmt: skip
 LEVELS = (
-    "prscore",
-    "prscore_corrected",
-    "prscore_chance",
-    "prscore_constant",
-    "prscore_opposite",
-    "prscore_ceiling",
-    "label_noise",
-    "centroid_error_of_text",
-    "position_accuracy",
-)
+    "prscore", "prscore_corrected", "prscore_chance", "prscore_constant", "prscore_opposite", "prscore_ceiling",
+    "label_noise", "centroid_error_of_text", "position_accuracy",
+)  # fmt: skip
 PRANET = (
-    "mdice_pranet",
-    "miou_pranet",
-    "weighted_f_pranet",
-    "s_measure_pranet",
-    "e_measure_mean_pranet",
-    "mae_pranet",
-    "e_measure_max_pranet",
-    "maxdice_pranet",
-    "maxiou_pranet",
-    "sensitivity_pranet",
-    "specificity_pranet",
-)
+    "mdice_pranet", "miou_pranet", "weighted_f_pranet", "s_measure_pranet", "e_measure_mean_pranet", "mae_pranet",
+    "e_measure_max_pranet", "maxdice_pranet", "maxiou_pranet", "sensitivity_pranet", "specificity_pranet",
+)  # fmt: skip
 LESIONS = (
-    "hd95_px",
-    "nsd_2px",
-    "hd95_mm",
-    "nsd_2mm",
-    "sensitivity@0.5",
-    "specificity@0.5",
-    "lesion_sensitivity",
-    "lesions_missed",
-    "lesions_false",
-    "prediction_empty",
-)
+    "hd95_px", "nsd_2px", "hd95_mm", "nsd_2mm", "sensitivity@0.5", "specificity@0.5",
+    "lesion_sensitivity", "lesions_missed", "lesions_false", "prediction_empty",
+)  # fmt: skip
 TEXT = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "s_sem", "position_accuracy", "position_not_understood")
+Columns = Mapping[Column, tuple[str, Sequence[Score]]]  # of each column its metric, and its score in each row
 
 
 def tables_of(cells: Sequence[CellResult], held_out: Sequence[HeldOut] = ()) -> list[Table]:
@@ -92,24 +61,18 @@ def subgroup(rows: Sequence[Row], name: str) -> Table:
         for group, subset in (*subsets.of(row, groups).items(), ("mean", row)):
             for metric in metrics:
                 scores[group, metric].append(summarise(subset, metric))
-    columns = {Column(group, METRICS[metric].title): column for (group, metric), column in scores.items()}
+    columns = {Column(group, METRICS[metric].title): (metric, column) for (group, metric), column in scores.items()}
     group_of_each = list(members.values())
     sizes = f"Samples: {', '.join(f'{group} {group_of_each.count(group)}' for group in groups)}. {footnotes.SUBGROUPS}"
     caption = f"{title}: Dice, PRScore and position accuracy; means over the modalities that have such samples."
-    return _table(name, title, caption, rows, columns, metrics * (len(groups) + 1), (sizes, footnotes.PRSCORE))
+    return _table(name, title, caption, rows, columns, sizes, footnotes.PRSCORE)
 
 
 def main(rows: Sequence[Row]) -> Table:
     """Segmentation by the published protocol in every modality, with `dice@0.5` next to the means."""
-    published = ("mdice_pranet", "miou_pranet")
-    return _by_modality(
-        "main",
-        "Segmentation, published protocol",
-        "mDice and mIoU (PraNet protocol) per modality; Dice@0.5 next to their means over modalities.",
-        rows,
-        published,
-        (*published, "dice@0.5"),
-    )
+    metrics = ("mdice_pranet", "miou_pranet")
+    caption = "mDice and mIoU (PraNet protocol) per modality; Dice@0.5 next to their means over modalities."
+    return _by_modality("main", "Segmentation, published protocol", caption, rows, metrics, (*metrics, "dice@0.5"))
 
 
 def overlap_at_half(rows: Sequence[Row]) -> Table:
@@ -123,7 +86,7 @@ def reasoning_by_modality(rows: Sequence[Row]) -> Table:
     """PRScore and position accuracy in every modality."""
     metrics = ("prscore", "position_accuracy")
     caption = "PRScore and accuracy of the position named in the text against the true mask, per modality."
-    return _by_modality("reasoning_by_modality", "Reasoning by modality", caption, rows, metrics, metrics, (footnotes.PRSCORE,))
+    return _by_modality("reasoning_by_modality", "Reasoning by modality", caption, rows, metrics, metrics, footnotes.PRSCORE)
 
 
 def reasoning(rows: Sequence[Row]) -> Table:
@@ -164,49 +127,34 @@ def _known(metrics: Iterable[str], rows: Sequence[Row]) -> list[str]:
 
 def _means(name: str, title: str, caption: str, rows: Sequence[Row], metrics: Sequence[str], *notes: str) -> Table:
     """One column per metric, each a mean over modalities."""
-    columns = {Column("", METRICS[metric].title): [summarise(row, metric) for row in rows] for metric in metrics}
-    return _table(name, title, caption, rows, columns, metrics, notes)
+    columns = {Column("", METRICS[metric].title): (metric, [summarise(row, metric) for row in rows]) for metric in metrics}
+    return _table(name, title, caption, rows, columns, *notes)
 
 
 def _by_modality(
-    name: str,
-    title: str,
-    caption: str,
-    rows: Sequence[Row],
-    metrics: Sequence[str],
-    mean_metrics: Sequence[str],
-    notes: tuple[str, ...] = (),
+    name: str, title: str, caption: str, rows: Sequence[Row], metrics: Sequence[str], mean_metrics: Sequence[str], *notes: str
 ) -> Table:
     modalities = modalities_of([cell for row in rows for cell in row.cells])
     keys = [(modality, metric) for modality in modalities for metric in metrics] + [(None, metric) for metric in mean_metrics]
-    columns = {
-        Column(modality_text(modality, "mean"), METRICS[metric].title): [summarise(row, metric, modality) for row in rows]
-        for modality, metric in keys
-    }
-    return _table(name, title, caption, rows, columns, [metric for _, metric in keys], notes)
+    columns = {}
+    for modality, metric in keys:
+        column = Column(modality_text(modality, "mean"), METRICS[metric].title)
+        columns[column] = metric, [summarise(row, metric, modality) for row in rows]
+    return _table(name, title, caption, rows, columns, *notes)
 
 
-def _table(
-    name: str,
-    title: str,
-    caption: str,
-    rows: Sequence[Row],
-    columns: Mapping[Column, Sequence[Score]],
-    metrics: Sequence[str],
-    notes: tuple[str, ...],
-) -> Table:
-    """Labels, columns of numbers (metrics[i] belongs to the i-th), and n of the first mean."""
+def _table(name: str, title: str, caption: str, rows: Sequence[Row], columns: Columns, *notes: str) -> Table:
+    """Labels, columns of numbers, and n of the first mean."""
     first_mean = next(column for column in columns if column.is_mean)
     frame = pd.DataFrame([labels_of(row) for row in rows], columns=list(LABELS), dtype=str)
     best = set()
-    for (column, scores), metric in zip(columns.items(), metrics, strict=True):
+    for column, (metric, scores) in columns.items():
         texts = [_cell_text(score, column.is_mean) for score in scores]
         frame[column.name] = [marked(text, metric, row) for text, row in zip(texts, rows, strict=True)]
         best |= {(row, column.name) for row in _best(rows, scores, METRICS[metric].higher_is_better)}
-    frame["n"] = [str(score.counts) for score in columns[first_mean]]
-    return Table(
-        name, title, caption, frame, LABELS, tuple(columns), frozenset(best), (*footnotes.of_rows(rows, first_mean.name), *notes)
-    )
+    frame["n"] = [str(score.counts) for score in columns[first_mean][1]]
+    all_notes = (*footnotes.of_rows(rows, first_mean.name), *notes)
+    return Table(name, title, caption, frame, LABELS, tuple(columns), frozenset(best), all_notes)
 
 
 def _cell_text(score: Score, is_mean: bool) -> str:
@@ -245,6 +193,5 @@ def main_long(rows: Sequence[Row]) -> Table:
                 mean, counts = mean_with_counts(cell, metric)
                 numbers = (intern(str(getattr(counts, name))) for name in counted[1:])  # very many lines share few values
                 lines.append((*labels, *where, metric, f"{mean:.4f}" if isfinite(mean) else "NaN", *numbers, *remark))
-    frame = pd.DataFrame(lines, columns=[*head, *counted, "status", "error"], dtype=str)
     caption = "One line per method, data set, seed and metric."
-    return Table("main_long", "All means", caption, frame, tuple(head), tuple(Column("", name) for name in counted), is_long=True)
+    return replace(text_table("main_long", "All means", caption, head, counted, lines, remarks=("status", "error")), is_long=True)

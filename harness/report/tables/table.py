@@ -61,9 +61,10 @@ def text_table(
     numbers: Sequence[str],
     lines: Sequence[Sequence[str]],
     notes: Sequence[str] = (),
+    remarks: Sequence[str] = (),
 ) -> Table:
-    """A table from lines of formatted text: the labels, then the numbers."""
-    frame = pd.DataFrame(list(lines), columns=[*labels, *numbers], dtype=str)
+    """A table from lines of formatted text: the labels, then the numbers, then the remarks."""
+    frame = pd.DataFrame(list(lines), columns=[*labels, *numbers, *remarks], dtype=str)
     columns = tuple(Column("", number) for number in numbers)
     return Table(name, title, caption, frame, tuple(labels), columns, footnotes=tuple(notes))
 
