@@ -15,7 +15,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -177,15 +177,7 @@ def _remove(root: Path, mask_paths: Iterable[str]) -> None:
 
 
 def _card_entry(rows: Sequence[Row], target: Target) -> dict[str, Any]:
-    written = _written(rows)
-    return {
-        "archives": sorted({row["archive"] for row in rows}),
-        "target": target.noun,
-        "images": written.images,
-        "empty_masks": written.empty_masks,
-        "groups": written.groups,
-        "images_per_split": dict(written.images_per_split),
-    }
+    return {"archives": sorted({row["archive"] for row in rows}), "target": target.noun, **asdict(_written(rows))}
 
 
 def _written(rows: Sequence[Row]) -> WrittenCounts:

@@ -11,7 +11,7 @@ from prsbench.harness.contract.errors import DataError
 SPLITS = ("train", "val", "test")
 
 
-def split_by_group(groups: Iterable[str], seed: int, fractions: tuple[float, float, float] = (0.7, 0.1, 0.2)) -> dict[str, str]:
+def split_by_group(groups: Iterable[str], seed: int) -> dict[str, str]:
     """The split of each group, balanced by the number of images.
 
     Groups are placed from large to small, equal ones in the order of sha256(seed, group), each into the split that lacks most
@@ -34,7 +34,7 @@ def split_by_group(groups: Iterable[str], seed: int, fractions: tuple[float, flo
             f"Expected at least 2 groups to split, got {len(images)} ({', '.join(images) or 'none'}): one patient, video or case "
             "cannot be in train and in test. Add cases, or correct the rule that names them."
         )
-    wanted = dict(zip(SPLITS, fractions, strict=True))
+    wanted = dict(zip(SPLITS, (0.7, 0.1, 0.2), strict=True))  # shares of the images
     if len(images) == 2:
         del wanted["val"]
     lacking = {split: share * images.total() / sum(wanted.values()) for split, share in wanted.items()}

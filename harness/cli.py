@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from prsbench.harness.report.figures.pictures import Pictures
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+    AddArguments = Callable[[argparse.ArgumentParser], None]
 
 
 OK, SOME_FAILED, USER_ERROR, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
@@ -65,23 +66,22 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_plan(commands)
     _add_ablate(commands)
-    report = _add(commands, "report", _report, "Rewrite a run folder's tables, figures and report.html from its stored results.")
-    _add_run_folder(report)
+    summary = "Rewrite a run folder's tables, figures and report.html from its stored results."
+    report = _add(commands, "report", _report, summary, _add_run_folder)
     exclusive = report.add_mutually_exclusive_group()
     across = exclusive.add_argument("--across-prompts", action="store_true")
     across.help = "only print the main tables, with all prompt sources ranked together although their inputs differ"
     events = exclusive.add_argument("--tensorboard", type=Path, metavar="DIR")
     events.help = "only write the training losses, as TensorBoard events under DIR"
-    status = _add(commands, "status", _status, "Show which cells of a run folder are complete, and why the others are not.")
-    _add_run_folder(status)
-    logs = _add(commands, "logs", _logs, "Show the attempts at one cell or training of a run folder, and the end of its log.")
-    _add_run_folder(logs)
+    summary = "Show which cells of a run folder are complete, and why the others are not."
+    _add(commands, "status", _status, summary, _add_run_folder)
+    summary = "Show the attempts at one cell or training of a run folder, and the end of its log."
+    logs = _add(commands, "logs", _logs, summary, _add_run_folder)
     logs.add_argument("name", metavar="CELL", help="a folder name in RUN/cells or RUN/trainings, or its start")
     logs.add_argument("--all", action="store_true", help="show the complete log")
     _add_retry(commands)
     summary = "Recompute a run's hashes, scores and tables (but not its figures) from its records; report every difference."
-    verify = _add(commands, "verify", _verify, summary)
-    _add_run_folder(verify)
+    _add(commands, "verify", _verify, summary, _add_run_folder)
     _add_config(commands)
     _add_audit(commands)
     _add_prepare(commands)
@@ -95,9 +95,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add(commands: Commands, name: str, command: Callable[[argparse.Namespace], int], summary: str) -> argparse.ArgumentParser:
+def _add(
+    commands: Commands, name: str, command: Callable[[argparse.Namespace], int], summary: str, *add_arguments: AddArguments
+) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=summary, description=summary)
     parser.set_defaults(command=command)
+    for add in add_arguments:
+        add(parser)
     return parser
 
 
@@ -123,8 +127,8 @@ def _add_grid_and_folder(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_run(commands: Commands) -> None:
-    run = _add(commands, "run", _run, "Train and evaluate a grid, then write its tables. The same command resumes a stopped run.")
-    _add_grid_and_folder(run)
+    summary = "Train and evaluate a grid, then write its tables. The same command resumes a stopped run."
+    run = _add(commands, "run", _run, summary, _add_grid_and_folder)
     run.add_argument("--only", nargs="+", default=[], metavar="METHOD", help="run only these methods of the grid")
     _add_executor(run)
 
@@ -139,8 +143,7 @@ def _add_executor(parser: argparse.ArgumentParser) -> None:
 
 def _add_retry(commands: Commands) -> None:
     summary = "Run the failed and damaged cells of a run folder again, with the grid stored in it."
-    retry = _add(commands, "retry", _retry, summary)
-    _add_run_folder(retry)
+    retry = _add(commands, "retry", _retry, summary, _add_run_folder)
     # Nothing reads --failed: scripts that name the default still work.
     retry.add_argument("--failed", action="store_true", help="the default: every retry includes failed and damaged cells")
     retry.add_argument("--skipped", action="store_true", help="also retry skipped cells")
@@ -150,16 +153,14 @@ def _add_retry(commands: Commands) -> None:
 
 def _add_config(commands: Commands) -> None:
     kinds = _add_group(commands, "config", "Print a grid as prsbench reads it, or the JSON Schema of grid files.")
-    show = _add(kinds, "show", _show_config, "Print a grid as prsbench reads it, in YAML.")
-    _add_grid(show)
+    show = _add(kinds, "show", _show_config, "Print a grid as prsbench reads it, in YAML.", _add_grid)
     show.add_argument("--resolved", action="store_true", help="include every key of every method, also defaults")
     _add(kinds, "schema", _show_schema, "Print the JSON Schema of grid files, for editors.")
 
 
 def _add_plan(commands: Commands) -> None:
     summary = "Check a grid and its data; show which cells are new, cached, failed or stale and why, and estimate the time left."
-    plan = _add(commands, "plan", _plan, summary)
-    _add_grid_and_folder(plan)
+    plan = _add(commands, "plan", _plan, summary, _add_grid_and_folder)
     plan.add_argument("--workers", type=int, metavar="N", help="parallel jobs (default: one per core)")
 
 
@@ -188,15 +189,14 @@ def _add_prepare(commands: Commands) -> None:
 def _add_audit(commands: Commands) -> None:
     audits = _add_group(commands, "audit", "Check what the scores of a run are worth.")
     summary = "Write RUN/audit/prscore.md: PRScore with other judges, weights and combinations, and its correlation with Dice."
-    _add_run_folder(_add(audits, "prscore", _audit_prscore, summary))
+    _add(audits, "prscore", _audit_prscore, summary, _add_run_folder)
     summary = "Predict again with the reference hidden. A method has a leak if one bit of a prediction changes."
     leaks = _add(audits, "leaks", _audit_leaks, summary)
     leaks.add_argument("method", metavar="METHOD", help="a method of the run")
     leaks.add_argument("--run", type=Path, default=Path("runs/default"), metavar="RUN", help="run folder (default: runs/default)")
     leaks.add_argument("--samples", type=int, default=8, metavar="N", help="samples per data set (default 8)")
     summary = "Let a language model judge whether answers name the right place; report its agreement with the rule parser."
-    judge = _add(audits, "judge", _audit_judge, summary)
-    _add_run_folder(judge)
+    judge = _add(audits, "judge", _audit_judge, summary, _add_run_folder)
     judge.add_argument("--model", type=Path, required=True, metavar="DIR", help="local folder of a causal language model")
 
 
@@ -209,43 +209,45 @@ def _add_export(commands: Commands) -> None:
     export.add_argument("--seed", type=int, metavar="N", help="seed of the training (default: the run's first)")
 
 
-def _export(options: argparse.Namespace) -> int:
-    from prsbench.harness.engine.inspect.export import export
+def _open(options: argparse.Namespace) -> Run:
+    """The run in the folder RUN."""
     from prsbench.harness.engine.inspect.state import open_run
 
-    print(export(open_run(options.run), options.method, options.to, options.seed))
+    return open_run(options.run)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from prsbench.harness.engine.inspect.export import export
+
+    print(export(_open(options), options.method, options.to, options.seed))
     return OK
 
 
 def _audit_judge(options: argparse.Namespace) -> int:
     from prsbench.harness.audit.judge import audit_judge, line_of
-    from prsbench.harness.engine.inspect.state import open_run
     from prsbench.methods.parts.language.local_llm import LocalCausalLM
 
-    for row in audit_judge(open_run(options.run), LocalCausalLM(options.model)):
+    for row in audit_judge(_open(options), LocalCausalLM(options.model)):
         print(line_of(row))
     return OK
 
 
 def _audit_leaks(options: argparse.Namespace) -> int:
-    from prsbench.harness.audit.counterfactual import counterfactuals
-    from prsbench.harness.audit.leaks import audit_leaks
-    from prsbench.harness.audit.leaks_page import is_clean, page
-    from prsbench.harness.engine.inspect.state import open_run
+    from prsbench.harness.audit import counterfactual, leaks, leaks_page
 
-    run = open_run(options.run)
-    audits = audit_leaks(run, options.method, options.samples)
-    print(page(audits, counterfactuals(run, options.method, options.samples)), end="")
-    return OK if is_clean(audits) else SOME_FAILED
+    run = _open(options)
+    audits = leaks.audit_leaks(run, options.method, options.samples)
+    effects = counterfactual.counterfactuals(run, options.method, options.samples)
+    print(leaks_page.page(audits, effects), end="")
+    return OK if leaks_page.is_clean(audits) else SOME_FAILED
 
 
 def _audit_prscore(options: argparse.Namespace) -> int:
     from prsbench.harness.audit.prscore import audit_prscore
     from prsbench.harness.audit.prscore_page import write_page
     from prsbench.harness.engine.inspect.results import results
-    from prsbench.harness.engine.inspect.state import open_run
 
-    run = open_run(options.run)
+    run = _open(options)
     rows = audit_prscore(run)
     notes = dict.fromkeys(note for cell in results(run) for note in cell.judge_notes)
     for path in write_page(rows, list(notes), options.run):
@@ -254,8 +256,7 @@ def _audit_prscore(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    grid, folder = _grid_and_folder(options)
-    return _run_and_report(grid, folder, options, only=options.only)
+    return _run_and_report(*_grid_and_folder(options), options, only=options.only)
 
 
 def _retry(options: argparse.Namespace) -> int:
@@ -301,10 +302,9 @@ def _ablate(options: argparse.Namespace) -> int:
     from prsbench.harness.engine.plan.ablation import ablation_grid
 
     grid, folder = _grid_and_folder(options, partial(ablation_grid, options.ablation, _registry()))
-    seeds = ", ".join(map(str, grid.seeds))
     run = _planned(grid, folder, last=2)
     rows = ", ".join(dict.fromkeys(cell.method for cell in run.plan.cells))
-    print(f"Rows: {rows}\nSeeds: {seeds}\nRun folder: {folder.path}", flush=True)
+    print(f"Rows: {rows}\nSeeds: {', '.join(map(str, grid.seeds))}\nRun folder: {folder.path}", flush=True)
     parent_run = Path("runs") / grid.name.removesuffix(f"-{options.ablation}")
     if parent_run.is_dir():
         print(estimate(run, workers_here(grid.execution), parent_run), flush=True)
@@ -329,20 +329,18 @@ def _planned(grid: GridConfig, folder: RunFolder, last: int = 0) -> Run:
 
 
 def _logs(options: argparse.Namespace) -> int:
-    from prsbench.harness.engine.inspect.state import open_run
     from prsbench.harness.engine.inspect.status import log_text
 
-    print(log_text(open_run(options.run), options.name, options.all))
+    print(log_text(_open(options), options.name, options.all))
     return OK
 
 
 def _verify(options: argparse.Namespace) -> int:
     from prsbench.harness.engine.inspect.results import held_out, results
-    from prsbench.harness.engine.inspect.state import open_run
     from prsbench.harness.engine.inspect.verify import verify_run
     from prsbench.harness.report.writer import changed_tables
 
-    run = open_run(options.run)
+    run = _open(options)
     problems = [*verify_run(run), *changed_tables(results(run), options.run, held_out(run))]
     print("\n".join(problems) or f"{options.run}: all hashes, scores and tables match the records.")
     return SOME_FAILED if problems else OK
@@ -370,11 +368,10 @@ def _show_schema(_: argparse.Namespace) -> int:
 
 def _report(options: argparse.Namespace) -> int:
     from prsbench.harness.engine.inspect.results import held_out, results, trainings_of
-    from prsbench.harness.engine.inspect.state import open_run
     from prsbench.harness.report.tensorboard import write_events
     from prsbench.harness.report.writer import summary_text, write_report
 
-    run = open_run(options.run)
+    run = _open(options)
     if options.across_prompts:
         print(summary_text(results(run), across_prompts=True))
         return OK
@@ -388,10 +385,9 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from prsbench.harness.engine.inspect.state import open_run
     from prsbench.harness.engine.inspect.status import status_lines
 
-    for line in status_lines(open_run(options.run)):
+    for line in status_lines(_open(options)):
         print(line)
     return OK
 
@@ -400,8 +396,7 @@ def _prepare(options: argparse.Namespace) -> int:
     from prsbench.datasets.catalog import prepare
 
     names = ("modality", "target", "archive", "group", "seed")
-    chosen = {name: getattr(options, name) for name in names}
-    print(prepare(options.source, options.from_folder, options.to_folder, **chosen))
+    print(prepare(options.source, options.from_folder, options.to_folder, **{name: getattr(options, name) for name in names}))
     return OK
 
 

@@ -14,13 +14,7 @@ _REFERENCE = "prsbench.methods.reference"
 
 
 def _reference(module: str, name: str, summary: str, row: str, config: str, trains: bool = False) -> Entry:
-    return Entry(
-        name=name,
-        summary=summary,
-        factory=f"{_REFERENCE}.{module}:{row}",
-        config=f"{_REFERENCE}.config:{config}",
-        trains=trains,
-    )
+    return Entry(name, summary, f"{_REFERENCE}.{module}:{row}", f"{_REFERENCE}.config:{config}", trains=trains)
 
 
 _ceiling = partial(_reference, "ceilings", config="CeilingConfig")

@@ -1,11 +1,11 @@
-"""Base of methods without training: frozen models, and reference rows. Torch-free."""
+"""Bases of methods without training: frozen models, and reference rows. torch is imported for a prediction only."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from prsbench.harness.contract.types import FitContext, Sample
+from prsbench.harness.contract.types import FitContext, Prediction, Query, Sample
 
 
 class FrozenMethod:
@@ -19,3 +19,17 @@ class FrozenMethod:
 
     def load(self, folder: Path, device: str) -> None:
         """Nothing to load."""
+
+
+class FrozenNetwork(FrozenMethod):
+    """A frozen network; the subclass predicts one query at a time."""
+
+    def predict(self, queries: Sequence[Query]) -> list[Prediction]:
+        """One prediction per query, computed one by one: padding could change numbers."""
+        import torch
+
+        with torch.inference_mode():
+            return [self._predict_one(query) for query in queries]
+
+    def _predict_one(self, query: Query) -> Prediction:
+        raise NotImplementedError

@@ -16,6 +16,7 @@ _STRETCHED = "per-image min-max stretch, 8 bit"
 _PRANET_CODE = "PraNet's evaluation code"
 _LESIONS = "8-connected lesions at probability >= 0.5, matched one to one and found at IoU >= 0.1"
 _PRSCORE_EMPTY = f"No text: 0. {_NO_TRUTH}"
+_S_VIS_EMPTY = f"Empty predicted mask: 0. {_PRSCORE_EMPTY}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,45 +139,14 @@ _ALL = (
         "Metrics Reloaded",
     ),
     Metric("prediction_empty", "Empty predictions", None, (0, 1), f"{_HALF}: share of empty masks", _NO_TRUTH, "ours"),
-    Metric(
-        "s_sem",
-        "S_sem",
-        True,
-        (0, 1),
-        "sentence embeddings of answer and reference",
-        _PRSCORE_EMPTY,
-        "CG-Reasoner",
-        needs_text_models=True,
-    ),
-    Metric(
-        "s_spatial",
-        "S_spatial",
-        True,
-        (0, 1),
-        "Text2Centroid points of answer and reference",
-        _PRSCORE_EMPTY,
-        "CG-Reasoner",
-        needs_text_models=True,
-    ),
-    Metric(
-        "s_vis",
-        "S_vis",
-        True,
-        (0, 1),
-        "Text2Centroid point of the answer and centroid of the predicted mask",
-        f"Empty predicted mask: 0. {_PRSCORE_EMPTY}",
-        "CG-Reasoner",
-        needs_text_models=True,
-    ),
-    Metric(
-        "prscore",
-        "PRScore",
-        True,
-        (0, 1),
-        "mean of S_sem, S_spatial and S_vis",
-        _PRSCORE_EMPTY,
-        "CG-Reasoner",
-        needs_text_models=True,
+    *(
+        Metric(name, title, True, (0, 1), protocol, policy, "CG-Reasoner", needs_text_models=True)
+        for name, title, protocol, policy in (
+            ("s_sem", "S_sem", "sentence embeddings of answer and reference", _PRSCORE_EMPTY),
+            ("s_spatial", "S_spatial", "Text2Centroid points of answer and reference", _PRSCORE_EMPTY),
+            ("s_vis", "S_vis", "Text2Centroid point of the answer and centroid of the predicted mask", _S_VIS_EMPTY),
+            ("prscore", "PRScore", "mean of S_sem, S_spatial and S_vis", _PRSCORE_EMPTY),
+        )
     ),
     Metric(
         "prscore_corrected",
@@ -279,22 +249,12 @@ _ALL = (
 )
 
 
-def _other_policies(metric: Metric) -> list[Metric]:
-    """Variants of the metric that score an empty truth, as other evaluations do."""
-    texts = {
-        EmptyTruth.ZERO: "Empty truth: 0, as in PraNet's code.",
-        EmptyTruth.AGREEMENT: "Empty truth: 1 if the mask at >= 0.5 is empty too, else 0.",
-    }
-    return [
-        replace(
-            metric,
-            name=f"{metric.name}{rule}",
-            title=f"{metric.title}{rule}",
-            empty_policy=f"{text} Empty prediction: 0.",
-        )  # fmt: skip
-        for rule, text in texts.items()
-    ]
-
-
+_OTHER_POLICIES = {  # scores of an empty truth in other evaluations
+    EmptyTruth.ZERO: "Empty truth: 0, as in PraNet's code. Empty prediction: 0.",
+    EmptyTruth.AGREEMENT: "Empty truth: 1 if the mask at >= 0.5 is empty too, else 0. Empty prediction: 0.",
+}
 METRICS = {metric.name: metric for metric in _ALL}
-METRICS |= {variant.name: variant for name in POLICY_METRICS for variant in _other_policies(METRICS[name])}
+for _metric in map(METRICS.__getitem__, POLICY_METRICS):
+    for _rule, _text in _OTHER_POLICIES.items():
+        _name = f"{_metric.name}{_rule}"
+        METRICS[_name] = replace(_metric, name=_name, title=f"{_metric.title}{_rule}", empty_policy=_text)

@@ -106,7 +106,7 @@ def test_only_the_command_line_knows_the_catalogs_of_other_rooms(path):
 
 @EVERY_FILE
 def test_no_module_name_is_put_together_where_the_keys_cannot_see_it(path):
-    """Names in strings count as imports, so they stand there whole; the catalog's own are factories and configs of entries."""
+    """Names in strings count as imports, so they are written in full; the catalog's own are factories and configs of entries."""
     if module_of(path) in (*CATALOGS, f"{ENGINE}.plan.planning"):
         return
     pieces = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.JoinedStr))
@@ -147,7 +147,7 @@ def test_the_wheel_holds_every_folder_with_code_grids_or_published_numbers():
 def test_every_test_file_mirrors_a_module(test):
     """test_<module>.py, or test_<module>_<topic>.py, in the same folder under tests/."""
     folder = ROOT / test.parent.relative_to(ROOT / "tests")
-    if test.parent in (ROOT / "tests", ROOT / "tests" / "golden"):  # of the project as a whole
+    if test.parent in (ROOT / "tests", ROOT / "tests" / "golden"):  # of the complete project
         return
     topic = test.stem.removeprefix("test_")
     assert any(topic == path.stem or topic.startswith(f"{path.stem}_") for path in folder.glob("*.py")), f"no module for {test}"

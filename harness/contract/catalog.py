@@ -88,7 +88,8 @@ def resolve(path: str) -> Any:
             raise
         found = None
     if is_inside(module, OURS) and not hasattr(found, attribute):
-        raise RunFolderError(f"prsbench has no '{path}', so this run was made by another version of prsbench; run its grid again.")
+        what = f"prsbench has no '{path}'"
+        raise RunFolderError(f"{what}, so this run was made by another version of prsbench; run its grid again.")
     return getattr(found or import_module(module), attribute)
 
 

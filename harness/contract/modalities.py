@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Modality:
     """What the project knows of one modality.
 
-    name stands in grids, records and tables; title and short are for figures and column heads. official_folder is its folder in
+    name is used in grids, records and tables; title and short are for figures and column heads. official_folder is its folder in
     the official data set, official_class its class in PRS-Med's modality head (None: it has none). image_noun and target name an
     image and what the official masks outline; phantom_target is what the phantoms' masks outline. site completes "<object> in
     <site>", the form of BiomedParse's prompts. is_lung selects the two-phrase position rule.

@@ -1,4 +1,4 @@
-"""What a finished cell or training hands to the report: its result, its cost, and errors on held-out data."""
+"""What the report gets of a finished cell or training: its result, its cost, and errors on held-out data."""
 
 from __future__ import annotations
 

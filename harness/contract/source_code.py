@@ -58,7 +58,7 @@ def imported_modules(name: str, inside: tuple[str, ...] = (OURS,)) -> tuple[str,
 
 @cache
 def named_files(name: str) -> tuple[Path, ...]:
-    """The files beside a module whose names stand in its source as strings: data that it may read; sorted."""
+    """The files next to a module whose names occur in its source as strings: data that it may read; sorted."""
     folder = source_path(name).parent
     words = {node.value for node in ast.walk(_tree(name)) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     plain = (word for word in words if word and "/" not in word and "\0" not in word and len(word) < 100)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import fsum, isfinite, nan
@@ -108,7 +108,8 @@ def summarise_cell(records: Sequence[Record], scores: Sequence[Mapping[str, floa
     """Summarise a cell's records and their scores; scores[i] belongs to records[i]."""
     names = Names(tuple(record.sample_id for record in records), tuple(record.group for record in records))
     facts = np.array([_facts_of(record) for record in records], dtype=_FACTS)
-    columns = {name: _column(name, records, scores) for name in dict.fromkeys((*STORED_METRICS, *_metrics_in(scores)))}
+    metrics = dict.fromkeys((*STORED_METRICS, *(scores[0] if scores else ())))
+    columns = {name: _column(name, records, scores) for name in metrics}
     outcomes = np.zeros(len(records), dtype=_OUTCOMES)
     outcomes["status"] = [STATUSES.index(record.status) for record in records]
     for metric in STORED_METRICS:
@@ -163,10 +164,6 @@ def _facts_of(record: Record) -> tuple[bool, int, int, float]:
     zone = ZONES.index(record.position_of_centroid) if record.position_of_centroid in ZONES else -1
     n_lesions = len(record.measures.lesion_ious) if record.measures else 0
     return record.position == (NO_MASK,), zone, n_lesions, area_px / (record.height * record.width) if area_px else nan
-
-
-def _metrics_in(scores: Iterable[Mapping[str, float]]) -> Iterable[str]:
-    return next(iter(scores), {})
 
 
 def _column(name: str, records: Sequence[Record], scores: Sequence[Mapping[str, float]]) -> NDArray[np.float64]:

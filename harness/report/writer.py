@@ -68,18 +68,13 @@ def changed_tables(cells: Sequence[CellResult], folder: Path, held_out: Sequence
 
 def _table_files(tables: Sequence[Table], cost: Table) -> dict[str, bytes]:
     from prsbench.harness.report.html import cost_page
+    from prsbench.harness.report.tables.formats import to_csv, to_latex, to_markdown
 
     files: dict[str, bytes] = {}
     for table, folder in (*((table, "tables") for table in tables), (cost, "cost")):
-        files |= _files_of(table, folder)
+        formats = {"csv": to_csv} if table.is_long else {"csv": to_csv, "md": to_markdown, "tex": to_latex}
+        files |= {f"{folder}/{table.name}.{ending}": write(table).encode() for ending, write in formats.items()}
     return files | {"cost/cost.html": cost_page(cost).encode()}
-
-
-def _files_of(table: Table, folder: str) -> dict[str, bytes]:
-    from prsbench.harness.report.tables.formats import to_csv, to_latex, to_markdown
-
-    formats = {"csv": to_csv} if table.is_long else {"csv": to_csv, "md": to_markdown, "tex": to_latex}
-    return {f"{folder}/{table.name}.{ending}": write(table).encode() for ending, write in formats.items()}
 
 
 def summary_text(cells: Sequence[CellResult], across_prompts: bool = False) -> str:

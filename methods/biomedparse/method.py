@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,7 @@ from prsbench.harness.contract.modalities import BY_NAME
 from prsbench.harness.contract.types import Labels, Prediction, Query, TextSource, Weights
 from prsbench.methods.answers import answer_from_mask
 from prsbench.methods.biomedparse.config import NOUNS, BiomedParseConfig
-from prsbench.methods.frozen import FrozenMethod
+from prsbench.methods.frozen import FrozenNetwork
 from prsbench.methods.parts.weights.checkpoints import Matched, required_folder
 from prsbench.methods.parts.weights.exposure import exposure_note
 from prsbench.methods.targets import target_named
@@ -32,7 +31,7 @@ PROGRAM, TOKENIZER = "model.ts", "tokenizer"
 CONTEXT = 77  # tokens per prompt, as in CLIP
 
 
-class BiomedParseMethod(FrozenMethod):
+class BiomedParseMethod(FrozenNetwork):
     """Image and question to a mask of the target that the question names; the sentence is templated from the mask."""
 
     def __init__(self, config: BiomedParseConfig):
@@ -65,11 +64,6 @@ class BiomedParseMethod(FrozenMethod):
             raise PrsbenchError(f"{export / PROGRAM}: expected a TorchScript program, got: {reason} Export it again.") from None
         count = len(self._network.state_dict())
         self.matched, self._device = Matched(count, count), device  # a program contains its tensors: none can be missing
-
-    @torch.inference_mode()
-    def predict(self, queries: Sequence[Query]) -> list[Prediction]:
-        """One prediction per query, computed one by one."""
-        return [self._predict_one(query) for query in queries]
 
     def _predict_one(self, query: Query) -> Prediction:
         start = time.perf_counter()

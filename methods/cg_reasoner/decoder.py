@@ -11,14 +11,13 @@ from torch.nn import functional as F
 class LayerNorm2d(nn.Module):
     """As in the public code: normalises each channel over H and W. SAM's layer of this name normalises over channels."""
 
-    def __init__(self, channels: int, eps: float = 1e-6):
+    def __init__(self, channels: int):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
-        self.eps = eps
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        return F.instance_norm(x_BCHW, weight=self.weight, bias=self.bias, eps=self.eps)
+        return F.instance_norm(x_BCHW, weight=self.weight, bias=self.bias, eps=1e-6)
 
 
 class MixFFN(nn.Module):

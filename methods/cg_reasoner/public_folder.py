@@ -14,17 +14,7 @@ from typing import Any
 
 import torch
 from prsbench.harness.contract.errors import PrsbenchError
-from prsbench.methods.cg_reasoner.checkpoint import (
-    LANGUAGE_BASE,
-    METHOD,
-    assemble,
-    description_of,
-    load_trained,
-    read_base,
-    stored_config,
-    trained_state,
-    write_base,
-)
+from prsbench.methods.cg_reasoner import checkpoint
 from prsbench.methods.cg_reasoner.config import CGReasonerConfig
 from prsbench.methods.cg_reasoner.model import Base, CGReasoner
 from prsbench.methods.parts.language.multimodal_llm import LORA_TARGETS
@@ -48,16 +38,17 @@ _NOT_PLAIN = ("use_rslora", "use_dora", "rank_pattern", "alpha_pattern", "layers
 
 def write(folder: Path, model: CGReasoner, config: CGReasonerConfig, base: Base, notes: tuple[str, ...]) -> None:
     """Write the model into an empty folder."""
-    state = trained_state(model)
+    state = checkpoint.trained_state(model)
     torch.save(_state_under(state, "encoder."), folder / ENCODER)
     torch.save(_state_under(state, "decoder."), folder / DECODER)
     adapter = model.llm.language.active_peft_config  # its path holds only on this machine
-    adapter.base_model_name_or_path = LANGUAGE_BASE if config.language_model is None else Path(config.language_model).name
+    base_name = checkpoint.LANGUAGE_BASE if config.language_model is None else Path(config.language_model).name
+    adapter.base_model_name_or_path = base_name
     model.llm.language.save_pretrained(str(folder / ADAPTER), save_embedding_layers=False)
     model.llm.tokenizer.save_pretrained(folder / TOKENIZER)
     save_file({n: t for n, t in state.items() if not n.startswith(("encoder.", "decoder.", "llm.language."))}, folder / REST)
-    write_base(folder, base)
-    describe(folder, METHOD, description_of(model, config, notes))
+    checkpoint.write_base(folder, base)
+    describe(folder, checkpoint.METHOD, checkpoint.description_of(model, config, notes))
 
 
 def read(folder: Path, language_model: str | None, device: str) -> tuple[CGReasoner, CGReasonerConfig, Matched, dict[str, Any]]:
@@ -66,12 +57,12 @@ def read(folder: Path, language_model: str | None, device: str) -> tuple[CGReaso
     Raises:
         PrsbenchError: a file is missing or changed, a tensor is missing, unknown or of another shape, or LoRA differs from ours.
     """
-    description = described(folder, METHOD) if (folder / DESCRIPTION).is_file() else {}
+    description = described(folder, checkpoint.METHOD) if (folder / DESCRIPTION).is_file() else {}
     given = description["config"] if description else {"size": "paper", "bridge": "none", "lora": _lora_of(folder)}
-    config = stored_config({**given, **({"language_model": language_model} if language_model else {})}, folder)
-    base = read_base(config, folder / LANGUAGE_BASE, device)
-    model = assemble(config, base, description.get("language_model"), str(folder))
-    matched = load_trained(model, _state(folder, model), str(folder))
+    config = checkpoint.stored_config({**given, **({"language_model": language_model} if language_model else {})}, folder)
+    base = checkpoint.read_base(config, folder / checkpoint.LANGUAGE_BASE, device)
+    model = checkpoint.assemble(config, base, description.get("language_model"), str(folder))
+    matched = checkpoint.load_trained(model, _state(folder, model), str(folder))
     return model.to(device).eval(), config, matched, description
 
 

@@ -16,16 +16,7 @@ from prsbench.methods.cg_reasoner.model import Batch, CGReasoner, weighted_sum
 from prsbench.methods.parts.language.sentence_bert import sentence_encoder
 from prsbench.methods.parts.language.small_llama import layout_of
 from prsbench.methods.parts.language.text_rows import answer_ids
-from prsbench.methods.parts.training import data_parallel
-from prsbench.methods.parts.training.augmentation import (
-    AugmentationRange,
-    Scene,
-    View,
-    change_intensity,
-    scenes,
-    view_of_images,
-    view_of_mask,
-)
+from prsbench.methods.parts.training import augmentation, data_parallel
 from prsbench.methods.parts.training.images import TrainingImage, training_images
 from prsbench.methods.parts.training.loop import Loop, MicroBatch, Step, Validation, steps_per_epoch
 from prsbench.methods.parts.training.lora import adamw
@@ -33,7 +24,8 @@ from prsbench.methods.parts.training.word_augmentation import drop_words
 
 # Validation asks one question about each image, without augmentation: cheap, and the same every epoch.
 VALIDATION: Mapping[str, object] = {"augmentation": CGReasonerAugmentationConfig(), "questions_per_image": 1}
-ImageAndScene = tuple[TrainingImage, Scene]  # an image at the network's size; its mask, questions and answers for any view
+# An image at the network's size; its mask, questions and answers for any view.
+ImageAndScene = tuple[TrainingImage, augmentation.Scene]
 
 
 def prepare(samples: Sequence[Sample], side_px: int) -> list[ImageAndScene]:
@@ -42,7 +34,7 @@ def prepare(samples: Sequence[Sample], side_px: int) -> list[ImageAndScene]:
     Raises:
         DataError: there are no samples.
     """
-    return list(zip(training_images(samples, side_px), scenes(samples), strict=True))
+    return list(zip(training_images(samples, side_px), augmentation.scenes(samples), strict=True))
 
 
 def train(
@@ -87,7 +79,7 @@ class AugmentedImage:
     """One image as augmented for a step: its view, the change of gamma, contrast and brightness, questions and answers."""
 
     image: TrainingImage
-    view: View
+    view: augmentation.View
     mask_HW: np.ndarray  # bool, in that view and in the image's proportions
     intensity_3: np.ndarray
     pairs: Sequence[tuple[str, str]]
@@ -95,12 +87,12 @@ class AugmentedImage:
 
 def augment(chosen: Sequence[ImageAndScene], config: CGReasonerConfig, rng: np.random.Generator) -> list[AugmentedImage]:
     """Sample the augmentation and questions of all a step's images, whichever worker will process them."""
-    augmentation = AugmentationRange.of(config.augmentation)
+    views = augmentation.AugmentationRange.of(config.augmentation)
     limit = config.augmentation.intensity_jitter
     intensity_3B = rng.uniform(-limit, limit, (3, len(chosen)))
     augmented = []
     for k, (image, scene) in enumerate(chosen):
-        view, mask_HW = scene.sample_view(augmentation, rng)
+        view, mask_HW = scene.sample_view(views, rng)
         pairs = scene.pairs_in(view, mask_HW, rng.permutation(len(scene.pairs))[: config.questions_per_image].tolist())
         pairs = [(drop_words(question, config.augmentation.word_dropout, rng), answer) for question, answer in pairs]
         augmented.append(AugmentedImage(image, view, mask_HW, intensity_3B[:, k], pairs))
@@ -110,14 +102,14 @@ def augment(chosen: Sequence[ImageAndScene], config: CGReasonerConfig, rng: np.r
 def collate(images: Sequence[AugmentedImage], layout_side: int, device: str, with_reference: bool) -> Batch:
     """The batch of these images and all their question-answer pairs; the first pair of every image precedes the others."""
     image_B3SS = torch.stack([one.image.image_3SS for one in images]).to(device).float() / 255
-    image_B3SS = view_of_images(image_B3SS, [one.view for one in images])
+    image_B3SS = augmentation.view_of_images(image_B3SS, [one.view for one in images])
     side = image_B3SS.shape[-1]
-    masks = [view_of_mask(one.image.mask_1SS[0].numpy(), one.view, (side, side)) for one in images]
+    masks = [augmentation.view_of_mask(one.image.mask_1SS[0].numpy(), one.view, (side, side)) for one in images]
     mask = torch.from_numpy(np.stack(masks))[:, None].to(device).float()
     layout = torch.from_numpy(np.stack([layout_of(one.mask_HW, layout_side) for one in images])).to(device)
     points = [centroid(one.mask_HW) for one in images]
     centroids = torch.tensor([(point.x, point.y) if point else (math.nan, math.nan) for point in points], device=device)
-    image_B3SS = change_intensity(image_B3SS, np.stack([one.intensity_3 for one in images], axis=1))
+    image_B3SS = augmentation.change_intensity(image_B3SS, np.stack([one.intensity_3 for one in images], axis=1))
     rows = [(nth, k, *pair) for k, one in enumerate(images) for nth, pair in enumerate(one.pairs)]
     rows.sort(key=lambda row: row[0] > 0)
     _, row_image, questions, answers = zip(*rows, strict=True)

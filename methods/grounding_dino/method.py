@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from prsbench.harness.contract.types import Box, Labels, Prediction, Query, TextSource, Weights
 from prsbench.methods.answers import answer_from_mask
-from prsbench.methods.frozen import FrozenMethod
+from prsbench.methods.frozen import FrozenNetwork
 from prsbench.methods.grounding_dino.config import GroundingDinoConfig
 from prsbench.methods.parts.sam.frozen_sam import FrozenSam
 from prsbench.methods.parts.weights.checkpoints import read_pretrained, required_folder
@@ -21,7 +20,7 @@ from transformers import AutoTokenizer, GroundingDinoForObjectDetection, Groundi
 from transformers.models.grounding_dino.image_processing_pil_grounding_dino import GroundingDinoImageProcessorPil
 
 
-class GroundedSamMethod(FrozenMethod):
+class GroundedSamMethod(FrozenNetwork):
     """Image and question to a mask, empty if nothing is detected. The sentence is templated from the mask."""
 
     def __init__(self, config: GroundingDinoConfig):
@@ -54,11 +53,6 @@ class GroundedSamMethod(FrozenMethod):
             GroundingDinoImageProcessorPil.from_pretrained(detector, local_files_only=True),
             AutoTokenizer.from_pretrained(detector, local_files_only=True),
         )
-
-    @torch.inference_mode()
-    def predict(self, queries: Sequence[Query]) -> list[Prediction]:
-        """One prediction per query, computed one by one."""
-        return [self._predict_one(query) for query in queries]
 
     def _predict_one(self, query: Query) -> Prediction:
         start = time.perf_counter()

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
-from prsbench.harness.contract.types import FitContext, Labels, Sample
+from prsbench.harness.contract.types import FitContext, Labels
 from prsbench.methods.lisa.config import LISATinyConfig
-from prsbench.methods.parts.frozen_features.lite_medsam import CHANNELS, LiteMedSAMEncoder, features_of
-from prsbench.methods.parts.frozen_features.method import MultimodalMethod, load_weights
-from prsbench.methods.parts.language.small_llama import SmallLlama
+from prsbench.methods.parts.frozen_features.lite_medsam import CHANNELS
+from prsbench.methods.parts.frozen_features.method import MultimodalMethod
 from prsbench.methods.parts.sam.networks import decode, prompt_and_mask_decoder
 from prsbench.methods.parts.sam.variants import read_lite_medsam
-from prsbench.methods.parts.seg_token.tiny_network import PromptedDecoder, segmenter
+from prsbench.methods.parts.seg_token.tiny_network import MaskTokenSegmenter, PromptedDecoder, segmenter
 from prsbench.methods.parts.seg_token.tiny_training import tiny_labels, train
-from prsbench.methods.parts.training.images import training_images
+from prsbench.methods.parts.training.images import TrainingImage
+from prsbench.methods.parts.training.loop import Loop
 from torch import Tensor
 
 NOTE = "embedded size: LiteMedSAM's frozen encoder replaces CLIP and SAM ViT-H, a small language model replaces LLaVA"
@@ -51,21 +50,9 @@ class LISATinyMethod(MultimodalMethod):
     def labels(self) -> Labels:
         return tiny_labels(self.config, NOTE)
 
-    def fit(self, train_samples: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:  # noqa: ARG002 (protocol)
-        torch.manual_seed(context.seed)
-        self._encoder = LiteMedSAMEncoder.packaged(self.config.image_size_px, device=context.device)
-        self._language = SmallLlama(self.config.language)
-        self._language.load(context.needs["small_llama"], context.device)
-        decoder = TextPromptedSam(self.config.feature_side)
-        self._model = segmenter(self._language, decoder, self.config)
-        decoder.load_lite_medsam()
-        images = training_images(train_samples, self.config.image_size_px)
-        features_2NCHW = features_of(images, "neck", self.config.feature_side, context)
-        self._loop = train(self._model, features_2NCHW, self.config, images, context)
+    def _build(self) -> MaskTokenSegmenter:
+        return segmenter(self._language, TextPromptedSam(self.config.feature_side), self.config)
 
-    def load(self, folder: Path, device: str) -> None:
-        self._encoder = LiteMedSAMEncoder.packaged(self.config.image_size_px, device=device)
-        self._language = SmallLlama(self.config.language)
-        self._language.load_shape(folder)
-        network = segmenter(self._language, TextPromptedSam(self.config.feature_side), self.config)
-        self._model = load_weights(network, folder, device)
+    def _train(self, features_2NCHW: Tensor, images: Sequence[TrainingImage], context: FitContext) -> Loop:
+        self._model.decoder.load_lite_medsam()
+        return train(self._model, features_2NCHW, self.config, images, context)

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
-from prsbench.harness.contract.types import FitContext, Labels, Sample
-from prsbench.methods.parts.frozen_features.lite_medsam import STAGE_CHANNELS, LiteMedSAMEncoder, features_of
-from prsbench.methods.parts.frozen_features.method import MultimodalMethod, load_weights
-from prsbench.methods.parts.language.small_llama import SmallLlama
+from prsbench.harness.contract.types import FitContext, Labels
+from prsbench.methods.parts.frozen_features.lite_medsam import STAGE_CHANNELS
+from prsbench.methods.parts.frozen_features.method import MultimodalMethod
 from prsbench.methods.parts.sam.networks import EMBED
 from prsbench.methods.parts.seg_token.tiny_network import MaskTokenSegmenter, PromptedDecoder, segmenter
 from prsbench.methods.parts.seg_token.tiny_training import tiny_labels, train
-from prsbench.methods.parts.training.images import training_images
+from prsbench.methods.parts.training.images import TrainingImage
+from prsbench.methods.parts.training.loop import Loop
+from prsbench.methods.pixellm import decoder
 from prsbench.methods.pixellm.config import PixelLMTinyConfig
-from prsbench.methods.pixellm.decoder import (
-    MASK_TOKENS,
-    SCALES,
-    MultiScaleMaskDecoder,
-    decode_scales,
-    fuse,
-    image_feature_neck,
-    projector,
-)
 from segment_anything.modeling import PromptEncoder
 from torch import Tensor
 
@@ -34,20 +25,20 @@ FEATURE_PX = 14  # pixels per feature in the prompt encoder; any value would do,
 class LightDecoder(PromptedDecoder):
     """Stages through a projector to language width, a neck and the multi-scale decoder, as officially. All are trained."""
 
-    tokens, language_channels = MASK_TOKENS, STAGE_CHANNELS
+    tokens, language_channels = decoder.MASK_TOKENS, STAGE_CHANNELS
 
     def __init__(self, feature_side: int, width: int):
         super().__init__()
-        self.out_mm_projector = projector(STAGE_CHANNELS, width)
-        self.image_feature_neck = image_feature_neck(width)
+        self.out_mm_projector = decoder.projector(STAGE_CHANNELS, width)
+        self.image_feature_neck = decoder.image_feature_neck(width)
         square = (feature_side * FEATURE_PX,) * 2
         self.prompt_encoder = PromptEncoder(EMBED, (feature_side,) * 2, square, mask_in_chans=16).requires_grad_(False)
-        self.mask_decoder = MultiScaleMaskDecoder()
+        self.mask_decoder = decoder.MultiScaleMaskDecoder()
 
     def forward(self, features_BCHW: Tensor, prompt_BKC: Tensor) -> Tensor:
-        fine, coarse = (self._level(stage) for stage in features_BCHW.chunk(SCALES, dim=1))
-        prompt_BLC = torch.cat([fuse(prompt_KC) for prompt_KC in prompt_BKC])
-        return decode_scales(self.prompt_encoder, self.mask_decoder, torch.stack([coarse, fine]), prompt_BLC)
+        fine, coarse = (self._level(stage) for stage in features_BCHW.chunk(decoder.SCALES, dim=1))
+        prompt_BLC = torch.cat([decoder.fuse(prompt_KC) for prompt_KC in prompt_BKC])
+        return decoder.decode_scales(self.prompt_encoder, self.mask_decoder, torch.stack([coarse, fine]), prompt_BLC)
 
     def _level(self, stage_BCHW: Tensor) -> Tensor:
         projected = self.out_mm_projector(stage_BCHW.permute(0, 2, 3, 1))
@@ -58,27 +49,14 @@ class PixelLMTinyMethod(MultimodalMethod):
     """Image and question to mask and generated sentence. One model serves every modality it was trained on."""
 
     config: PixelLMTinyConfig
+    _layer = "stages"
 
     @property
     def labels(self) -> Labels:
         return tiny_labels(self.config, NOTE)
 
-    def fit(self, train_samples: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:  # noqa: ARG002 (protocol)
-        torch.manual_seed(context.seed)
-        self._encoder = LiteMedSAMEncoder.packaged(self.config.image_size_px, "stages", context.device)
-        self._language = SmallLlama(self.config.language)
-        self._language.load(context.needs["small_llama"], context.device)
-        self._model = self._build()
-        images = training_images(train_samples, self.config.image_size_px)
-        features_2NCHW = features_of(images, "stages", self.config.feature_side, context)
-        self._loop = train(self._model, features_2NCHW, self.config, images, context)
-
-    def load(self, folder: Path, device: str) -> None:
-        self._encoder = LiteMedSAMEncoder.packaged(self.config.image_size_px, "stages", device)
-        self._language = SmallLlama(self.config.language)
-        self._language.load_shape(folder)
-        self._model = load_weights(self._build(), folder, device)
-
     def _build(self) -> MaskTokenSegmenter:
-        decoder = LightDecoder(self.config.feature_side, self.config.language.width)
-        return segmenter(self._language, decoder, self.config)
+        return segmenter(self._language, LightDecoder(self.config.feature_side, self.config.language.width), self.config)
+
+    def _train(self, features_2NCHW: Tensor, images: Sequence[TrainingImage], context: FitContext) -> Loop:
+        return train(self._model, features_2NCHW, self.config, images, context)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from prsbench.harness.contract.types import Labels, Prediction, Query, TextSource, Weights
-from prsbench.methods.frozen import FrozenMethod
+from prsbench.methods.frozen import FrozenNetwork
 from prsbench.methods.images import IMAGENET_MEAN, IMAGENET_STD
 from prsbench.methods.parts.language.llava_med import LlavaBase
 from prsbench.methods.parts.weights.checkpoints import Matched, required_folder
@@ -28,7 +27,7 @@ SIDE_PX = 1024  # of the image that the mask is predicted from
 PROMPT = "\n### User: As a doctor, and you are seeing the image, {question}\n"  # follows the image tokens
 
 
-class PRSMedOfficialMethod(FrozenMethod):
+class PRSMedOfficialMethod(FrozenNetwork):
     """One prompt gives both: its last hidden states, image tokens included, prompt the mask; its continuation is the sentence."""
 
     def __init__(self, config: PRSMedOfficialConfig):
@@ -55,11 +54,6 @@ class PRSMedOfficialMethod(FrozenMethod):
         matches = [encoder, decoder, *([] if self.config.as_released else [merge_adapter(self._llava, official)])]
         self.matched = Matched(sum(match.found for match in matches), sum(match.expected for match in matches))
         self._encoder.to(device), self._decoder.to(device)
-
-    @torch.inference_mode()
-    def predict(self, queries: Sequence[Query]) -> list[Prediction]:
-        """One prediction per query, computed one by one: the official decoder attends to padding."""
-        return [self._predict_one(query) for query in queries]
 
     def _predict_one(self, query: Query) -> Prediction:
         start = time.perf_counter()
@@ -119,6 +113,5 @@ def clip_input(image: NDArray[np.uint8], side_px: int) -> Tensor:
 
 def normalise(image_B3HW: Tensor) -> Tensor:
     """Float RGB in [0, 1], normalised with the ImageNet statistics."""
-    mean = image_B3HW.new_tensor(IMAGENET_MEAN)[:, None, None]
-    std = image_B3HW.new_tensor(IMAGENET_STD)[:, None, None]
+    mean, std = (image_B3HW.new_tensor(values)[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_STD))
     return (image_B3HW - mean) / std

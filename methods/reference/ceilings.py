@@ -12,12 +12,7 @@ from prsbench.methods.answers import sentence_for
 from prsbench.methods.frozen import FrozenMethod
 from prsbench.methods.reference.config import CeilingConfig, ShuffledAnswerConfig
 
-_OPPOSITE = {
-    "top left": "bottom right",
-    "top right": "bottom left",
-    "bottom left": "top right",
-    "bottom right": "top left",
-}
+_OPPOSITE = {"top left": "bottom right", "top right": "bottom left", "bottom left": "top right", "bottom right": "top left"}
 _FAR_CORNER = "top left"  # opposes "center" and "no mask", which have no opposite quadrant
 
 

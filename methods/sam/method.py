@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-import torch
 from prsbench.harness.contract.errors import ContractError
 from prsbench.harness.contract.types import Labels, Prediction, PromptSource, Query, TextSource
 from prsbench.methods.answers import answer_from_mask
-from prsbench.methods.frozen import FrozenMethod
+from prsbench.methods.frozen import FrozenNetwork
 from prsbench.methods.parts.sam.frozen_sam import Embedded, FrozenSam, weights_of
 from prsbench.methods.parts.sam.processing import PaddedBGR
 from prsbench.methods.parts.sam.variants import VARIANTS, processing_of
@@ -24,7 +22,7 @@ from torch import Tensor
 Prompt = TypeVar("Prompt")
 
 
-class SamMethod(FrozenMethod):
+class SamMethod(FrozenNetwork):
     """Image and prompt to mask; the answer is a template filled from the mask."""
 
     def __init__(self, config: SamCheckpointConfig | LiteMedSAMConfig):
@@ -45,11 +43,6 @@ class SamMethod(FrozenMethod):
         """Build the frozen network on `device`; `folder` is not read. For errors see `variants.load_variant`."""
         self._sam = FrozenSam(self.config, device)
         self.matched = self._sam.matched
-
-    @torch.inference_mode()
-    def predict(self, queries: Sequence[Query]) -> list[Prediction]:
-        """One prediction per query, computed one by one."""
-        return [self._predict_one(query) for query in queries]
 
     def _predict_one(self, query: Query) -> Prediction:
         probability, seconds = self._sam.segment(query.image, partial(self._logits, query))

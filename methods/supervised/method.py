@@ -14,7 +14,7 @@ from prsbench.methods.parts.weights.exposure import random_start_note
 from prsbench.methods.supervised.config import SupervisedConfig
 from prsbench.methods.supervised.networks import build_network
 from prsbench.methods.supervised.training import train
-from safetensors.torch import load_model, save_model
+from safetensors.torch import load_model, save_file
 
 WEIGHTS = "network.safetensors"
 
@@ -47,7 +47,10 @@ class SupervisedMethod:
         return [prediction_from_logits(logits_1SS, query, seconds) for logits_1SS, query in zip(logits, queries, strict=True)]
 
     def save(self, folder: Path) -> None:
-        save_model(self._network, str(folder / WEIGHTS))  # DynUNet has two names for each tensor; it is stored once
+        named = sorted(self._network.state_dict(keep_vars=True).items(), reverse=True)
+        once = {id(tensor): name for name, tensor in named}  # DynUNet has several names for a tensor: the first is stored
+        state = self._network.state_dict()  # not save_model: it lists the other names in an order that changes from run to run
+        save_file({name: state[name].contiguous() for name in once.values()}, folder / WEIGHTS)
         write_losses(folder, self._history)
 
     def load(self, folder: Path, device: str) -> None:

@@ -45,10 +45,7 @@ def outline(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def outline_agreement(
-    predicted: NDArray[np.bool_],
-    truth: NDArray[np.bool_],
-    tolerance: float = TOLERANCE_PX,
-    spacing: tuple[float, float] = PIXELS,
+    predicted: NDArray[np.bool_], truth: NDArray[np.bool_], tolerance: float = TOLERANCE_PX, spacing: tuple[float, float] = PIXELS
 ) -> tuple[float, float]:
     """HD95 and NSD of one image; both in units of `spacing`, pixels by default.
 

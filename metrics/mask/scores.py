@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from math import nan
 
 import numpy as np
 from prsbench.harness.contract.errors import ContractError
 from prsbench.harness.contract.records import Counts, MapMeasures, Record
+from prsbench.metrics.mask import pranet
 from prsbench.metrics.mask.counts import GREY_LEVELS
 from prsbench.metrics.mask.e_measure import e_measure_curve
 from prsbench.metrics.mask.empty_truth import POLICY_METRICS, policies
 from prsbench.metrics.mask.lesions import n_found
 from prsbench.metrics.mask.overlap import dice_at_half, iou_at_half, sensitivity_at_half, specificity_at_half
-from prsbench.metrics.mask.pranet import (
-    Curve,
-    dice_curve,
-    iou_curve,
-    mean_absolute_error,
-    sensitivity_curve,
-    specificity_curve,
-    threshold_counts,
-)
 
 _MAXIMA = {  # the metric that is a maximum over thresholds -> the curve it is the maximum of
     "maxdice_pranet": "mdice_pranet",
@@ -30,13 +22,6 @@ _MAXIMA = {  # the metric that is a maximum over thresholds -> the curve it is t
     "maxdice_raw": "mdice_raw",
     "e_measure_max_raw": "e_measure_mean_raw",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class BestThresholds:
-    """For each maximum, the index of the one threshold at which the mean over all images is highest."""
-
-    index: dict[str, int]
 
 
 class Thresholds:
@@ -52,11 +37,12 @@ class Thresholds:
             for name, total in self._total.items():
                 total += curve[name]
 
-    def best(self) -> BestThresholds:
-        return BestThresholds({name: int(np.argmax(self._total[curve])) for name, curve in _MAXIMA.items()})
+    def best(self) -> dict[str, int]:
+        """For each maximum, the index of the one threshold at which the mean over all images is highest."""
+        return {name: int(np.argmax(self._total[curve])) for name, curve in _MAXIMA.items()}
 
 
-def mask_scores(record: Record, best: BestThresholds) -> dict[str, float]:
+def mask_scores(record: Record, best: Mapping[str, int]) -> dict[str, float]:
     """Every metric of the mask of an "ok" record.
 
     Raises:
@@ -68,8 +54,8 @@ def mask_scores(record: Record, best: BestThresholds) -> dict[str, float]:
     has_truth = bool(counts.tp + counts.fn)
     curve = _curves(counts)
     scores = {name: float(values.mean()) for name, values in curve.items()}
-    scores |= {name: float(curve[of][best.index[name]]) for name, of in _MAXIMA.items()}
-    scores |= {f"mae_{name}": mean_absolute_error(counts, stretched=name == "pranet") for name in ("pranet", "raw")}
+    scores |= {name: float(curve[of][best[name]]) for name, of in _MAXIMA.items()}
+    scores |= {f"mae_{name}": pranet.mean_absolute_error(counts, stretched=name == "pranet") for name in ("pranet", "raw")}
     scores |= {"dice@0.5": dice_at_half(counts), "iou@0.5": iou_at_half(counts)}
     scores |= {"sensitivity@0.5": sensitivity_at_half(counts), "specificity@0.5": specificity_at_half(counts)}
     if not has_truth:
@@ -80,16 +66,16 @@ def mask_scores(record: Record, best: BestThresholds) -> dict[str, float]:
     return scores | (_measured(record.measures, has_truth) if record.measures else {})
 
 
-def _curves(counts: Counts) -> dict[str, Curve]:
+def _curves(counts: Counts) -> dict[str, pranet.Curve]:
     """Every curve over thresholds, under the name of its mean."""
-    stretched, raw = threshold_counts(counts), threshold_counts(counts, stretched=False)
+    stretched, raw = pranet.threshold_counts(counts), pranet.threshold_counts(counts, stretched=False)
     return {
-        "mdice_pranet": dice_curve(stretched),
-        "miou_pranet": iou_curve(stretched),
-        "mdice_raw": dice_curve(raw),
-        "miou_raw": iou_curve(raw),
-        "sensitivity_pranet": sensitivity_curve(stretched),
-        "specificity_pranet": specificity_curve(stretched),
+        "mdice_pranet": pranet.dice_curve(stretched),
+        "miou_pranet": pranet.iou_curve(stretched),
+        "mdice_raw": pranet.dice_curve(raw),
+        "miou_raw": pranet.iou_curve(raw),
+        "sensitivity_pranet": pranet.sensitivity_curve(stretched),
+        "specificity_pranet": pranet.specificity_curve(stretched),
         "e_measure_mean_pranet": e_measure_curve(stretched, as_official=True),
         "e_measure_mean_raw": e_measure_curve(raw),
     }

@@ -14,7 +14,7 @@ from math import nan
 import numpy as np
 from prsbench.metrics.text.opposite import opposite
 from prsbench.metrics.text.placed_texts import NO_TEXT, PlacedTexts, Rows, Sentences, TextModels
-from prsbench.metrics.text.prscore import EQUAL, Combination, PartWeights, PRScores, Values
+from prsbench.metrics.text.prscore import PRScores, Values
 
 PARTNERS = 64  # other samples whose answers each sample is scored with; all of them in a cell of up to 65 samples
 CONSTANTS = 32  # candidates for the best constant: the most frequent reference sentences
@@ -33,14 +33,12 @@ class Levels:
     ceiling: Values
 
 
-def levels(
-    texts: PlacedTexts, models: TextModels, combination: Combination = "both", weights: PartWeights = EQUAL, seed: int = SEED
-) -> Levels:
+def levels(texts: PlacedTexts, models: TextModels) -> Levels:
     """The levels of one cell. They depend on all its samples, and on sample order only through Monte Carlo error."""
     texts, opposites = _with_opposites(texts, models)
-    score = partial(texts.score, combination=combination, weights=weights, similarity=texts.sentences.similarity())
+    score = partial(texts.score, similarity=texts.sentences.similarity())
     return Levels(
-        chance=_chance(texts, score, seed),
+        chance=_chance(texts, score),
         constant=_best_constant(texts, score),
         opposite=score(opposites).prscore,
         ceiling=score(texts.reference, texts.truth_centroid).prscore,
@@ -56,7 +54,7 @@ def corrected(score: Values, chance: Values) -> Values:
     return (score - level) / (1 - level) if level < 1 else np.full(score.shape, nan)
 
 
-def _chance(texts: PlacedTexts, score: _Score, seed: int) -> Values:
+def _chance(texts: PlacedTexts, score: _Score) -> Values:
     """Mean PRScore of each sample's mask and reference with the answers that the row gave to other samples.
 
     The samples are arranged in a random circle; each is scored with the answers to the samples 1, 2, ... steps further on.
@@ -64,7 +62,7 @@ def _chance(texts: PlacedTexts, score: _Score, seed: int) -> Values:
     n = len(texts.answer)
     if n < 2:
         return np.full(n, nan)
-    circle = np.random.default_rng(seed).permutation(n)
+    circle = np.random.default_rng(SEED).permutation(n)
     total, n_partners = np.zeros(n), min(PARTNERS, n - 1)
     for step in range(1, n_partners + 1):
         answer = np.empty_like(texts.answer)

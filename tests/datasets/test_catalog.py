@@ -52,12 +52,12 @@ def test_the_callers_case_rule_reaches_the_archive(archive, tmp_path):
         ("lgg", {"modality": "brain_mri"}, "'lgg' sets --modality itself"),
     ],
 )
-def test_a_wrong_call_says_what_to_do(archive, tmp_path, source, options, message):
+def test_a_wrong_call_is_an_error_with_instructions(archive, tmp_path, source, options, message):
     with pytest.raises(ConfigError, match=message):
         prepare(source, archive, tmp_path / "to", **options)
 
 
-def test_a_missing_from_folder_is_said(tmp_path):
+def test_a_missing_from_folder_is_reported(tmp_path):
     with pytest.raises(ConfigError, match="needs --from"):
         prepare("busi", None, tmp_path)
     with pytest.raises(DataError, match="Give the folder where the archive was unpacked"):

@@ -62,7 +62,7 @@ def test_an_official_release_without_card_or_groups_is_read_and_undeclared(tmp_p
     np.testing.assert_array_equal(dataset.samples("test")[0].query.image, pictures.image(3))
 
 
-def test_the_truth_is_computed_from_the_mask_whatever_the_table_says(root, edit_table):
+def test_the_truth_is_computed_from_the_mask_and_never_read_from_the_table(root, edit_table):
     edit_table(root / TABLE, lambda rows: [row.update(position="bottom right", near_centre="maybe") for row in rows] and None)
     (dataset,) = open_root(root)
     for sample in dataset.samples("train"):

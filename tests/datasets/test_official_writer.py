@@ -71,7 +71,7 @@ def test_a_second_archive_joins_and_a_rerun_replaces_only_its_own_rows(root, mak
     assert card["modalities"]["brain_tumors_ct_scan"]["images"] == 16
 
 
-def test_pictures_of_rows_that_are_gone_are_deleted(root, make_items):
+def test_pictures_of_removed_rows_are_deleted(root, make_items):
     write(root, make_items(4))
     assert len(list(root.rglob("*.png"))) == 2 * 4
 
@@ -84,7 +84,7 @@ def test_the_card_counts_what_the_table_holds(root):
     assert sum(entry["images_per_split"].values()) == 12
 
 
-def test_an_empty_mask_is_kept_and_flagged(tmp_path, make_items, pictures):
+def test_an_empty_mask_is_written_and_flagged(tmp_path, make_items, pictures):
     empty = Item("zz", "healthy", lambda: (pictures.image(0), np.zeros((6, 8), bool)))
     assert write(tmp_path, [*make_items(6), empty]).empty_masks == 1
     row = next(row for row in rows_of(tmp_path) if row["empty"] == "True")
@@ -162,6 +162,6 @@ def test_an_archive_name_that_cannot_start_a_file_name_is_refused(tmp_path, make
         write(tmp_path, make_items(4), archive=name)
 
 
-def test_a_split_the_archive_decides_is_kept(tmp_path, make_items, pictures):
+def test_a_split_that_the_archive_gives_is_used(tmp_path, make_items, pictures):
     fixed = [Item(split, split, lambda: (pictures.image(0), pictures.mask()), split) for split in ("test", "val")]
     assert write(tmp_path, fixed).images_per_split == {"train": 0, "val": 1, "test": 1}

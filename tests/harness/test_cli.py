@@ -109,7 +109,7 @@ def test_unknown_methods_are_refused_before_anything_is_trained(tmp_path, data_r
         ("data=[{source: phantoms}, {source: prs_med}]", "Set it with --data DIR"),
     ],
 )
-def test_a_mistake_in_a_grid_is_reported_before_a_picture_is_drawn(command, change, message, tmp_path, monkeypatch, capsys):
+def test_a_mistake_in_a_grid_is_reported_before_any_picture_is_made(command, change, message, tmp_path, monkeypatch, capsys):
     from prsbench.harness import cli
 
     monkeypatch.chdir(tmp_path)
@@ -127,7 +127,7 @@ def test_a_place_where_nothing_can_be_written_is_one_sentence(command, capsys):
     assert "choose another place with --out" in capsys.readouterr().err.lower()
 
 
-def test_a_run_writes_its_tables_and_its_exit_code_says_whether_all_is_complete(
+def test_a_run_writes_its_tables_and_its_exit_code_tells_whether_it_is_complete(
     tmp_path, data_root, stand_ins, monkeypatch, capsys
 ):
     from prsbench.harness import cli
@@ -167,13 +167,13 @@ def test_run_benchmark_keeps_the_root_off_the_path_and_answers(tmp_path):
     assert done.returncode == 0 and done.stdout.startswith("prsbench ")
 
 
-def test_run_benchmark_says_how_to_install_what_is_not_there(tmp_path):
+def test_run_benchmark_explains_how_to_install_what_is_missing(tmp_path):
     script = ROOT / "run_benchmark.py"
     done = subprocess.run([sys.executable, "-S", "-I", str(script)], capture_output=True, text=True, timeout=60, cwd=tmp_path)
     assert done.returncode == 2 and "make install" in done.stderr and len(done.stderr.splitlines()) == 1
 
 
-def test_a_full_disk_is_one_sentence_and_says_that_the_run_resumes(tmp_path, data_root, stand_ins, monkeypatch, capsys):
+def test_a_full_disk_is_reported_in_one_sentence_that_promises_to_resume(tmp_path, data_root, stand_ins, monkeypatch, capsys):
     from prsbench.harness import cli
     from prsbench.harness.engine.store.run_folder import NodeFolder
 
@@ -188,7 +188,7 @@ def test_a_full_disk_is_one_sentence_and_says_that_the_run_resumes(tmp_path, dat
     assert '"status": "interrupted"' in (tmp_path / "run" / "run.json").read_text()
 
 
-def test_an_ablation_says_what_it_will_take_runs_as_a_grid_and_resumes(tmp_path, data_root, stand_ins, monkeypatch, capsys):
+def test_an_ablation_states_its_cost_runs_as_a_grid_and_resumes(tmp_path, data_root, stand_ins, monkeypatch, capsys):
     from prsbench.harness import cli
     from prsbench.harness.engine.plan import ablation
 

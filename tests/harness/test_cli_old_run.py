@@ -1,4 +1,4 @@
-"""The command line on a run folder of another version, whose plan names modules, classes or config keys that are gone."""
+"""The command line on a run folder of another version, whose plan names modules, classes or config keys that no longer exist."""
 
 import json
 import shutil
@@ -41,7 +41,7 @@ def old_run(finished, tmp_path):
 
 @pytest.mark.parametrize("gone", [GONE_MODULE, GONE_CLASS])
 @pytest.mark.parametrize("command", ["verify", "audit prscore", "audit leaks trained --run", "export --to out trained"])
-def test_what_runs_code_of_the_plan_says_in_one_line_that_another_version_made_it(old_run, capsys, command, gone):
+def test_commands_that_run_code_of_the_plan_report_in_one_line_that_another_version_made_it(old_run, capsys, command, gone):
     assert cli.main([*command.split(), old_run(loader=gone, factory=gone, config_type=gone)]) == 2
     assert capsys.readouterr() == ("", f"prsbench has no '{gone}', {OF_ANOTHER_VERSION}\n")
 

@@ -1,4 +1,4 @@
-"""CG-Reasoner's step and answer beside the schedule of the public code, on the same network and batch. `make bench-train`.
+"""CG-Reasoner's step and answer compared with the schedule of the public code, on the same network and batch. `make bench-train`.
 
 The public schedule, as its code runs it: the language model goes over each row twice a step, once for the loss with logits at
 every token and once for the states that prompt the mask; padding enters the prompt; the mask is shrunk to the features' size.
@@ -118,7 +118,7 @@ def with_bridge(config: CGReasonerConfig) -> Callable[[CGReasoner, Batch], Tenso
     bridge = HiddenBridge(config.language.width, CentroidHead(config.text2centroid.hidden))
 
     def loss(model: CGReasoner, batch: Batch) -> Tensor:
-        reference_RE = F.normalize(torch.ones(len(batch.answers), WIDTH), dim=1)  # of Sentence-BERT, kept on disk in a training
+        reference_RE = F.normalize(torch.ones(len(batch.answers), WIDTH), dim=1)  # of Sentence-BERT, cached on disk in a training
         with mock.patch.object(model, "bridge", bridge):
             return our_loss(config, model, replace(batch, reference_RE=reference_RE))
 
@@ -156,7 +156,7 @@ def public_answer(model: CGReasoner, batch: Batch) -> None:
 
 
 def _public_generate(model: CGReasoner, features: Tensor, questions) -> list[str]:
-    """transformers' greedy generation with its cache, LoRA beside the weights; padding on the left."""
+    """transformers' greedy generation with its cache, LoRA not merged into the weights; padding on the left."""
     llm = model.llm
     image_BND, ids = llm._image_tokens(features).token_BND, [llm._question_ids(q) for q in questions]
     longest = max(map(len, ids))

@@ -1,4 +1,4 @@
-"""Small drawn samples for the methods' tests: a bright disc somewhere on noise, and sentences that say where."""
+"""Small samples for the methods' tests: a bright disc somewhere on noise, and sentences that name the place."""
 
 import sys
 from pathlib import Path

@@ -36,7 +36,7 @@ def small_clip(layers):
 
 
 def speaking(network_type, ids):
-    """A kind of network that says these tokens first, whatever it is asked."""
+    """A kind of network that generates these tokens first, whatever the prompt."""
 
     class Biased(network_type):
         def __init__(self, *args):

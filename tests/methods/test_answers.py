@@ -25,7 +25,7 @@ def test_two_components_in_a_lung_image_are_two_places():
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
-def test_an_empty_map_is_said_to_show_nothing(modality):
+def test_an_empty_map_is_described_as_showing_no_lesion(modality):
     assert parse(answer_from_mask(probability(), modality)).nothing
 
 

@@ -89,7 +89,7 @@ def test_memory_that_is_held_while_predicting_is_seen():
             time.sleep(0.1)
             return [held.sum()]
 
-    return_freed_memory()  # a run in this process may have kept some, which would be used first
+    return_freed_memory()  # a run in this process may have held some, which would be used first
     before = cost._resident_bytes()
     assert measure(Hungry()).peak_memory_bytes >= before + 2**25
 

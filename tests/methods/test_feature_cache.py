@@ -42,7 +42,7 @@ def test_another_network_or_device_or_the_same_pixels_in_another_shape_are_made_
     assert make.seen == [1] * 4
 
 
-def test_no_more_than_24_images_are_kept_those_used_last_and_a_larger_batch_is_whole(make):
+def test_no_more_than_24_images_are_cached_those_used_last_and_a_larger_batch_is_complete(make):
     cached_features("net", [grey(level) for level in range(24)], make, "cpu")
     cached_features("net", [grey(0)], make, "cpu")
     cached_features("net", [grey(100)], make, "cpu")
@@ -52,7 +52,7 @@ def test_no_more_than_24_images_are_kept_those_used_last_and_a_larger_batch_is_w
     assert len(cached_features("net", [grey(level) for level in range(200, 240)], make, "cpu")) == 40
 
 
-def test_a_measurement_finds_nothing_kept_and_leaves_what_there_was(make):
+def test_a_measurement_starts_with_an_empty_cache_and_restores_it(make):
     kept = cached_features("net", [grey(0)], make, "cpu")
     with fresh_features():
         assert cached_features("net", [grey(0)], make, "cpu")[0] is not kept[0]

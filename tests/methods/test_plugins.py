@@ -50,7 +50,7 @@ def test_two_files_of_one_name_are_two_modules(tmp_path):
     assert [resolve(entry.config)().width for entry in found] == [1.0, 2.0]
 
 
-def test_a_class_that_says_so_is_not_trained(tmp_path):
+def test_a_class_with_trains_false_is_not_trained(tmp_path):
     write_skeleton("mine", tmp_path)
     path = tmp_path / "mine.py"
     path.write_text(path.read_text().replace("    def __init__", "    trains = False\n\n    def __init__", 1))
@@ -66,7 +66,7 @@ def test_a_class_that_says_so_is_not_trained(tmp_path):
         ("uors", "Did you mean 'ours'"),
     ],
 )
-def test_what_cannot_be_found_is_said_with_the_cure(name, said, tmp_path, monkeypatch):
+def test_what_cannot_be_found_is_an_error_with_instructions(name, said, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_skeleton("mine", tmp_path)
     (tmp_path / "bare.py").write_text("class Bare: ...\n")

@@ -16,7 +16,7 @@ def test_it_reads_the_target_out_of_every_wording_the_harness_asks_in(modality):
         assert target_named("Where is it?", modality) == target_of(modality).noun
 
 
-def test_what_the_question_names_goes_before_what_is_usual_and_only_whole_words_count():
+def test_the_target_in_the_question_precedes_the_default_and_only_complete_words_count():
     assert target_named("Is there a NODULE in the left lung?", "lung_ct") == "nodule"
     assert target_named("Where is the opacity?", "lung_xray") == "opacity"
     assert target_named("Where is the massive polyposis?", "retina") == "lesion"

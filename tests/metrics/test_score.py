@@ -90,7 +90,7 @@ def test_a_record_has_exactly_the_metrics_of_the_catalog_in_their_order():
     assert all(list(scores) == list(METRICS) for scores in score(rows, QuadrantModels()))
 
 
-def test_every_defined_value_lies_in_the_range_the_catalog_says():
+def test_every_defined_value_lies_in_the_catalogs_range():
     rng = np.random.default_rng(1)
     answers = ["", "The lesion is bottom right and near the center.", "No lesion is visible.", "Round."]
     rows = [record(lesion(row, col), lesion(*rng.integers(0, 12, 2)), answers[(row + col) % 4])

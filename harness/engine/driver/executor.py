@@ -206,9 +206,8 @@ def _resources_of(job: Job, execution: Execution) -> Resources:
     requests = [execution.resources.get(name, Resources()) for name in names]
     kinds = [kind for request in requests for kind in request.custom]
     custom: Mapping[str, float] = {kind: max(request.custom.get(kind, 0) for request in requests) for kind in kinds}
-    return Resources(
-        cpus=max(request.cpus for request in requests),
-        gpus=max((request.gpus for request in requests if request.gpus is not None), default=None),
-        memory_gib=max((request.memory_gib for request in requests if request.memory_gib is not None), default=None),
-        custom=custom,
-    )
+
+    def most(name: str) -> Any:
+        return max((amount for request in requests if (amount := getattr(request, name)) is not None), default=None)
+
+    return Resources(cpus=most("cpus"), gpus=most("gpus"), memory_gib=most("memory_gib"), custom=custom)

@@ -1,4 +1,4 @@
-"""The results of a run folder: what each cell hands to the report, and what its trainings left."""
+"""The results of a run folder: each cell's result for the report, and the weights and held-out errors of its trainings."""
 
 from __future__ import annotations
 

@@ -32,11 +32,9 @@ def status_lines(run: Run) -> Iterator[str]:
         elif n_failed := counted[SampleStatus.FAILED]:
             yield f"partial  {stored.node.folder}: {n_failed} of {stored.node.n_manifest} samples failed"
     total = sum(cell.n_manifest for cell in run.plan.cells)
-    parts = (
-        f"{samples[SampleStatus.OK]} scored + {samples[SampleStatus.FAILED]} failed + {samples[SampleStatus.EXCLUDED]} excluded"
-    )
+    n_scored, n_failed, n_excluded = (samples[status] for status in SampleStatus)
     unfinished = f" + {samples['unfinished']} in unfinished cells" if samples["unfinished"] else ""
-    yield f"samples: {total} = {parts}{unfinished}"
+    yield f"samples: {total} = {n_scored} scored + {n_failed} failed + {n_excluded} excluded{unfinished}"
     yield f"{_run_status(run)}: {', '.join(f'{n} {state}' for state, n in sorted(states.items())) or 'no cells'}"
 
 
@@ -58,9 +56,8 @@ def _history(folder: Path, show_all: bool) -> str:
     lines = [f"== {folder}"]
     for number, attempt in enumerate(NodeFolder(folder).attempts, 1):
         why = f" ({attempt['reason']})" if attempt["reason"] else ""
-        lines.append(
-            f"attempt {number}, {attempt['time']}, {attempt['seconds']:.1f} s: {attempt['kind']}{why} {attempt['error']}"
-        )
+        outcome = f"{attempt['kind']}{why} {attempt['error']}"
+        lines.append(f"attempt {number}, {attempt['time']}, {attempt['seconds']:.1f} s: {outcome}")
         lines += [attempt["trace"].rstrip()] if attempt["trace"] else []
     log = (folder / LOG).read_text(errors="replace").splitlines() if (folder / LOG).exists() else []
     shown = log if show_all else log[-LOG_LINES:]
@@ -70,10 +67,8 @@ def _history(folder: Path, show_all: bool) -> str:
 
 def _line(stored: StoredCell) -> str:
     """The line of a cell that is not complete."""
-    error, tick = stored.error, None
-    if stored.state is CellState.NEW:
-        tick = stored.folder.read(PROGRESS)
-    text = f"{tick['done']} of {tick['total']} {tick['message']}" if tick else first_line(error)
+    tick = stored.folder.read(PROGRESS) if stored.state is CellState.NEW else None
+    text = f"{tick['done']} of {tick['total']} {tick['message']}" if tick else first_line(stored.error)
     return f"{stored.state:8} {stored.node.folder}{_tries(stored.folder)}: {text}"
 
 

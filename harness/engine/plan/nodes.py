@@ -70,7 +70,7 @@ class Plan:
     """The graph of a grid. text_models_key is of the training that judges the text of every cell."""
 
     protocol: str
-    trainings: Mapping[str, TrainingNode]  # by key; a training stands after those it needs
+    trainings: Mapping[str, TrainingNode]  # by key; a training comes after those it needs
     cells: tuple[CellNode, ...]
     text_models_key: str
     measuring_hash: str  # of the code that makes records of predictions

@@ -27,16 +27,13 @@ _SHARED_CODE = (
     "prsbench.datasets.official_reader",
 )
 _TRAINING_CODE = (*_SHARED_CODE, "prsbench.harness.engine.worker.training")
-_STORING_CODE = (
-    "prsbench.harness.engine.store.journal",
-    "prsbench.harness.engine.store.prediction_maps",
-    "prsbench.metrics.mask.grey",
-)
 _CELL_CODE = (
     *_SHARED_CODE,
     "prsbench.harness.engine.worker.prediction",
     "prsbench.harness.engine.worker.loaded_methods",
-    *_STORING_CODE,
+    "prsbench.harness.engine.store.journal",
+    "prsbench.harness.engine.store.prediction_maps",
+    "prsbench.metrics.mask.grey",
 )
 # Not in a cell's key: when it changes, records are made again from the stored predictions, and scores from the records.
 _MEASURING_CODE = ("prsbench.harness.engine.worker.measuring",)
@@ -105,15 +102,8 @@ class _Trainings:
         values = config.model_dump(mode="json")
         used = {name: self._manifests[name] for name in ("train", "val") if split in ("train", name)}
         origin = {**_origin(entry, config, _TRAINING_CODE), "manifests": used}
-        content = {
-            "factory": entry.factory,
-            "config": _without_paths(values, config.checkpoints()),
-            "seed": seed,
-            "split": split,
-            "needs": needs,
-            **origin,
-        }
-        key = key_of(content)
+        identity = {"factory": entry.factory, "seed": seed, "split": split, "needs": needs, **origin}
+        key = key_of({**identity, "config": _without_paths(values, config.checkpoints())})
         self.nodes[key] = TrainingNode(key, entry.name, entry.factory, entry.config, values, seed, split, needs, origin)
         return key
 
@@ -149,29 +139,16 @@ def _cell(
     training: str | None,
 ) -> CellNode:
     values = config.model_dump(mode="json")
-    content = {
-        "factory": entry.factory,
-        "config": _without_paths(values, config.checkpoints()),  # holds the prompt source
-        "seed": seed,
-        "split": split,
-        "modality": dataset.modality,
-        "data_kind": str(dataset.data_kind),
-        "training": training,
-        **origin,
-    }
+    identity: dict[str, Any] = {"factory": entry.factory, "seed": seed, "split": split, "training": training}
+    identity |= {"modality": dataset.modality, "data_kind": str(dataset.data_kind)}
     return CellNode(
-        key=key_of(content),
+        key=key_of({**identity, **origin, "config": _without_paths(values, config.checkpoints())}),  # holds the prompt source
         method=row,
-        factory=entry.factory,
         config_type=entry.config,
         config=values,
-        seed=seed,
         dataset=dataset.name,
-        modality=dataset.modality,
-        data_kind=str(dataset.data_kind),
-        split=split,
         n_manifest=n_manifest,
-        training=training,
         origin=origin,
         shares=entry.shares,
+        **identity,
     )

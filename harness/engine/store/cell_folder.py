@@ -165,7 +165,7 @@ class CellFolder(NodeFolder):
         scores: Sequence[Mapping[str, float]],
     ) -> None:
         """Write the scores and their summary, then what they were computed from."""
-        self.delete(SCORED)  # new scores must never stand under an old identity
+        self.delete(SCORED)  # a kill must not leave new scores with an old identity
         sync(self.path)
         record_files.write_scores(self.path / SCORES, scores)
         summary = to_bytes(*summarise_cell(records, scores))

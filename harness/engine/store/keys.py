@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-FOLDER_DIGITS = 12  # hex digits of a key that stand in a folder's name
+FOLDER_DIGITS = 12  # hex digits of a key at the end of a folder's name
 
 
 def canonical_json(value: Any) -> str:

@@ -60,7 +60,7 @@ class Mirror:
         if folder.is_file():
             self._upload(folder)
             return
-        for name in reversed(_LATE):  # new files must never stand under a seal of old ones
+        for name in reversed(_LATE):  # a seal of old files must never cover new ones
             self._delete_if_changed(folder / name)
         files = sorted(path for path in folder.rglob("*") if path.is_file() and not _is_temporary(path.relative_to(folder)))
         for path in sorted(files, key=lambda path: _LATE.index(path.name) + 1 if path.name in _LATE else 0):

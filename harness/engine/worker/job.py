@@ -14,14 +14,9 @@ from prsbench.harness.contract.errors import MissingPrerequisite, PrsbenchError
 from prsbench.harness.engine.plan.data import open_all
 from prsbench.harness.engine.plan.nodes import CellNode, TrainingNode
 from prsbench.harness.engine.store.run_folder import LOG, Ending, RunFolder
+from prsbench.harness.engine.worker import loaded_methods, measuring, prediction, process, scoring, training
 from prsbench.harness.engine.worker.failures import Failure, NodeTimeout, class_of, time_limit
-from prsbench.harness.engine.worker.loaded_methods import clear_loaded_methods, evict_except
-from prsbench.harness.engine.worker.measuring import measure_cell
-from prsbench.harness.engine.worker.prediction import evaluate
-from prsbench.harness.engine.worker.process import prepare_process, resolve_device, return_freed_memory
-from prsbench.harness.engine.worker.scoring import score_cell
 from prsbench.harness.engine.worker.setting import Setting
-from prsbench.harness.engine.worker.training import train
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,27 +81,27 @@ def failed(reason: Failure, error: str, trace: str = "") -> Outcome:
 
 def perform(job: Job, setting: Setting) -> dict[str, Outcome]:
     """Do the job and return the outcome of each node, by key. Results are on disk; a failing node raises nothing."""
-    prepare_process(setting.threads)
-    return_freed_memory()  # of the previous job, which may have been larger
-    setting = replace(setting, device=resolve_device(setting.device))
+    process.prepare_process(setting.threads)
+    process.return_freed_memory()  # of the previous job, which may have been larger
+    setting = replace(setting, device=process.resolve_device(setting.device))
     try:
         datasets = open_all(setting.roots)
     except PrsbenchError as error:  # the data has changed since the driver opened it
         return dict.fromkeys(job.keys, failed(Failure.ERROR, str(error), traceback.format_exc()))
     by_name = {dataset.name: dataset for dataset in datasets}
-    evict_except(job.cells, setting)
+    loaded_methods.evict_except(job.cells, setting)
 
     def fit(node: TrainingNode) -> Iterator[int]:
-        train(node, setting, datasets)
+        training.train(node, setting, datasets)
         yield 0
 
     def evaluate_and_score(cell: CellNode) -> Iterator[int]:
-        yield from evaluate(cell, setting, by_name[cell.dataset])
-        yield from measure_cell(cell, setting, by_name[cell.dataset])
-        score_cell(cell, setting)
+        yield from prediction.evaluate(cell, setting, by_name[cell.dataset])
+        yield from measuring.measure_cell(cell, setting, by_name[cell.dataset])
+        scoring.score_cell(cell, setting)
 
-    training = {job.training.key: fit(job.training)} if job.training else {}
-    nodes = training | {cell.key: evaluate_and_score(cell) for cell in job.cells}
+    nodes = {job.training.key: fit(job.training)} if job.training else {}
+    nodes |= {cell.key: evaluate_and_score(cell) for cell in job.cells}
     folders = job.folders(setting.run)
     return _take_turns({key: _Attempt(folders[key], steps, setting.timeout_s) for key, steps in nodes.items()})
 
@@ -140,7 +135,7 @@ class _Attempt:
         except StopIteration:
             return Outcome(Ending.DONE)
         except NodeTimeout:
-            clear_loaded_methods()  # a method stopped at any point may be unusable
+            loaded_methods.clear_loaded_methods()  # a method stopped at any point may be unusable
             text = f"stopped after {self.timeout_s:.0f} s. Raise execution.timeout_s; the next run resumes it."
             return failed(Failure.TIMEOUT, text, traceback.format_exc())
         except Exception as error:  # noqa: BLE001 (whatever the method raises ends its node alone)

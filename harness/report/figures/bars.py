@@ -36,15 +36,8 @@ def bars(rows: Sequence[Row], kind: DataKind) -> Figure:
     n_modalities = len(modalities_of([cell for row in rows for cell in row.cells]))
     title = f"Mean over {n_modalities} modalities. {DATA_LINES[kind]}"
     canvas.suptitle(title, fontsize=12, weight="bold", color="black" if kind is DataKind.REAL else WARNING_COLOUR)
-    canvas.legend(
-        handles=_legend(rows),
-        loc="outside lower center",
-        ncols=6,
-        frameon=False,
-        fontsize=10,
-        title="prompt source",
-        title_fontsize=10,
-    )
+    sizes = {"fontsize": 10, "title_fontsize": 10}
+    canvas.legend(handles=_legend(rows), title="prompt source", loc="outside lower center", ncols=6, frameon=False, **sizes)
     mark_data_kind(canvas, kind)
     caption = (
         f"mDice, PRScore and position accuracy, means over modalities. {DATA_LINES[kind]} Colours: what the method is given "
@@ -72,10 +65,8 @@ def _panel(axes: Axes, rows: Sequence[Row], heights: Sequence[float], metric: st
             axes.text(0.01, height, text, va="center", fontsize=9, style="italic", color=WARNING_COLOUR)
             continue
         spread = score.spread if isfinite(score.spread) else 0.0
-        hatch = "////" if row.is_reference else None
-        axes.barh(
-            height, score.value, 0.8, xerr=spread or None, color=SOURCE_COLOURS[_source(row)], hatch=hatch, edgecolor="white"
-        )
+        colour, hatch = SOURCE_COLOURS[_source(row)], "////" if row.is_reference else None
+        axes.barh(height, score.value, 0.8, xerr=spread or None, color=colour, hatch=hatch, edgecolor="white")
         text = marked(f"{score.value:.3f}{score.failed_text}", metric, row)
         axes.text(score.value + spread + 0.012, height, text, va="center", fontsize=9)
     axes.set_title(METRICS[metric].title, fontsize=11, loc="left")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prsbench.harness.contract.types import DataKind, PromptSource
 from prsbench.harness.report.statistics.rows import UNKNOWN
@@ -27,6 +27,7 @@ SOURCE_COLOURS: Mapping[str, str] = {
 }
 WARNING_COLOUR = "#B00020"
 _DPI = 120
+_MARK: Mapping[str, Any] = {"rotation": 30, "fontsize": 80, "weight": "bold", "alpha": 0.07, "zorder": 10}
 
 
 @dataclass(frozen=True)
@@ -41,26 +42,12 @@ class Figure:
 
 def finish(canvas: Canvas, name: str, title: str, caption: str) -> Figure:
     """Render to PNG, without a date or version in the bytes."""
-    buffer = BytesIO()
-    canvas.savefig(
-        buffer, format="png", dpi=_DPI, facecolor="white", metadata={"Software": None, "Title": title, "Description": caption}
-    )
+    buffer, metadata = BytesIO(), {"Software": None, "Title": title, "Description": caption}
+    canvas.savefig(buffer, format="png", dpi=_DPI, facecolor="white", metadata=metadata)
     return Figure(name, title, caption, buffer.getvalue())
 
 
 def mark_data_kind(canvas: Canvas, kind: DataKind) -> None:
     """Write the data kind across the figure, unless its images are real."""
     if kind is not DataKind.REAL:
-        canvas.text(
-            0.5,
-            0.5,
-            str(kind).upper(),
-            rotation=30,
-            fontsize=80,
-            weight="bold",
-            color=WARNING_COLOUR,
-            alpha=0.07,
-            ha="center",
-            va="center",
-            zorder=10,
-        )
+        canvas.text(0.5, 0.5, str(kind).upper(), ha="center", va="center", color=WARNING_COLOUR, **_MARK)

@@ -150,17 +150,8 @@ def _draw_line(axes: Sequence[Axes], example: _Example, methods: Sequence[str], 
 def _describe(panel: Axes, title: str, text: str) -> None:
     """Write the title above a panel and its sentence below it."""
     panel.set_title(title, fontsize=9.5, pad=3)
-    lines = wrap(text, _LINE_CHARACTERS, max_lines=_LINES, placeholder=" ...")
-    panel.annotate(
-        "\n".join(lines),
-        (0, 0),
-        (0, -4),
-        xycoords="axes fraction",
-        textcoords="offset points",
-        va="top",
-        fontsize=8,
-        parse_math=False,
-    )
+    text = "\n".join(wrap(text, _LINE_CHARACTERS, max_lines=_LINES, placeholder=" ..."))
+    panel.annotate(text, (0, 0), (0, -4), "axes fraction", "offset points", va="top", fontsize=8, parse_math=False)
 
 
 def _stamp_data_kind(panel: Axes, kind: DataKind) -> None:

@@ -15,7 +15,7 @@ INTERVAL_PERCENT = (2.5, 97.5)
 _CHUNK = 500  # resamples held in memory; the results do not depend on it
 _CACHED_GROUPS = 200  # resamples of up to this many groups are cached: 16 MB per data set
 Means = NDArray[np.float64]
-ResampledMeans = Means | None  # (n_resamples,), or None where no group can vary
+ResampledMeans = Means | None  # (N_RESAMPLES,), or None where no group can vary
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def weighted_mean(strata: Sequence[Stratum]) -> float:
     return fsum(w * s.total.sum() / s.count.sum() for w, s in zip(modality_weights(strata), strata, strict=True))
 
 
-def bootstraps(many: Sequence[Sequence[Stratum]], seed: int, n_resamples: int = N_RESAMPLES) -> list[ResampledMeans]:
+def bootstraps(many: Sequence[Sequence[Stratum]], seed: int) -> list[ResampledMeans]:
     """Resample `weighted_mean` of each list of strata; None without strata or if one of them has a single group.
 
     Strata at the same position in their list and with the same number of groups share their resamples.
@@ -49,13 +49,13 @@ def bootstraps(many: Sequence[Sequence[Stratum]], seed: int, n_resamples: int = 
         if not strata or any(stratum.total.size < 2 for stratum in strata):
             means.append(None)
             continue
-        means.append(target := np.zeros(n_resamples))
+        means.append(target := np.zeros(N_RESAMPLES))
         for position, (weight, s) in enumerate(zip(modality_weights(strata), strata, strict=True)):
             targets_of.setdefault((position, s.total.size), []).append((target, weight, s))
     for (position, n_groups), targets in sorted(targets_of.items(), key=lambda item: item[0]):
         sample = _cached_resamples if n_groups <= _CACHED_GROUPS else _resamples
         start = 0
-        for times_sampled in sample(n_groups, seed, position, n_resamples):
+        for times_sampled in sample(n_groups, seed, position):
             _add_means(times_sampled, targets, slice(start, start + len(times_sampled)))
             start += len(times_sampled)
     return means
@@ -71,16 +71,16 @@ def _add_means(times_sampled: Means, targets: Sequence[tuple[Means, float, Strat
         means[where] += weight * np.einsum("dg,g->d", times_sampled, s.total) / counted[key]
 
 
-def _resamples(n_groups: int, seed: int, position: int, n_resamples: int) -> Iterator[NDArray[np.float64]]:
+def _resamples(n_groups: int, seed: int, position: int) -> Iterator[NDArray[np.float64]]:
     """Yields (up to _CHUNK, G): how often each resample contains each group of the stratum at `position`."""
     rng, even = np.random.default_rng([seed, position]), np.full(n_groups, 1 / n_groups)
-    for start in range(0, n_resamples, _CHUNK):
-        yield rng.multinomial(n_groups, even, size=min(_CHUNK, n_resamples - start)).astype(np.float64)
+    for start in range(0, N_RESAMPLES, _CHUNK):
+        yield rng.multinomial(n_groups, even, size=min(_CHUNK, N_RESAMPLES - start)).astype(np.float64)
 
 
 @lru_cache(maxsize=8)  # a report needs the same resamples about a hundred times
-def _cached_resamples(n_groups: int, seed: int, position: int, n_resamples: int) -> tuple[NDArray[np.float64], ...]:
-    return tuple(_resamples(n_groups, seed, position, n_resamples))
+def _cached_resamples(n_groups: int, seed: int, position: int) -> tuple[NDArray[np.float64], ...]:
+    return tuple(_resamples(n_groups, seed, position))
 
 
 def interval(means: ResampledMeans) -> tuple[float, float]:

@@ -13,6 +13,7 @@ from prsbench.harness.contract.summary import Names
 from prsbench.harness.report.statistics.bootstrap import ResampledMeans, Stratum, bootstraps, interval, p_of_zero, weighted_mean
 from prsbench.harness.report.statistics.significance import cohens_dz, rank_biserial, wilcoxon_p
 
+_SEED = 0  # of every bootstrap
 _SINGLE_GROUP = "a data set has a single group: no interval"
 _NO_PAIR = "no sample is scored on both sides"
 Flags = NDArray[np.bool_]
@@ -96,10 +97,10 @@ class MeanInterval:
     reason: str = ""
 
 
-def mean_intervals(rows: Sequence[Sequence[CellResult]], metrics: Sequence[str], seed: int = 0) -> list[list[MeanInterval]]:
+def mean_intervals(rows: Sequence[Sequence[CellResult]], metrics: Sequence[str]) -> list[list[MeanInterval]]:
     """Each row's mean of each metric with its interval, all from the same resamples; NaN where a cell is not complete."""
     strata = [_strata_of(cells, metrics) for cells in rows]
-    means = iter(bootstraps([of_metric for of_row in strata for of_metric in of_row], seed))
+    means = iter(bootstraps([of_metric for of_row in strata for of_metric in of_row], _SEED))
     return [
         [_mean_interval(cells, metric, of_metric, next(means)) for metric, of_metric in zip(metrics, of_row, strict=True)]
         for cells, of_row in zip(rows, strata, strict=True)
@@ -130,19 +131,19 @@ def _strata_of(cells: Sequence[CellResult], metrics: Sequence[str]) -> list[list
 Pair = tuple[Sequence[CellResult], Sequence[CellResult]]  # two methods' cells over the same data sets and seeds
 
 
-def paired_difference(first: Sequence[CellResult], second: Sequence[CellResult], metric: str, seed: int = 0) -> PairedDifference:
+def paired_difference(first: Sequence[CellResult], second: Sequence[CellResult], metric: str) -> PairedDifference:
     """Compare two methods cell by cell over the same data sets and seeds.
 
     All numbers are NaN, with the reason, unless both sides hold the same complete cells with the same sample ids. A sample that
     is not defined on both sides is left out of both means and counted.
     """
-    return paired_differences([(first, second)], [metric], seed)[0][0]
+    return paired_differences([(first, second)], [metric])[0][0]
 
 
-def paired_differences(pairs: Sequence[Pair], metrics: Sequence[str], seed: int = 0) -> list[list[PairedDifference]]:
+def paired_differences(pairs: Sequence[Pair], metrics: Sequence[str]) -> list[list[PairedDifference]]:
     """`paired_difference` of each metric of each pair, all from the same resamples."""
     compared = [comparison for first, second in pairs for comparison in _compare(first, second, metrics)]
-    finished = map(_finished, compared, bootstraps([comparison.difference for comparison in compared], seed))
+    finished = map(_finished, compared, bootstraps([comparison.difference for comparison in compared], _SEED))
     return [[next(finished) for _ in metrics] for _ in pairs]
 
 

@@ -76,7 +76,7 @@ class Score:
 
     @property
     def failed_text(self) -> str:
-        """What stands after the number if samples failed: " [2 failed]"."""
+        """The text after the number if samples failed: " [2 failed]"."""
         return f" [{self.counts.n_failed} failed]" if self.counts.n_failed else ""
 
     @property
@@ -131,10 +131,9 @@ def _with_missing(group: Sequence[CellResult], cells: Sequence[CellResult]) -> t
     first = group[0]
     present = {(cell.dataset, cell.seed) for cell in group}
     expected = {cell.dataset: cell for cell in cells if cell.data_kind is first.data_kind and cell.protocol == first.protocol}
+    missing = {"method": first.method, "status": ResultStatus.MISSING, "error": "not part of this run", "labels": None}
     absent = [
-        other.without_numbers(
-            method=first.method, seed=seed, status=ResultStatus.MISSING, error="not part of this run", labels=None
-        )
+        other.without_numbers(seed=seed, **missing)
         for dataset, other in expected.items()
         for seed in {cell.seed for cell in group}
         if (dataset, seed) not in present

@@ -117,9 +117,8 @@ class LiteMedSAMFeatures:
         chunks: list[Mapping[str, Tensor]] = []
         for start in range(0, len(images), CHUNK):
             some = images[start : start + CHUNK]
-            chunks.append(
-                self._stored_or_embedded(encoder, some, context.scratch / f"images-{start:06}.state" if context.scratch else None)
-            )
+            path = context.scratch / f"images-{start:06}.state" if context.scratch else None
+            chunks.append(self._stored_or_embedded(encoder, some, path))
             context.progress(start + len(some), len(images), "images embedded")
         self._tensors: dict[str, Tensor] = {layer: torch.cat([chunk[layer] for chunk in chunks], dim=1) for layer in LAYERS}
         self._image_ids = [image.image_id for image in images]

@@ -5,37 +5,44 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
-from prsbench.harness.contract.types import Prediction, Query
+from prsbench.harness.contract.types import FitContext, Prediction, Query, Sample
 from prsbench.methods.images import distinct_images, native_probability
 from prsbench.methods.parts.frozen_features.config import MultimodalConfig
-from prsbench.methods.parts.frozen_features.lite_medsam import LiteMedSAMEncoder, embed
+from prsbench.methods.parts.frozen_features.lite_medsam import Layer, LiteMedSAMEncoder, embed, features_of
 from prsbench.methods.parts.language.small_llama import SmallLlama
+from prsbench.methods.parts.training.images import TrainingImage, training_images
 from prsbench.methods.parts.training.loop import Loop, write_losses
 from safetensors.torch import load_model, save_model
-from torch import Tensor, nn
+from torch import Tensor
 
 WEIGHTS = "weights.safetensors"
-Network = TypeVar("Network", bound=nn.Module)
 
 
 class MultimodalMethod:
-    """Predicts and saves. `fit` and `load` are in the subclass: they build the models, and `fit` trains.
+    """Trains, predicts, saves and loads; the subclass builds the network (`_build`) and says how it is trained (`_train`).
 
     The network's `answer` takes features, questions, generation limit and image side, and gives mask logits (None for no mask)
     and answers.
     """
 
-    _encoder: LiteMedSAMEncoder
-    _language: SmallLlama
-    _model: Any
-    _loop: Loop
+    _layer: Layer = "neck"  # of the frozen encoder
 
     def __init__(self, config: MultimodalConfig):
         self.config = config
+
+    def fit(self, train_samples: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:  # noqa: ARG002 (protocol)
+        torch.manual_seed(context.seed)
+        self._encoder = LiteMedSAMEncoder.packaged(self.config.image_size_px, self._layer, context.device)
+        self._language = SmallLlama(self.config.language)
+        self._language.load(context.needs["small_llama"], context.device)
+        self._model = self._build()
+        images = training_images(train_samples, self.config.image_size_px)
+        features_2NCHW = features_of(images, self._layer, self.config.feature_side, context)
+        self._loop = self._train(features_2NCHW, images, context)
 
     @torch.no_grad()
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
@@ -54,11 +61,22 @@ class MultimodalMethod:
         self._language.save_shape(folder)
         write_losses(folder, self._loop.history)
 
+    def load(self, folder: Path, device: str) -> None:
+        """Load for prediction. The file and the network must have the same tensors; a partial load is an error."""
+        self._encoder = LiteMedSAMEncoder.packaged(self.config.image_size_px, self._layer, device)
+        self._language = SmallLlama(self.config.language)
+        self._language.load_shape(folder)
+        self._model = self._build()
+        load_model(self._model, folder / WEIGHTS)
+        self._model.to(device).eval()
 
-def load_weights(model: Network, folder: Path, device: str) -> Network:
-    """Fill the model, for prediction. The file and the model must have the same tensors; a partial load is an error."""
-    load_model(model, folder / WEIGHTS)
-    return model.to(device).eval()
+    def _build(self) -> Any:
+        """The untrained network around `_language`."""
+        raise NotImplementedError
+
+    def _train(self, features_2NCHW: Tensor, images: Sequence[TrainingImage], context: FitContext) -> Loop:
+        """Train `_model` in place."""
+        raise NotImplementedError
 
 
 def _to_native(logits_1SS: Tensor | None, shape: tuple[int, int]) -> np.ndarray:

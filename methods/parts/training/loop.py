@@ -19,17 +19,9 @@ import numpy as np
 import torch
 from prsbench.harness.contract.errors import DataError, PrsbenchError
 from prsbench.harness.contract.types import FitContext
-from prsbench.methods.parts.training import data_parallel
+from prsbench.methods.parts.training import data_parallel, state
 from prsbench.methods.parts.training.config import TrainingConfig
 from prsbench.methods.parts.training.schedule import cosine
-from prsbench.methods.parts.training.state import (
-    changing_tensors,
-    optimizer_tensors,
-    read_state,
-    restore_optimizer,
-    restore_tensors,
-    write_state,
-)
 from torch import Tensor, nn
 
 STATE, LOSSES, VALIDATION = "training.state", "losses.csv", "validation.csv"
@@ -127,10 +119,7 @@ class Loop:
         return self._order[start : start + size]
 
     def run(
-        self,
-        next_step: Callable[[], Step],
-        weigh: Callable[[Mapping[str, Tensor]], Tensor],
-        validation: Validation | None = None,
+        self, next_step: Callable[[], Step], weigh: Callable[[Mapping[str, Tensor]], Tensor], validation: Validation | None = None
     ) -> None:
         """Run all steps, from the beginning or from where a killed process stopped; leave the network in eval mode.
 
@@ -150,7 +139,7 @@ class Loop:
                 self._validate(validation, weigh)
             self._save_if_due()
         if self._best:
-            restore_tensors(self.network, self._best)
+            state.restore_tensors(self.network, self._best)
         self.network.eval()
 
     def _descend(self, step: Step, weigh: Callable[[Mapping[str, Tensor]], Tensor]) -> dict[str, float]:
@@ -208,7 +197,7 @@ class Loop:
         is_best = all(loss < previous["loss"] for previous in self.validated)
         self.validated.append({"step": self.step, "loss": loss, **means})
         if validation.keep == "best" and is_best:
-            self._best = {name: tensor.clone() for name, tensor in changing_tensors(self.network).items()}
+            self._best = {name: tensor.clone() for name, tensor in state.changing_tensors(self.network).items()}
 
     @property
     def _state(self) -> Path | None:
@@ -222,7 +211,11 @@ class Loop:
     def _save_if_due(self) -> None:
         if self._state is None or data_parallel.rank() or time.monotonic() - self._saved < SAVE_EVERY_S:
             return
-        kinds = {"network": changing_tensors(self.network), "optimizer": optimizer_tensors(self.optimizer), "best": self._best}
+        kinds = {
+            "network": state.changing_tensors(self.network),
+            "optimizer": state.optimizer_tensors(self.optimizer),
+            "best": self._best,
+        }
         tensors = {f"{kind}/{name}": tensor for kind, named in kinds.items() for name, tensor in named.items()}
         tensors["random/cpu"] = torch.get_rng_state()
         if torch.cuda.is_available():
@@ -237,14 +230,14 @@ class Loop:
             "history": self.history,
             "validated": self.validated,
         }
-        write_state(self._state, tensors, values)
+        state.write_state(self._state, tensors, values)
         self._saved = time.monotonic()
 
     def _resume(self) -> None:
-        state = read_state(self._state) if self._state else None
-        if state is None:
+        stored = state.read_state(self._state) if self._state else None
+        if stored is None:
             return
-        tensors, values = state
+        tensors, values = stored
         if values.get("settings") != self._settings:
             raise PrsbenchError(
                 f"{self._state}: the state of another training ({values.get('settings')}, this one is {self._settings}). "
@@ -254,8 +247,8 @@ class Loop:
         for key, tensor in tensors.items():
             kind, _, name = key.partition("/")
             kinds[kind][name] = tensor
-        restore_tensors(self.network, kinds["network"])
-        restore_optimizer(self.optimizer, kinds["optimizer"], values["groups"])
+        state.restore_tensors(self.network, kinds["network"])
+        state.restore_optimizer(self.optimizer, kinds["optimizer"], values["groups"])
         self.schedule.load_state_dict(values["schedule"])
         torch.set_rng_state(kinds["random"]["cpu"])
         if torch.cuda.is_available() and "cuda" in kinds["random"]:

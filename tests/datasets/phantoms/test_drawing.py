@@ -81,7 +81,7 @@ def test_seed_and_index_each_change_the_picture(modality):
     assert len({digest(draw(modality, seed, index)) for seed in (0, 1) for index in (0, 1)}) == 4
 
 
-def test_drawing_one_picture_does_not_depend_on_what_was_drawn_before():
+def test_a_picture_does_not_depend_on_those_drawn_before():
     alone = digest(draw("skin_rgb", 4, 9))
     draw("skin_rgb", 4, 8)
     np.random.default_rng(0).random(5)

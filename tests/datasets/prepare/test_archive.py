@@ -14,7 +14,7 @@ def test_the_folder_is_found_from_above_and_from_inside(tmp_path, given):
     assert find_folder(tmp_path / given, "known/", lambda f: (f / "inside").is_dir()) == tmp_path / "a/b/known"
 
 
-def test_the_error_says_what_was_looked_for_where(tmp_path):
+def test_the_error_names_what_was_expected_and_where(tmp_path):
     with pytest.raises(DataError, match=f"{tmp_path}: expected known/<n>.png, found nothing like it"):
         find_folder(tmp_path, "known/<n>.png", lambda folder: False)
     with pytest.raises(DataError, match="nowhere: expected a folder, found none"):

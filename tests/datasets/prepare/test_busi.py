@@ -22,7 +22,7 @@ def test_two_lesions_are_united_and_case_1_takes_nothing_of_case_10(tmp_path, pu
     assert items["benign (10)"][0] == "benign (10)"
 
 
-def test_a_normal_scan_has_an_empty_mask_and_is_kept(tmp_path, put, loaded):
+def test_a_normal_scan_is_included_with_an_empty_mask(tmp_path, put, loaded):
     put("malignant/malignant (3).png")
     put("malignant/malignant (3)_mask.png", np.ones((6, 8), bool), "1")
     put("normal/normal (3).png")

@@ -96,7 +96,7 @@ class Unseeded(Honest):
 
 
 class Obedient(Honest):
-    """Draws where the question says."""
+    """Marks the place that the question names."""
 
     def predict(self, queries):
         masks = []
@@ -163,7 +163,7 @@ def test_a_row_of_any_prompt_source_gets_its_prompt_in_every_check(finished, pla
     )
 
 
-def test_a_row_that_says_it_is_made_from_the_truth_is_as_it_should_be(finished, planted):
+def test_a_row_labelled_as_made_from_the_truth_is_no_leak(finished, planted):
     disguised = FromTheTruth()
     disguised.source = PromptSource.TRUTH
     planted(disguised)

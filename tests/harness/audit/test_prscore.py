@@ -1,4 +1,4 @@
-"""The audit of PRScore: its own t2c_eval gives the tables' number, and its page says what the choice of judge moves."""
+"""The audit of PRScore: its own t2c_eval gives the tables' number, and its page shows what the choice of judge changes."""
 
 from dataclasses import replace
 from math import isfinite, isnan, nan
@@ -69,7 +69,7 @@ def test_the_chance_of_the_page_is_the_level_of_the_tables(finished, rows):
         assert row.chance == pytest.approx(np.mean(means))
 
 
-def test_a_choice_that_turns_the_order_of_rows_round_is_said_first(rows, tmp_path):
+def test_a_choice_that_reverses_the_order_of_rows_is_reported_first(rows, tmp_path):
     published, turned = Variant(EVALUATION, "both", EQUAL), Variant(RULE, "distance", EQUAL)
     made = [
         replace(row, method=f"row {i}", means={published: value, turned: -value, Variant(OWN, "both", EQUAL): 2 * value})

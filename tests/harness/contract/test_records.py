@@ -27,7 +27,7 @@ def test_measures_keep_every_digit_and_what_is_undefined(record):
     assert there.to_json() == record.to_json()
 
 
-def test_a_record_written_before_measures_were_kept_is_read_without_them(record):
+def test_a_record_written_before_measures_were_stored_is_read_without_them(record):
     old = record.to_json()
     del old["measures"]
     assert Record.from_json(old).measures is None

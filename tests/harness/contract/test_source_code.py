@@ -1,4 +1,4 @@
-"""What a source says without being run: prose never counts, one operator always does, and no import is missed."""
+"""What is read from a source without running it: prose never counts, one operator always does, and no import is missed."""
 
 import ast
 import subprocess
@@ -105,7 +105,7 @@ def test_the_closure_follows_imports_in_functions_relative_ones_names_in_strings
     assert lab not in sys.modules
 
 
-def test_a_file_beside_a_module_counts_where_the_module_names_it(package):
+def test_a_file_next_to_a_module_counts_if_the_module_names_it(package):
     lab, folder = package(reads="TABLE = 'table.json'", silent="")
     (folder / "table.json").write_text("{}")
     assert named_files(f"{lab}.reads") == (folder / "table.json",) and named_files(f"{lab}.silent") == ()

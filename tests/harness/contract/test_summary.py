@@ -1,4 +1,4 @@
-"""What stands in place of a cell's records says the same as they do, on the disk and in memory."""
+"""The summary of a cell holds the same values as its records, on the disk and in memory."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path[:] = [str(Path(__file__).parent / "stand_ins"), *sys.path[1:]]
 
-import engine_stand_ins as stand_ins  # noqa: E402  # stands beside this file
+import engine_stand_ins as stand_ins  # noqa: E402  # in this folder
 from prsbench.datasets.official_table import MODALITY_OF_FOLDER  # noqa: E402
 from prsbench.harness.engine.driver.forecast import planned_lines  # noqa: E402
 from prsbench.harness.engine.driver.run import _write_description, plan_run, run_grid  # noqa: E402

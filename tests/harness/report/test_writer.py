@@ -47,7 +47,7 @@ def test_the_page_needs_no_other_file_and_lists_what_failed(cell, tmp_path):
     ],
     ids=["prompt source", "weights", "text source", "data kind", "data line", "colour"],
 )
-def test_every_label_has_its_entry_in_what_the_report_says_of_labels(table, members):
+def test_every_label_is_explained_in_the_report(table, members):
     assert list(table) == list(members)
 
 
@@ -60,7 +60,7 @@ def test_a_table_that_no_longer_applies_is_removed(cell, tmp_path):
     assert "No Text2Centroid ablation" in (tmp_path / "report.html").read_text()
 
 
-def test_the_summary_says_each_footnote_once(grid):
+def test_the_summary_prints_each_footnote_once(grid):
     text = summary_text(grid())
     assert text.count("SYNTHETIC phantoms: not comparable") == 1
     assert "TEXT2CENTROID ABLATION" in text

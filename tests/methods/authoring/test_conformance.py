@@ -22,7 +22,7 @@ NAMES = [pytest.param(name, marks=pytest.mark.slow if name in SECOND else ()) fo
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_method_of_the_catalog_passes_or_says_what_it_lacks(name):
+def test_every_method_of_the_catalog_passes_or_names_what_it_lacks(name):
     findings = list(examine(name))
     if findings[0].verdict is Verdict.SKIPPED:
         assert f"methods.{name}." in findings[0].reason or "pip install" in findings[0].reason

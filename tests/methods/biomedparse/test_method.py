@@ -1,4 +1,4 @@
-"""The row over a small exported stand-in: its suite, its words, its cures."""
+"""The row on a small exported stand-in: conformance suite, prompt, instructions."""
 
 from dataclasses import replace
 
@@ -97,12 +97,12 @@ def test_a_modality_without_words_is_refused():
         prompt_of(query(modality="retina"))
 
 
-def test_without_an_export_it_is_skipped_with_the_cure():
+def test_without_an_export_it_is_skipped_with_instructions():
     with pytest.raises(MissingPrerequisite, match="Set methods.biomedparse.checkpoint to a folder"):
         BiomedParseMethod(BiomedParseConfig()).load(None, "cpu")
 
 
-def test_its_exposure_is_said_with_its_source():
+def test_its_exposure_is_noted_with_its_source():
     notes = " ".join(BiomedParseMethod(BiomedParseConfig()).labels.notes)
     assert "yes for LGG, BUSI, COVID-QU-Ex" in notes
     assert "unknown for CVC-ClinicDB, PH2, PRS-Med (MMRS) and all others (its repository" in notes

@@ -1,4 +1,4 @@
-"""The backbone: packaged weights, random ones with a label that says so, and the user's own."""
+"""The backbone: packaged weights, random ones with a note, and the user's own."""
 
 import pytest
 import torch

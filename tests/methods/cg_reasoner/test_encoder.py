@@ -33,7 +33,7 @@ def test_a_backbones_statistics_move_only_if_it_starts_from_random_weights(keeps
     assert encoder.backbone.first[1].weight.grad is not None  # scale and shift are trained all the same
 
 
-def test_they_are_kept_by_the_norms_that_several_workers_share_too(monkeypatch):
+def test_norms_shared_by_several_workers_have_fixed_statistics_too(monkeypatch):
     monkeypatch.setattr(data_parallel, "workers", lambda: 2)
     monkeypatch.setattr(data_parallel.dist, "get_backend", lambda: "gloo")
     encoder = data_parallel.synchronised(VisualEncoder(Stages(), [4, 4], 8, keeps_statistics=True)).train()

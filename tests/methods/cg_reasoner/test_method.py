@@ -1,4 +1,4 @@
-"""The whole method at a very small size: what it learns from, what it may see, what it keeps."""
+"""The complete method at a very small size: what it learns from, what it may see, what it saves."""
 
 import dataclasses
 
@@ -45,7 +45,7 @@ def rewrite(folder, **changes):
     described_folder.describe(folder, said.pop("method"), {**said, **changes})
 
 
-def test_config_yaml_says_what_the_checkpoint_is(method, tmp_path):
+def test_config_yaml_describes_the_checkpoint(method, tmp_path):
     method.save(tmp_path)
     said = yaml.safe_load((tmp_path / "config.yaml").read_text())
     assert (said["schema"], said["method"], said["size"]) == (1, "cg_reasoner", "tiny")

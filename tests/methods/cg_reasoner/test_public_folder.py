@@ -163,7 +163,7 @@ def test_a_release_without_config_yaml_is_the_papers_size_with_official_weights(
     assert again.labels.weights == Weights.OFFICIAL and again.matched.found == again.matched.expected
 
 
-def test_a_release_with_a_tensor_gone_or_code_inside_is_refused(paper, release, monkeypatch, tmp_path):
+def test_a_release_with_a_missing_tensor_or_code_inside_is_refused(paper, release, monkeypatch, tmp_path):
     reduced(monkeypatch)
     monkeypatch.chdir(tmp_path)
     decoder = torch.load(release / "mask_decoder.pth", weights_only=True)
@@ -176,7 +176,7 @@ def test_a_release_with_a_tensor_gone_or_code_inside_is_refused(paper, release, 
     assert not (tmp_path / "sprung").exists()
 
 
-def test_what_is_not_read_is_said_and_a_tensor_that_comes_twice_is_refused(paper, release, monkeypatch):
+def test_files_that_are_not_read_are_listed_and_a_tensor_that_comes_twice_is_refused(paper, release, monkeypatch):
     reduced(monkeypatch)
     torch.save({"weight": torch.zeros(6, 256)}, release / "cls.pth")  # the public code's modality head
     notes = read(release, language_model=str(paper[1])).labels.notes
@@ -215,7 +215,7 @@ def test_another_llava_than_that_of_the_training_is_refused(paper, tmp_path, mon
     assert read(tmp_path).labels.weights == Weights.IMPORTED
 
 
-def test_no_folder_is_a_skip_with_the_cure_and_its_bytes_are_part_of_the_identity(tmp_path):
+def test_a_missing_folder_is_a_skip_with_instructions_and_its_bytes_are_part_of_the_identity(tmp_path):
     with pytest.raises(MissingPrerequisite, match="methods.cg_reasoner_checkpoint.checkpoint to a folder"):
         read(tmp_path / "nowhere")
     config = CGReasonerCheckpointConfig(checkpoint=str(tmp_path), language_model="x")

@@ -45,7 +45,7 @@ def test_two_workers_are_one_with_the_doubled_batch(config, ten, needs, tmp_path
         assert rows == [{name: pytest.approx(value, abs=1e-4) for name, value in row.items()} for row in others]
     theirs, ours = one._model.state_dict(), two._model.state_dict()
     assert ours.keys() == theirs.keys()
-    # Beside how far it went: what hardly moves is within 1e-4 of anything.
+    # Relative to how far it moved: what hardly moves is within 1e-4 of anything.
     still = {"learning_rate": 1e-9}
     begun = fitted(config, ten, needs, batch_size=6, **still, lora=still, backbone=still)._model
     for (name, before), after, other in zip(
@@ -60,7 +60,7 @@ def test_two_workers_are_one_with_the_doubled_batch(config, ten, needs, tmp_path
 
 
 @pytest.mark.slow
-def test_two_workers_train_inside_a_task_that_holds_all_cores_and_an_error_comes_back_whole(config, ten, needs, tmp_path):
+def test_two_workers_train_inside_a_task_that_holds_all_cores_and_an_error_comes_back_unchanged(config, ten, needs, tmp_path):
     import ray
 
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=128 * 1024**2)
@@ -80,7 +80,7 @@ def test_two_workers_train_inside_a_task_that_holds_all_cores_and_an_error_comes
 
 
 @pytest.mark.slow
-def test_workers_that_would_wait_for_gpus_for_ever_are_refused_with_the_cure(config, ten, needs):
+def test_workers_that_would_wait_for_gpus_for_ever_are_refused_with_instructions(config, ten, needs):
     import ray
 
     ray.init(address="local", num_cpus=1, num_gpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=2**27)

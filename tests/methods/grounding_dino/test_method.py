@@ -1,4 +1,4 @@
-"""The row over a small random Grounding-DINO and a small SAM-Med2D: its suite, its box, its empty mask, its cures."""
+"""The row on a small random Grounding-DINO and a small SAM-Med2D: conformance suite, box, empty mask, instructions."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -125,20 +125,20 @@ def test_a_box_that_leaves_the_image_is_cut_and_never_empty(given, monkeypatch, 
     assert method._detect(query()) == box
 
 
-def test_without_a_box_above_the_threshold_the_mask_is_empty_and_the_sentence_says_so(given):
+def test_without_a_box_above_the_threshold_the_mask_is_empty_and_the_sentence_names_no_lesion(given):
     got = loaded({**given, "box_threshold": 1.0}).predict([query()])[0]
     assert got.probability.shape == (40, 60) and not got.probability.any()
     assert got.answer == "No lesion is visible."
 
 
-def test_it_says_what_it_is(given):
+def test_its_labels_and_notes_are_disclosed(given):
     labels = GroundedSamMethod(GroundingDinoConfig(**given)).labels
     assert (labels.prompt_source, labels.text_source) == (PromptSource.QUESTION, TextSource.OWN_MASK)
     assert any("no box gives an empty mask" in note for note in labels.notes)
     assert any("yes for Kvasir-SEG" in note for note in labels.notes)
 
 
-def test_without_the_detector_or_the_checkpoint_it_is_skipped_and_the_cure_names_the_key(given):
+def test_without_the_detector_or_the_checkpoint_it_is_skipped_with_instructions_that_name_the_key(given):
     for key in ("checkpoint", "detector"):
         with pytest.raises(MissingPrerequisite, match=f"methods.grounding_dino_sam_med2d.{key} to"):
             loaded({**given, key: None})

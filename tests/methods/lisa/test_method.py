@@ -1,4 +1,4 @@
-"""The row over a small official folder made here: its suite, its empty mask, its cures."""
+"""The row on a small folder in the official layout: conformance suite, empty mask, instructions."""
 
 import json
 
@@ -25,7 +25,7 @@ WORDS = (*PLAIN, "[SEG]")
 
 
 def say(monkeypatch, word):
-    """Every network loaded from here on says this word and no other."""
+    """Every network loaded from here on generates this word and no other."""
     monkeypatch.setattr(method_module, "LISA", speaking(LISA, [WORDS.index(word)]))
 
 
@@ -89,7 +89,7 @@ def test_its_prompt_holds_the_image_once_between_its_marks_and_ends_where_the_an
     assert [WORDS[n] for n in ids[place + 2 : -1]] == ["Where", "is", "the", "lesion"]
 
 
-def test_it_says_what_it_is(official):
+def test_its_labels_and_notes_are_disclosed(official):
     labels = LISAMethod(LISAConfig(**official)).labels
     assert labels.prompt_source == PromptSource.QUESTION
     assert (labels.weights, labels.text_source) == (Weights.OFFICIAL, TextSource.GENERATED)
@@ -97,13 +97,13 @@ def test_it_says_what_it_is(official):
 
 
 @pytest.mark.parametrize("size", WIDTHS)
-def test_without_a_folder_it_is_skipped_and_the_cure_names_the_official_one(size):
+def test_without_a_folder_it_is_skipped_with_instructions_that_name_the_official_one(size):
     official = LISAConfig.official_folders[size]
     with pytest.raises(MissingPrerequisite, match=f"methods.lisa_{size}.checkpoint to your copy of {official}"):
         LISAMethod(LISAConfig(size=size)).load(None, "cpu")
 
 
-def test_without_clip_it_is_skipped_and_the_cure_names_it(official):
+def test_without_clip_it_is_skipped_with_instructions_that_name_it(official):
     with pytest.raises(MissingPrerequisite, match=r"methods.lisa_7b.vision_tower to your copy of openai/clip"):
         loaded({**official, "vision_tower": None})
 
@@ -128,7 +128,7 @@ def test_in_half_precision_sams_part_stays_in_float32(official, monkeypatch):
 
 
 @pytest.mark.parametrize("bits", ["8bit", "4bit"])
-def test_without_bitsandbytes_a_quantised_row_is_skipped_with_its_cure(official, monkeypatch, bits):
+def test_without_bitsandbytes_a_quantised_row_is_skipped_with_instructions(official, monkeypatch, bits):
     monkeypatch.setattr(official_weights, "find_spec", lambda name: None)
     with pytest.raises(MissingPrerequisite, match=f"load_in {bits} needs bitsandbytes. pip install bitsandbytes"):
         loaded({**official, "load_in": bits})

@@ -102,7 +102,7 @@ def small():
 
 
 @torch.inference_mode()
-def test_the_states_kept_while_speaking_are_those_of_reading_the_whole_answer_at_once(small):
+def test_the_states_of_generation_are_those_of_reading_the_full_answer_at_once(small):
     patches = torch.randn(4, 8)
     small.generation_config.sequence_bias = [[[3], -1e9]]  # never ends early
     said = small.answer([1, 2], patches, [5, 6, 7], answer_tokens=5, end=3)

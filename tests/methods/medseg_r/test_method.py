@@ -30,7 +30,7 @@ def test_at_64_px_it_passes_the_suite(subject, check):
 
 
 @torch.no_grad()
-def test_the_report_is_the_question_and_then_what_the_first_mask_says_and_nothing_else(subject, monkeypatch):
+def test_the_report_is_the_question_and_the_sentence_of_the_first_mask_and_nothing_else(subject, monkeypatch):
     read = []
 
     class Encoder:

@@ -1,4 +1,4 @@
-"""Each prior steers what it is there for, by hand; the whole is a function of its own image and report alone."""
+"""Each prior steers its own layer, checked by hand; the network is a function of its image and report alone."""
 
 import pytest
 import torch

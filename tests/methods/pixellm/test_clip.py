@@ -43,7 +43,7 @@ def test_padding_is_seen_by_nobody(clip, monkeypatch):
 
 
 @torch.inference_mode()
-def test_of_a_whole_square_it_takes_the_layers_before_the_last_and_ten_further_back(clip, monkeypatch):
+def test_for_a_square_image_it_reads_the_layer_before_the_last_and_the_eleventh_from_the_end(clip, monkeypatch):
     monkeypatch.setattr(clip_module, "LANGUAGE_SIDE", 2)
     stretch_positions(clip, 56)
     square = torch.randn(3, 56, 56)

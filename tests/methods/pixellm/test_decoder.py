@@ -60,7 +60,7 @@ def test_the_fine_scale_listens_to_the_coarse_mask_and_each_scale_to_its_own_tok
         assert not torch.allclose(before, decode_scales(*parts, levels, other), atol=1e-3)
 
 
-def test_the_tokens_of_a_scale_are_averaged_in_the_order_they_are_said():
+def test_the_tokens_of_a_scale_are_averaged_in_the_order_of_generation():
     assert MASK_TOKENS == ("[SEG0]", "[SEG1]", "[SEG2]", "[SEG3]", "[SEG4]", "[SEG5]")
     said = torch.tensor([1.0, 2, 6, 10, 20, 60, 0, 0, 3, 0, 0, 30])[:, None]
     assert torch.equal(fuse(said)[..., 0], torch.tensor([[3.0, 30], [1, 10]]))

@@ -58,7 +58,7 @@ def test_six_tokens_ask_for_a_mask_and_are_no_words_and_a_broken_group_asks_for_
 
 
 @torch.inference_mode()
-def test_a_patch_that_is_not_seen_keeps_its_place_and_changes_nothing(official, monkeypatch):
+def test_a_masked_patch_stays_in_its_place_and_changes_nothing(official, monkeypatch):
     network = loaded(official, monkeypatch, ASKING)._network
     network.generation_config.sequence_bias = [[[2], -1e9]]  # never ends early
     patches = torch.randn(4, PATCH_WIDTH)
@@ -84,7 +84,7 @@ def test_a_tokenizer_without_the_codebook_is_refused(official, tmp_path, monkeyp
         loaded(official, monkeypatch, ASKING)
 
 
-def test_without_a_folder_it_is_skipped_and_the_cure_names_the_official_one():
+def test_without_a_folder_it_is_skipped_with_instructions_that_name_the_official_one():
     with pytest.raises(MissingPrerequisite, match="methods.pixellm_7b.checkpoint to your copy of maverickrzw/PixelLM-7B"):
         PixelLMMethod(PixelLMConfig(size="7b")).load(None, "cpu")
 

@@ -1,4 +1,4 @@
-"""The row over a small published folder made here: its suite, its adapter, its prompt, its map, its cures."""
+"""The row on a small folder in the official layout: conformance suite, adapter, prompt, map, instructions."""
 
 import json
 import shutil
@@ -127,7 +127,7 @@ def test_every_pair_of_the_adapter_is_added_at_alpha_over_r_and_as_released_none
     assert "without its LoRA adapter" in plain.labels.notes[0]
 
 
-def test_the_mask_is_asked_for_by_the_states_of_the_whole_prompt_image_tokens_too(given, monkeypatch):
+def test_the_mask_is_prompted_by_the_states_of_the_full_prompt_including_image_tokens(given, monkeypatch):
     method, seen = loaded(given), []
     decode = method._decoder.forward
     monkeypatch.setattr(method._decoder, "forward", lambda f, states: seen.append(states) or decode(f, states))
@@ -154,11 +154,11 @@ def test_the_prompt_is_the_official_one():
         ("", ""),
     ],
 )
-def test_of_what_was_said_the_assistants_turn_is_kept_on_one_line(said, answer):
+def test_of_the_generated_text_only_the_assistants_turn_is_returned_on_one_line(said, answer):
     assert parsed(said) == answer
 
 
-def test_clip_sees_the_whole_image_in_a_padded_square():
+def test_clip_sees_the_full_image_in_a_padded_square():
     image = np.full((20, 40, 3), 255, np.uint8)
     seen = clip_input(image, 40)
     assert seen.shape == (3, 40, 40)
@@ -166,7 +166,7 @@ def test_clip_sees_the_whole_image_in_a_padded_square():
     assert seen[:, 13:27].min() > 1
 
 
-def test_without_a_folder_it_is_skipped_and_the_cure_names_the_key(given):
+def test_without_a_folder_it_is_skipped_with_instructions_that_name_the_key(given):
     for key in ("checkpoint", "llava"):
         with pytest.raises(MissingPrerequisite, match=f"methods.prs_med_official.{key} to"):
             loaded({**given, key: None})

@@ -23,14 +23,14 @@ def features():
 
 
 @given(st.integers(1, 256), st.integers(1, 256))
-def test_every_box_lies_in_the_image_and_none_is_the_whole_of_it(height, width):
+def test_every_box_lies_in_the_image_and_none_fills_it(height, width):
     boxes = candidate_boxes(height, width)
     assert boxes.shape == (10, 4)
     assert (boxes >= 0).all() and (boxes[:, 2] <= width).all() and (boxes[:, 3] <= height).all()
     assert ((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) <= 0.57 * height * width).all()
 
 
-def test_the_boxes_cover_the_whole_image():
+def test_the_boxes_cover_the_image():
     covered = torch.zeros(100, 200)
     for left, top, right, bottom in candidate_boxes(100, 200).int().tolist():
         covered[top:bottom, left:right] = 1

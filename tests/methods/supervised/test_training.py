@@ -1,3 +1,8 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -6,8 +11,10 @@ from prsbench.harness.contract.types import FitContext
 from prsbench.methods.parts.training.config import AugmentationConfig
 from prsbench.methods.supervised import training
 from prsbench.methods.supervised.config import SupervisedConfig
-from prsbench.methods.supervised.method import SupervisedMethod
+from prsbench.methods.supervised.method import WEIGHTS, SupervisedMethod
+from prsbench.methods.supervised.networks import build_network
 from prsbench.methods.supervised.training import augmented, segmentation_loss, train
+from safetensors.torch import load_file, save_model
 from torch import nn
 
 CONFIG = SupervisedConfig(network="nnunet", base_features=8, image_size_px=32, epochs=24, batch_size=4, warmup_steps=2)
@@ -20,6 +27,35 @@ def test_a_network_learns_bright_discs(discs):
     found = [p.probability >= 0.5 for p in method.predict([s.query for s in unseen])]
     dice = [2 * (f & s.truth.mask).sum() / (f.sum() + s.truth.mask.sum()) for f, s in zip(found, unseen, strict=True)]
     assert np.mean(dice) > 0.7
+
+
+def save_untrained(folder):
+    """Save a method with random weights, the same in every process."""
+    torch.manual_seed(0)
+    method = SupervisedMethod(CONFIG)
+    method._network, method._history = build_network(CONFIG), []
+    method.save(folder)
+    return method
+
+
+def test_another_process_writes_the_same_bytes(tmp_path):
+    (tmp_path / "other").mkdir()
+    save_untrained(tmp_path)
+    script = "import sys, pathlib; sys.path.insert(0, sys.argv[1]); import test_training as t; "
+    command = [sys.executable, "-c", f"{script} t.save_untrained(pathlib.Path(sys.argv[2]))"]
+    subprocess.run([*command, Path(__file__).parent, tmp_path / "other"], check=True, env={**os.environ, "PYTHONHASHSEED": "1"})
+    assert (tmp_path / WEIGHTS).read_bytes() == (tmp_path / "other" / WEIGHTS).read_bytes()
+
+
+def test_a_shared_tensor_is_stored_once_as_safetensors_would_and_loaded_under_all_its_names(tmp_path):
+    state = save_untrained(tmp_path)._network.state_dict()
+    loaded = SupervisedMethod(CONFIG)
+    loaded.load(tmp_path, "cpu")
+    assert all(torch.equal(tensor, state[name]) for name, tensor in loaded._network.state_dict().items())
+    save_model(loaded._network, str(tmp_path / "by_safetensors"))
+    stored, expected = load_file(tmp_path / WEIGHTS), load_file(tmp_path / "by_safetensors")
+    assert stored.keys() == expected.keys() and len(stored) < len(state)
+    assert all(torch.equal(stored[name], expected[name]) for name in stored)
 
 
 def test_a_flip_turns_image_and_mask_alike_and_jitter_moves_the_image_alone():

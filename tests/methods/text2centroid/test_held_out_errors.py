@@ -44,7 +44,7 @@ def test_samples_without_a_lesion_are_not_held_out(discs):
 
 
 @pytest.mark.parametrize("n_val", [6, 0])
-def test_a_training_leaves_its_errors_on_val_beside_its_weights(discs, tmp_path, n_val):
+def test_a_training_writes_its_errors_on_val_next_to_its_weights(discs, tmp_path, n_val):
     part = Text2Centroid(Text2CentroidConfig(steps=3))
     val = discs(n_val, start=20)
     part.fit(discs(4), val, FitContext(0, "cpu"))

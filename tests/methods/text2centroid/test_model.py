@@ -38,7 +38,7 @@ def test_a_wording_never_seen_leads_to_the_same_quadrant(trained):
     assert (points > 0).all()
 
 
-def test_a_point_does_not_depend_on_the_sentences_beside_it(trained):
+def test_a_point_does_not_depend_on_the_other_sentences(trained):
     models = load_text_models(trained, "cpu")
     assert (models.locate(SENTENCES)[2] == models.locate(SENTENCES[2:3])[0]).all()
     assert (SentenceEncoder().encode(SENTENCES)[2] == SentenceEncoder().encode(SENTENCES[2:3])[0]).all()
@@ -65,7 +65,7 @@ def test_embeddings_have_unit_length_and_can_be_trained_on():
     torch.nn.Linear(WIDTH, 1)(embedding).sum().backward()
 
 
-def test_without_the_package_the_encoder_is_random_and_says_so(monkeypatch):
+def test_without_the_package_the_encoder_is_random_and_noted_as_such(monkeypatch):
     monkeypatch.setattr("prsbench.methods.parts.language.sentence_bert.locate", lambda file: None)
     encoder = SentenceEncoder()
     assert encoder.is_random and encoder.checksum == "random"

@@ -1,4 +1,4 @@
-"""The box is where the sentence says and as large as training masks are; the suite itself is run by `make test-slow`."""
+"""The box is where the sentence places it and as large as training masks are; `make test-slow` runs the conformance suite."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ SAID = "The lesion is at the top left."
 
 
 class Speaker:
-    """In CG-Reasoner's place: it always says the same, and refuses a query that holds a prompt."""
+    """In CG-Reasoner's place: it always gives the same answer, and refuses a query that holds a prompt."""
 
     def __init__(self, config): ...
 
@@ -62,7 +62,7 @@ def test_the_answer_is_the_speakers_and_the_box_lies_round_the_point_read_in_it(
     assert got.probability.shape == sample.query.image.shape[:2]
 
 
-def test_it_says_what_it_is(method):
+def test_its_labels_and_notes_are_disclosed(method):
     assert (method.labels.prompt_source, method.labels.text_source) == (PromptSource.QUESTION, TextSource.GENERATED)
 
 
@@ -76,7 +76,7 @@ def test_every_member_of_the_family_has_such_a_row_and_names_the_checkpoint_it_l
             lacking.fit(discs(2), (), FitContext(0, "cpu"))
 
 
-def test_a_checkpoint_beside_packaged_weights_is_refused_and_not_left_aside_in_silence(tmp_path):
+def test_a_checkpoint_for_packaged_weights_is_refused_and_not_silently_ignored(tmp_path):
     with pytest.raises(ValidationError, match="comes in its package. Set `variant`"):
         TextBoxConfig(checkpoint=str(tmp_path / "lite_medsam.pth"))
 

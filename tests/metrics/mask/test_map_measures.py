@@ -52,7 +52,7 @@ def test_distances_in_mm_are_those_of_the_pixels_size_and_are_undefined_without_
     assert repr(MapMeasures.from_json(unknown.to_json())) == repr(unknown)
 
 
-def test_a_map_measured_beside_its_stretched_self_scores_as_if_measured_alone():
+def test_a_map_measured_together_with_its_stretched_map_scores_as_if_measured_alone():
     rng = np.random.default_rng(0)
     for _ in range(20):
         truth = rng.random((24, 30)) < 0.1

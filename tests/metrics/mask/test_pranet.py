@@ -57,7 +57,7 @@ def looped_curves(grey, truth):
 # --- by pencil
 
 
-def test_a_hard_mask_scores_its_dice_255_times_and_the_whole_image_once():
+def test_a_hard_mask_scores_its_dice_255_times_and_all_foreground_once():
     truth = square_lesion(6)
     predicted = np.zeros_like(truth)
     predicted.ravel()[3:9] = True

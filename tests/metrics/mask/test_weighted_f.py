@@ -60,7 +60,7 @@ def test_looking_at_a_window_alone_changes_nothing(grey, row, col, side):
     assert weighted_f(grey, truth) == pytest.approx(whole_image(grey, truth), abs=1e-12)
 
 
-def test_a_large_image_scores_what_its_whole_says():
+def test_a_large_image_scores_the_same_as_without_a_window():
     truth = np.zeros((300, 640), bool)
     truth[10:20, 5:30] = True
     grey = np.random.default_rng(0).integers(0, 60, truth.shape).astype(np.uint8)

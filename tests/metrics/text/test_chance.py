@@ -60,7 +60,7 @@ def test_a_large_cell_comes_close_to_the_exact_mean_and_repeats_with_its_seed(mo
     assert first.mean() == pytest.approx(levels(cell, Quadrants()).chance.mean(), abs=0.005)
 
 
-def test_a_row_that_always_says_the_same_is_worth_nothing_above_chance_and_a_perfect_one_everything():
+def test_a_row_that_always_answers_the_same_scores_0_above_chance_and_a_perfect_one_scores_1():
     constant, perfect = texts([2] * 20, ALL), texts(ALL, ALL)
     for cell, worth in ((constant, 0.0), (perfect, 1.0)):
         above = corrected(cell.score().prscore, levels(cell, Quadrants()).chance)

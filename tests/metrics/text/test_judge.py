@@ -15,7 +15,7 @@ HERE = Record(
 
 
 class Parrot:
-    """Says yes to upper, no to lower and neither otherwise; records the prompts."""
+    """Replies yes to upper, no to lower and neither otherwise; records the prompts."""
 
     def __init__(self):
         self.asked = []

@@ -155,7 +155,7 @@ def test_halves_negations_and_text_without_a_place_are_not_guessed_at(answer):
         ("not in the top left, near the center", None),
     ],
 )
-def test_near_and_far_are_read_only_when_said_of_the_centre(answer, near):
+def test_near_and_far_are_read_only_when_they_refer_to_the_centre(answer, near):
     assert parse(answer).near is near
 
 
@@ -222,7 +222,7 @@ def test_absence_is_asked_for_only_where_the_truth_is_empty():
     assert isnan(absence_correct("No lesion is visible.", record(("top left",))))
 
 
-def test_the_distance_word_is_asked_for_only_where_the_reference_says_it():
+def test_the_distance_word_is_required_only_where_the_reference_has_one():
     near, far = record(("top left",), True), record(("top left center",), False)
     assert [distance_word_correct("bottom left and near the center", r) for r in (near, far)] == [1.0, 0.0]
     assert [distance_word_correct("top left", r) for r in (near, far)] == [0.0, 0.0]

@@ -71,7 +71,7 @@ def test_a_sample_that_breaks_its_batch_is_a_failed_record_and_its_neighbours_co
     assert run.status == "complete"
 
 
-def test_a_prediction_of_another_shape_is_a_failed_record_with_its_cure(stand_ins, data_root, tmp_path):
+def test_a_prediction_of_another_shape_is_a_failed_record_with_instructions(stand_ins, data_root, tmp_path):
     run = go(stand_ins, data_root, tmp_path / "run", [{"bright": {"breaks_on": "test2", "how": "wrong shape"}}])
     record = results(run)[0].records[2]
     assert record.status == "failed" and "must have the image's shape (16, 20), got (3, 3)" in record.error
@@ -88,7 +88,7 @@ def test_a_method_that_fails_on_everything_is_a_failed_row_and_the_rest_complete
     assert len(lines(tmp_path)) > before, "a failed cell is tried again"
 
 
-def test_a_failed_training_is_said_in_every_row_that_needed_it(stand_ins, data_root, tmp_path):
+def test_a_failed_training_is_reported_in_every_row_that_needed_it(stand_ins, data_root, tmp_path):
     run = go(stand_ins, data_root, tmp_path / "run", [{"trained": {"fit_fails": True}}, "bright"])
     failed = [cell for cell in results(run) if cell.method == "trained"]
     assert len(failed) == 2
@@ -96,7 +96,7 @@ def test_a_failed_training_is_said_in_every_row_that_needed_it(stand_ins, data_r
     assert {cell.status for cell in results(run) if cell.method == "bright"} == {"complete"}
 
 
-def test_a_missing_prerequisite_skips_the_row_and_says_its_cure(stand_ins, data_root, tmp_path):
+def test_a_missing_prerequisite_skips_the_row_with_instructions(stand_ins, data_root, tmp_path):
     run = go(stand_ins, data_root, tmp_path / "run", ["absent", "bright"])
     skipped = [cell for cell in results(run) if cell.method == "absent"]
     assert {(cell.status, cell.error) for cell in skipped} == {
@@ -121,7 +121,7 @@ def test_an_oracle_box_is_given_only_where_the_config_asks_and_none_around_nothi
     assert {record.answer for record in bright.records} == {"At the bottom left."}
 
 
-def test_all_unknown_methods_and_keys_are_said_at_once_before_any_work(stand_ins, data_root, tmp_path):
+def test_all_unknown_methods_and_keys_are_reported_together_before_any_work(stand_ins, data_root, tmp_path):
     with pytest.raises(ConfigError) as error:
         go(stand_ins, data_root, tmp_path / "run", ["brigth", {"trained": {"fit_secnods": 1}}])
     assert "No method is called 'brigth'. Did you mean 'bright'?" in str(error.value)

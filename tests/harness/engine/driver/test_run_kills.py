@@ -58,7 +58,7 @@ def test_ray_workers_find_the_same_numbers_and_a_worker_that_dies_is_a_failed_ro
     # `boxed` shares its jobs with `bright` and `jittered`: they lost their worker with it, and completed without it.
 
 
-def test_a_ray_driver_killed_mid_run_is_resumed_beside_its_orphans(data_root, tmp_path, undisturbed):
+def test_a_ray_driver_killed_mid_run_is_resumed_while_its_orphans_still_run(data_root, tmp_path, undisturbed):
     driver = Driver(data_root, tmp_path / "run", slowly(METHODS))
     process = driver.start("ray")
     driver.wait_for_work(6)
@@ -67,7 +67,7 @@ def test_a_ray_driver_killed_mid_run_is_resumed_beside_its_orphans(data_root, tm
     process.communicate()
 
 
-def test_ctrl_c_says_so_in_the_run_folder_and_the_run_goes_on_later(data_root, tmp_path, undisturbed):
+def test_ctrl_c_is_recorded_in_the_run_folder_and_the_run_resumes_later(data_root, tmp_path, undisturbed):
     driver = Driver(data_root, tmp_path / "run", slowly(METHODS))
     process = driver.start()
     driver.wait_for_work(2)
@@ -88,7 +88,7 @@ def test_a_second_driver_on_the_same_run_folder_refuses_and_names_the_first(data
     assert second.returncode != 0 and f"another driver (process {first.pid} on " in said
 
 
-def test_a_disk_that_fills_up_ends_the_run_with_its_cure_and_the_next_one_goes_on(tmp_path):
+def test_a_disk_that_fills_up_ends_the_run_with_instructions_and_the_next_run_resumes(tmp_path):
     import engine_stand_ins
 
     root = engine_stand_ins.write_data(tmp_path / "data", ("skin_rgbimage",), (("train", 4), ("val", 2), ("test", 40)))

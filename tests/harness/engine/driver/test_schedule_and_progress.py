@@ -1,4 +1,4 @@
-"""What a run says while it works."""
+"""What a run reports while it works."""
 
 import time
 from dataclasses import replace
@@ -28,7 +28,7 @@ def test_trainings_come_before_evaluations_and_the_one_that_blocks_most_first(wo
     assert list(ready(jobs, {key for job in jobs for key in job.keys})) == jobs
 
 
-def test_a_run_says_what_is_done_what_it_works_on_and_how_long_it_may_take(work, monkeypatch):
+def test_a_run_reports_what_is_done_what_it_works_on_and_how_long_it_may_take(work, monkeypatch):
     _, setting, jobs = work
     monkeypatch.setattr(progress, "EVERY_SECONDS", 0.02)
     said = []

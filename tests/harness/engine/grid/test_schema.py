@@ -1,4 +1,4 @@
-"""A grid that cannot be used as written says which key, where, and the nearest known one."""
+"""The error of an unusable grid names the key, its place, and the nearest known one."""
 
 import pytest
 from prsbench.harness.contract.errors import ConfigError
@@ -61,7 +61,7 @@ def test_a_key_of_two_kinds_is_one_complaint(tmp_path, given):
     assert "\n" not in str(error.value)
 
 
-def test_changes_from_the_command_line_are_laid_over_the_file(tmp_path):
+def test_changes_from_the_command_line_override_the_file(tmp_path):
     changes = ["seeds=[0,1]", "data.0.train=9", "execution.workers=3"]
     grid = load_grid(written(tmp_path, GRID), changes)
     assert (grid.seeds, grid.data[0].train, grid.execution.workers) == ((0, 1), 9, 3)
@@ -92,7 +92,7 @@ def test_a_change_that_fits_nowhere_is_refused(tmp_path, change):
         load_grid(written(tmp_path, GRID), [change])
 
 
-def test_an_unknown_grid_names_the_nearest_and_a_missing_file_is_said(tmp_path):
+def test_an_unknown_grid_names_the_nearest_and_a_missing_file_is_reported(tmp_path):
     with pytest.raises(ConfigError, match="No grid is called 'defualt'. Did you mean 'default'?"):
         load_grid("defualt")
     with pytest.raises(ConfigError, match="cannot be read"):
@@ -155,7 +155,7 @@ def test_yaml_cannot_make_objects(tmp_path):
         load_grid(written(tmp_path, GRID.replace("mine", "!!python/object/apply:os.getcwd []")))
 
 
-def test_a_sweep_lays_out_every_combination_as_a_row_of_its_own(tmp_path):
+def test_a_sweep_makes_every_combination_a_separate_row(tmp_path):
     sweep = "sweeps:\n  - {method: cg_reasoner, over: {epochs: [1, 2], bridge: [none, hidden]}}\n"
     grid = load_grid(written(tmp_path, GRID + sweep))
     assert [choice.row for choice in grid.rows] == [

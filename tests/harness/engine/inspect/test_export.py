@@ -63,7 +63,7 @@ def test_an_export_that_breaks_off_leaves_nothing_that_could_be_read(finished, s
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_with_files_is_left_alone_and_an_unfinished_training_is_said(finished, can_export, tmp_path, capsys):
+def test_a_folder_with_files_is_left_alone_and_an_unfinished_training_is_reported(finished, can_export, tmp_path, capsys):
     (tmp_path / "mine").write_text("kept")
     assert cli.main(["export", "trained", str(finished), "--to", str(tmp_path)]) == 2
     assert "expected an empty folder" in capsys.readouterr().err and [p.name for p in tmp_path.iterdir()] == ["mine"]

@@ -56,7 +56,7 @@ def test_another_seed_is_new_and_its_cost_is_known_from_the_first(planned):
     assert forecast.startswith("6 nodes to compute: about ") and "GiB memory each" in forecast and "unknown" not in forecast
 
 
-def test_a_changed_picture_is_said_to_be_the_data(planned, stand_ins, tmp_path):
+def test_a_changed_picture_is_reported_as_changed_data(planned, stand_ins, tmp_path):
     root = stand_ins.write_data(tmp_path / "copy")
     picture = root / "skin_rgbimage" / "test_images" / "test0.png"
     picture.write_bytes(picture.read_bytes() + b"\0")
@@ -97,13 +97,13 @@ def test_a_mended_docstring_or_a_new_comment_leaves_every_cell_cached(replan, mo
 
 
 @pytest.mark.parametrize(("module", "stale"), [("only_left", ["left"]), ("only_right", ["right"]), ("shared", ["left", "right"])])
-def test_a_changed_operator_makes_exactly_the_rows_that_import_the_module_stale_and_says_which(replan, module, stale):
+def test_a_changed_operator_makes_exactly_the_rows_that_import_the_module_stale_and_names_them(replan, module, stale):
     states, lines = replan(module, '"""What it is."""\n\nLEVEL = 1 - 2  # a sum\n')
     assert states == {name: {"stale"} if name in stale else {"cached"} for name in ("left", "right")}
     assert all(line.endswith(f".{module}") and ": code of lab_" in line for line in lines if line.startswith("stale"))
 
 
-def test_a_weight_package_that_was_installed_since_is_said_through_the_training_that_lacked_it(
+def test_a_weight_package_installed_since_is_reported_for_the_training_that_lacked_it(
     stand_ins, data_root, tmp_path, monkeypatch
 ):
     part = replace(stand_ins.PART, packaged=(PackagedFile("weights", "weights==1", "model.bin", ""),))

@@ -1,4 +1,4 @@
-"""`verify`, `status`, `logs` and `retry`: what a run folder says of itself."""
+"""`verify`, `status`, `logs` and `retry`: what they report of a run folder."""
 
 import json
 import os
@@ -89,7 +89,7 @@ def test_bytes_that_change_without_a_trace_in_size_or_time_reach_no_table_and_ve
     times = path.stat().st_atime_ns, path.stat().st_mtime_ns
     flip(path, 300)
     os.utime(path, ns=times)
-    assert {table.name: to_csv(table) for table in tables_of(results(run))} == expected  # of the summary, which is whole
+    assert {table.name: to_csv(table) for table in tables_of(results(run))} == expected  # from the summary, which is complete
     assert "records.jsonl line 1" in next(verify_run(run))
     flip(cell(run) / cell_folder.SUMMARY)
     damaged, *others = results(run)  # now the records have to be read
@@ -128,7 +128,7 @@ def test_a_damaged_cell_is_moved_aside_and_computed_again(run, stand_ins):
     assert again.status == "complete" and list(verify_run(again)) == []
 
 
-def test_status_counts_every_sample_once_and_names_what_is_not_whole(stand_ins, data_root, tmp_path):
+def test_status_counts_every_sample_once_and_names_what_is_incomplete(stand_ins, data_root, tmp_path):
     methods = [{"bright": {"breaks_on": "brain_mri/test2"}}, {"trained": {"fit_fails": True}}, "absent"]
     run = run_grid(stand_ins.make_grid(data_root, methods), stand_ins.REGISTRY, RunFolder(tmp_path / "run"), str, "serial")
     *lines, samples, states = status_lines(run)
@@ -142,7 +142,7 @@ def test_status_counts_every_sample_once_and_names_what_is_not_whole(stand_ins, 
     assert "RuntimeError: the loss is not finite\n-- log.txt" in log_text(run, "trained-s0", show_all=False)
 
 
-def test_a_run_whose_driver_was_killed_is_not_said_to_run(run):
+def test_a_run_whose_driver_was_killed_is_not_reported_as_running(run):
     description = run.setting.run.description
     description.write_text(description.read_text().replace('"status": "complete"', '"status": "running"'))
     assert list(status_lines(open_run(run.setting.folder)))[-1].startswith("killed: ")
@@ -150,7 +150,7 @@ def test_a_run_whose_driver_was_killed_is_not_said_to_run(run):
         assert list(status_lines(open_run(run.setting.folder)))[-1].startswith("running: ")
 
 
-def test_retry_and_verify_of_the_command_line_end_in_a_whole_run(run, stand_ins, monkeypatch, capsys):
+def test_retry_and_verify_of_the_command_line_end_in_a_complete_run(run, stand_ins, monkeypatch, capsys):
     folder = str(run.setting.folder)
     monkeypatch.setattr(cli, "_registry", lambda: stand_ins.REGISTRY)
     flip(cell(run) / "maps.bin")

@@ -1,4 +1,4 @@
-"""An ablation is a grid: its rows, its seeds, and what it keeps of the grid it was asked for."""
+"""An ablation is a grid: its rows, its seeds, and what it takes over from the original grid."""
 
 import pytest
 from prsbench.harness.contract.catalog import resolve

@@ -56,7 +56,7 @@ class Driver:
             time.sleep(0.005)
 
     def recorded(self):
-        """Lines of work whose batches are whole on the disk, as they stand in the log. A kill may leave one line of a batch."""
+        """Log lines of work whose batches are complete on the disk. A kill may leave one line of a batch."""
         done = set()
         for path in self.folder.glob(f"cells/*/{PREDICTIONS}"):
             lines = path.read_bytes().split(b"\n")[:-1]

@@ -39,7 +39,7 @@ def predicted(tmp_path):
     return [line for line in (tmp_path / "log.txt").read_text().splitlines() if "test" in line or line == "fit"]
 
 
-def test_another_machine_goes_on_from_the_url_and_computes_nothing_finished_again(go, stand_ins, tmp_path, memory):
+def test_another_machine_resumes_from_the_url_and_computes_nothing_finished_again(go, stand_ins, tmp_path, memory):
     first = stand_ins.numbers(go())
     work = predicted(tmp_path)
     shutil.rmtree(tmp_path / "here")
@@ -54,7 +54,7 @@ def test_a_reader_of_the_url_alone_sees_the_run(go, stand_ins, tmp_path, memory)
     assert stand_ins.numbers(open_run(tmp_path / "copy")) == expected
 
 
-def test_a_run_stopped_half_way_keeps_its_finished_nodes_at_the_url(go, stand_ins, tmp_path, monkeypatch):
+def test_a_run_stopped_half_way_has_its_finished_nodes_at_the_url(go, stand_ins, tmp_path, monkeypatch):
     def stop(self, samples):
         raise KeyboardInterrupt
 

@@ -21,7 +21,7 @@ def test_a_write_that_breaks_leaves_the_old_file(tmp_path, monkeypatch):
     assert read_json(path) == {"n": 1}
 
 
-def test_no_file_is_none_and_a_damaged_one_an_error_with_its_cure(tmp_path):
+def test_a_missing_file_is_none_and_a_damaged_one_is_an_error_with_instructions(tmp_path):
     assert read_json(tmp_path / "none.json") is None
     (tmp_path / "bad.json").write_text('{"n": ')
     with pytest.raises(RunFolderError, match="bad.json is damaged.*Delete the folder"):
@@ -57,18 +57,18 @@ def test_the_driver_lock_ends_with_its_holder(tmp_path):
         assert (tmp_path / "run" / ".driver.lock").read_text() == f"{os.getpid()} on {platform.node()}"
 
 
-def test_a_run_folder_that_cannot_be_made_says_where_else_to_go(tmp_path):
+def test_the_error_of_a_run_folder_that_cannot_be_made_suggests_another_place(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunFolderError, match="cannot write here .* --out"), RunFolder(tmp_path / "file" / "run").driver_lock():
         pass
 
 
-def test_a_place_where_nobody_may_write_says_where_else_to_go():
+def test_the_error_of_a_read_only_place_suggests_another():
     with pytest.raises(RunFolderError, match="cannot write here .* --out"), RunFolder(Path("/proc/prsbench")).driver_lock():
         pass
 
 
-def test_every_failed_attempt_is_kept_and_the_last_one_counts(tmp_path):
+def test_every_failed_attempt_is_stored_and_the_last_one_counts(tmp_path):
     folder = NodeFolder(tmp_path)
     assert folder.last_failure is None
     folder.record_attempt({"kind": "failed", "error": "first"})

@@ -45,7 +45,7 @@ def test_an_error_has_one_class(error, expected):
     assert class_of(error) is expected
 
 
-def test_a_time_limit_passes_every_except_of_a_method_and_is_gone_after_its_block():
+def test_a_time_limit_passes_every_except_of_a_method_and_ends_with_its_block():
     def ignore_every_error():
         while True:
             with suppress(Exception):
@@ -98,7 +98,7 @@ def test_a_bad_sample_leaves_the_batch_size_of_the_others_in_their_records(stand
     assert [record.batch_size for record in results(run)[0].records] == [2, 2, 1, 1, 1]
 
 
-def test_a_cell_that_takes_too_long_ends_and_goes_on_from_its_records_later(stand_ins, data_root, tmp_path, monkeypatch):
+def test_a_cell_that_takes_too_long_ends_and_resumes_from_its_records_later(stand_ins, data_root, tmp_path, monkeypatch):
     hangs = [{"bright": {"breaks_on": "brain_mri/test3", "how": "hang"}}, "echo"]
     run = go(stand_ins, data_root, tmp_path / "run", hangs, timeout_s=4)
     brain, skin, *echo = results(run)

@@ -1,4 +1,4 @@
-"""What a cell costs is measured once a loaded method, kept beside the records, and worth no cell."""
+"""The cost is measured once per loaded method and stored with the records; a failed measurement fails no cell."""
 
 from prsbench.harness.contract.results import Cost
 from prsbench.harness.engine.driver.run import run_grid

@@ -1,4 +1,4 @@
-"""Changed measures are made again from what is kept: no method is loaded, and the numbers are those of a fresh run."""
+"""Changed measures are computed again from what is stored: no method is loaded, and the numbers are those of a fresh run."""
 
 import json
 from dataclasses import replace
@@ -93,7 +93,7 @@ def test_a_cell_killed_while_predicting_is_measured_by_the_code_that_ends_it(go,
 
 
 @pytest.mark.parametrize("harm", [lambda path: None, lambda path: path.write_bytes(b"x" + path.read_bytes()[1:])])
-def test_measuring_that_was_stopped_goes_on_from_its_records_or_anew_if_they_are_damaged(
+def test_measuring_that_was_stopped_resumes_from_its_records_or_starts_again_if_they_are_damaged(
     go, stand_ins, tmp_path, monkeypatch, harm
 ):
     first = go(tmp_path / "run", ["bright"])
@@ -117,7 +117,7 @@ def test_measuring_that_was_stopped_goes_on_from_its_records_or_anew_if_they_are
     assert records(go(tmp_path / "run", ["bright"])) == before
 
 
-def test_plan_says_which_cells_are_measured_again_and_that_no_method_runs(go, stand_ins, data_root, tmp_path, monkeypatch):
+def test_plan_lists_the_cells_that_are_measured_again_without_running_a_method(go, stand_ins, data_root, tmp_path, monkeypatch):
     go(tmp_path / "run")
     change_code(monkeypatch, "prsbench.metrics.mask.counts")
     run = plan_run(stand_ins.make_grid(data_root, METHODS), stand_ins.REGISTRY, RunFolder(tmp_path / "run"), str)
@@ -127,7 +127,7 @@ def test_plan_says_which_cells_are_measured_again_and_that_no_method_runs(go, st
     assert what == "8 cells to re-measure or re-score from their stored predictions: their methods do not run."
 
 
-def test_a_kept_prediction_needs_no_training_again(go, stand_ins, tmp_path, monkeypatch):
+def test_a_stored_prediction_needs_no_second_training(go, stand_ins, tmp_path, monkeypatch):
     import shutil
 
     first = go(tmp_path / "run", ["trained"])
@@ -173,14 +173,14 @@ def test_the_code_of_measures_is_in_the_records_hash_and_in_no_cells_key(module,
     assert new_keys == keys and new_made != made
 
 
-def test_what_is_kept_of_a_prediction_is_in_every_cells_key(stand_ins, data_root, monkeypatch):
+def test_what_is_stored_of_a_prediction_is_in_every_cells_key(stand_ins, data_root, monkeypatch):
     keys, made = keys_and_measuring(stand_ins, data_root)
     change_code(monkeypatch, "prsbench.harness.engine.store.prediction_maps")
     new_keys, new_made = keys_and_measuring(stand_ins, data_root)
     assert not set(new_keys) & set(keys) and new_made == made
 
 
-def test_a_measured_cell_says_what_it_was_made_of(go, tmp_path):
+def test_a_measured_cell_records_what_it_was_made_of(go, tmp_path):
     run = go(tmp_path / "run", ["bright"])
     folder = run.setting.run.cell(run.plan.cells[0].folder)
     said, sealed = (json.loads((folder / name).read_text()) for name in ("measured.json", "sealed.json"))

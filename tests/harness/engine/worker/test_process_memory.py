@@ -1,4 +1,4 @@
-"""A worker keeps what it has freed, because asking the system again costs page faults, and hands it back between its jobs."""
+"""A worker holds freed memory, because asking the system again costs page faults, and returns it between its jobs."""
 
 import subprocess
 import sys

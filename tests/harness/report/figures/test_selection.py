@@ -55,7 +55,7 @@ def test_a_bar_of_every_prompt_source_is_drawn_and_named_in_the_legend(cell, mon
     assert [text.get_text() for text in legend.get_texts()] == [source]
 
 
-def test_the_caption_says_how_the_samples_were_chosen(figures):
+def test_the_caption_states_how_the_samples_were_chosen(figures):
     assert "median Dice@0.5 of cg_reasoner" in figures["examples_synthetic"].caption
 
 

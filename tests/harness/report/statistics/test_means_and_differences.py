@@ -42,7 +42,7 @@ def test_an_excluded_record_counts_as_empty(cell, refilled):
     assert mean_with_counts(excluded, "prscore")[1] == SampleCounts(n_manifest=2, n_scored=1, n_empty=1)
 
 
-def test_a_metric_that_says_nothing_of_a_truth_that_is_there_is_undefined_not_empty(cell):
+def test_a_metric_that_is_not_defined_for_a_present_truth_is_undefined_not_empty(cell):
     assert mean_with_counts(cell(values=(0.2, nan)), "distance_word_accuracy")[1].n_undefined == 1
 
 

@@ -45,12 +45,12 @@ def test_an_incomplete_row_has_no_interval_but_a_reason(cell):
     assert (frame["mDice"][0], frame["remark"][0]) == ("-", "failed on skin_rgb, seed 0")
 
 
-def test_an_interval_without_lost_samples_says_how_many_were_lost(cell):
+def test_an_interval_without_lost_samples_states_how_many_were_lost(cell):
     frame = intervals(rows_of([cell(values=(0.2, 0.4, 0.6, 9.0), failed=(3,))])).frame
     assert frame["mDice"][0].startswith("0.400 [") and frame["remark"][0] == "1 failed"
 
 
-def test_of_very_many_rows_only_the_first_of_each_ranking_is_compared_with_the_others_and_the_table_says_so(cell, monkeypatch):
+def test_of_very_many_rows_only_the_first_of_each_ranking_is_compared_with_the_others_with_a_note_in_the_table(cell, monkeypatch):
     rows = rows_of([cell(name, (0.1, 0.2)) for name in ("cg_reasoner", "cg_reasoner_without_t2c", "whole_image")])
     every = comparisons(rows)
     monkeypatch.setattr("prsbench.harness.report.tables.comparisons.MOST_PAIRS", 2)

@@ -11,7 +11,7 @@ from prsbench.harness.report.tables.scores import tables_of
 
 
 @pytest.mark.parametrize("write", [to_csv, to_markdown, to_latex, to_text])
-def test_synthetic_is_said_in_every_format_of_every_table(grid, write):
+def test_every_format_of_every_table_is_marked_synthetic(grid, write):
     for table in tables_of(grid()):
         assert "SYNTHETIC" in write(table), table.name
 

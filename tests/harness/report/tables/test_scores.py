@@ -36,7 +36,7 @@ def test_a_failed_cell_is_a_row_with_its_error_and_its_method_has_no_mean(cell):
     assert line.error == "RuntimeError: boom"
 
 
-def test_a_mean_that_lost_samples_says_how_many_and_is_not_ranked(cell):
+def test_a_mean_that_lost_samples_states_how_many_and_is_not_ranked(cell):
     cells = [cell(values=(0.9, 0.9), failed=(0,)), cell("cg_reasoner_without_t2c", values=(0.5, 0.5))]
     table = _tables(cells)["main"]
     assert _row(table, "cg_reasoner")["mean mDice"] == "0.900 [1 failed]"
@@ -51,7 +51,7 @@ def test_nothing_is_blank(grid, cell):
         assert (frame != "").all(axis=None), table.name
 
 
-def test_rows_of_several_prompt_sources_are_ranked_together_only_when_asked_and_the_table_says_so(cell):
+def test_rows_of_several_prompt_sources_are_ranked_together_only_when_asked_with_a_note_in_the_table(cell):
     cells = [cell(values=(0.3,)), cell("lite_medsam_oracle_box", values=(0.9,)), cell("oracle", values=(1.0,))]
     apart, together = main(rows_of(cells)), main(rows_of(cells, across_prompts=True))
     assert not apart.best and any("best among rows of one prompt source." in note for note in apart.footnotes)
@@ -120,7 +120,7 @@ def test_the_ablation_is_there_only_with_both_of_its_sides(cell):
     assert set(table.frame["modality"]) == {"brain", "all"}
 
 
-def test_a_refused_ablation_says_why(cell):
+def test_a_refused_ablation_gives_its_reason(cell):
     table = _tables([cell(), cell("cg_reasoner_without_t2c", values=(0.5,))])["t2c_ablation"]
     assert set(table.frame["difference"]) == {"-"}
     assert table.frame["remark"].str.contains("manifests differ").all()
@@ -143,7 +143,7 @@ def test_a_random_judge_of_text_is_named_at_every_number_it_gave_and_in_every_ta
     assert "RANDOM" not in _row(_tables([replace(cell(), judge_notes=(note,))])["main"], "cg_reasoner")["mean mDice"]
 
 
-def test_a_random_part_of_a_method_is_said_in_every_line_of_its_row(cell):
+def test_a_random_part_of_a_method_is_noted_in_every_line_of_its_row(cell):
     note = "backbone tf_efficientnet_lite0: RANDOM initialisation"
     row = cell()
     tables = _tables([replace(row, labels=replace(row.labels, notes=(note,)))])

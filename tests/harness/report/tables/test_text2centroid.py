@@ -1,4 +1,4 @@
-"""What the report says of both Text2Centroids."""
+"""The report on both Text2Centroids."""
 
 from dataclasses import replace
 

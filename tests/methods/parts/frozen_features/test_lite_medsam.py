@@ -1,4 +1,4 @@
-"""The features that several methods share: the encoder's own, kept once and through a kill, given for those images alone."""
+"""The features that several methods share: those of the encoder, stored once and through a kill, for these images only."""
 
 import pytest
 import torch

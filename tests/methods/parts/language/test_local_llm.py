@@ -26,7 +26,7 @@ def folder(tmp_path_factory):
     return place
 
 
-def test_the_same_prompt_gets_the_same_new_text_whatever_stands_beside_it(folder):
+def test_the_same_prompt_gets_the_same_new_text_whatever_else_is_asked(folder):
     prompts = ["Reply : top left", "left", "Reply : no"]
     together = LocalCausalLM(folder).complete(prompts)
     assert [LocalCausalLM(folder).complete([prompt])[0] for prompt in prompts] == together

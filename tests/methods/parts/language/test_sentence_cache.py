@@ -70,14 +70,14 @@ def test_a_file_torn_in_the_middle_gives_nothing_that_was_not_put():
     assert all((vector == kept[text]).all() for text, vector in found.items()) and len(found) < len(kept)
 
 
-def test_a_folder_that_cannot_be_written_keeps_nothing_and_breaks_nothing(folder):
+def test_a_folder_that_cannot_be_written_stores_nothing_and_raises_nothing(folder):
     (folder / "prsbench").write_text("a file where the folder should be")
     cache = SentenceCache("weights", 8)
     cache.put(vectors(1))
     assert cache.get(["sentence 0"]) == {}
 
 
-def test_without_a_home_nothing_is_kept_and_no_folder_is_made(monkeypatch, tmp_path):
+def test_without_a_home_nothing_is_stored_and_no_folder_is_made(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setattr("os.path.expanduser", lambda path: path)
@@ -149,7 +149,7 @@ def test_what_the_encoder_reads_from_a_damaged_cache_is_what_it_computes():
     assert torch.equal(SentenceEncoder().encode(SENTENCES), expected)
 
 
-def test_random_weights_are_never_kept(monkeypatch, folder):
+def test_embeddings_of_random_weights_are_never_stored(monkeypatch, folder):
     monkeypatch.setattr("prsbench.methods.parts.language.sentence_bert.locate", lambda file: None)
     SentenceEncoder().encode(SENTENCES[:1])
     assert not list(folder.rglob("*.sqlite"))

@@ -79,7 +79,7 @@ def test_an_answer_with_merged_lora_is_that_without_and_leaves_every_weight_bit_
         assert torch.equal(said.ids_BA[row][there], llm._head(behind).argmax(-1)[there])
 
 
-def test_lora_is_merged_once_until_a_weight_changes_and_no_copy_is_pickled_or_kept_in_training(llm, monkeypatch):
+def test_lora_is_merged_once_until_a_weight_changes_and_no_copy_is_pickled_or_held_in_training(llm, monkeypatch):
     asked = torch.randn(1, 6, 32), ["Where?"], 3
     built, reader = [], multimodal_llm.SharedPrefixDecoder
     monkeypatch.setattr(multimodal_llm, "SharedPrefixDecoder", lambda *a, **k: built.append(1) or reader(*a, **k))

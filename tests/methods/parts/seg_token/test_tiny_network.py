@@ -20,7 +20,7 @@ SMALL = {"image_size_px": 64, "feature_side": 4, "answer_tokens": 12, "epochs": 
 
 
 class Asks(MaskTokenLLM):
-    """Says its mask tokens first, whatever it is asked."""
+    """Generates its mask tokens first, whatever the prompt."""
 
     def __init__(self, base, channels, tokens, config):
         super().__init__(base, channels, tokens, config)
@@ -58,7 +58,7 @@ def test_asking_for_a_mask_it_passes_the_suite(subject, check):
     assert finding.verdict is not Verdict.FAILED, finding.reason
 
 
-def test_its_masks_are_drawn_and_its_sentences_hold_no_mask_token(subject):
+def test_it_predicts_masks_and_its_sentences_hold_no_mask_token(subject):
     assert all(p.probability.any() and "[SEG" not in p.answer for p in subject.predictions)
 
 

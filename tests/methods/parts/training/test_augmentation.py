@@ -56,7 +56,7 @@ def test_image_and_mask_of_a_view_lie_on_each_other(view):
 
 
 @given(VIEWS)
-def test_a_centroid_goes_where_the_view_says(view):
+def test_a_centroid_moves_with_the_view(view):
     seen = centroid(view_of_mask(square(256, 118, 98, 40), view, (256, 256)))
     x, y = (98 + 20) / 128 - 1, (118 + 20) / 128 - 1
     x, y = x * view.scale + view.x, y * view.scale + view.y
@@ -93,7 +93,7 @@ def test_an_image_whose_answer_hides_its_place_is_mirrored_and_never_moved(disc)
     assert scene.pairs_in(View(left_right=True), scene.mask_HW, [0]) == [("Where is the lesion?", "Somewhere on the right.")]
 
 
-def test_a_move_never_takes_the_whole_lesion_out_of_the_image():
+def test_a_move_never_takes_all_of_the_lesion_out_of_the_image():
     corner = Scene("a", "skin_rgb", square(40, 0, 0, 3), (("Where?", "top left and far from the center"),), ())
     corner = replace(corner, templates=(answer_template("top left and far from the center", ("top left",), False),))
     rng = np.random.default_rng(0)

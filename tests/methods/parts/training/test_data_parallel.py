@@ -36,7 +36,7 @@ def test_batch_norm_over_workers_is_torchs_in_training_and_in_eval(norm, group):
     torch.testing.assert_close(shared.eval()(image), plain.eval()(image))
 
 
-def test_gradients_are_summed_and_a_parameter_nobody_used_keeps_none(group):
+def test_gradients_are_summed_and_an_unused_parameter_has_none(group):
     used, unused = nn.Parameter(torch.ones(2, 3)), nn.Parameter(torch.ones(4))
     (2 * used).sum().backward()
     data_parallel.sum_gradients([used, unused])

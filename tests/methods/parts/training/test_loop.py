@@ -42,7 +42,7 @@ def part_of(network, numbers) -> MicroBatch:
 
 
 def trained(network, scratch=None, kill_at=None, keep="last", size=4):
-    """A loop that ran on `network`, which takes noise from both generators; Killed before step `kill_at` is kept."""
+    """A loop that ran on `network`, which takes noise from both generators; Killed before step `kill_at` is saved."""
 
     def progress(done, total, message):
         if done == kill_at:
@@ -88,7 +88,7 @@ def test_a_training_cut_short_again_and_again_ends_as_if_nothing_had_happened(ki
         assert same(trained(small_network(), scratch, keep=keep), trained(small_network(), keep=keep))
 
 
-def test_a_resumed_training_repeats_no_step_it_has_kept(tmp_path, monkeypatch, capsys):
+def test_a_resumed_training_repeats_no_saved_step(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(loop_module, "SAVE_EVERY_S", 0.0)
     with suppress(Killed):
         trained(small_network(), tmp_path, kill_at=6)
@@ -108,7 +108,7 @@ def test_a_damaged_state_is_not_used(damage, tmp_path, monkeypatch, capsys):
     assert "is damaged; the training starts again" in capsys.readouterr().out
 
 
-def test_validation_changes_no_number_and_the_best_epoch_is_kept_where_asked():
+def test_validation_changes_no_number_and_the_best_epoch_is_restored_where_asked():
     last, best = trained(small_network()), trained(small_network(), keep="best")
     assert last.history == best.history and [row["step"] for row in best.validated] == [3, 6]
     with torch.no_grad():
@@ -117,7 +117,7 @@ def test_validation_changes_no_number_and_the_best_epoch_is_kept_where_asked():
     assert ends["last"] != pytest.approx(ends["best"], abs=1e-6)
 
 
-def test_a_step_in_parts_goes_where_the_whole_step_goes():
+def test_a_step_in_micro_batches_equals_the_full_step():
     ends = []
     for cut in ([range(10)], [range(3), range(3, 10)], [[n] for n in range(10)]):
         network = small_network(dropout=0.0)

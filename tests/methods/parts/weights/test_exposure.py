@@ -11,13 +11,13 @@ def test_what_a_source_lists_is_yes_and_what_a_partial_list_leaves_out_is_unknow
     assert exposure("a checkpoint of nobody", "PH2") is Exposure.UNKNOWN
 
 
-def test_every_row_of_the_family_says_what_is_known_of_it():
+def test_every_row_of_the_family_has_its_exposure_note():
     for variant in VARIANTS:
         note = exposure_note(variant)
         assert note.startswith("pre-training exposure") and ("(" in note) == (variant in TRAINING_DATA)
 
 
-def test_each_data_set_has_its_verdict_and_every_rival_says_its_own():
+def test_each_data_set_has_its_verdict_and_every_rival_its_note():
     note = exposure_note("sam_med2d")
     assert "yes for Kvasir-SEG, CVC-ClinicDB; unknown for LGG, BUSI, PH2, PRS-Med (MMRS) and all others (SAM-Med2D's" in note
     for name, entry in METHODS.items():

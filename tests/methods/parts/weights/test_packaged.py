@@ -8,7 +8,7 @@ def test_the_packaged_bytes_are_the_ones_we_know(file):
     assert locate(file) is not None
 
 
-def test_changed_bytes_are_an_error_with_a_cure():
+def test_changed_bytes_are_an_error_with_instructions():
     tampered = PackagedFile(MINILM.package, MINILM.requirement, MINILM.path, "0" * 64)
     with pytest.raises(PrsbenchError, match="force-reinstall"):
         locate(tampered)

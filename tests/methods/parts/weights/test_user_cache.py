@@ -15,7 +15,7 @@ def test_a_folder_is_written_once_and_again_if_it_is_damaged(tmp_path):
     assert [path.name for path in folder.parent.iterdir()] == ["model"], "no half-written folder stays"
 
 
-def test_where_nothing_can_be_stored_it_says_so(tmp_path):
+def test_where_nothing_can_be_stored_it_returns_false(tmp_path):
     (tmp_path / "file").touch()
     assert not write_once(tmp_path / "file" / "model", lambda folder: None)
     assert not write_once(type(tmp_path)("no/home"), lambda folder: None)
