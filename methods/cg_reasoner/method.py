@@ -109,7 +109,7 @@ class CGReasonerCheckpoint(FrozenMethod):
     def load(self, folder: Path, device: str) -> None:  # noqa: ARG002 (the weights lie elsewhere)
         """Load the config's `checkpoint`; `folder` is ignored. See `public_folder.read` for errors."""
         what = "a folder that `prsbench export` wrote or to the official folder"
-        given = required_folder(public_folder.ROW, "checkpoint", self.config.checkpoint, what)
+        given = required_folder(public_folder.ROW, "checkpoint", self.config.checkpoint, what, *public_folder.REQUIRED)
         self._model, self._used, self.matched, description = public_folder.read(given, self.config.language_model, device)
         self._device = device
         self._weights = Weights.IMPORTED if description else Weights.OFFICIAL

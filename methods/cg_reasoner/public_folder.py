@@ -25,6 +25,7 @@ from torch import Tensor
 
 ENCODER, DECODER = "image_encoder.pth", "mask_decoder.pth"
 ADAPTER, TOKENIZER, REST = "lora_adapter", "tokenizer", "rest.safetensors"
+REQUIRED = (ENCODER, DECODER, ADAPTER)  # the published folder lacks the others
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 ROW = "cg_reasoner_checkpoint"
 _MODEL = "base_model.model.model."

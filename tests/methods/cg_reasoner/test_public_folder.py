@@ -218,6 +218,8 @@ def test_another_llava_than_that_of_the_training_is_refused(paper, tmp_path, mon
 def test_a_missing_folder_is_a_skip_with_instructions_and_its_bytes_are_part_of_the_identity(tmp_path):
     with pytest.raises(MissingPrerequisite, match="methods.cg_reasoner_checkpoint.checkpoint to a folder"):
         read(tmp_path / "nowhere")
+    with pytest.raises(MissingPrerequisite, match="no folder with image_encoder.pth and mask_decoder.pth and lora_adapter at"):
+        read(tmp_path)
     config = CGReasonerCheckpointConfig(checkpoint=str(tmp_path), language_model="x")
     assert set(config.checkpoints()) == {"checkpoint", "language_model"}
 
