@@ -50,7 +50,8 @@ class Entry:
     def sources(self) -> tuple[str, ...]:
         """The modules that decide its numbers: factory and config, with all they import of prsbench or of their own package."""
         modules = tuple(path.rpartition(":")[0] for path in (self.factory, self.config))
-        return import_closure(modules, inside=(OURS, *(name.partition(".")[0] for name in modules if not name.endswith(".py"))))
+        packages = (name.partition(".")[0] for name in modules if not name.endswith(".py"))
+        return import_closure(modules, inside=tuple(dict.fromkeys((OURS, *packages))))
 
 
 class Catalog(Mapping[str, Entry]):
@@ -84,13 +85,13 @@ def resolve(path: str) -> Any:
     try:
         found = import_module(module)
     except ModuleNotFoundError as error:
-        if not error.name or not is_inside(module, error.name):  # the module is there, and one that it imports is not
-            raise
+        if not is_inside(module, OURS) or not error.name or not is_inside(module, error.name):
+            raise  # another package's module, or one that a module of ours imports
         found = None
     if is_inside(module, OURS) and not hasattr(found, attribute):
         what = f"prsbench has no '{path}'"
         raise RunFolderError(f"{what}, so this run was made by another version of prsbench; run its grid again.")
-    return getattr(found or import_module(module), attribute)
+    return getattr(found, attribute)
 
 
 def _of_file(path: Path) -> ModuleType:

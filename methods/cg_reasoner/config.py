@@ -90,6 +90,11 @@ class CGReasonerConfig(TrainingConfig):
     def _completed(cls, given: Mapping[str, Any]) -> dict[str, Any]:
         return super()._completed(merged(SIZES.get(str(given.get("size")), {}), given))
 
+    @classmethod
+    def _places_of_old_keys(cls, given: Mapping[str, Any]) -> dict[str, str]:
+        is_old = isinstance(given.get("backbone"), str)  # once a timm name, now a group
+        return super()._places_of_old_keys(given) | ({"backbone": "backbone.name"} if is_old else {})
+
     @model_validator(mode="after")
     def _language_model_fits(self) -> CGReasonerConfig:
         if self.size == "tiny" and self.language_model is not None:

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from prsbench.harness.engine.plan.nodes import Plan
 from prsbench.harness.engine.store.json_files import write_json
-from prsbench.harness.engine.store.run_folder import WEIGHTS, RunFolder, TrainingFolder
+from prsbench.harness.engine.store.run_folder import RunFolder, TrainingFolder
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Setting:
         return self.run.training(self.trainings[key])
 
     def weights_folder(self, key: str) -> Path:
-        return self.training_folder(key) / WEIGHTS
+        return TrainingFolder(self.training_folder(key)).weights
 
     def digest(self, key: str | None) -> str | None:
         """The digest of a training's sealed weights, as they are now; None if they are not sealed, and for no training."""

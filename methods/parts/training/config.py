@@ -60,7 +60,7 @@ class TrainingConfig(MethodConfig):
     def _complete_groups(cls, given: Any) -> Any:
         if not isinstance(given, Mapping):
             return given
-        places = cls._places_of_old_keys() | ({"backbone": "backbone.name"} if isinstance(given.get("backbone"), str) else {})
+        places = cls._places_of_old_keys(given)
         if moved := [f"{key} is now {places[key]}" for key in given if key in places]:
             raise ValueError("; ".join(moved))
         return cls._completed(given)
@@ -72,7 +72,7 @@ class TrainingConfig(MethodConfig):
         return merged({name: f.default.model_dump() for name, f in fields if isinstance(f.default, BaseModel)}, given)
 
     @classmethod
-    def _places_of_old_keys(cls) -> dict[str, str]:
+    def _places_of_old_keys(cls, given: Mapping[str, Any]) -> dict[str, str]:  # noqa: ARG003 (for a subclass)
         """Keys without their group, as in earlier versions (`lora_rank`, `text_weight`), and where they are now."""
         groups = {name: field.default for name, field in cls.model_fields.items() if isinstance(field.default, Group)}
         return {
