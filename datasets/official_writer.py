@@ -18,18 +18,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from prsbench.datasets.card import CARD, SCHEMA, joinable_card
 from prsbench.datasets.pictures import write_png
-from prsbench.datasets.questions import Target, render_answer, render_question
+from prsbench.datasets.questions import Target, render_answer, render_points_answer, render_question
 from prsbench.datasets.splits import SPLITS, split_by_group
 from prsbench.harness.contract.errors import ConfigError, DataError, refuse
 from prsbench.harness.contract.files import write_atomically
 from prsbench.harness.contract.modalities import BY_NAME
-from prsbench.harness.contract.position import NO_MASK, position_of, zone_of_centroid
+from prsbench.harness.contract.position import NO_MASK, points_phrase, position_of, zone_of_centroid
 from prsbench.harness.contract.types import DataKind
 
 OFFICIAL_COLUMNS = ("image_path", "image_name", "split", "question", "position", "answer")
@@ -37,6 +37,7 @@ COLUMNS = (*OFFICIAL_COLUMNS, "group", "near_centre", "position_of_centroid", "e
 QUESTIONS_PER_IMAGE = {"train": 3, "val": 3, "test": 1}
 
 Row = dict[str, str]
+Answers = Literal["zones", "points"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +65,18 @@ class WrittenCounts:
 
 
 def write_modality(
-    root: Path, modality: str, target: Target, archive: str, data_kind: DataKind, items: Iterable[Item], seed: int
+    root: Path,
+    modality: str,
+    target: Target,
+    archive: str,
+    data_kind: DataKind,
+    items: Iterable[Item],
+    seed: int,
+    answers: Answers = "zones",
 ) -> WrittenCounts:
     """Add an archive to a modality of the root, or replace what a previous call wrote for that archive.
+
+    answers: whether they name the official label or the lesions' points.
 
     The same call gives the same bytes. Pictures are written to a hidden folder first: after a fault in any of them, or a crash,
     the existing data set is still readable.
@@ -84,7 +94,7 @@ def write_modality(
     staging = root / f".{archive}.{modality}.partial"
     shutil.rmtree(staging, ignore_errors=True)
     try:
-        rows = _stage(staging, modality, target, archive, items, seed)
+        rows = _stage(staging, modality, target, archive, items, seed, answers)
         _publish(root, staging, modality, sorted(other_rows + rows, key=_row_order), card, data_kind, target)
         _remove(root, {row["image_path"] for row in old_rows} - {row["image_path"] for row in other_rows + rows})
     finally:
@@ -97,7 +107,9 @@ def written_in(root: Path, modality: str) -> WrittenCounts:
     return _written(_read_rows(root, modality))
 
 
-def _stage(staging: Path, modality: str, target: Target, archive: str, items: Sequence[Item], seed: int) -> list[Row]:
+def _stage(
+    staging: Path, modality: str, target: Target, archive: str, items: Sequence[Item], seed: int, answers: Answers
+) -> list[Row]:
     """Write every picture below `staging` and return the rows; raise one DataError if any item is faulty."""
     splits = _splits(archive, items, seed)
     for split in SPLITS:
@@ -114,15 +126,23 @@ def _stage(staging: Path, modality: str, target: Target, archive: str, items: Se
         name = _file_name(archive, item)
         write_png(staging / f"{split}_images" / name, image)
         write_png(staging / f"{split}_masks" / name, mask)
-        rows += _rows(modality, target, archive, item, split, mask, seed)
+        rows += _rows(modality, target, archive, item, split, mask, seed, answers)
     refuse(f"Archive '{archive}'", problems)
     return rows
 
 
-def _rows(modality: str, target: Target, archive: str, item: Item, split: str, mask: NDArray[np.bool_], seed: int) -> list[Row]:
+def _rows(
+    modality: str, target: Target, archive: str, item: Item, split: str, mask: NDArray[np.bool_], seed: int, answers: Answers
+) -> list[Row]:
     position, near_centre = position_of(mask, modality)
     name = _file_name(archive, item)
     rng = np.random.default_rng(list(sha256(f"{seed}/{modality}/{name}".encode()).digest()))
+
+    def answer() -> str:
+        if answers == "points" and mask.any():
+            return render_points_answer(target, points_phrase(mask), split, rng)
+        return render_answer(target, position, near_centre, split, rng)
+
     return [
         {
             "image_path": f"{BY_NAME[modality].official_folder}/{split}_masks/{name}",
@@ -130,7 +150,7 @@ def _rows(modality: str, target: Target, archive: str, item: Item, split: str, m
             "split": split,
             "question": render_question(target, split, rng),
             "position": " and ".join(position),
-            "answer": render_answer(target, position, near_centre, split, rng),
+            "answer": answer(),
             "group": f"{archive}/{item.group}",
             "near_centre": str(near_centre),
             "position_of_centroid": zone_of_centroid(mask),

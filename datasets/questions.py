@@ -147,6 +147,21 @@ ANSWERS_TEST = (
     ("The {target} {is} identified in the {place}.", SUPERIOR_INFERIOR),
 )
 
+POINTS_ANSWERS_TRAIN = (
+    "The {target} {is} {place} of the center.",
+    "The {target} {is} at {place}.",
+    "Position of the {target}: {place}.",
+    "In this {image}, the {target} {is} {place} of the center.",
+    "Measured from the center, the {target} {is} {place}.",
+    "The {image} shows the {target} at {place}.",
+)
+POINTS_ANSWERS_TEST = (
+    "The {target} {is} detected at {place}.",
+    "On this {image} the {target} {is} {place} of the center.",
+    "Seen from the center, the {target} {is} {place}.",
+    "The site of the {target} is {place}.",
+)
+
 EMPTY_ANSWERS_TRAIN = (
     "No {target} {is} visible in this {image}.",
     "There {is} no {target} in the {image}.",
@@ -182,6 +197,11 @@ def render_answer(target: Target, position: tuple[str, ...], near_centre: bool, 
     for official, synonym in words:
         place = place.replace(official, synonym)
     return _filled(sentence, target, place)
+
+
+def render_points_answer(target: Target, points: str, split: str, rng: np.random.Generator) -> str:
+    """The sentence that names the lesions' points (`contract.position.points_phrase`), in the wording of the split."""
+    return _filled(str(rng.choice(POINTS_ANSWERS_TEST if split == "test" else POINTS_ANSWERS_TRAIN)), target, points)
 
 
 def _filled(sentence: str, target: Target, place: str = "") -> str:

@@ -66,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_plan(commands)
     _add_ablate(commands)
+    _add_tune(commands)
     summary = "Rewrite a run folder's tables, figures and report.html from its stored results."
     report = _add(commands, "report", _report, summary, _add_run_folder)
     exclusive = report.add_mutually_exclusive_group()
@@ -165,12 +166,26 @@ def _add_plan(commands: Commands) -> None:
 
 
 def _add_ablate(commands: Commands) -> None:
-    summary = "Change one setting of a method at a time, on a grid's data with three or more seeds, and report each effect."
+    summary = (
+        "Change a method's config one value at a time, or run a setting, on a grid's data with several seeds; report effects."
+    )
     ablate = _add(commands, "ablate", _ablate, summary)
     ablate.add_argument("ablation", metavar="WHAT", help="a packaged ablation: text2centroid")
     _add_grid_and_folder(ablate)
+    setting = ablate.add_argument("--setting", metavar="NAME")
+    setting.help = "an experiment with a verdict (seen, refuted, open): answers, dose or points; without it, one change at a time"
     ablate.add_argument("--plan", action="store_true", help="only show the plan and the estimated time")
     _add_executor(ablate)
+
+
+def _add_tune(commands: Commands) -> None:
+    summary = "Try the same number of learning rates for every row trained here, for equal minutes, scored on the val split."
+    tune = _add(commands, "tune", _tune, summary)
+    _add_grid(tune)
+    tune.add_argument("--out", metavar="DIR", help="the run folder (default: runs/<grid's name>-tuning)")
+    tune.add_argument("--only", nargs="+", default=[], metavar="METHOD", help="tune only these methods of the grid")
+    tune.add_argument("--minutes", type=float, default=3.0, metavar="M", help="training time of each try (default 3)")
+    _add_executor(tune)
 
 
 def _add_prepare(commands: Commands) -> None:
@@ -300,15 +315,38 @@ def _ablate(options: argparse.Namespace) -> int:
     from prsbench.harness.engine.driver.executor import workers_here
     from prsbench.harness.engine.driver.forecast import estimate
     from prsbench.harness.engine.plan.ablation import ablation_grid
+    from prsbench.harness.report.tables.verdict import RULE
 
-    grid, folder = _grid_and_folder(options, partial(ablation_grid, options.ablation, _registry()))
+    grid, folder = _grid_and_folder(options, partial(ablation_grid, options.ablation, _registry(), setting=options.setting))
+    if options.setting:
+        print(RULE)
     run = _planned(grid, folder, last=2)
     rows = ", ".join(dict.fromkeys(cell.method for cell in run.plan.cells))
     print(f"Rows: {rows}\nSeeds: {', '.join(map(str, grid.seeds))}\nRun folder: {folder.path}", flush=True)
-    parent_run = Path("runs") / grid.name.removesuffix(f"-{options.ablation}")
+    parent_run = Path("runs") / grid.name.partition(f"-{options.ablation}")[0]
     if parent_run.is_dir():
         print(estimate(run, workers_here(grid.execution), parent_run), flush=True)
     return OK if options.plan else _run_and_report(grid, folder, options)
+
+
+def _tune(options: argparse.Namespace) -> int:
+    from math import isfinite
+
+    from prsbench.harness.engine.driver.tuning import tune
+    from prsbench.harness.engine.grid.loading import load_grid
+    from prsbench.harness.engine.inspect.tuning import tuning_text, write_tuning
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if options.minutes <= 0:
+        raise ConfigError(f"--minutes: expected more than 0, got {options.minutes}.")
+    grid = load_grid(options.grid, [*options.changes, *_execution_changes(options)], options.data)
+    folder, say = _folder(options.out, f"{grid.name}-tuning"), partial(print, file=sys.stdout, flush=True)
+    how = {"executor": options.executor, "address": options.address}
+    rows = tune(grid, _registry(), folder, say, options.minutes, options.only, **how)
+    write_tuning(rows, folder.path / "tuning.csv")
+    folder.report_written()
+    print(f"\n{tuning_text(rows)}\nScored on the val split. All tries are in {folder.path / 'tuning.csv'}")
+    return OK if all(isfinite(row.score) for row in rows) else SOME_FAILED
 
 
 def _plan(options: argparse.Namespace) -> int:
@@ -446,23 +484,29 @@ def _names(what: str) -> Mapping[str, str]:
 
 def _registry() -> Registry:
     from prsbench.harness.engine.plan.choices import Registry
-    from prsbench.methods.catalog import METHODS, PARTS
+    from prsbench.methods.catalog import METHODS, PACKAGED_JUDGE, PARTS
 
-    return Registry(METHODS, PARTS, "prsbench.methods.text2centroid.model:load_text_models", "text2centroid")
+    return Registry(METHODS, PARTS, "prsbench.methods.text2centroid.model:load_text_models", "text2centroid", PACKAGED_JUDGE)
 
 
 def _grid_and_folder(
     options: argparse.Namespace, change: Callable[[GridConfig], GridConfig] = lambda grid: grid
 ) -> tuple[GridConfig, RunFolder]:
     from prsbench.harness.engine.grid.loading import load_grid
+
+    grid = change(load_grid(options.grid, [*options.changes, *_execution_changes(options)], options.data))
+    return grid, _folder(options.out, grid.name)
+
+
+def _folder(out: str | None, name: str) -> RunFolder:
+    """The run folder that `--out` names, or the default one of a grid."""
     from prsbench.harness.engine.store.keys import FOLDER_DIGITS, key_of
     from prsbench.harness.engine.store.remote import RemoteRunFolder, is_url
     from prsbench.harness.engine.store.run_folder import RunFolder
 
-    grid = change(load_grid(options.grid, [*options.changes, *_execution_changes(options)], options.data))
-    if options.out and is_url(options.out):
-        return grid, RemoteRunFolder(options.out, Path("runs") / ".mirrored" / key_of({"url": options.out})[:FOLDER_DIGITS])
-    return grid, RunFolder(Path(options.out) if options.out else Path("runs") / grid.name)
+    if out and is_url(out):
+        return RemoteRunFolder(out, Path("runs") / ".mirrored" / key_of({"url": out})[:FOLDER_DIGITS])
+    return RunFolder(Path(out) if out else Path("runs") / name)
 
 
 def _execution_changes(options: argparse.Namespace) -> list[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-from prsbench.harness.contract.catalog import Catalog, Entry
+from prsbench.harness.contract.catalog import Catalog, Entry, PackagedFile
 from prsbench.harness.contract.types import PromptSource
-from prsbench.methods.parts.weights.packaged import EFFICIENTNET_LITE0, LITE_MEDSAM, MINILM
+from prsbench.methods.parts.weights.packaged import EFFICIENTNET_LITE0, JUDGE, LITE_MEDSAM, MINILM, SMALL_LLAMA, TRAINING_HEAD
 from prsbench.methods.plugins import PluginCatalog
 
 _REFERENCE = "prsbench.methods.reference"
@@ -64,20 +64,21 @@ def _cg_reasoner(name: str, summary: str, **defaults: str) -> Entry:
         factory="prsbench.methods.cg_reasoner.method:CGReasonerMethod",
         config="prsbench.methods.cg_reasoner.config:CGReasonerConfig",
         defaults=defaults,
-        packaged=(EFFICIENTNET_LITE0, MINILM),
+        packaged=(EFFICIENTNET_LITE0, MINILM, SMALL_LLAMA),
     )
 
 
 _FEATURES = "lite_medsam_features"
 
 
-def _supervised(name: str, summary: str, **defaults: int | float) -> Entry:
+def _supervised(name: str, summary: str, packaged: tuple[PackagedFile, ...] = (), **defaults: int | float) -> Entry:
     return Entry(
         name=name,
         summary=f"{summary}, trained here on all data sets together; no text",
         factory="prsbench.methods.supervised.method:SupervisedMethod",
         config="prsbench.methods.supervised.config:SupervisedConfig",
         defaults={"network": name, **defaults},
+        packaged=packaged,
     )
 
 
@@ -102,20 +103,46 @@ def _tiny(family: str, title: str, factory: str, config: str) -> Entry:
         summary=f"{title}, embedded size, trained here on all data sets together",
         factory=f"prsbench.methods.{family}.tiny:{factory}",
         config=f"prsbench.methods.{family}.config:{config}",
-        packaged=(LITE_MEDSAM,),
+        packaged=(LITE_MEDSAM, SMALL_LLAMA),
         shares=_FEATURES,
     )
 
 
 _CG_REASONER = _cg_reasoner("cg_reasoner", "CG-Reasoner, embedded size, trained here on all data sets together")
+_PRS_MED = Entry(
+    name="prs_med",
+    summary="PRS-Med, embedded size, trained here on all data sets together",
+    factory="prsbench.methods.prs_med.method:PRSMedMethod",
+    config="prsbench.methods.prs_med.config:PRSMedConfig",
+    packaged=(LITE_MEDSAM, SMALL_LLAMA),
+    shares=_FEATURES,
+)
+_LISA_TINY = _tiny("lisa", "LISA", "LISATinyMethod", "LISATinyConfig")
+_PIXELLM_TINY = _tiny("pixellm", "PixelLM", "PixelLMTinyMethod", "PixelLMTinyConfig")
+
+
+def _own_mask_text(row: Entry) -> Entry:
+    return Entry(
+        name=f"{row.name}_own_mask_text",
+        summary=f"The mask of {row.name}, same training, described by the template sentence",
+        factory="prsbench.methods.own_mask_text.method:OwnMaskTextMethod",
+        config="prsbench.methods.own_mask_text.config:OwnMaskTextConfig",
+        defaults={"of": row.name},
+        packaged=row.packaged,
+        shares=row.shares,
+    )
+
 
 PARTS = Catalog(
     "part",
     [
-        _CG_REASONER,  # for the text box rows, which read its answers
+        _CG_REASONER,  # for the text box rows, which read its answers, and its own-mask-text row
+        _PRS_MED,  # this and the next two for their own-mask-text rows
+        _LISA_TINY,
+        _PIXELLM_TINY,
         Entry(
             name="small_llama",
-            summary="Small Llama trained on questions, answers and mask layouts of the train split; embedded stand-in for an LLM",
+            summary="Small Llama trained anew on the train split's questions, answers and mask layouts; embedded stand-in for an LLM",
             factory="prsbench.methods.parts.language.small_llama:SmallLlama",
             config="prsbench.methods.parts.language.config:SmallLlamaConfig",
         ),
@@ -124,7 +151,7 @@ PARTS = Catalog(
             summary="Text2Centroid: sentence to point, frozen Sentence-BERT and an MLP",
             factory="prsbench.methods.text2centroid.model:Text2Centroid",
             config="prsbench.methods.text2centroid.config:Text2CentroidConfig",
-            packaged=(MINILM,),
+            packaged=(MINILM, TRAINING_HEAD),
         ),
         Entry(
             name="lite_medsam_features",
@@ -134,6 +161,15 @@ PARTS = Catalog(
             packaged=(LITE_MEDSAM,),
         ),
     ],
+)
+
+PACKAGED_JUDGE = Entry(
+    name="packaged_judge",
+    summary="Text2Centroid trained on grammar sentences and random masks; the same in every run",
+    factory="prsbench.methods.text2centroid.judge:load_packaged",
+    config="prsbench.harness.contract.config:PartConfig",
+    trains=False,
+    packaged=(MINILM, JUDGE),
 )
 
 METHODS = PluginCatalog(
@@ -150,14 +186,7 @@ METHODS = PluginCatalog(
             trains=False,
             packaged=(MINILM,),
         ),
-        Entry(
-            name="prs_med",
-            summary="PRS-Med, embedded size, trained here on all data sets together",
-            factory="prsbench.methods.prs_med.method:PRSMedMethod",
-            config="prsbench.methods.prs_med.config:PRSMedConfig",
-            packaged=(LITE_MEDSAM,),
-            shares=_FEATURES,
-        ),
+        _PRS_MED,
         Entry(
             name="prs_med_official",
             summary="PRS-Med, official weights on LLaVA-Med v1.5, frozen",
@@ -175,10 +204,11 @@ METHODS = PluginCatalog(
         ),
         _lisa("7b", "LISA-7B (Vicuna, CLIP, SAM ViT-H)"),
         _lisa("13b", "LISA-13B (Llama 2, CLIP, SAM ViT-H)"),
-        _tiny("lisa", "LISA", "LISATinyMethod", "LISATinyConfig"),
+        _LISA_TINY,
         _pixellm("7b", "PixelLM-7B (LLaVA, CLIP at 448 px, a light decoder)"),
         _pixellm("13b", "PixelLM-13B (LLaVA, CLIP at 448 px, a light decoder)"),
-        _tiny("pixellm", "PixelLM", "PixelLMTinyMethod", "PixelLMTinyConfig"),
+        _PIXELLM_TINY,
+        *map(_own_mask_text, (_CG_REASONER, _PRS_MED, _LISA_TINY, _PIXELLM_TINY)),
         Entry(
             name="grounding_dino_sam_med2d",
             summary="Grounding-DINO detects the question's target, SAM-Med2D segments it; both frozen",
@@ -194,6 +224,12 @@ METHODS = PluginCatalog(
             trains=False,
         ),
         _supervised("unet", "U-Net (MONAI)", base_features=32),
+        _supervised(
+            "unet_imagenet",
+            "U-Net on CG-Reasoner's ImageNet backbone (timm, MONAI)",
+            (EFFICIENTNET_LITE0,),
+            encoder_learning_rate=3e-4,  # as CG-Reasoner's
+        ),
         _supervised("nnunet", "U-Net with nnU-Net's planning rules and deep supervision (MONAI's DynUNet)"),
         _supervised("swin_unet", "Swin-UNETR (MONAI)", base_features=12, learning_rate=1e-3),
         *_sam("lite_medsam", "LiteMedSAM", "lite_medsam", _BOXES),

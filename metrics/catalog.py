@@ -17,6 +17,7 @@ _PRANET_CODE = "PraNet's evaluation code"
 _LESIONS = "8-connected lesions at probability >= 0.5, matched one to one and found at IoU >= 0.1"
 _PRSCORE_EMPTY = f"No text: 0. {_NO_TRUTH}"
 _S_VIS_EMPTY = f"Empty predicted mask: 0. {_PRSCORE_EMPTY}"
+_JUDGED = {"needs_text_models": True, "needs_valid_judge": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class Metric:
     source: str
     needs_text_models: bool = False  # computed with the learned text models (sentence encoder, Text2Centroid)
     needs_spacing: bool = False  # defined only where the pixel size is known; tables omit it if it is defined nowhere
+    is_binary: bool = False  # 0 or 1 for each sample
+    needs_valid_judge: bool = False  # means nothing where Text2Centroid cannot read the references (`text/validity.py`)
 
 
 _ALL = (
@@ -138,11 +141,29 @@ _ALL = (
         "Empty truth: every predicted lesion is false.",
         "Metrics Reloaded",
     ),
-    Metric("prediction_empty", "Empty predictions", None, (0, 1), f"{_HALF}: share of empty masks", _NO_TRUTH, "ours"),
+    Metric(
+        "prediction_empty",
+        "Empty predictions",
+        None,
+        (0, 1),
+        f"{_HALF}: share of empty masks",
+        _NO_TRUTH,
+        "ours",
+        is_binary=True,
+    ),
+    Metric(
+        "s_sem",
+        "S_sem",
+        True,
+        (0, 1),
+        "sentence embeddings of answer and reference",
+        _PRSCORE_EMPTY,
+        "CG-Reasoner",
+        needs_text_models=True,
+    ),
     *(
-        Metric(name, title, True, (0, 1), protocol, policy, "CG-Reasoner", needs_text_models=True)
+        Metric(name, title, True, (0, 1), protocol, policy, "CG-Reasoner", **_JUDGED)
         for name, title, protocol, policy in (
-            ("s_sem", "S_sem", "sentence embeddings of answer and reference", _PRSCORE_EMPTY),
             ("s_spatial", "S_spatial", "Text2Centroid points of answer and reference", _PRSCORE_EMPTY),
             ("s_vis", "S_vis", "Text2Centroid point of the answer and centroid of the predicted mask", _S_VIS_EMPTY),
             ("prscore", "PRScore", "mean of S_sem, S_spatial and S_vis", _PRSCORE_EMPTY),
@@ -156,10 +177,10 @@ _ALL = (
         "(PRScore - chance) / (1 - chance), with the cell's mean chance: 0 is chance level, 1 is perfect",
         f"{_PRSCORE_EMPTY} A cell of one sample: not defined.",
         "ours",
-        needs_text_models=True,
+        **_JUDGED,
     ),
     *(
-        Metric(f"prscore_{name}", title, None, (0, 1), protocol, _PRSCORE_EMPTY, "ours", needs_text_models=True)
+        Metric(f"prscore_{name}", title, None, (0, 1), protocol, _PRSCORE_EMPTY, "ours", **_JUDGED)
         for name, title, protocol in (
             ("chance", "PRScore by chance", "the row's masks with its answers to up to 64 other samples"),
             ("constant", "PRScore, constant text", "the row's masks with the reference sentence that scores best overall"),
@@ -168,12 +189,37 @@ _ALL = (
         )
     ),
     Metric(
-        "label_noise",
-        "Label noise",
+        "judge_error",
+        "Judge error",
         None,
         (0, 2 * 2**0.5),
         "distance of the reference's Text2Centroid point to the true centroid, image frame [-1, 1]^2",
         _NO_TRUTH,
+        "ours",
+        needs_text_models=True,
+    ),
+    *(
+        Metric(
+            name,
+            title,
+            None,
+            (0, 2 * 2**0.5),
+            f"distance of the true centroid to the mean of the n true centroids of {whose}, times sqrt(n / (n - 1)); image frame",
+            f"A single centroid: not defined. {_NO_TRUTH}",
+            "ours",
+        )
+        for name, title, whose in (
+            ("mean_point_error", "Mean point error", "the data set"),
+            ("label_mean_error", "Label mean error", "the data set with its official label"),
+        )
+    ),
+    Metric(
+        "judge_auc",
+        "Judge AUC",
+        None,
+        (0, 1),
+        "how often PRScore of the true centroid prefers another sample's reference with the right zones to one with others",
+        f"No other sample with the same zones, or none with others: not defined. {_NO_TRUTH}",
         "ours",
         needs_text_models=True,
     ),
@@ -198,6 +244,17 @@ _ALL = (
         "zones that the rule parser reads from the answer equal the official zones of the true mask",
         f"No text, or no position understood: 0. {_NO_TRUTH}",
         "ours, on PRS-Med's position rule",
+        is_binary=True,
+    ),
+    Metric(
+        "position_constant",
+        "Constant pos.",
+        None,
+        (0, 1),
+        "the official zones are the data set's most frequent ones: no constant answer has a higher position accuracy",
+        _NO_TRUTH,
+        "ours",
+        is_binary=True,
     ),
     Metric(
         "distance_word_accuracy",
@@ -207,6 +264,7 @@ _ALL = (
         "near or far from the centre, as the rule parser reads the answer, equals the official flag",
         "No distance word: 0. Not defined unless the official position is one quadrant.",
         "ours, on PRS-Med's position rule",
+        is_binary=True,
     ),
     Metric(
         "absence_accuracy",
@@ -216,6 +274,7 @@ _ALL = (
         "the answer says that there is no finding",
         "Defined for an empty truth only.",
         "ours",
+        is_binary=True,
     ),
     Metric(
         "centroid_error_of_text",
@@ -225,7 +284,7 @@ _ALL = (
         "distance of the answer's Text2Centroid point to the true centroid, image frame [-1, 1]^2",
         f"No text: not defined. {_NO_TRUTH}",
         "ours",
-        needs_text_models=True,
+        **_JUDGED,
     ),
     Metric(
         "direction_undefined",
@@ -235,7 +294,8 @@ _ALL = (
         "share of samples scored by distance alone because a point lies within 0.05 of the centre",
         _PRSCORE_EMPTY,
         "ours",
-        needs_text_models=True,
+        **_JUDGED,
+        is_binary=True,
     ),
     Metric(
         "position_not_understood",
@@ -245,6 +305,7 @@ _ALL = (
         "share of answers in which no zone and no absence could be read",
         "No text: 1.",
         "ours",
+        is_binary=True,
     ),
 )
 

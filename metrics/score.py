@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from math import nan
 
 import numpy as np
+from prsbench.harness.contract.position import NO_MASK
 from prsbench.harness.contract.records import Record, SampleStatus
 from prsbench.harness.contract.types import Point
 from prsbench.metrics.catalog import METRICS
 from prsbench.metrics.mask.scores import Thresholds, mask_scores
 from prsbench.metrics.text.chance import corrected, levels
 from prsbench.metrics.text.placed_texts import PlacedTexts, TextCollector, TextModels, has_text, is_placed
-from prsbench.metrics.text.position import absence_correct, distance_word_correct, parse, position_correct
+from prsbench.metrics.text.position import absence_correct, distance_word_correct, official_zones, parse, position_correct
+from prsbench.metrics.text.validity import judge_auc, scatter
 from prsbench.metrics.text.word_overlap import word_overlap
+
+_Label = tuple[frozenset[str], bool]  # the official label: zones, near the centre
 
 
 def score(records: Sequence[Record], text_models: TextModels) -> list[dict[str, float]]:
@@ -32,22 +37,30 @@ def score_each(records: Iterable[Record], text_models: TextModels) -> Iterator[d
         ContractError: the text models returned another shape than (N, D) and (N, 2), or points that are not finite.
     """
     thresholds, collector = Thresholds(), TextCollector()
+    zones: list[frozenset[str]] = []
+    labels: list[_Label] = []
     for record in records:
         if record.status == SampleStatus.OK:
             thresholds.add(record)
             collector.add(record)
+            zones.append(official_zones(record))
+            if is_placed(record):
+                labels.append((zones[-1], record.near_centre))
     best, texts = thresholds.best(), collector.finish(text_models)
-    placed = _placed_scores(texts, text_models)
+    placed = _placed_scores(texts, labels, text_models)
+    constant = _most_frequent(zones)
     points = dict(zip(texts.sentences.texts, texts.sentences.points.tolist(), strict=True))
     for record in records:
         scores = dict.fromkeys(METRICS, nan)
         if record.status == SampleStatus.OK:
             scores |= mask_scores(record, best) | _rule_scores(record)
+            if (of_record := official_zones(record)) != {NO_MASK}:
+                scores["position_constant"] = float(of_record == constant)
             if (truth := record.truth_centroid) and has_text(record.answer):
                 scores["centroid_error_of_text"] = _distance(points[record.answer], truth)
             if truth and is_placed(record):
                 scores |= word_overlap(record.answer, record.reference_answer)
-                scores["label_noise"] = _distance(points[record.reference_answer], truth)
+                scores["judge_error"] = _distance(points[record.reference_answer], truth)
                 scores |= next(placed)
         yield scores
 
@@ -66,13 +79,22 @@ def _distance(point: Sequence[float], centroid: Point) -> float:
     return float(np.hypot(point[0] - centroid.x, point[1] - centroid.y))
 
 
-def _placed_scores(texts: PlacedTexts, models: TextModels) -> Iterator[dict[str, float]]:
-    """PRScore, its parts and its reference levels of each sample with a true mask and a reference, in order."""
+def _most_frequent(zones: Sequence[frozenset[str]]) -> frozenset[str]:
+    """The zones that most true masks have: the constant answer with the highest position accuracy; empty without a true mask."""
+    counts = Counter(each for each in zones if each != {NO_MASK})
+    return min(counts, key=lambda each: (-counts[each], sorted(each)), default=frozenset())
+
+
+def _placed_scores(texts: PlacedTexts, labels: Sequence[_Label], models: TextModels) -> Iterator[dict[str, float]]:
+    """PRScore, its parts, its reference levels and its validity of each sample with a true mask and a reference, in order."""
     if not len(texts.answer):
         return
     scores, reference_levels = texts.score(), levels(texts, models)
     columns = {name: getattr(scores, name) for name in ("s_sem", "s_spatial", "s_vis", "prscore", "direction_undefined")}
     columns |= {f"prscore_{name}": getattr(reference_levels, name) for name in ("chance", "constant", "opposite", "ceiling")}
+    columns["mean_point_error"] = scatter(texts.truth_centroid, [None] * len(labels))
+    columns["label_mean_error"] = scatter(texts.truth_centroid, labels)
+    columns["judge_auc"] = judge_auc(texts, [zones for zones, _ in labels])
     columns["prscore_corrected"] = corrected(scores.prscore, reference_levels.chance)
     for i in range(len(texts.answer)):
         yield {name: float(values[i]) for name, values in columns.items()}

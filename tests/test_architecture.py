@@ -33,7 +33,10 @@ MAY_NAME = {  # in a string, without importing it
     f"{ENGINE}.plan": ("prsbench.metrics", f"{ENGINE}.worker"),  # code that enters keys
     f"{ENGINE}.worker": ("prsbench.methods.cost",),  # measures a loaded method
 }
-ROWS_ON_ROWS = {"prsbench.methods.text_box": ("prsbench.methods.cg_reasoner",)}  # a box where CG-Reasoner's answer points
+ROWS_ON_ROWS = {
+    "prsbench.methods.text_box": ("prsbench.methods.cg_reasoner",),  # a box where CG-Reasoner's answer points
+    "prsbench.methods.own_mask_text": tuple(f"prsbench.methods.{name}" for name in ("cg_reasoner", "prs_med", "lisa", "pixellm")),
+}
 SHARED_BY_METHODS = ("prsbench.methods.parts", "prsbench.methods.text2centroid")
 CATALOGS = ("prsbench.methods.catalog", "prsbench.datasets.catalog", "prsbench.metrics.catalog")
 AT_HOME = {  # heavy library -> where alone it may be imported

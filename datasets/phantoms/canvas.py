@@ -24,13 +24,15 @@ NOWHERE = -99.0  # a depth that paints nothing
 class Canvas:
     """A picture of fixed size with its random generator.
 
-    rows is (H, 1) and cols (1, W): pixel centres in px from the top left edge, so they broadcast to (H, W).
+    rows is (H, 1) and cols (1, W): pixel centres in px from the top left edge, so they broadcast to (H, W). two_share replaces
+    the drawing's own probability of two lesions, unless it is None.
     """
 
-    def __init__(self, shape: tuple[int, int], rng: np.random.Generator):
+    def __init__(self, shape: tuple[int, int], rng: np.random.Generator, two_share: float | None = None):
         self.shape = shape
         self.height, self.width = shape
         self.rng = rng
+        self.two_share = two_share
         self.rows = np.arange(self.height, dtype=np.float64)[:, None] + 0.5
         self.cols = np.arange(self.width, dtype=np.float64)[None, :] + 0.5
 

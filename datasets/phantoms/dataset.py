@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from prsbench.datasets.card import CARD
-from prsbench.datasets.official_writer import Item, write_modality
+from prsbench.datasets.official_writer import Answers, Item, write_modality
 from prsbench.datasets.questions import target_of
 from prsbench.datasets.splits import SPLITS
 from prsbench.harness.contract.errors import DataError, unknown_name
 from prsbench.harness.contract.modalities import BY_NAME, MODALITIES
 from prsbench.harness.contract.source_code import code_of, import_closure
 from prsbench.harness.contract.types import DataKind
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, field_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, field_validator
 
 ARCHIVE = "phantom"
 FIRST_INDEX = {"train": 0, "val": 1_000_000, "test": 2_000_000}  # far apart, so that one split's size does not change another
@@ -28,7 +28,11 @@ KEY_FILE = "phantoms_key.txt"
 
 
 class PhantomsConfig(BaseModel):
-    """How many images are drawn per modality, and from which seed."""
+    """How many images are drawn per modality, from which seed, and what their answers name.
+
+    answers: the official label, or the lesions' points ("0.3 right, 0.2 down" of the centre).
+    two_share: probability of two lesions, which may not fit; None: each modality's own.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -37,6 +41,8 @@ class PhantomsConfig(BaseModel):
     val: PositiveInt = 12
     test: PositiveInt = 24
     modalities: tuple[str, ...] = MODALITIES
+    answers: Answers = "zones"
+    two_share: float | None = Field(None, ge=0, le=1)
 
     @field_validator("modalities")
     @classmethod
@@ -66,7 +72,7 @@ def materialise(config: PhantomsConfig, folder: Path) -> None:
         for modality in config.modalities:
             target = target_of(modality, BY_NAME[modality].phantom_target)
             items = _items(config, modality)
-            write_modality(partial_folder, modality, target, ARCHIVE, DataKind.SYNTHETIC, items, config.seed)
+            write_modality(partial_folder, modality, target, ARCHIVE, DataKind.SYNTHETIC, items, config.seed, config.answers)
         (partial_folder / KEY_FILE).write_text(key + "\n", encoding="utf-8")
         try:
             partial_folder.replace(folder)
@@ -88,13 +94,13 @@ def _items(config: PhantomsConfig, modality: str) -> Iterator[Item]:
     for split in SPLITS:
         for number in range(getattr(config, split)):
             index = FIRST_INDEX[split] + number
-            yield Item(f"{index:07d}", f"{index:07d}", partial(_drawn, modality, config.seed, index), split)
+            yield Item(f"{index:07d}", f"{index:07d}", partial(_drawn, modality, config.seed, index, config.two_share), split)
 
 
-def _drawn(modality: str, seed: int, index: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+def _drawn(modality: str, seed: int, index: int, two_share: float | None) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     from prsbench.datasets.phantoms.drawing import draw
 
-    phantom = draw(modality, seed, index)
+    phantom = draw(modality, seed, index, two_share)
     return phantom.image, phantom.mask
 
 

@@ -23,13 +23,14 @@ class Phantom:
     mask: NDArray[np.bool_]
 
 
-def draw(modality: str, seed: int, index: int) -> Phantom:
+def draw(modality: str, seed: int, index: int, two_share: float | None = None) -> Phantom:
     """Draw one phantom; a pure function of its arguments.
 
     Args:
         modality: one of `contract.modalities`; fixes the picture's size.
         seed: non-negative seed of the data set.
         index: non-negative number of the picture within it; different pictures are independent.
+        two_share: probability of two lesions; None: the modality's own.
 
     Raises:
         ConfigError: no modality has this name.
@@ -37,7 +38,7 @@ def draw(modality: str, seed: int, index: int) -> Phantom:
     if modality not in DRAWINGS:
         raise unknown_name("modality", modality, DRAWINGS)
     drawing = DRAWINGS[modality]
-    canvas = Canvas(drawing.SHAPE, np.random.default_rng([seed, MODALITIES.index(modality), index]))
+    canvas = Canvas(drawing.SHAPE, np.random.default_rng([seed, MODALITIES.index(modality), index]), two_share)
     picture, mask = drawing.draw(canvas)
     if picture.ndim == 2:
         picture = np.repeat(picture[..., None], 3, axis=2)

@@ -28,10 +28,10 @@ def place(canvas: Canvas, anatomy: Mask, areas: tuple[float, float], two_share: 
     """One spot, or two well apart with probability `two_share`, mostly inside the anatomy; fewer if they do not fit.
 
     areas is the range of the lesions' area as a fraction of the image (radii are sampled uniformly); a spot that does not
-    fit into its zone is made smaller.
+    fit into its zone is made smaller. The canvas's `two_share` has precedence.
     """
     room_px = ndimage.distance_transform_edt(np.pad(anatomy, 1))[1:-1, 1:-1]  # padded: the picture's border is an edge too
-    count = 2 if canvas.rng.random() < two_share else 1
+    count = 2 if canvas.rng.random() < (two_share if canvas.two_share is None else canvas.two_share) else 1
     spots: list[Spot] = []
     for _ in range(count):
         smallest_px, largest_px = np.sqrt(np.array(areas) * canvas.height * canvas.width / np.pi)

@@ -14,6 +14,7 @@ from prsbench.harness.contract.modalities import BY_NAME
 from scipy import ndimage
 
 NO_MASK = "no mask"
+SMALLEST_SHARE = 0.08  # of the foreground, for a component to be named as a lesion of its own
 ZONES = ("top left", "top right", "bottom left", "bottom right", "center")
 
 
@@ -94,6 +95,35 @@ def position_phrase(position: tuple[str, ...], near_centre: bool) -> str:
     if distinct[0] == "center":
         return "center"
     return f"{distinct[0]} and {'near' if near_centre else 'far from'} the center"
+
+
+def points_phrase(mask: NDArray[np.bool_]) -> str:
+    """Where the lesions of a mask that is not empty lie, as an answer with coordinates says it; ours.
+
+    One point for each 8-connected component that holds at least 8 % of the foreground, from left to right.
+
+    Example:
+        >>> mask = np.zeros((20, 20), bool)
+        >>> mask[2:4, 12:14], mask[15:17, 1:3] = True, True
+        >>> points_phrase(mask)
+        '0.8 left, 0.6 down and 0.3 right, 0.7 up'
+    """
+    labels, count = ndimage.label(mask, structure=np.ones((3, 3), bool))
+    if not count:
+        raise ValueError("an empty mask has no points; say that nothing was found")
+    lesions = [labels == n for n in range(1, count + 1)]
+    points = [centroid(lesion) for lesion in lesions if lesion.sum() >= SMALLEST_SHARE * mask.sum()]
+    return " and ".join(offset_phrase(x, y) for x, y in sorted((point.x, point.y) for point in points if point))
+
+
+def offset_phrase(x: float, y: float) -> str:
+    """A point of the image frame as its distance from the centre, in half widths and half heights of the image.
+
+    Example:
+        >>> offset_phrase(0.3, -0.24)
+        '0.3 right, 0.2 up'
+    """
+    return f"{abs(x):.1f} {'right' if x > 0 else 'left'}, {abs(y):.1f} {'down' if y > 0 else 'up'}"
 
 
 def _quadrant(is_top: bool, is_left: bool) -> str:

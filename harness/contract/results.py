@@ -68,7 +68,8 @@ class CellResult:
     """One method on one data set with one seed, as the report sees it.
 
     n_manifest counts the samples the data set lists for this split: n_manifest = scored + failed or missing + excluded, in every
-    table. judge_notes say what a reader must know of the models that judged the text, above all that their weights are RANDOM.
+    table. judge names the models that judged the text, with their version; judge_notes say what a reader must know of them, above
+    all that their weights are RANDOM. dataset_summary is of the entire data set, if the cell is a subgroup of it.
 
     A complete cell holds only its `summary` in memory; `samples` and `read` load the rest from disk on each call, so that a
     report of thousands of cells holds few of them at once. An incomplete cell has nothing to read.
@@ -84,9 +85,11 @@ class CellResult:
     error: str
     n_manifest: int
     labels: Labels | None = None  # None if the cell never got as far as loading its method
+    judge: str = ""  # "" where the run does not say
     judge_notes: tuple[str, ...] = ()
     cost: Cost | None = None  # None where none was measured, as for rows made from the truth
     summary: Summary | None = None
+    dataset_summary: Summary | None = None
     samples: Callable[[], Samples] = field(default=_not_there, repr=False, compare=False)
     read: Callable[[], Details] = field(default=_nothing, repr=False, compare=False)
 

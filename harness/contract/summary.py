@@ -15,7 +15,10 @@ from prsbench.harness.contract.errors import first_line
 from prsbench.harness.contract.position import NO_MASK, ZONES
 from prsbench.harness.contract.records import Record, SampleStatus
 
-STORED_METRICS = ("mdice_pranet", "dice@0.5", "prscore", "position_accuracy")  # per sample: for intervals, pairs and subgroups
+STORED_METRICS = (  # per sample: for intervals, pairs and subgroups
+    "mdice_pranet", "dice@0.5", "prscore", "position_accuracy", "position_constant", "centroid_error_of_text",
+    "judge_error", "mean_point_error",
+)  # fmt: skip
 STATUSES = tuple(SampleStatus)
 _OK, _FAILED, _EXCLUDED = range(3)
 _FACTS = np.dtype([("no_mask", "?"), ("zone", "i1"), ("n_lesions", "<i4"), ("area_share", "<f8")])
@@ -128,13 +131,19 @@ def to_bytes(summary: Summary, samples: Samples) -> bytes:
     tallies = {name: [mean if isfinite(mean) else None, *counts] for name, (mean, *counts) in summary.tallies.items()}
     seconds = summary.seconds if isfinite(summary.seconds) else None
     head = {"n": summary.n_records, "n_failed": summary.n_failed, "first_error": summary.first_error, "seconds": seconds}
-    head["names"] = len(names)
+    head |= {"names": len(names), "stored": STORED_METRICS}
     columns = samples.facts.tobytes() + samples.outcomes.tobytes()
     return json.dumps({**head, "tallies": tallies}, ensure_ascii=False).encode() + b"\n" + names + columns
 
 
+def is_current(data: bytes) -> bool:
+    """Whether a file of `to_bytes` stores STORED_METRICS; those of other versions stored other metrics."""
+    stored: object = json.loads(data[: data.index(b"\n")]).get("stored")
+    return stored == list(STORED_METRICS)
+
+
 def summary_from(data: bytes) -> Summary:
-    """The summary in a file of `to_bytes`; the caller checks that the file is intact."""
+    """The summary in a file of `to_bytes`; the caller checks that the file is intact and current."""
     head = json.loads(data[: data.index(b"\n")])
     tallies = {name: Tally(nan if mean is None else mean, *counts) for name, (mean, *counts) in head["tallies"].items()}
     seconds = nan if head["seconds"] is None else head["seconds"]

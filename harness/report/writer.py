@@ -86,11 +86,12 @@ def summary_text(cells: Sequence[CellResult], across_prompts: bool = False) -> s
     from prsbench.harness.report.tables.ablations import ablations, t2c_ablation
     from prsbench.harness.report.tables.formats import to_text
     from prsbench.harness.report.tables.scores import main, reasoning
+    from prsbench.harness.report.tables.validity import validity
 
     rows = rows_of(cells, across_prompts)
     texts: list[str] = []
     printed: set[str] = set()
-    for table in (main(rows), reasoning(rows), t2c_ablation(rows), ablations(rows)):
+    for table in (main(rows), reasoning(rows), validity(rows), t2c_ablation(rows), ablations(rows)):
         if table:
             texts.append(to_text(replace(table, footnotes=tuple(note for note in table.footnotes if note not in printed))))
             printed.update(table.footnotes)

@@ -1,11 +1,17 @@
-"""The Text2Centroid bridge, through which the spatial loss reaches the language model's LoRA. The paper leaves open how.
+"""The Text2Centroid bridges: from words to the point that the spatial loss compares with the mask. The paper leaves them open.
 
-`hidden` and `soft_tokens` end in the frozen T2C head; with `bridge: none` there is no bridge.
+All end in the frozen T2C head; with `bridge: none` there is no bridge. They differ in whose words they read:
+
+- `hidden` reads the reference answer, through the language model's states at its tokens. What the model would say by itself
+  does not enter, so its loss can only shape how given words are represented.
+- `soft_tokens` and `sampled` read answers that the model generates, so their loss reaches what decides the words.
+
+`gate.py` checks that a trained bridge follows the words and not the image.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import torch
 from prsbench.methods.cg_reasoner.decoder import masked_mean
@@ -17,50 +23,58 @@ from torch.nn import functional as F
 WORD_BEGINS = ("Ġ", "▁")  # how byte-level BPE and SentencePiece mark a token that begins a word
 
 
-@dataclass(frozen=True, slots=True)
-class BridgeOutput:
-    """Unit sentence embeddings and the points predicted from them. is_learned: whether the embeddings need distillation."""
-
-    embedding_RE: Tensor
-    point_R2: Tensor
-    is_learned: bool
-
-
 class HiddenBridge(nn.Module):
-    """Masked mean of the answer's states, one linear map into Sentence-BERT space (distilled), T2C head."""
+    """Masked mean of an answer's states, one linear map into Sentence-BERT space, T2C head.
+
+    The states also carry what the image shows, and a map that is distilled towards the reference answers alone learns to read
+    that instead of the words, because both agree. `CGReasoner.losses` therefore distils it on answers to other images too.
+    """
 
     def __init__(self, width: int, head: nn.Module):
         super().__init__()
         self.linear = nn.Linear(width, WIDTH)
         self.head = head.requires_grad_(False)
 
-    def forward(self, text: TeacherForced) -> BridgeOutput:
+    def forward(self, text: TeacherForced) -> tuple[Tensor, Tensor]:
+        """Unit sentence embeddings (R, 384) and points (R, 2) of the answers read; a row without one has no meaning."""
         answer_RD = masked_mean(text.states_BTD, text.is_answer_BT).float()
         embedding_RE = F.normalize(self.linear(answer_RD), dim=1)
-        return BridgeOutput(embedding_RE, self.head(embedding_RE), is_learned=True)
+        return embedding_RE, self.head(embedding_RE)
 
 
-class SoftTokenBridge(nn.Module):
-    """The model's likeliest answer, read by Sentence-BERT, T2C head. Nothing here is trained.
+class SampledBridge(nn.Module):
+    """T2C of generated answers, as PRScore reads them. Nothing here is trained; see `losses.sampled_spatial_loss`."""
 
-    Forward: each answer token is the likeliest one after the reference before it, and Sentence-BERT reads the text they spell.
-    Backward: a word piece passes its gradient to the tokens that spell it, as if it were their expected embedding under the
+    def __init__(self, head: nn.Module):
+        super().__init__()
+        self.head = head.requires_grad_(False)
+
+    @torch.no_grad()
+    def forward(self, answers: Sequence[str], device: str | torch.device) -> Tensor:
+        """Points (R, 2), without gradient."""
+        return self.head(sentence_encoder(str(device)).encode(answers).to(device))
+
+
+class SoftTokenBridge(SampledBridge):
+    """The model's likeliest answer, read by Sentence-BERT with a gradient, T2C head. Nothing here is trained.
+
+    Backward, a word piece passes its gradient to the tokens that spell it, as if it were their expected embedding under the
     model's distribution (straight-through). The end token spells nothing.
     """
 
     def __init__(self, tokenizer, head: nn.Module):
-        super().__init__()
-        self.head = head.requires_grad_(False)
+        super().__init__(head)
         self._tokenizer = tokenizer
         self._vocabulary: Vocabulary | None = None  # frozen, from packages: not saved, and not needed to predict
 
-    def forward(self, text: TeacherForced) -> BridgeOutput:
+    def soft_points(self, text: TeacherForced, ids: Sequence[Sequence[int]]) -> Tensor:
+        """The points (R, 2) of the answers with these token ids, whose pass through the model is `text`."""
         encoder = sentence_encoder(str(text.logits_AV.device))
         if self._vocabulary is None:
             self._vocabulary = Vocabulary(self._tokenizer, text.logits_AV.shape[1], encoder)
-        rows = text.logits_AV.float().split(text.is_answer_BT.sum(1).tolist())
-        embedding_RE = encoder.encode_words([self._vocabulary.spell(logits_TV[:-1]) for logits_TV in rows])
-        return BridgeOutput(embedding_RE, self.head(embedding_RE), is_learned=False)
+        logits_of_rows = text.logits_AV.float().split([len(row) for row in ids])
+        spelled = [self._vocabulary.spell(row, logits_TV) for row, logits_TV in zip(ids, logits_of_rows, strict=True)]
+        return self.head(encoder.encode_words(spelled))
 
 
 class Vocabulary:
@@ -80,10 +94,10 @@ class Vocabulary:
         pieces = [encoder.read(text)[0] for text in self._text]
         self._mean_VE = torch.stack([(piece_PE if len(piece_PE) else unknown_1E).mean(0) for piece_PE in pieces])
 
-    def spell(self, logits_TV: Tensor) -> Tensor:
-        """The word embeddings (P, E) of the text that the likeliest tokens spell, with the expected embeddings' gradient."""
+    def spell(self, ids: Sequence[int], logits_TV: Tensor) -> Tensor:
+        """The word embeddings (P, E) of the text that these T tokens spell, with the gradient of the expected embeddings."""
         text, token_of_letter = "", []
-        for t, token in enumerate(logits_TV.argmax(-1).tolist()):
+        for t, token in enumerate(ids):
             text += self._text[token]
             token_of_letter += [t] * len(self._text[token])
         piece_PE, spans = self._encoder.read(text)
@@ -93,3 +107,6 @@ class Vocabulary:
                 share_PT[p, t] += 1 / (stop - start)
         expected_PE = share_PT.to(logits_TV.device) @ (logits_TV.softmax(-1) @ self._mean_VE)
         return piece_PE + expected_PE - expected_PE.detach()
+
+
+Bridge = HiddenBridge | SampledBridge

@@ -29,16 +29,14 @@ PREDICTS: Any = {  # config keys that decide whether the tensors fit and what th
 WEIGHTS, LANGUAGE_BASE = "cg_reasoner.safetensors", "small_llama"
 
 
-def read_base(config: CGReasonerConfig, folder: Path, device: str) -> Base:
-    """The frozen language model: the tiny size's from `folder`, the others from the config's `language_model`.
+def read_base(config: CGReasonerConfig, folder: Path | None, device: str) -> Base:
+    """The frozen language model: the tiny size's from `folder` (None: packaged), the others from the config's `language_model`.
 
     Raises:
         MissingPrerequisite: it is missing.
     """
     if config.size == "tiny":
-        base = SmallLlama(config.language)
-        base.load(folder, device)
-        return base
+        return SmallLlama.of(config.language, folder, device)
     if config.language_model is None:
         wanted = {"paper": "LLaVA-Med v1.5's folder, in transformers' Llava form", "small": "'packaged' or a folder"}[config.size]
         raise MissingPrerequisite(

@@ -10,9 +10,10 @@ from prsbench.harness.contract.config import MethodConfig, merged
 from prsbench.harness.contract.types import Need
 from prsbench.methods.parts.language.config import SmallLlamaConfig
 from prsbench.methods.parts.training.config import AugmentationConfig, Group, LoRAConfig, TrainingConfig
+from prsbench.methods.parts.training.recipe import Recipe
 from prsbench.methods.parts.weights.packaged import SMOLLM2, installed
 from prsbench.methods.text2centroid.config import Text2CentroidConfig
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 
 class BackboneConfig(Group):
@@ -34,12 +35,6 @@ class LossesConfig(Group):
     distil_weight: float = 0.5  # hidden bridge towards Sentence-BERT(reference); ours
 
 
-class CGReasonerAugmentationConfig(AugmentationConfig):
-    """Augmentation of images and questions."""
-
-    word_dropout: float = 0.0  # share of words dropped from every second question, against learning forms by heart
-
-
 class CGReasonerConfig(TrainingConfig):
     """The embedded (`tiny`) size by default; for another `size`, keys that are not set get its defaults from `SIZES`.
 
@@ -47,7 +42,8 @@ class CGReasonerConfig(TrainingConfig):
     """
 
     size: Literal["tiny", "small", "paper"] = "tiny"  # which language model: `language`, a causal LM, LLaVA-Med
-    bridge: Literal["hidden", "soft_tokens", "none"] = "hidden"  # open: how the spatial loss reaches LoRA; "none" is w/o T2C
+    bridge: Literal["hidden", "soft_tokens", "sampled", "none"] = "hidden"  # open: whose words the loss reads (bridge.py)
+    bridge_samples: int = Field(4, ge=2)  # ours: answers that the sampled bridge samples for an image in a step
     spatial_target: Literal["true_centroid", "predicted_mask_centroid"] = "true_centroid"  # paper; or the predicted mask's
     spatial_reaches: Literal["lora", "image_path"] = "lora"  # paper: LoRA (and the bridge)
     mask_condition: Literal["question", "generated"] = "question"  # open: whose states prompt the mask
@@ -57,27 +53,31 @@ class CGReasonerConfig(TrainingConfig):
     language_dtype: Literal["bfloat16", "float32"] = "float32"  # paper size: of frozen weights; trained weights stay float32
     gradient_checkpointing: bool = True  # ours, paper size only: recomputes activations in the backward pass
     answer_tokens: int = 40  # generation limit; ours
+    answered_share: float = Field(1.0, gt=0, le=1)  # ours: of each modality's training images; the others give only their masks
     text2centroid: Text2CentroidConfig = Text2CentroidConfig()
     backbone: BackboneConfig = BackboneConfig()
     lora: LoRAConfig = LoRAConfig()
     losses: LossesConfig = LossesConfig()
-    augmentation: CGReasonerAugmentationConfig = CGReasonerAugmentationConfig(
-        horizontal_flip=0.5,  # ours, like all numbers of this group
-        shift=0.3,
-        zoom=0.2,
-        intensity_jitter=0.2,
-        word_dropout=0.4,
-    )
+    augmentation: AugmentationConfig = AugmentationConfig()
 
     epochs: int = 5  # paper 20; ours at the embedded size
     accumulate: int = 1  # ours: batches per optimizer step
     questions_per_image: int = 3  # ours: question-answer pairs read per image and step; image features are computed once
     projector_warmup_steps: int = 0  # small: steps on images before LoRA; 0: no warm-up at all (`warm_up.py`)
     learning_rate: float = 2e-3  # paper 1e-4 at 1024 px with a 7B model; ours for modules trained from scratch
-    adam_eps: float = 1e-6  # paper
     amp: bool = True  # bf16 autocast, on CUDA only
     keep: Literal["best", "last"] = "last"  # open; "best": the epoch with the lowest loss on the val split
     data_parallel_workers: int = 1  # paper 2 GPUs; see `methods/parts/training/data_parallel.py` for what the grid must reserve
+
+    def recipe(self) -> Recipe:
+        start = {"packaged": "ImageNet-1k", None: "random weights"}.get(self.backbone.weights, "the user's weights")
+        return {
+            **super().recipe(),
+            "image encoder": f"trained, from {start}",
+            "word dropout": f"{self.augmentation.word_dropout:g}",
+            "questions": f"{self.questions_per_image} an image and step",
+            "LoRA": self.lora.recipe(),
+        }
 
     def checkpoints(self) -> Mapping[str, Path]:
         given = {"backbone.weights": self.backbone.weights, "language_model": self.language_model}
@@ -106,7 +106,7 @@ class CGReasonerConfig(TrainingConfig):
     def needs(self) -> Mapping[str, Need]:
         needs = {}
         if self.size == "tiny":
-            needs["small_llama"] = Need("small_llama", self.language.model_dump())
+            needs.update(self.language.trainings())
         if self.bridge != "none":
             needs["text2centroid"] = Need("text2centroid", self.text2centroid.model_dump())
         return needs
@@ -115,7 +115,7 @@ class CGReasonerConfig(TrainingConfig):
 # Keys that the paper leaves open keep their default.
 SMALL: Mapping[str, object] = {
     "language_model": "packaged",
-    "language": {"layout_side": 3},  # ours: fewer image tokens, one for each pair of words ("top", "left")
+    "language": {"layout_side": 3, "token_side": 3},  # ours: fewer image tokens, one for each pair of words ("top", "left")
     "questions_per_image": 1,  # ours: the language model's pass takes most of a step
     "projector_warmup_steps": 200,  # ours
     "lora": {"learning_rate": 2e-3},  # ours: few steps

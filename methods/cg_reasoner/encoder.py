@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from prsbench.methods.images import z_score
+from prsbench.methods.parts.weights.timm_backbone import freeze_statistics
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -22,8 +23,7 @@ class VisualEncoder(nn.Module):
     """Image (B, 3, S, S) in [0, 1] to features (B, C, H, W) at the finest chosen stage.
 
     Each stage goes through Conv-BN-ReLU to R_i; all R_i are resized bilinearly to the finest, summed and reweighted by channel.
-    keeps_statistics: freeze the batch-norm statistics of a pre-trained backbone. A few images of six modalities would give other
-    statistics at every step; the paper's ConvNeXt has no batch norm.
+    keeps_statistics: freeze the batch-norm statistics of a pre-trained backbone; the paper's ConvNeXt has none.
     """
 
     def __init__(self, backbone: nn.Module, stage_channels: list[int], channels: int, keeps_statistics: bool = False):
@@ -39,8 +39,7 @@ class VisualEncoder(nn.Module):
     def train(self, mode: bool = True) -> VisualEncoder:
         super().train(mode)
         if self._keeps_statistics:
-            for norm in (m for m in self.backbone.modules() if hasattr(m, "running_mean")):  # any batch-norm class
-                norm.eval()
+            freeze_statistics(self.backbone)
         return self
 
     def forward(self, image_B3SS: Tensor) -> Tensor:

@@ -12,7 +12,9 @@ from prsbench.harness.contract.errors import DataError
 from prsbench.harness.contract.types import FitContext, Labels, Prediction, Query, Sample, TextSource, Weights
 from prsbench.methods.cg_reasoner import checkpoint, public_folder
 from prsbench.methods.cg_reasoner.config import CGReasonerCheckpointConfig, CGReasonerConfig
+from prsbench.methods.cg_reasoner.gate import gate, read_gate, write_gate
 from prsbench.methods.cg_reasoner.model import CGReasoner, build
+from prsbench.methods.cg_reasoner.training import answered_images
 from prsbench.methods.cg_reasoner.training import train as run_training
 from prsbench.methods.cg_reasoner.warm_up import warm_up
 from prsbench.methods.frozen import FrozenMethod
@@ -24,6 +26,8 @@ from prsbench.methods.parts.weights.exposure import exposure_note, random_start_
 from prsbench.methods.parts.weights.packaged import SMOLLM2
 from prsbench.methods.text2centroid.model import Text2Centroid
 
+ANSWERED = "answered_images.txt"  # ids of the training images whose answers were read, if not all were
+
 
 class CGReasonerMethod:
     """Image and question to mask and generated sentence. One model serves every modality it was trained on."""
@@ -31,6 +35,8 @@ class CGReasonerMethod:
     def __init__(self, config: CGReasonerConfig):
         self.config = config
         self._notes: tuple[str, ...] = ()
+        self._gate: list[tuple[str, ...]] = []
+        self._answered: frozenset[str] | None = None
 
     @property
     def labels(self) -> Labels:
@@ -48,7 +54,7 @@ class CGReasonerMethod:
             self._fit_on_workers(train, val, context)
             return
         torch.manual_seed(context.seed)
-        base = checkpoint.read_base(self.config, context.needs.get("small_llama", Path()), context.device)
+        base = checkpoint.read_base(self.config, context.needs.get("small_llama"), context.device)
         head, notes = None, tuple[str, ...]()
         if self.config.bridge != "none":
             part = Text2Centroid(self.config.text2centroid)
@@ -58,10 +64,22 @@ class CGReasonerMethod:
         if self.config.language_model is not None:
             name = SMOLLM2.path if self.config.language_model == "packaged" else Path(self.config.language_model).name
             source += f"; language model {name}, {self.config.language_dtype}"
-        self._base, self._device, self._notes = base, context.device, (source, _exposure(self.config), *notes)
+        read = (self.config.language.note,) if self.config.size == "tiny" else ()
+        self._base, self._device, self._notes = base, context.device, (source, *read, _exposure(self.config), *notes)
         warm_up(self._model, self.config, train, context)
-        loop = run_training(self._model, self.config, train, val, context)
+        if self.config.answered_share < 1:
+            self._answered = answered_images(train, self.config.answered_share, context.seed)
+            share = f"{self.config.answered_share:.0%} of each modality's training images ({len(self._answered)} images)"
+            self._notes += (f"answers of {share} were read, of the others only masks and questions",)
+        loop = run_training(self._model, self.config, train, val, context, self._answered)
         self._history, self._validated = loop.history, loop.validated
+        if self._model.bridge is not None and len(val):
+            lines = gate(self._model, val, self.config.image_size_px, self.config.batch_size, context.device)
+            self._gate = [line.text(self.config.bridge) for line in lines]
+            failed = [line.given for line in lines if not line.passes]
+            self._notes += tuple(
+                f"bridge {self.config.bridge} FAILS its gate ({given}): it follows the image" for given in failed
+            )
 
     def _fit_on_workers(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
         """Fit on several workers; rank 0 saves the weights, which are loaded here."""
@@ -76,12 +94,18 @@ class CGReasonerMethod:
             data_parallel.train_on_workers(fit_and_save, self.config.data_parallel_workers, context)
             self.load(Path(folder), context.device)
             self._history, self._validated = read_losses(Path(folder))
+            self._gate = read_gate(Path(folder))
+            answered = Path(folder) / ANSWERED
+            self._answered = frozenset(answered.read_text().splitlines()) if answered.exists() else None
 
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
         return _answer(self._model, self.config, self.config.amp, self._device, queries)
 
     def save(self, folder: Path) -> None:
         write_losses(folder, self._history, self._validated)
+        write_gate(self._gate, folder)
+        if self._answered is not None:
+            (folder / ANSWERED).write_text("".join(f"{image_id}\n" for image_id in sorted(self._answered)))
         checkpoint.write(folder, self._model, self.config, self._base, self._notes)
 
     def load(self, folder: Path, device: str) -> None:

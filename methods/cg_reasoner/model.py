@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
+from prsbench.harness.contract.errors import PrsbenchError
 from prsbench.harness.contract.types import Weights
-from prsbench.methods.cg_reasoner.backbone import build_backbone
-from prsbench.methods.cg_reasoner.bridge import BridgeOutput, HiddenBridge, SoftTokenBridge
+from prsbench.methods.cg_reasoner.bridge import Bridge, HiddenBridge, SampledBridge, SoftTokenBridge
 from prsbench.methods.cg_reasoner.config import CGReasonerConfig
 from prsbench.methods.cg_reasoner.decoder import MaskDecoder
 from prsbench.methods.cg_reasoner.encoder import VisualEncoder
-from prsbench.methods.cg_reasoner.losses import distillation_loss, mask_centroid, restrict_gradient_to, spatial_loss
+from prsbench.methods.cg_reasoner.losses import (
+    distillation_loss,
+    mask_centroid,
+    restrict_gradient_to,
+    sampled_spatial_loss,
+    spatial_loss,
+)
 from prsbench.methods.parts.language.image_tokens import alignment_loss
 from prsbench.methods.parts.language.llava_med import LlavaBase, PaperMultimodalLLM
 from prsbench.methods.parts.language.multimodal_llm import AdaptedLLM, Generated, TeacherForced, TinyMultimodalLLM
@@ -20,6 +27,7 @@ from prsbench.methods.parts.language.small_llama import SmallLlama
 from prsbench.methods.parts.language.smollm2 import CausalBase, SmallMultimodalLLM
 from prsbench.methods.parts.training.lora import is_lora
 from prsbench.methods.parts.training.losses import dice_and_bce, weighted
+from prsbench.methods.parts.weights.timm_backbone import build_backbone
 from prsbench.methods.text2centroid.model import CentroidHead
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -30,8 +38,9 @@ class Batch:
     """One training step's input: B images and R >= B question-answer pairs.
 
     row_image_R is each pair's image. The first B pairs, one per image in order, prompt the masks. layout_BNN holds the mask's
-    layout characters (`small_llama.layout_of`). centroid_B2 is NaN where the mask is empty. reference_RE, Sentence-BERT's
-    embedding of each answer, is None without a bridge.
+    layout characters (`small_llama.layout_of`). centroid_B2 is NaN where the mask is empty. An answer is None where it is not to
+    be read (`answered_share`). other_answers are answers to other images, None in the same rows. reference_RE and
+    other_reference_RE, Sentence-BERT's embeddings of both (of "" for None), are None without a hidden bridge.
     """
 
     image_B3SS: Tensor
@@ -40,8 +49,14 @@ class Batch:
     centroid_B2: Tensor
     row_image_R: Tensor
     reference_RE: Tensor | None
+    other_reference_RE: Tensor | None
     questions: Sequence[str]
-    answers: Sequence[str]
+    answers: Sequence[str | None]
+    other_answers: Sequence[str | None]
+
+    @property
+    def has_lesion_B(self) -> Tensor:
+        return self.centroid_B2.isfinite().all(1)
 
 
 class CGReasoner(nn.Module):
@@ -52,7 +67,7 @@ class CGReasoner(nn.Module):
         encoder: VisualEncoder,
         llm: AdaptedLLM,
         decoder: MaskDecoder,
-        bridge: HiddenBridge | SoftTokenBridge | None,
+        bridge: Bridge | None,
         config: CGReasonerConfig,
     ):
         super().__init__()
@@ -63,7 +78,12 @@ class CGReasoner(nn.Module):
         self._config = config
 
     def forward(
-        self, image_B3SS: Tensor, row_image_R: Tensor, questions: Sequence[str], answers: Sequence[str] | None = None
+        self,
+        image_B3SS: Tensor,
+        row_image_R: Tensor,
+        questions: Sequence[str],
+        answers: Sequence[str | None] | None = None,
+        features_BCHW: Tensor | None = None,
     ) -> tuple[Tensor, TeacherForced | Generated]:
         """Image -> encoder -> language model -> FiLM decoder -> mask logits, in training and at test.
 
@@ -72,22 +92,23 @@ class CGReasoner(nn.Module):
             row_image_R: each question's image.
             questions: R texts.
             answers: the R reference answers, in training; None: the language model generates its own.
+            features_BCHW: `features(image_B3SS)`, if known.
 
         Returns:
             Mask logits (R, 1, S, S), in training (B, 1, S, S) of the first B questions, one per image in order; and the language
             model's states, with its text loss in training or its answers at test. The mask never depends on a reference answer.
         """
-        # Only the encoder works channels last, which makes depthwise convolutions and batch norm faster.
-        features_BCHW = self.encoder(image_B3SS.contiguous(memory_format=torch.channels_last)).contiguous()
+        if features_BCHW is None:
+            features_BCHW = self.features(image_B3SS)
         llm_input = image_B3SS if self.llm.reads_pixels else features_BCHW
         text: TeacherForced | Generated
         if answers is None:
             text = self.llm.generate(llm_input, questions, self._config.answer_tokens, row_image_R)
             features_BCHW, own_answers = features_BCHW[row_image_R], text.answers
         else:
-            text = self.llm.teacher_forced(llm_input, row_image_R, questions, answers)
+            text = self.llm.teacher_forced(llm_input, row_image_R, questions, _readable(answers))
             row_image_R, questions = row_image_R[: len(llm_input)], questions[: len(llm_input)]
-            own_answers = self._generate_own(llm_input, questions) if self._config.mask_condition == "generated" else []
+            own_answers = self._generated(llm_input, questions).answers if self._config.mask_condition == "generated" else []
         if self._config.mask_condition == "generated":
             own = self.llm.teacher_forced(llm_input, row_image_R, questions, own_answers)
             states_BTD, is_prompt_BT = own.states_BTD, own.is_answer_BT  # at least the answer's end token
@@ -96,33 +117,86 @@ class CGReasoner(nn.Module):
         logits = self.decoder(features_BCHW, states_BTD, is_prompt_BT)
         return F.interpolate(logits, size=image_B3SS.shape[-2:], mode="bilinear", align_corners=False), text
 
+    def features(self, image_B3SS: Tensor) -> Tensor:
+        """The visual encoder's features (B, C, H, W)."""
+        # Only the encoder works channels last, which makes depthwise convolutions and batch norm faster.
+        return self.encoder(image_B3SS.contiguous(memory_format=torch.channels_last)).contiguous()
+
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Unweighted loss terms, each a scalar mean."""
         text: TeacherForced
-        logits, text = self(batch.image_B3SS, batch.row_image_R, batch.questions, batch.answers)
+        features_BCHW = self.features(batch.image_B3SS)
+        logits, text = self(batch.image_B3SS, batch.row_image_R, batch.questions, batch.answers, features_BCHW)
         terms = {"segmentation": dice_and_bce(logits.float(), batch.mask_B1SS), "text": text.text_loss}
         if text.image.layout is not None:
             terms["alignment"] = alignment_loss(text.image, batch.layout_BNN, batch.mask_B1SS)
-        if self.bridge is not None:
-            with torch.autocast(logits.device.type, enabled=False):  # bf16 would move a point by thousandths of the frame
-                terms |= self._bridge_terms(self.bridge(text), batch, logits)
+        llm_input = batch.image_B3SS if self.llm.reads_pixels else features_BCHW
+        if isinstance(self.bridge, HiddenBridge):
+            terms |= self._given_answer_terms(self.bridge, batch, text, llm_input, self._target(batch, logits))
+        elif self.bridge is not None:
+            terms["spatial"] = self._own_answer_loss(self.bridge, batch, llm_input, self._target(batch, logits))
+        if "spatial" in terms and self._config.spatial_reaches == "lora":
+            reached = [p for n, p in self.named_parameters() if p.requires_grad and (is_lora(n) or n.startswith("bridge."))]
+            terms["spatial"] = restrict_gradient_to(reached, terms["spatial"])
         return terms
 
-    def _bridge_terms(self, bridge: BridgeOutput, batch: Batch, logits_B1SS: Tensor) -> dict[str, Tensor]:
-        target_R2 = batch.centroid_B2[batch.row_image_R]
-        if self._config.spatial_target == "predicted_mask_centroid":  # of images whose true mask is not empty
-            predicted_R2 = mask_centroid(logits_B1SS)[batch.row_image_R]
-            # An empty prediction costs 0 but still counts, so that the mean does not depend on how a step is split.
-            predicted_R2 = torch.where(predicted_R2.isnan(), bridge.point_R2.detach(), predicted_R2)
-            target_R2 = predicted_R2.masked_fill(target_R2.isnan(), torch.nan)
-        spatial = spatial_loss(bridge.point_R2, target_R2)
-        if self._config.spatial_reaches == "lora":
-            reached = [p for n, p in self.named_parameters() if p.requires_grad and (is_lora(n) or n.startswith("bridge."))]
-            spatial = restrict_gradient_to(reached, spatial)
-        if not bridge.is_learned:
-            return {"spatial": spatial}
-        assert batch.reference_RE is not None  # as there is a bridge
-        return {"spatial": spatial, "distillation": distillation_loss(bridge.embedding_RE, batch.reference_RE)}
+    def _target(self, batch: Batch, logits_B1SS: Tensor) -> Tensor:
+        """The point (B, 2) that an answer about each image should name; NaN if its mask is empty."""
+        return batch.centroid_B2 if self._config.spatial_target == "true_centroid" else mask_centroid(logits_B1SS)
+
+    def _given_answer_terms(
+        self, bridge: HiddenBridge, batch: Batch, text: TeacherForced, llm_input: Tensor, target_B2: Tensor
+    ) -> dict[str, Tensor]:
+        """Spatial loss of the reference answers, and distillation on them and on answers to other images.
+
+        Answers to other images train the bridge's linear map alone: they must not teach the language model anything.
+        """
+        assert batch.reference_RE is not None and batch.other_reference_RE is not None  # as there is a hidden bridge
+        with torch.no_grad():
+            others = _readable(batch.other_answers)
+            other_text = self.llm.teacher_forced(llm_input.detach(), batch.row_image_R, batch.questions, others)
+        has_answer_R = text.is_answer_BT.any(1)
+        with _full_precision(llm_input):
+            embedding_RE, point_R2 = bridge(text)
+            other_embedding_RE, _ = bridge(other_text)
+            spatial = spatial_loss(point_R2, target_B2[batch.row_image_R], has_answer_R & batch.has_lesion_B[batch.row_image_R])
+            read_NE = torch.cat([embedding_RE[has_answer_R], other_embedding_RE[has_answer_R]])
+            expected_NE = torch.cat([batch.reference_RE[has_answer_R], batch.other_reference_RE[has_answer_R]])
+            return {"spatial": spatial, "distillation": distillation_loss(read_NE, expected_NE)}
+
+    def _own_answer_loss(self, bridge: SampledBridge, batch: Batch, llm_input: Tensor, target_B2: Tensor) -> Tensor:
+        """Spatial loss of answers that the model generates to the first question about each image, without any reference."""
+        count, device = len(llm_input), llm_input.device
+        samples = 1 if isinstance(bridge, SoftTokenBridge) else self._config.bridge_samples
+        row_image_R = torch.arange(count, device=device).repeat_interleave(samples)
+        questions = [question for question in batch.questions[:count] for _ in range(samples)]
+        own = self._generated(llm_input, questions, row_image_R, is_sampled=samples > 1)
+        ids = own.ids(self.llm.tokenizer.eos_token_id)
+        with _evaluated(self.llm):  # the distribution that the answers come from, without dropout
+            text = self.llm.teacher_forced(llm_input, row_image_R, questions, ids)
+        with _full_precision(llm_input):
+            if isinstance(bridge, SoftTokenBridge):
+                return spatial_loss(bridge.soft_points(text, ids), target_B2, batch.has_lesion_B)
+            said_A = torch.tensor([token for row in ids for token in row], device=device)
+            log_p_A = -F.cross_entropy(text.logits_AV.float(), said_A, reduction="none")
+            log_p_R = torch.stack([row_A.sum() for row_A in log_p_A.split([len(row) for row in ids])])
+            point_BK2 = bridge(own.answers, device).view(count, samples, 2)
+            return sampled_spatial_loss(point_BK2, target_B2, batch.has_lesion_B, log_p_R.view(count, samples))
+
+    @torch.no_grad()
+    def points(self, image_B3SS: Tensor, questions: Sequence[str], answers: Sequence[str]) -> Tensor:
+        """The points (B, 2) that the bridge reads from these answers to one question about each image.
+
+        Raises:
+            PrsbenchError: there is no bridge.
+        """
+        if self.bridge is None:
+            raise PrsbenchError("cg_reasoner: `bridge: none` has no bridge and reads no point. Set another bridge.")
+        if isinstance(self.bridge, SampledBridge):
+            return self.bridge(answers, image_B3SS.device)
+        llm_input = image_B3SS if self.llm.reads_pixels else self.features(image_B3SS)
+        rows = torch.arange(len(image_B3SS), device=image_B3SS.device)
+        return self.bridge(self.llm.teacher_forced(llm_input, rows, questions, answers))[1]
 
     @torch.no_grad()
     def answer(self, image_B3SS: Tensor, row_image_R: Tensor, questions: Sequence[str]) -> tuple[Tensor, list[str]]:
@@ -130,13 +204,32 @@ class CGReasoner(nn.Module):
         logits, text = self(image_B3SS, row_image_R, questions)
         return logits.float(), text.answers
 
-    def _generate_own(self, input_BCHW: Tensor, questions: Sequence[str]) -> list[str]:
-        """The model's own current answers: greedy, without dropout, as at test time."""
-        was_training = self.llm.training
-        self.llm.eval()
-        answers = self.llm.generate(input_BCHW.detach(), questions, self._config.answer_tokens).answers
-        self.llm.train(was_training)
-        return answers
+    def _generated(
+        self, input_BCHW: Tensor, questions: Sequence[str], row_image_R: Tensor | None = None, is_sampled: bool = False
+    ) -> Generated:
+        """The model's own current answers, without dropout, as at test time."""
+        with _evaluated(self.llm):
+            return self.llm.generate(input_BCHW.detach(), questions, self._config.answer_tokens, row_image_R, is_sampled)
+
+
+@contextmanager
+def _evaluated(module: nn.Module) -> Iterator[None]:
+    was_training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(was_training)
+
+
+def _full_precision(like: Tensor) -> torch.autocast:
+    """bf16 would move a point by thousandths of the frame."""
+    return torch.autocast(like.device.type, enabled=False)
+
+
+def _readable(answers: Sequence[str | None]) -> list[str | Sequence[int]]:
+    """As the language model takes them: no tokens for an answer that is not to be read."""
+    return [() if answer is None else answer for answer in answers]
 
 
 Base = SmallLlama | CausalBase | LlavaBase  # the frozen language model of the tiny, the small and the paper's size
@@ -145,6 +238,8 @@ Base = SmallLlama | CausalBase | LlavaBase  # the frozen language model of the t
 def build(config: CGReasonerConfig, base: Base, head: CentroidHead | None) -> tuple[CGReasoner, str]:
     """The network at a config's size, and a sentence that names the source of the backbone's weights."""
     backbone, source, source_note = build_backbone(config.backbone.name, config.backbone.stages, config.backbone.weights)
+    if source == Weights.PACKAGED:
+        source_note += ", stand-in for the paper's ConvNeXt-Tiny"
     channels = config.backbone.feature_channels
     encoder = VisualEncoder(backbone, backbone.feature_info.channels(), channels, keeps_statistics=source != Weights.RANDOM)
     lora = config.lora.rank, config.lora.alpha, config.lora.dropout
@@ -159,10 +254,12 @@ def build(config: CGReasonerConfig, base: Base, head: CentroidHead | None) -> tu
     return CGReasoner(encoder, llm, decoder, _bridge(config, llm, head), config), source_note
 
 
-def _bridge(config: CGReasonerConfig, llm: AdaptedLLM, head: CentroidHead | None) -> HiddenBridge | SoftTokenBridge | None:
+def _bridge(config: CGReasonerConfig, llm: AdaptedLLM, head: CentroidHead | None) -> Bridge | None:
     if head is None:
         return None
-    return SoftTokenBridge(llm.tokenizer, head) if config.bridge == "soft_tokens" else HiddenBridge(llm.width, head)
+    if config.bridge == "hidden":
+        return HiddenBridge(llm.width, head)
+    return SoftTokenBridge(llm.tokenizer, head) if config.bridge == "soft_tokens" else SampledBridge(head)
 
 
 def weighted_sum(terms: Mapping[str, Tensor], config: CGReasonerConfig) -> Tensor:

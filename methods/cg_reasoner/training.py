@@ -3,44 +3,40 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 import torch
 from prsbench.harness.contract.geometry import centroid
 from prsbench.harness.contract.types import FitContext, Sample
-from prsbench.methods.cg_reasoner.config import CGReasonerAugmentationConfig, CGReasonerConfig
+from prsbench.methods.cg_reasoner.bridge import HiddenBridge
+from prsbench.methods.cg_reasoner.config import CGReasonerConfig
 from prsbench.methods.cg_reasoner.model import Batch, CGReasoner, weighted_sum
 from prsbench.methods.parts.language.sentence_bert import sentence_encoder
 from prsbench.methods.parts.language.small_llama import layout_of
 from prsbench.methods.parts.language.text_rows import answer_ids
 from prsbench.methods.parts.training import augmentation, data_parallel
-from prsbench.methods.parts.training.images import TrainingImage, training_images
+from prsbench.methods.parts.training.augmentation import ImageAndScene, prepare
+from prsbench.methods.parts.training.config import NO_AUGMENTATION
+from prsbench.methods.parts.training.images import TrainingImage, image_id
 from prsbench.methods.parts.training.loop import Loop, MicroBatch, Step, Validation, steps_per_epoch
 from prsbench.methods.parts.training.lora import adamw
-from prsbench.methods.parts.training.word_augmentation import drop_words
 
 # Validation asks one question about each image, without augmentation: cheap, and the same every epoch.
-VALIDATION: Mapping[str, object] = {"augmentation": CGReasonerAugmentationConfig(), "questions_per_image": 1}
-# An image at the network's size; its mask, questions and answers for any view.
-ImageAndScene = tuple[TrainingImage, augmentation.Scene]
-
-
-def prepare(samples: Sequence[Sample], side_px: int) -> list[ImageAndScene]:
-    """Each distinct image once, with all its questions.
-
-    Raises:
-        DataError: there are no samples.
-    """
-    return list(zip(training_images(samples, side_px), augmentation.scenes(samples), strict=True))
+VALIDATION: Mapping[str, object] = {"augmentation": NO_AUGMENTATION, "questions_per_image": 1}
 
 
 def train(
-    model: CGReasoner, config: CGReasonerConfig, samples: Sequence[Sample], val: Sequence[Sample], context: FitContext
+    model: CGReasoner,
+    config: CGReasonerConfig,
+    samples: Sequence[Sample],
+    val: Sequence[Sample],
+    context: FitContext,
+    answered: Collection[str] | None = None,
 ) -> Loop:
-    """Train in place and return the loop with its losses.
+    """Train in place and return the loop with its losses. answered: ids of the images whose answers are read; None: all.
 
     Raises:
         DataError: there are no samples, or fewer images than workers.
@@ -57,12 +53,13 @@ def train(
     def micro_batches(augmented: Sequence[AugmentedImage]) -> Iterator[MicroBatch]:
         for start in range(0, len(augmented), config.batch_size):
             chunk = augmented[start : start + config.batch_size]
-            batch = collate(chunk, config.language.layout_side, context.device, with_reference=model.bridge is not None)
+            reads_references = isinstance(model.bridge, HiddenBridge)
+            batch = collate(chunk, config.language.layout_side, context.device, with_reference=reads_references)
             yield MicroBatch(partial(model.losses, batch), _counts(batch, model))
 
     def sample_step() -> Step:
         chosen = [images[i] for i in loop.numbers(len(images), size)]
-        augmented = augment(chosen, config, loop.rng)[data_parallel.share(chosen)]
+        augmented = augment(chosen, config, loop.rng, answered)[data_parallel.share(chosen)]
         return Step(list(micro_batches(augmented)), [image.image_id for image, _ in chosen])
 
     def validation_batches() -> Iterator[MicroBatch]:
@@ -76,27 +73,58 @@ def train(
 
 @dataclass(frozen=True, slots=True)
 class AugmentedImage:
-    """One image as augmented for a step: its view, the change of gamma, contrast and brightness, questions and answers."""
+    """One image as augmented for a step: its view, the change of gamma, contrast and brightness, questions and answers.
+
+    pairs: an answer is None if it is not to be read. other_answers: for each pair, an answer to another image of the step.
+    """
 
     image: TrainingImage
     view: augmentation.View
     mask_HW: np.ndarray  # bool, in that view and in the image's proportions
     intensity_3: np.ndarray
-    pairs: Sequence[tuple[str, str]]
+    pairs: Sequence[tuple[str, str | None]]
+    other_answers: Sequence[str | None] = ()
 
 
-def augment(chosen: Sequence[ImageAndScene], config: CGReasonerConfig, rng: np.random.Generator) -> list[AugmentedImage]:
-    """Sample the augmentation and questions of all a step's images, whichever worker will process them."""
+def answered_images(samples: Sequence[Sample], share: float, seed: int) -> frozenset[str]:
+    """Ids of the images whose answers are read: this share of each modality's, at least one, chosen by the training's seed."""
+    of_modality: dict[str, dict[str, None]] = {}
+    for sample in samples:
+        of_modality.setdefault(sample.query.modality, {})[image_id(sample)] = None
+    rng = np.random.default_rng(seed)
+    chosen = (rng.choice(list(ids), max(1, round(share * len(ids))), replace=False) for _, ids in sorted(of_modality.items()))
+    return frozenset(str(one) for ids in chosen for one in ids)
+
+
+def augment(
+    chosen: Sequence[ImageAndScene], config: CGReasonerConfig, rng: np.random.Generator, answered: Collection[str] | None = None
+) -> list[AugmentedImage]:
+    """Sample the augmentation and questions of all a step's images, whichever worker will process them.
+
+    answered: ids of the images whose answers are read, the others get one question; None: all.
+    """
     views = augmentation.AugmentationRange.of(config.augmentation)
     limit = config.augmentation.intensity_jitter
     intensity_3B = rng.uniform(-limit, limit, (3, len(chosen)))
     augmented = []
     for k, (image, scene) in enumerate(chosen):
         view, mask_HW = scene.sample_view(views, rng)
-        pairs = scene.pairs_in(view, mask_HW, rng.permutation(len(scene.pairs))[: config.questions_per_image].tolist())
-        pairs = [(drop_words(question, config.augmentation.word_dropout, rng), answer) for question, answer in pairs]
+        pairs = scene.sample_pairs(view, mask_HW, config.questions_per_image, config.augmentation.word_dropout, rng)
+        if answered is not None and image.image_id not in answered:
+            pairs = [(pairs[0][0], None)]
         augmented.append(AugmentedImage(image, view, mask_HW, intensity_3B[:, k], pairs))
-    return augmented
+    return [replace(one, other_answers=others) for one, others in zip(augmented, _other_answers(augmented), strict=True)]
+
+
+def _other_answers(augmented: Sequence[AugmentedImage]) -> list[list[str | None]]:
+    """For each image's answers, those of the next image of the step with answers; None for None."""
+    answers = [[answer for _, answer in one.pairs] for one in augmented]
+    answered = [n for n, of_image in enumerate(answers) if None not in of_image]
+    following = dict(zip(answered, answered[1:] + answered[:1], strict=True))
+    return [
+        [answers[following[n]][k % len(answers[following[n]])] for k in range(len(of_image))] if n in following else [None]
+        for n, of_image in enumerate(answers)
+    ]
 
 
 def collate(images: Sequence[AugmentedImage], layout_side: int, device: str, with_reference: bool) -> Batch:
@@ -110,20 +138,29 @@ def collate(images: Sequence[AugmentedImage], layout_side: int, device: str, wit
     points = [centroid(one.mask_HW) for one in images]
     centroids = torch.tensor([(point.x, point.y) if point else (math.nan, math.nan) for point in points], device=device)
     image_B3SS = augmentation.change_intensity(image_B3SS, np.stack([one.intensity_3 for one in images], axis=1))
-    rows = [(nth, k, *pair) for k, one in enumerate(images) for nth, pair in enumerate(one.pairs)]
+    rows = [
+        (nth, k, *pair, other)
+        for k, one in enumerate(images)
+        for nth, (pair, other) in enumerate(zip(one.pairs, one.other_answers, strict=True))
+    ]
     rows.sort(key=lambda row: row[0] > 0)
-    _, row_image, questions, answers = zip(*rows, strict=True)
-    reference = sentence_encoder(device).encode(answers).to(device) if with_reference else None
-    return Batch(image_B3SS, mask, layout, centroids, torch.tensor(row_image, device=device), reference, questions, answers)
+    _, row_image, questions, answers, others = zip(*rows, strict=True)
+    encode = sentence_encoder(device).encode
+    references = (encode([text or "" for text in texts]).to(device) if with_reference else None for texts in (answers, others))
+    rows_image_R = torch.tensor(row_image, device=device)
+    return Batch(image_B3SS, mask, layout, centroids, rows_image_R, *references, questions, answers, others)
 
 
 def _counts(batch: Batch, model: CGReasoner) -> dict[str, int]:
-    """How many images, tokens or pairs each term of `CGReasoner.losses` averages."""
-    images, pairs = len(batch.image_B3SS), len(batch.answers)
+    """How many images, tokens or answers each term of `CGReasoner.losses` averages."""
+    answers = [answer for answer in batch.answers if answer is not None]
+    has_answer_R = torch.tensor([answer is not None for answer in batch.answers], device=batch.row_image_R.device)
+    reads_references = isinstance(model.bridge, HiddenBridge)
+    placed = batch.has_lesion_B[batch.row_image_R] & has_answer_R if reads_references else batch.has_lesion_B
     return {
-        "segmentation": images,
-        "text": sum(len(answer_ids(model.llm.tokenizer, answer)) for answer in batch.answers),
-        "alignment": images,
-        "spatial": int(batch.centroid_B2[batch.row_image_R].isfinite().all(1).sum()),
-        "distillation": pairs,
+        "segmentation": len(batch.image_B3SS),
+        "text": sum(len(answer_ids(model.llm.tokenizer, answer)) for answer in answers),
+        "alignment": len(batch.image_B3SS),
+        "spatial": int(placed.sum()),
+        "distillation": len(answers),
     }

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import torch
 from prsbench.harness.contract.types import FitContext, Labels
 from prsbench.methods.lisa.config import LISATinyConfig
-from prsbench.methods.parts.frozen_features.lite_medsam import CHANNELS
+from prsbench.methods.parts.frozen_features.lite_medsam import CHANNELS, FeatureViews
 from prsbench.methods.parts.frozen_features.method import MultimodalMethod
 from prsbench.methods.parts.sam.networks import decode, prompt_and_mask_decoder
 from prsbench.methods.parts.sam.variants import read_lite_medsam
 from prsbench.methods.parts.seg_token.tiny_network import MaskTokenSegmenter, PromptedDecoder, segmenter
 from prsbench.methods.parts.seg_token.tiny_training import tiny_labels, train
-from prsbench.methods.parts.training.images import TrainingImage
+from prsbench.methods.parts.training.augmentation import ImageAndScene
 from prsbench.methods.parts.training.loop import Loop
 from torch import Tensor
 
@@ -53,6 +53,6 @@ class LISATinyMethod(MultimodalMethod):
     def _build(self) -> MaskTokenSegmenter:
         return segmenter(self._language, TextPromptedSam(self.config.feature_side), self.config)
 
-    def _train(self, features_2NCHW: Tensor, images: Sequence[TrainingImage], context: FitContext) -> Loop:
+    def _train(self, images: Sequence[ImageAndScene], features: FeatureViews, context: FitContext) -> Loop:
         self._model.decoder.load_lite_medsam()
-        return train(self._model, features_2NCHW, self.config, images, context)
+        return train(self._model, self.config, images, features, context)

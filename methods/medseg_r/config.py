@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from prsbench.harness.contract.types import Need
-from prsbench.methods.parts.frozen_features.config import LiteMedSAMFeaturesConfig
-from prsbench.methods.parts.training.config import MirrorConfig, TrainingConfig
+from prsbench.methods.parts.frozen_features.config import FrozenFeaturesConfig
 
 
-class MedSegRConfig(TrainingConfig):
-    """Trained here on LiteMedSAM's frozen features at a reduced size. The budget is CG-Reasoner's."""
+class MedSegRConfig(FrozenFeaturesConfig):
+    """Trained here on LiteMedSAM's frozen features at a reduced size, with the recipe of all rows trained here."""
 
     feature_side: int = 32  # LiteMedSAM's at 128 px
     width: int = 128  # of the three priors and of all maps after the frozen encoder
@@ -19,7 +18,6 @@ class MedSegRConfig(TrainingConfig):
 
     epochs: int = 7  # two more than CG-Reasoner
     learning_rate: float = 1e-3
-    augmentation: MirrorConfig = MirrorConfig(horizontal_flip=0.5)  # as CG-Reasoner
 
     def needs(self) -> Mapping[str, Need]:
-        return {"features": LiteMedSAMFeaturesConfig(image_size_px=self.image_size_px).need()}
+        return {"features": self.features().need()}

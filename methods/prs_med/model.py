@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from prsbench.harness.contract.modalities import ALL
 from prsbench.methods.parts.frozen_features.batches import FeatureBatch
-from prsbench.methods.parts.frozen_features.lite_medsam import CHANNELS
+from prsbench.methods.parts.frozen_features.lite_medsam import CHANNELS, LiteMedSAMEncoder
 from prsbench.methods.parts.language.image_tokens import alignment_loss
 from prsbench.methods.parts.language.multimodal_llm import TinyMultimodalLLM
 from prsbench.methods.parts.language.small_llama import SmallLlama
@@ -21,10 +21,13 @@ CLASS_IDS = {modality.name: modality.official_class for modality in ALL if modal
 
 
 class PRSMed(nn.Module):
-    """The trainable network; the frozen image encoder is outside, as its features are computed once."""
+    """The trainable network. A frozen image encoder is outside, as its features are computed once; a trained one is inside."""
 
-    def __init__(self, llm: TinyMultimodalLLM, mask_decoder: MaskDecoder, cls: nn.Sequential):
+    def __init__(
+        self, llm: TinyMultimodalLLM, mask_decoder: MaskDecoder, cls: nn.Sequential, encoder: LiteMedSAMEncoder | None, side: int
+    ):
         super().__init__()
+        self.encoder, self._side = encoder, side
         self.llm = llm
         self.mask_decoder = mask_decoder
         self.cls = cls
@@ -32,6 +35,8 @@ class PRSMed(nn.Module):
     def losses(self, batch: FeatureBatch) -> dict[str, Tensor]:
         """Unweighted loss terms. The mask is conditioned on the question's states alone, as at test time."""
         features = batch.features_BCHW
+        if self.encoder is not None:
+            features = F.adaptive_avg_pool2d(self.encoder(features), self._side)  # as `embed` at test
         text = self.llm.teacher_forced(features, batch.row_image_R, batch.questions, batch.answers)
         first = slice(len(features))
         modality_B = torch.tensor([CLASS_IDS[modality] for modality in batch.modalities], device=features.device)
@@ -56,10 +61,15 @@ class PRSMed(nn.Module):
         return F.interpolate(logits, size=(side_px, side_px), mode="bilinear", align_corners=False)
 
 
-def build(config: PRSMedConfig, base: SmallLlama) -> PRSMed:
-    """The network at a config's size. The modality head has the tensor names of the public `cls.pth`."""
+def build(config: PRSMedConfig, base: SmallLlama, encoder: LiteMedSAMEncoder | None = None) -> PRSMed:
+    """The network at a config's size. The modality head has the tensor names of the public `cls.pth`.
+
+    encoder: to be trained with it; None: features come from outside.
+    """
+    if encoder is not None:
+        encoder.requires_grad_(True)
     llm = TinyMultimodalLLM(base, CHANNELS, config.lora.rank, config.lora.alpha, config.lora.dropout)
-    return PRSMed(llm, MaskDecoder(llm.width, CHANNELS), modality_head())
+    return PRSMed(llm, MaskDecoder(llm.width, CHANNELS), modality_head(), encoder, config.feature_side)
 
 
 def modality_head() -> nn.Sequential:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from prsbench.harness.contract.errors import DataError
 from prsbench.harness.contract.types import FitContext
+from prsbench.methods.parts.frozen_features.lite_medsam import FeatureViews, PictureViews
 from prsbench.methods.parts.frozen_features.training import train_on_features
-from prsbench.methods.parts.training.images import TrainingImage
+from prsbench.methods.parts.training.augmentation import ImageAndScene
 from prsbench.methods.parts.training.loop import Loop
 from prsbench.methods.parts.training.lora import adamw
 from prsbench.methods.parts.training.losses import weighted
@@ -17,19 +18,25 @@ from torch import Tensor
 
 
 def train(
-    model: PRSMed, features_2NCHW: Tensor, config: PRSMedConfig, images: Sequence[TrainingImage], context: FitContext
+    model: PRSMed,
+    config: PRSMedConfig,
+    images: Sequence[ImageAndScene],
+    features: FeatureViews | PictureViews,
+    context: FitContext,
 ) -> Loop:
     """See `train_on_features`.
 
     Raises:
         DataError: the official code has no class for a modality.
     """
-    unknown = {one.modality for one in images} - set(CLASS_IDS)
+    unknown = {image.modality for image, _ in images} - set(CLASS_IDS)
     if unknown:
         raise DataError(f"PRS-Med has no class for modality {', '.join(sorted(unknown))}. Known: {', '.join(CLASS_IDS)}.")
-    optimizer = adamw(model, {"lora": config.lora.learning_rate, "new": config.learning_rate}, config.weight_decay)
+    of_encoder = {} if config.encoder_learning_rate is None else {"encoder.": config.encoder_learning_rate}
+    rates = {"lora": config.lora.learning_rate, **of_encoder, "new": config.learning_rate}
+    optimizer = adamw(model, rates, config.weight_decay, config.adam_eps)
     return train_on_features(
-        model, optimizer, config, images, features_2NCHW, context, lambda terms, epoch: weighted_sum(terms, config, epoch)
+        model, optimizer, config, images, features, context, lambda terms, epoch: weighted_sum(terms, config, epoch)
     )
 
 

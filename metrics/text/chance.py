@@ -6,7 +6,7 @@ All are scored with the row's predicted masks, except the ceiling, which uses th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from math import nan
@@ -55,20 +55,26 @@ def corrected(score: Values, chance: Values) -> Values:
 
 
 def _chance(texts: PlacedTexts, score: _Score) -> Values:
-    """Mean PRScore of each sample's mask and reference with the answers that the row gave to other samples.
-
-    The samples are arranged in a random circle; each is scored with the answers to the samples 1, 2, ... steps further on.
-    """
+    """Mean PRScore of each sample's mask and reference with the answers that the row gave to its `partners`."""
     n = len(texts.answer)
     if n < 2:
         return np.full(n, nan)
+    total = np.zeros(n)
+    for partner in partners(n):
+        total += score(texts.answer[partner]).prscore
+    return total / min(PARTNERS, n - 1)
+
+
+def partners(n: int) -> Iterator[Rows]:
+    """Up to PARTNERS times, (n,) the index of another sample for each sample, never the same one twice.
+
+    The samples are arranged in a random circle; the partners are the samples 1, 2, ... steps further on.
+    """
     circle = np.random.default_rng(SEED).permutation(n)
-    total, n_partners = np.zeros(n), min(PARTNERS, n - 1)
-    for step in range(1, n_partners + 1):
-        answer = np.empty_like(texts.answer)
-        answer[circle] = texts.answer[np.roll(circle, -step)]
-        total += score(answer).prscore
-    return total / n_partners
+    for step in range(1, min(PARTNERS, n - 1) + 1):
+        partner = np.empty(n, np.int64)
+        partner[circle] = np.roll(circle, -step)
+        yield partner
 
 
 def _best_constant(texts: PlacedTexts, score: _Score) -> Values:

@@ -120,7 +120,7 @@ def position_correct(answer: str, record: Record) -> float:
     """
     if record.position == (NO_MASK,):
         return nan
-    return float(parse(answer).zones == _official_zones(record))
+    return float(parse(answer).zones == official_zones(record))
 
 
 def distance_word_correct(answer: str, record: Record) -> float:
@@ -128,7 +128,7 @@ def distance_word_correct(answer: str, record: Record) -> float:
 
     NaN unless the official position is a single quadrant, because only there does the reference say near or far.
     """
-    zones = _official_zones(record)
+    zones = official_zones(record)
     if len(zones) != 1 or zones <= {"center", NO_MASK}:
         return nan
     return float(parse(answer).near is record.near_centre)
@@ -139,8 +139,9 @@ def absence_correct(answer: str, record: Record) -> float:
     return float(parse(answer).nothing) if record.position == (NO_MASK,) else nan
 
 
-def _official_zones(record: Record) -> set[str]:
-    return {phrase.removesuffix(" center") for phrase in record.position}
+def official_zones(record: Record) -> frozenset[str]:
+    """The zones of the true mask's official label, without the lung rule's " center" suffix; {"no mask"} if it is empty."""
+    return frozenset(phrase.removesuffix(" center") for phrase in record.position)
 
 
 def _sentences(answer: str) -> Iterator[str]:

@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from prsbench.harness.contract.types import FitContext, Sample
 from prsbench.methods.cg_reasoner import decoder, training
-from prsbench.methods.cg_reasoner.backbone import build_backbone
+from prsbench.methods.parts.weights.timm_backbone import build_backbone
 from prsbench.methods.cg_reasoner.bridge import HiddenBridge
 from prsbench.methods.cg_reasoner.config import CGReasonerConfig
 from prsbench.methods.cg_reasoner.model import Batch, CGReasoner, build, weighted_sum
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def compare(layers: int) -> None:
-    language = SmallLlamaConfig(width=512, layers=layers, heads=8, feed_forward=1408, steps=1, batch_size=2)
+    language = SmallLlamaConfig(weights="retrain", width=512, layers=layers, heads=8, feed_forward=1408, steps=1, batch_size=2)
     config = CGReasonerConfig(language=language, bridge="none", lora={"dropout": 0.0}, questions_per_image=QUESTIONS,
                               answer_tokens=ANSWER_TOKENS)  # fmt: skip
     model, together, (batch, *_) = network_and_batches(config)

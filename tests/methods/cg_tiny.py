@@ -9,7 +9,8 @@ from prsbench.methods.parts.language.config import SmallLlamaConfig
 from prsbench.methods.text2centroid.config import Text2CentroidConfig
 
 LANGUAGE = SmallLlamaConfig(
-    layout_side=4, vocabulary=300, width=32, layers=2, heads=2, feed_forward=64, steps=30, batch_size=8
+    weights="retrain", layout_side=4, token_side=4, vocabulary=300, width=32, layers=2, heads=2, feed_forward=64, steps=30,
+    batch_size=8,
 )  # fmt: skip
 CONFIG = CGReasonerConfig(
     image_size_px=64, backbone={"feature_channels": 32}, language=LANGUAGE, text2centroid=Text2CentroidConfig(steps=20), epochs=2,

@@ -137,6 +137,28 @@ def test_a_missing_reference_leaves_prscore_undefined_and_the_rest_scored():
     assert scores["position_accuracy"] == 1.0
 
 
+def test_the_judges_error_is_of_the_reference_and_never_of_the_answer():
+    scores = score_one(lesion(), answer="Found at the bottom right.")
+    x, y = centroid(lesion()).x, centroid(lesion()).y
+    assert scores["judge_error"] == pytest.approx(hypot(x + 0.5, y + 0.5)) != scores["centroid_error_of_text"]
+
+
+def test_the_constant_position_is_right_where_the_most_frequent_zones_are_and_no_constant_is_right_more_often():
+    rows = [record(lesion(row, col)) for row, col in ((2, 2), (2, 3), (2, 10), (10, 10), (10, 2))] + [record(EMPTY)]
+    scores = score(rows, QuadrantModels())
+    assert [values["position_constant"] for values in scores[:5]] == [1, 1, 0, 0, 0] and isnan(scores[5]["position_constant"])
+
+
+def test_the_means_of_a_cell_that_the_judge_is_held_against_are_those_of_its_labels():
+    rows = [record(lesion(row, col)) for row, col in ((1, 1), (2, 1), (2, 11), (1, 11), (11, 1))]
+    scores = score(rows, QuadrantModels())
+    points = np.array([(r.truth_centroid.x, r.truth_centroid.y) for r in rows])
+    pair = np.linalg.norm(points[0] - points[1]) / 2 * 2**0.5
+    assert [s["label_mean_error"] for s in scores] == pytest.approx([pair] * 4 + [nan], nan_ok=True)
+    whole = np.linalg.norm(points - points.mean(axis=0), axis=1) * (5 / 4) ** 0.5
+    assert [s["mean_point_error"] for s in scores] == pytest.approx(whole.tolist())
+
+
 def test_the_text_error_is_the_distance_to_the_true_centroid_not_the_predicted_one():
     scores = score_one(lesion(2, 10), lesion(), answer="top left")
     assert scores["centroid_error_of_text"] == pytest.approx(hypot(0.5 + 0.5, 0))

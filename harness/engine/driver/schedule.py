@@ -38,7 +38,8 @@ def jobs_to_do(plan: Plan, pending: Sequence[CellNode], setting: Setting) -> lis
 
 def trainings_to_do(plan: Plan, to_predict: Iterable[CellNode], is_scoring: bool, setting: Setting) -> list[TrainingNode]:
     """The unsealed trainings that the cells to predict need and, if anything is scored, those of the text judge."""
-    wanted = {cell.training for cell in to_predict if cell.training} | ({plan.text_models_key} if is_scoring else set())
+    judging = {plan.text_models_key} & plan.trainings.keys() if is_scoring else set()
+    wanted = {cell.training for cell in to_predict if cell.training} | judging
     return trainings_for(plan, wanted, lambda node: setting.digest(node.key) is not None)
 
 

@@ -18,5 +18,10 @@ def packaged_ablations() -> dict[str, str]:
     return _titles(ABLATIONS)
 
 
+def packaged_settings(ablation: str) -> dict[str, str]:
+    """The same for the settings of an ablation; an ablation may have none."""
+    return _titles(ABLATIONS / ablation)
+
+
 def _titles(folder: Path) -> dict[str, str]:
     return {path.stem: path.read_text().partition("\n")[0].removeprefix("#").strip() for path in sorted(folder.glob("*.yaml"))}

@@ -88,6 +88,16 @@ class Ablation(_Strict):
         return [variant for sweep in sweeps for variant in sweep.variants(choice)]
 
 
+class AblationSetting(_Strict):
+    """A setting in which an effect is looked for: every combination of values of one method, on a fixed number of images."""
+
+    method: str
+    seeds: Annotated[tuple[int, ...], Field(min_length=2)]
+    phantoms: Mapping[str, Any] = {}  # replaces these keys of the grid's synthetic data
+    shared: Mapping[str, Any] = {}  # changes of the method's config in all rows
+    over: Mapping[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(min_length=1)
+
+
 class CellFilter(_Strict):
     """Selects cells by row, data set and seed; names may contain * and ?. A key left out selects all."""
 
@@ -138,6 +148,7 @@ class GridConfig(_Strict):
     methods: tuple[MethodChoice, ...] = Field(min_length=1)
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     split: Literal["test"] = "test"
+    judge: Literal["packaged", "val", "parser"] = "packaged"  # of PRScore: shipped, trained on the val split, or the rule parser
     sweeps: tuple[Sweep, ...] = ()
     ablations: tuple[Ablation, ...] = ()
     include: tuple[CellFilter, ...] = ()  # empty: every cell

@@ -29,7 +29,8 @@ def result_of(stored: StoredCell, protocol: str) -> CellResult:
     contents: dict[str, Any] = {}
     if state is CellState.CACHED:
         try:
-            contents = {"summary": _summary(folder), "judge_notes": folder.judge_notes, "cost": folder.cost}
+            contents = {"summary": _summary(folder), "cost": folder.cost}
+            contents |= {"judge": folder.judge, "judge_notes": folder.judge_notes}
             contents |= {"samples": partial(_samples, folder.path), "read": partial(_details, folder.path)}
         except RunFolderError as damage:  # its bytes changed, but not its size and modification time
             state, error = CellState.FAILED, str(damage)
@@ -65,7 +66,13 @@ def _details(path: Path) -> Details:
 
 
 def results(run: Run) -> list[CellResult]:
-    """The result of every cell of the plan, in the order of the grid."""
+    """The result of every cell of the plan, in the order of the grid.
+
+    Raises:
+        RunFolderError: its cells are scored on val, which chose their learning rates.
+    """
+    if any(cell.split != "test" for cell in run.plan.cells):
+        raise RunFolderError(f"{run.setting.folder}: a tuning run, scored on val; its tuning.csv is all there is to report.")
     return [result_of(stored, run.plan.protocol) for stored in stored_cells(run.plan.cells, run.setting)]
 
 

@@ -19,12 +19,18 @@ class Registry:
     """What can be run, handed in by the command line: the engine itself knows no method.
 
     text_models is "module:function" of (folder, device) -> TextModels; text_part is the part whose training it loads.
+    packaged_judge is the entry of text models that need no training; its factory is called with (None, device).
     """
 
     methods: Catalog
     parts: Catalog
     text_models: str
     text_part: str
+    packaged_judge: Entry
+
+    def judge_loader(self, judge: str) -> str:
+        """The function that loads the text models of a grid's judge."""
+        return self.text_models if judge == "val" else self.packaged_judge.factory
 
 
 def check_choices(grid: GridConfig, registry: Registry) -> None:

@@ -67,7 +67,7 @@ def _folder_name(name: str) -> str:
 
 @dataclass(frozen=True)
 class Plan:
-    """The graph of a grid. text_models_key is of the training that judges the text of every cell."""
+    """The graph of a grid. text_models_key is of what judges the text of every cell: of a training, or of shipped text models."""
 
     protocol: str
     trainings: Mapping[str, TrainingNode]  # by key; a training comes after those it needs

@@ -37,7 +37,7 @@ _CELL_CODE = (
 )
 # Not in a cell's key: when it changes, records are made again from the stored predictions, and scores from the records.
 _MEASURING_CODE = ("prsbench.harness.engine.worker.measuring",)
-_SCORING_CODE = ("prsbench.metrics.score", "prsbench.harness.contract.summary")
+_SCORING_CODE = ("prsbench.metrics.score", "prsbench.metrics.text.parser_judge", "prsbench.harness.contract.summary")
 _SCORE_PACKAGES = ("prsbench.metrics", "prsbench.harness.contract")  # where the imports of both are followed
 
 
@@ -52,7 +52,10 @@ def make_plan(grid: GridConfig, datasets: Sequence[FolderDataset], registry: Reg
     # Once per data set, not per cell: in a large grid this is most of the planning.
     tests = [(dataset, manifest_hash(dataset, grid.split), len(dataset.samples(grid.split))) for dataset in datasets]
     trainings = _Trainings(datasets, registry.parts)
-    text_models_key = trainings.add_part(Need(registry.text_part, {}, split="val"), seed=0)  # one judge for all seeds
+    if grid.judge == "val":  # one judge for all seeds
+        text_models_key = trainings.add_part(Need(registry.text_part, {}, split="val"), seed=0)
+    else:
+        text_models_key = key_of({"judge": grid.judge, **_origin(registry.packaged_judge, PartConfig(), ())})
     cells = []
     is_selected = _Selection(grid)
     for row, entry, config in choices:
@@ -116,7 +119,7 @@ def _origin(entry: Entry, config: PartConfig, code: Iterable[str]) -> dict[str, 
     """Code and weight files, by name."""
     return {
         "code": code_hashes((*entry.sources, *code)),
-        "packaged": {file.requirement: packaged_hash(file) for file in entry.packaged},
+        "packaged": {f"{file.requirement}: {file.path}": packaged_hash(file) for file in entry.packaged},
         "checkpoints": {name: checkpoint_hash(path) for name, path in config.checkpoints().items()},
     }
 

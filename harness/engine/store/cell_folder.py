@@ -19,7 +19,7 @@ from prsbench.harness.contract.errors import RunFolderError
 from prsbench.harness.contract.files import file_hash, sync, write_atomically
 from prsbench.harness.contract.records import Record
 from prsbench.harness.contract.results import Cost
-from prsbench.harness.contract.summary import summarise_cell, to_bytes
+from prsbench.harness.contract.summary import is_current, summarise_cell, to_bytes
 from prsbench.harness.contract.types import Labels, PromptSource, TextSource, Weights
 from prsbench.harness.engine.store import record_files
 from prsbench.harness.engine.store.journal import PREDICTIONS, RECORDS, StoredPrediction, damaged_line, read_lines
@@ -170,7 +170,7 @@ class CellFolder(NodeFolder):
         record_files.write_scores(self.path / SCORES, scores)
         summary = to_bytes(*summarise_cell(records, scores))
         write_atomically(self.path / SUMMARY, summary)
-        judged = {"text_models_checksum": judges.checksum, "text_models_notes": list(judges.notes)}
+        judged = {"judge": judges.name, "text_models_checksum": judges.checksum, "text_models_notes": list(judges.notes)}
         self.write(SCORED, {"identity": identity, "summary": sha256(summary).hexdigest(), **judged})
 
     @property
@@ -184,6 +184,11 @@ class CellFolder(NodeFolder):
         return bool(stored) and all(value in (None, stored.get(name)) for name, value in identity.items())
 
     @property
+    def judge(self) -> str:
+        """The name and version of the models that judged the cell's text; "" in runs of older versions."""
+        return self._scored.get("judge", "")
+
+    @property
     def judge_notes(self) -> tuple[str, ...]:
         """What a reader must know about the models that judged the cell's text."""
         return tuple(self._scored.get("text_models_notes", ()))
@@ -194,12 +199,12 @@ class CellFolder(NodeFolder):
         return "summary" in self._scored
 
     def summary(self) -> bytes | None:
-        """The bytes of the scored cell's summary, or None if there is none or it is not the one written with the scores."""
+        """The bytes of the scored cell's summary; None if there is none, if another version wrote it, or if its bytes changed."""
         try:
             data = (self.path / SUMMARY).read_bytes()
         except FileNotFoundError:
             return None
-        return data if sha256(data).hexdigest() == self._scored.get("summary") else None
+        return data if sha256(data).hexdigest() == self._scored.get("summary") and is_current(data) else None
 
     def scores(self) -> Sequence[Mapping[str, float]]:
         """The scores of the scored cell, one mapping per record."""

@@ -14,11 +14,12 @@ from prsbench.harness.engine.store.record_files import Scores
 from prsbench.harness.engine.worker.process import resolve_device
 from prsbench.harness.engine.worker.setting import Setting
 from prsbench.metrics.score import score_each
+from prsbench.metrics.text.parser_judge import ParserJudge
 from prsbench.metrics.text.placed_texts import TextModels
 
 
 def scoring_identity(setting: Setting) -> dict[str, str | None]:
-    """What scores depend on besides the records. The digest is None until the text models are trained."""
+    """What scores depend on besides the records. The digest is None until the text models are trained, and if they are shipped."""
     digest = setting.digest(setting.text_models_key)
     return {"scoring": setting.scoring_hash, "text_models": setting.text_models_key, "text_models_digest": digest}
 
@@ -38,10 +39,12 @@ def scores_of(records: Sequence[Record], setting: Setting) -> Sequence[Mapping[s
 
 
 def _models(setting: Setting) -> TextModels:
-    weights = setting.weights_folder(setting.text_models_key)
-    return _text_models(setting.text_models_loader, weights, resolve_device(setting.device))
+    key = setting.text_models_key
+    weights = setting.weights_folder(key) if key in setting.trainings else None
+    return _text_models(setting.text_models_loader, weights, resolve_device(setting.device), setting.judge)
 
 
 @lru_cache(maxsize=1)
-def _text_models(loader: str, folder: Path, device: str) -> TextModels:
-    return resolve(loader)(folder, device)
+def _text_models(loader: str, folder: Path | None, device: str, judge: str) -> TextModels:
+    models: TextModels = resolve(loader)(folder, device)
+    return ParserJudge(models) if judge == "parser" else models

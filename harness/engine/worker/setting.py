@@ -17,7 +17,7 @@ from prsbench.harness.engine.store.run_folder import RunFolder, TrainingFolder
 class Setting:
     """What all jobs of a run share; small, and the same for every worker.
 
-    trainings maps a training's key to its folder's name; text_models_key is the key of the training that judges text.
+    trainings maps a training's key to its folder's name; text_models_key is the key of what judges text, a training or not.
     """
 
     folder: Path
@@ -31,6 +31,7 @@ class Setting:
     threads: int
     timeout_s: float | None = None  # of one node
     command: tuple[str, ...] = ()  # of the driver
+    judge: str = "val"  # as in the grid
 
     @classmethod
     def of_plan(cls, plan: Plan, folder: Path, **facts: Any) -> Self:
@@ -49,6 +50,7 @@ class Setting:
         """The setting of a run folder: from its plan and what `to_json` returned."""
         roots = tuple((folder / root).resolve() for root in facts["roots"])
         others = {name: facts.get(name) for name in ("device", "threads", "timeout_s")}
+        others["judge"] = facts.get("judge", "val")  # older runs have no other
         return cls.of_plan(plan, folder, roots=roots, text_models_loader=facts["loader"], **others)
 
     def to_json(self) -> dict[str, Any]:
@@ -60,6 +62,7 @@ class Setting:
             "device": self.device,
             "threads": self.threads,
             "timeout_s": self.timeout_s,
+            "judge": self.judge,
         }
 
     @property
@@ -74,7 +77,7 @@ class Setting:
 
     def digest(self, key: str | None) -> str | None:
         """The digest of a training's sealed weights, as they are now; None if they are not sealed, and for no training."""
-        return TrainingFolder(self.training_folder(key)).digest if key else None
+        return TrainingFolder(self.training_folder(key)).digest if key in self.trainings else None
 
 
 class Ticks:

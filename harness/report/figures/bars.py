@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from prsbench.harness.contract.types import DataKind, PromptSource
 from prsbench.harness.report.figures.canvas import SOURCE_COLOURS, WARNING_COLOUR, Figure, finish, mark_data_kind
 from prsbench.harness.report.statistics.rows import UNKNOWN, Row, modalities_of, summarise
-from prsbench.harness.report.tables.footnotes import DATA_LINES
+from prsbench.harness.report.statistics.validity import NOT_VALID
+from prsbench.harness.report.tables.footnotes import DATA_LINES, DOUBT, DOUBTFUL
 from prsbench.harness.report.tables.table import marked
 from prsbench.metrics.catalog import METRICS
 
@@ -41,7 +42,8 @@ def bars(rows: Sequence[Row], kind: DataKind) -> Figure:
     mark_data_kind(canvas, kind)
     caption = (
         f"mDice, PRScore and position accuracy, means over modalities. {DATA_LINES[kind]} Colours: what the method is given "
-        "besides the image; compare only bars of one colour. Hatched: floors and ceilings. The chance PRScore is not 0."
+        "besides the image; compare only bars of one colour. Hatched: floors and ceilings. The chance PRScore is not 0. "
+        f"{DOUBTFUL}: {DOUBT}. Whiskers: standard deviation over seeds."
     )
     return finish(canvas, f"scores_{kind}", title, caption)
 
@@ -61,13 +63,15 @@ def _panel(axes: Axes, rows: Sequence[Row], heights: Sequence[float], metric: st
     for row, height in zip(rows, heights, strict=True):
         score = summarise(row, metric)
         if not isfinite(score.value):
-            text = f"{score.n_incomplete} of {score.n_cells} cells incomplete" if score.status else "not defined"
+            incomplete = f"{score.n_incomplete} of {score.n_cells} cells incomplete"
+            text = NOT_VALID if score.status == NOT_VALID else incomplete if score.status else "not defined"
             axes.text(0.01, height, text, va="center", fontsize=9, style="italic", color=WARNING_COLOUR)
             continue
         spread = score.spread if isfinite(score.spread) else 0.0
         colour, hatch = SOURCE_COLOURS[_source(row)], "////" if row.is_reference else None
         axes.barh(height, score.value, 0.8, xerr=spread or None, color=colour, hatch=hatch, edgecolor="white")
-        text = marked(f"{score.value:.3f}{score.failed_text}", metric, row)
+        doubt = DOUBTFUL if score.is_doubtful else ""
+        text = marked(f"{score.value:.3f}{doubt}{score.failed_text}", metric, row)
         axes.text(score.value + spread + 0.012, height, text, va="center", fontsize=9)
     axes.set_title(METRICS[metric].title, fontsize=11, loc="left")
     axes.set_xlim(0, 1.14)

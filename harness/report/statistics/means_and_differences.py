@@ -9,12 +9,21 @@ from math import fsum, isfinite, nan
 import numpy as np
 from numpy.typing import NDArray
 from prsbench.harness.contract.results import CellResult, ResultStatus
-from prsbench.harness.contract.summary import Names
-from prsbench.harness.report.statistics.bootstrap import ResampledMeans, Stratum, bootstraps, interval, p_of_zero, weighted_mean
-from prsbench.harness.report.statistics.significance import cohens_dz, rank_biserial, wilcoxon_p
+from prsbench.harness.contract.summary import Names, Tally
+from prsbench.harness.contract.types import Weights
+from prsbench.harness.report.statistics.intervals import (
+    FEW_GROUPS,
+    FEWEST_GROUPS,
+    POWER,
+    Estimate,
+    Stratum,
+    estimate,
+    weighted_mean,
+)
+from prsbench.harness.report.statistics.significance import cohens_dz, rank_biserial
+from prsbench.harness.report.statistics.validity import NOT_VALID, is_doubtful, why_not_valid
+from prsbench.metrics.catalog import METRICS
 
-_SEED = 0  # of every bootstrap
-_SINGLE_GROUP = "a data set has a single group: no interval"
 _NO_PAIR = "no sample is scored on both sides"
 Flags = NDArray[np.bool_]
 Columns = Sequence[NDArray[np.float64]]  # (N,) each
@@ -49,8 +58,9 @@ def mean_with_counts(cell: CellResult, metric: str) -> tuple[float, SampleCounts
     """
     if cell.status != ResultStatus.COMPLETE or cell.summary is None:
         return nan, SampleCounts(n_manifest=cell.n_manifest, n_failed=cell.n_manifest)
-    mean, n_scored, n_empty, n_undefined = cell.summary.tallies[metric]
     n_failed = cell.summary.n_failed + cell.n_manifest - cell.summary.n_records
+    not_computed = Tally(nan, 0, 0, cell.n_manifest - n_failed)  # by the older version of prsbench that scored the cell
+    mean, n_scored, n_empty, n_undefined = cell.summary.tallies.get(metric, not_computed)
     return mean, SampleCounts(cell.n_manifest, n_scored, n_failed, n_empty, n_undefined)
 
 
@@ -61,33 +71,10 @@ def mean_of_defined(values: Iterable[float]) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class PairedDifference:
-    """First minus second on the same samples, averaged over data sets within a modality, then over modalities.
-
-    low and high bound the 95 % percentile interval of a bootstrap over groups (patient, video or case) within each data
-    set; p_bootstrap is from the same resamples. p_wilcoxon, dz and rank_biserial are over the groups' mean differences.
-    `reason` says why a number is NaN. counts.n_scored are the pairs; all counts are 0 if the comparison was refused.
-    """
-
-    first: float = nan
-    second: float = nan
-    difference: float = nan
-    low: float = nan
-    high: float = nan
-    p_bootstrap: float = nan
-    p_wilcoxon: float = nan
-    dz: float = nan
-    rank_biserial: float = nan
-    counts: SampleCounts = SampleCounts()
-    n_groups: int = 0
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class MeanInterval:
-    """The tables' mean over data sets and modalities with its 95 % interval over groups.
+    """The tables' mean over data sets and modalities with its 95 % interval over groups (patient, video or case).
 
-    reason says why a number is NaN, or how many samples failed and are left out.
+    With several seeds the interval is over trainings, too. reason says why a number is NaN, or what a reader must know of it.
     """
 
     mean: float = nan
@@ -97,38 +84,82 @@ class MeanInterval:
     reason: str = ""
 
 
-def mean_intervals(rows: Sequence[Sequence[CellResult]], metrics: Sequence[str]) -> list[list[MeanInterval]]:
-    """Each row's mean of each metric with its interval, all from the same resamples; NaN where a cell is not complete."""
-    strata = [_strata_of(cells, metrics) for cells in rows]
-    means = iter(bootstraps([of_metric for of_row in strata for of_metric in of_row], _SEED))
-    return [
-        [_mean_interval(cells, metric, of_metric, next(means)) for metric, of_metric in zip(metrics, of_row, strict=True)]
-        for cells, of_row in zip(rows, strata, strict=True)
-    ]
+@dataclass(frozen=True, slots=True)
+class PairedDifference:
+    """First minus second on the same samples, averaged over data sets within a modality, then over modalities.
+
+    low and high bound the 95 % interval over groups within each data set and, with several seeds, over trainings: seed k of the
+    first side is paired with seed k of the second. p is of the same distribution; NaN if a side was trained here with one seed.
+    resolvable: the smallest true difference found with 80 % power. dz and rank_biserial are over the groups' mean differences.
+    n_trainings: seeds of the sides, 0 if neither is trained here. reason says why a number is NaN, or what a reader must know
+    of it. counts.n_scored are the pairs; all counts are 0 if the comparison was refused.
+    """
+
+    first: float = nan
+    second: float = nan
+    difference: float = nan
+    low: float = nan
+    high: float = nan
+    p: float = nan
+    resolvable: float = nan
+    sd_over_seeds: float = nan
+    dz: float = nan
+    rank_biserial: float = nan
+    counts: SampleCounts = SampleCounts()
+    n_groups: int = 0
+    n_seeds: int = 0
+    n_trainings: int = 0
+    reason: str = ""
+    estimate: Estimate | None = None
+
+    def seeds_for(self, half_width: float) -> int | None:
+        """How many seeds would give an interval of at most this half-width on the same groups.
+
+        None: no number does, more groups are needed; or there are not two seeds to tell.
+        """
+        return self.estimate.trainings_for(half_width) if self.estimate and self.n_seeds > 1 else None
 
 
-def _mean_interval(cells: Sequence[CellResult], metric: str, strata: Sequence[Stratum], means: ResampledMeans) -> MeanInterval:
+def mean_intervals(cells: Sequence[CellResult], metrics: Sequence[str]) -> list[MeanInterval]:
+    """A row's mean of each metric with its interval; NaN where a cell is not complete."""
     for cell in cells:
         if cell.status != ResultStatus.COMPLETE:
-            return MeanInterval(reason=f"{cell.status} on {cell.dataset}, seed {cell.seed}")
-    if not strata:
-        return MeanInterval(reason="defined for no sample")
-    low, high = interval(means)
-    n_groups = sum(s.total.size for s in strata)
-    n_failed = sum(mean_with_counts(cell, metric)[1].n_failed for cell in cells)
-    reasons = ["" if isfinite(low) else _SINGLE_GROUP, f"{n_failed} failed" if n_failed else ""]
-    return MeanInterval(weighted_mean(strata), low, high, n_groups, "; ".join(filter(None, reasons)))
-
-
-def _strata_of(cells: Sequence[CellResult], metrics: Sequence[str]) -> list[list[Stratum]]:
-    """The strata of each metric; none if a cell is not complete."""
-    if any(cell.status != ResultStatus.COMPLETE for cell in cells):
-        return [[] for _ in metrics]
+            return [MeanInterval(reason=f"{cell.status} on {cell.dataset}, seed {cell.seed}") for _ in metrics]
     gathered = [(cell, (samples := cell.samples()).names, [samples.outcomes[metric] for metric in metrics]) for cell in cells]
-    return [_strata(gathered, number) for number in range(len(metrics))]
+    return [_mean_interval(cells, metric, _strata(gathered, number)) for number, metric in enumerate(metrics)]
 
 
-Pair = tuple[Sequence[CellResult], Sequence[CellResult]]  # two methods' cells over the same data sets and seeds
+def _mean_interval(cells: Sequence[CellResult], metric: str, strata: Sequence[Stratum]) -> MeanInterval:
+    if refused := _why_not_valid(cells, metric) if strata else "defined for no sample":
+        return MeanInterval(reason=refused)
+    value_range, is_binary = METRICS[metric].range, METRICS[metric].is_binary
+    found, reason = _estimate(strata, (0, 1) if is_binary else None)
+    low, high = map(float, found.interval(value_range, is_skewed=not is_binary)) if found else (nan, nan)
+    n_failed = sum(mean_with_counts(cell, metric)[1].n_failed for cell in cells)
+    reasons = "; ".join(filter(None, [reason, f"{n_failed} failed" if n_failed else ""]))
+    return MeanInterval(weighted_mean(strata), low, high, sum(s.n_groups for s in strata), reasons)
+
+
+def _why_not_valid(cells: Sequence[CellResult], metric: str) -> str:
+    reason = next(filter(None, (why_not_valid(cell, metric) for cell in cells)), "")
+    return f"{METRICS[metric].title} {NOT_VALID}: {reason}" if reason else ""
+
+
+def n_trainings(cells: Sequence[CellResult]) -> int:
+    """The number of seeds if a cell is of a method trained here, else 0."""
+    is_trained = any(cell.labels is not None and cell.labels.weights is Weights.TRAINED_HERE for cell in cells)
+    return len({cell.seed for cell in cells}) if is_trained else 0
+
+
+def _estimate(strata: Sequence[Stratum], binary_range: tuple[float, float] | None) -> tuple[Estimate | None, str]:
+    """The variances for an interval, None if there is none; and the reason, or a warning of few groups."""
+    few = [f"{s.dataset} {s.n_groups}" for s in strata if s.n_groups < FEW_GROUPS]
+    warning = f"too few groups ({', '.join(few)})" if few else ""
+    if any(s.n_groups < FEWEST_GROUPS for s in strata):
+        return None, f"{warning}: no interval below {FEWEST_GROUPS}"
+    if any((s.count.sum(axis=1) == 0).any() for s in strata):
+        return None, "a seed is missing or has no value in a data set: no interval"
+    return estimate(strata, binary_range), warning
 
 
 def paired_difference(first: Sequence[CellResult], second: Sequence[CellResult], metric: str) -> PairedDifference:
@@ -137,34 +168,16 @@ def paired_difference(first: Sequence[CellResult], second: Sequence[CellResult],
     All numbers are NaN, with the reason, unless both sides hold the same complete cells with the same sample ids. A sample that
     is not defined on both sides is left out of both means and counted.
     """
-    return paired_differences([(first, second)], [metric])[0][0]
+    return paired_differences(first, second, [metric])[0]
 
 
-def paired_differences(pairs: Sequence[Pair], metrics: Sequence[str]) -> list[list[PairedDifference]]:
-    """`paired_difference` of each metric of each pair, all from the same resamples."""
-    compared = [comparison for first, second in pairs for comparison in _compare(first, second, metrics)]
-    finished = map(_finished, compared, bootstraps([comparison.difference for comparison in compared], _SEED))
-    return [[next(finished) for _ in metrics] for _ in pairs]
-
-
-@dataclass(frozen=True, slots=True)
-class _Compared:
-    """A paired difference before its bootstrap."""
-
-    reason: str = ""
-    counts: SampleCounts = SampleCounts()
-    first: Sequence[Stratum] = ()
-    second: Sequence[Stratum] = ()
-
-    @property
-    def difference(self) -> list[Stratum]:
-        return [replace(a, total=a.total - b.total) for a, b in zip(self.first, self.second, strict=True)]
-
-
-def _compare(first: Sequence[CellResult], second: Sequence[CellResult], metrics: Sequence[str]) -> list[_Compared]:
+def paired_differences(
+    first: Sequence[CellResult], second: Sequence[CellResult], metrics: Sequence[str]
+) -> list[PairedDifference]:
+    """`paired_difference` of each metric, reading the samples once."""
     ours, theirs = _by_dataset_and_seed(first), _by_dataset_and_seed(second)
     if reason := _why_not_comparable(ours, theirs):
-        return [_Compared(reason) for _ in metrics]
+        return [PairedDifference(reason=reason) for _ in metrics]
     counts, gathered = [SampleCounts() for _ in metrics], []
     for key, mine in ours.items():
         a, b = mine.samples(), theirs[key].samples()
@@ -177,29 +190,47 @@ def _compare(first: Sequence[CellResult], second: Sequence[CellResult], metrics:
             counts[number] += _pair_counts(mine, is_scored, is_failed, a.is_empty)
             columns += [np.where(is_scored, side, nan) for side in sides]
         gathered.append((mine, a.names, columns))
-    strata = [(_strata(gathered, 2 * number), _strata(gathered, 2 * number + 1)) for number in range(len(metrics))]
-    return [_Compared("" if a else _NO_PAIR, n, a, b) for n, (a, b) in zip(counts, strata, strict=True)]
+    trained = n_trainings([*first, *second])
+    differences = []
+    for number, metric in enumerate(metrics):
+        if refused := _why_not_valid([*first, *second], metric):
+            differences.append(PairedDifference(reason=refused))
+            continue
+        strata = _strata(gathered, 2 * number), _strata(gathered, 2 * number + 1)
+        paired = _difference(metric, *strata, counts[number], trained)
+        doubt = "the judge is worse than its mean point" if is_doubtful([*first, *second], metric) else ""
+        differences.append(replace(paired, reason="; ".join(filter(None, [paired.reason, doubt]))))
+    return differences
 
 
-def _finished(compared: _Compared, means: ResampledMeans) -> PairedDifference:
-    if compared.reason:
-        return PairedDifference(counts=compared.counts, reason=compared.reason)
-    low, high = interval(means)
-    by_group = np.concatenate([s.total / s.count for s in compared.difference])
-    return PairedDifference(
-        weighted_mean(compared.first),
-        weighted_mean(compared.second),
-        weighted_mean(compared.first) - weighted_mean(compared.second),
-        low,
-        high,
-        p_of_zero(means),
-        wilcoxon_p(by_group),
-        cohens_dz(by_group),
-        rank_biserial(by_group),
-        compared.counts,
+def _difference(
+    metric: str, first: Sequence[Stratum], second: Sequence[Stratum], counts: SampleCounts, trained: int
+) -> PairedDifference:
+    if not first:
+        return PairedDifference(counts=counts, reason=_NO_PAIR)
+    strata = [replace(a, total=a.total - b.total) for a, b in zip(first, second, strict=True)]
+    low, high = METRICS[metric].range
+    found, reason = _estimate(strata, (-1, 1) if METRICS[metric].is_binary else None)
+    by_group = np.concatenate([s.total.sum(axis=0) / s.count.sum(axis=0) for s in strata])
+    paired = PairedDifference(
+        weighted_mean(first),
+        weighted_mean(second),
+        weighted_mean(first) - weighted_mean(second),
+        dz=cohens_dz(by_group),
+        rank_biserial=rank_biserial(by_group),
+        counts=counts,
         n_groups=by_group.size,
-        reason="" if isfinite(low) else _SINGLE_GROUP,
+        n_seeds=len(strata[0].total),
+        n_trainings=trained,
+        reason=reason,
+        estimate=found,
     )
+    if found is None:
+        return paired
+    low, high = map(float, found.interval((low - high, high - low), is_skewed=False))
+    p = nan if trained == 1 else found.p_of_zero()
+    resolvable = float(found.half_width(power=POWER))
+    return replace(paired, low=low, high=high, p=p, resolvable=resolvable, sd_over_seeds=found.sd_over_trainings)
 
 
 def _by_dataset_and_seed(cells: Sequence[CellResult]) -> dict[tuple[str, int], CellResult]:
@@ -240,26 +271,31 @@ def _pair_counts(mine: CellResult, is_scored: Flags, is_failed: Flags, is_empty:
 
 
 def _strata(gathered: Sequence[tuple[CellResult, Names, Columns]], number: int) -> list[Stratum]:
-    """One column's defined values by group, a stratum per data set; data sets without any are left out."""
-    by_dataset: dict[tuple[str, str], list[tuple[Names, Columns]]] = {}
+    """One column's defined values by seed and group, a stratum per data set; data sets without any are left out."""
+    by_dataset: dict[tuple[str, str], dict[int, tuple[Names, NDArray[np.float64]]]] = {}
+    seeds = sorted({cell.seed for cell, _, _ in gathered})
     for cell, names, columns in gathered:
-        by_dataset.setdefault((cell.dataset, cell.modality), []).append((names, columns))
-    strata = [_stratum(modality, columns, number) for (_, modality), columns in sorted(by_dataset.items())]
-    return [stratum for stratum in strata if stratum.total.size]
+        by_dataset.setdefault((cell.dataset, cell.modality), {})[cell.seed] = names, columns[number]
+    strata = [_stratum(*where, of_dataset, seeds) for where, of_dataset in sorted(by_dataset.items())]
+    return [stratum for stratum in strata if stratum.n_groups]
 
 
-def _stratum(modality: str, cells: Sequence[tuple[Names, Columns]], number: int) -> Stratum:
-    known = {id(names): names for names, _ in cells}  # usually one: all seeds of a data set share it
-    groups = sorted(set().union(*(names.grouped[0] for names in known.values())))
+def _stratum(
+    dataset: str, modality: str, by_seed: Mapping[int, tuple[Names, NDArray[np.float64]]], seeds: Sequence[int]
+) -> Stratum:
+    groups = sorted(set().union(*(names.grouped[0] for names, _ in by_seed.values())))
     rank = {group: i for i, group in enumerate(groups)}
-    codes_of = {key: np.array([rank[g] for g in names.grouped[0]])[names.grouped[1]] for key, names in known.items()}
-    values = np.concatenate([columns[number] for _, columns in cells])
-    codes = np.concatenate([codes_of[id(names)] for names, _ in cells])
-    is_defined = np.isfinite(values)
-    values, codes = values[is_defined], codes[is_defined]
-    order = np.argsort(codes, kind="stable")
-    counts = np.bincount(codes, minlength=len(groups))
-    ends = np.cumsum(counts)
-    in_order = values[order].tolist()
-    totals = [fsum(in_order[end - n : end]) for end, n in zip(ends.tolist(), counts.tolist(), strict=True) if n]
-    return Stratum(modality, np.array(totals), counts[counts > 0].astype(np.float64))
+    total, count = np.zeros((2, len(seeds), len(groups)))
+    for row, seed in enumerate(seeds):
+        if seed not in by_seed:
+            continue  # counts stay 0
+        names, values = by_seed[seed]
+        codes = np.array([rank[group] for group in names.grouped[0]])[names.grouped[1]]
+        is_defined = np.isfinite(values)
+        values, codes = values[is_defined], codes[is_defined]
+        count[row] = np.bincount(codes, minlength=len(groups))
+        ends = np.cumsum(count[row]).astype(int).tolist()
+        in_order = values[np.argsort(codes, kind="stable")].tolist()
+        total[row] = [fsum(in_order[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
+    is_seen = count.sum(axis=0) > 0
+    return Stratum(modality, total[:, is_seen], count[:, is_seen], dataset)

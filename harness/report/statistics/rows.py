@@ -11,6 +11,7 @@ from prsbench.harness.contract.modalities import MODALITIES
 from prsbench.harness.contract.results import CellResult, ResultStatus
 from prsbench.harness.contract.types import DataKind, PromptSource, Weights
 from prsbench.harness.report.statistics.means_and_differences import SampleCounts, mean_of_defined, mean_with_counts
+from prsbench.harness.report.statistics.validity import NOT_VALID, is_doubtful, why_not_valid
 
 UNKNOWN = "unknown"  # label of a method that was never loaded
 
@@ -37,6 +38,11 @@ class Row:
         return tuple(dict.fromkeys(note for cell in self.cells if cell.labels for note in cell.labels.notes))
 
     @property
+    def judges(self) -> tuple[str, ...]:
+        """The models that judged the text of this row, with their versions."""
+        return tuple(dict.fromkeys(cell.judge for cell in self.cells if cell.judge))
+
+    @property
     def judge_notes(self) -> tuple[str, ...]:
         """Warnings about the models that judged the text of this row, such as random weights."""
         return tuple(dict.fromkeys(note for cell in self.cells for note in cell.judge_notes))
@@ -61,10 +67,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One number of a row. `status` is "" or why there is no number: FAILED, SKIPPED or MISSING.
+    """One number of a row. `status` is "" or why there is no number: FAILED, SKIPPED, MISSING or NOT_VALID.
 
     value is the mean over seeds, spread the standard deviation over seeds (NaN for one seed). Both are NaN, with status "",
-    where the metric is defined for no sample.
+    where the metric is defined for no sample. is_doubtful: the judge that it depends on is worse here than its mean point.
+    is_below_constant: it is a position accuracy below that of the best constant answer.
     """
 
     value: float
@@ -73,6 +80,8 @@ class Score:
     counts: SampleCounts
     n_cells: int
     n_incomplete: int
+    is_doubtful: bool = False
+    is_below_constant: bool = False
 
     @property
     def failed_text(self) -> str:
@@ -81,8 +90,8 @@ class Score:
 
     @property
     def is_complete(self) -> bool:
-        """Whether it may be ranked: there is a number and no sample failed."""
-        return isfinite(self.value) and self.counts.n_failed == 0
+        """Whether it may be ranked: there is a number, no sample failed, and the judge is not in doubt."""
+        return isfinite(self.value) and self.counts.n_failed == 0 and not self.is_doubtful
 
 
 def rows_of(cells: Sequence[CellResult], across_prompts: bool = False) -> list[Row]:
@@ -108,7 +117,7 @@ def summarise(row: Row, metric: str, modality: str | None = None) -> Score:
     """A row's score in one modality, or its mean over modalities.
 
     Modalities have equal weights, and so have the data sets within each. An incomplete cell in scope leaves no number.
-    Modalities where the metric is defined for no sample are left out.
+    Modalities where the metric is defined for no sample are left out. A data set where the metric is not valid leaves no number.
     """
     scope = [cell for cell in row.cells if modality in (None, cell.modality)]
     means = [(cell, *mean_with_counts(cell, metric)) for cell in scope]
@@ -117,14 +126,22 @@ def summarise(row: Row, metric: str, modality: str | None = None) -> Score:
     if lost:
         status = next((c.status.upper() for c in lost if c.status != ResultStatus.COMPLETE), ResultStatus.FAILED.upper())
         return Score(nan, nan, status, counts, len(scope), len(lost))
-    by_seed = [
-        mean_of_defined(
-            mean_of_defined(m for c, m, _ in means if (c.seed, c.modality) == (seed, name)) for name in modalities_of(scope)
-        )
-        for seed in sorted({cell.seed for cell in scope})
-    ]
+    if n_refused := sum(bool(why_not_valid(cell, metric)) for cell in scope):
+        return Score(nan, nan, NOT_VALID, counts, len(scope), n_refused)
+    by_seed = _mean_by_seed(scope, metric)
     defined = [value for value in by_seed if isfinite(value)]
-    return Score(mean_of_defined(defined), stdev(defined) if len(defined) > 1 else nan, "", counts, len(scope), 0)
+    value, spread = mean_of_defined(defined), stdev(defined) if len(defined) > 1 else nan
+    is_below = metric == "position_accuracy" and value < mean_of_defined(_mean_by_seed(scope, "position_constant"))
+    return Score(value, spread, "", counts, len(scope), 0, is_doubtful(scope, metric), is_below)
+
+
+def _mean_by_seed(cells: Sequence[CellResult], metric: str) -> list[float]:
+    """Of each seed, the mean over data sets within each modality, then over modalities."""
+    means = [(cell.seed, cell.modality, mean_with_counts(cell, metric)[0]) for cell in cells]
+    return [
+        mean_of_defined(mean_of_defined(mean for *where, mean in means if where == [seed, name]) for name in modalities_of(cells))
+        for seed in sorted({cell.seed for cell in cells})
+    ]
 
 
 def _with_missing(group: Sequence[CellResult], cells: Sequence[CellResult]) -> tuple[CellResult, ...]:

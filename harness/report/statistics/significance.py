@@ -1,4 +1,4 @@
-"""Significance over groups: Wilcoxon test, Holm's correction for many tests, effect sizes (Cohen's d_z, rank-biserial)."""
+"""Holm's correction for many tests, and effect sizes over groups (Cohen's d_z, rank-biserial)."""
 
 from __future__ import annotations
 
@@ -9,17 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Differences = NDArray[np.float64]  # (G,) one mean difference per group
-
-
-def wilcoxon_p(differences: Differences) -> float:
-    """Two-sided Wilcoxon signed-rank p-value. Zeros are ranked and then dropped (Pratt); all zeros: 1.0; no group: NaN."""
-    if not differences.size:
-        return nan
-    if not differences.any():
-        return 1.0
-    from scipy.stats import wilcoxon
-
-    return float(wilcoxon(differences, zero_method="pratt").pvalue)
 
 
 def cohens_dz(differences: Differences) -> float:

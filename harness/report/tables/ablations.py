@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from math import isfinite, nan
-from statistics import stdev
 
 from prsbench.harness.contract.records import VARIANT_MARK
-from prsbench.harness.report.statistics.means_and_differences import PairedDifference, paired_difference
-from prsbench.harness.report.statistics.rows import Row, modalities_of, summarise
+from prsbench.harness.report.statistics.means_and_differences import PairedDifference, paired_differences
+from prsbench.harness.report.statistics.rows import Row, modalities_of
 from prsbench.harness.report.tables import footnotes
+from prsbench.harness.report.tables.comparisons import resolution
 from prsbench.harness.report.tables.table import Table, data_kind_of, marked, modality_text, number_text, text_table
 from prsbench.metrics.catalog import METRICS
 
 WITH_T2C, WITHOUT_T2C = "cg_reasoner", "cg_reasoner_without_t2c"
 ABLATED = ("prscore", "position_accuracy", "dice@0.5")
-_NUMBERS = ("without", "with", "difference", "95% low", "95% high", "sd over seeds", "groups")
+_DIFFERENCE = ("difference", "95% low", "95% high", "sd over seeds", "resolves", "groups", "trainings")
+Pair = tuple[Row, Row]
+Difference = tuple[Pair, str, list[str], PairedDifference]  # two rows, metric, labels of the line, first minus second
 Scopes = Callable[[Row], Sequence[str | None]]  # the modalities to report of a row; None is their mean
 
 
@@ -38,15 +38,14 @@ def _ablations(name: str, title: str, caption: str, rows: Sequence[Row], scopes:
     pairs = _pairs(rows, _parent_of)
     if not pairs:
         return None
-    lines = []
-    for variant, parent, metric, label, difference in _differences(pairs, scopes):
-        of_variant, of_parent, *numbers, groups, n, remark = difference
+    lines, found = [], list(_differences(pairs, scopes))
+    for (variant, parent), _, label, paired in found:
         change = variant.method.removeprefix(f"{parent.method}{VARIANT_MARK}")
-        spread = _spread(variant, parent, metric)
-        lines.append([change, parent.method, *label, of_parent, of_variant, *numbers, spread, groups, n, remark])
+        means = [number_text(value) for value in (paired.second, paired.first)]
+        lines.append([change, parent.method, *label, *means, *_numbers(paired)])
     labels = ("change", "parent", "metric", "modality", "data kind")
-    notes = (*footnotes.of_data([row for pair in pairs for row in pair]), *footnotes.ABLATION, *footnotes.VARIANTS)
-    return text_table(name, title, caption, labels, _NUMBERS, lines, notes, remarks=("n", "remark"))
+    notes = (*_notes(pairs, found), *footnotes.VARIANTS)
+    return text_table(name, title, caption, labels, ("without", "with", *_DIFFERENCE), lines, notes, remarks=("n", "remark"))
 
 
 def _parent_of(method: str) -> str | None:
@@ -54,57 +53,51 @@ def _parent_of(method: str) -> str | None:
     return parent if mark else None
 
 
-def _spread(variant: Row, parent: Row, metric: str) -> str:
-    """Standard deviation over seeds of the difference of means."""
-    seeds = sorted({cell.seed for cell in variant.cells})
-    means = [[summarise(_restricted(row, seed=seed), metric) for row in (variant, parent)] for seed in seeds]
-    differences = [ours.value - theirs.value if ours.is_complete and theirs.is_complete else nan for ours, theirs in means]
-    return f"{stdev(differences):.3f}" if len(differences) > 1 and all(map(isfinite, differences)) else "-"
-
-
 def t2c_ablation(rows: Sequence[Row]) -> Table | None:
     """CG-Reasoner minus CG-Reasoner without Text2Centroid on the same samples; None without such a pair."""
     pairs = _pairs(rows, {WITH_T2C: WITHOUT_T2C}.get)
     if not pairs:
         return None
-    lines = [[*label, *texts] for *_, label, texts in _differences(pairs, lambda row: [*modalities_of(row.cells), None])]
+    found = list(_differences(pairs, lambda row: [*modalities_of(row.cells), None]))
+    lines = [[*label, number_text(d.first), number_text(d.second), *_numbers(d)] for _, _, label, d in found]
     labels = ("metric", "modality", "data kind")
-    numbers = ("with T2C", "without T2C", "difference", "95% low", "95% high", "groups")
+    numbers = ("with T2C", "without T2C", *_DIFFERENCE)
     caption = (
         f"{WITH_T2C} minus {WITHOUT_T2C}, mean paired difference on the same samples: the effect of the spatial loss and, with "
         "the hidden bridge, of its distillation (ours). `prsbench ablate text2centroid` measures each alone."
     )
-    notes = (*footnotes.of_data([row for pair in pairs for row in pair]), *footnotes.ABLATION)
     title, remarks = "Text2Centroid ablation", ("n", "remark")
-    return text_table("t2c_ablation", title, caption, labels, numbers, lines, notes, remarks)
+    return text_table("t2c_ablation", title, caption, labels, numbers, lines, _notes(pairs, found), remarks)
 
 
-def _pairs(rows: Sequence[Row], partner_of: Callable[[str], str | None]) -> list[tuple[Row, Row]]:
+def _pairs(rows: Sequence[Row], partner_of: Callable[[str], str | None]) -> list[Pair]:
     """Each row with the row that it is compared with, of the same data kind and protocol; rows without one are left out."""
     known = {(row.method, row.data_kind, row.protocol): row for row in rows}
     partners = [known.get((partner_of(row.method) or "", row.data_kind, row.protocol)) for row in rows]
     return [(row, partner) for row, partner in zip(rows, partners, strict=True) if partner]
 
 
-def _differences(pairs: Sequence[tuple[Row, Row]], scopes: Scopes) -> Iterator[tuple[Row, Row, str, list[str], list[str]]]:
-    """(first row and second row restricted to a modality, metric, labels of the line, text of the difference)."""
+def _differences(pairs: Sequence[Pair], scopes: Scopes) -> Iterator[Difference]:
     for pair in pairs:
-        for metric in ABLATED:
-            for modality in scopes(pair[0]):
-                first, second = (_restricted(row, modality) for row in pair)
-                label = [marked(METRICS[metric].title, metric, *pair), modality_text(modality, "all"), data_kind_of(first)]
-                yield first, second, metric, label, _difference_text(paired_difference(first.cells, second.cells, metric))
+        for modality in scopes(pair[0]):
+            first, second = ([cell for cell in row.cells if modality in (None, cell.modality)] for row in pair)
+            for metric, paired in zip(ABLATED, paired_differences(first, second, ABLATED), strict=True):
+                label = [marked(METRICS[metric].title, metric, *pair), modality_text(modality, "all"), data_kind_of(pair[0])]
+                yield pair, metric, label, paired
 
 
-def _restricted(row: Row, modality: str | None = None, seed: int | None = None) -> Row:
-    return replace(row, cells=tuple(c for c in row.cells if modality in (None, c.modality) and seed in (None, c.seed)))
+def _notes(pairs: Sequence[Pair], found: Sequence[Difference]) -> list[str]:
+    data = footnotes.of_data([row for pair in pairs for row in pair])
+    return [*data, *resolution([(metric, paired) for _, metric, _, paired in found]), *footnotes.ABLATION]
 
 
-def _difference_text(paired: PairedDifference) -> list[str]:
+def _numbers(paired: PairedDifference) -> list[str]:
+    """The columns _DIFFERENCE, n, and the remark."""
     return [
-        *(number_text(value) for value in (paired.first, paired.second)),
         *(number_text(value, "+.3f") for value in (paired.difference, paired.low, paired.high)),
+        *(number_text(value) for value in (paired.sd_over_seeds, paired.resolvable)),
         str(paired.n_groups),
+        str(paired.n_trainings or "-"),
         str(paired.counts) if paired.counts.n_manifest else "-",
         paired.reason or "-",
     ]

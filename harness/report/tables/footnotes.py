@@ -3,31 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 
 from prsbench.harness.contract.errors import first_line
 from prsbench.harness.contract.results import ResultStatus
-from prsbench.harness.contract.types import DataKind
-from prsbench.harness.report.statistics.bootstrap import N_RESAMPLES
+from prsbench.harness.contract.types import DataKind, PromptSource
+from prsbench.harness.report.statistics.intervals import FEW_GROUPS, FEWEST_GROUPS
 from prsbench.harness.report.statistics.means_and_differences import mean_with_counts
-from prsbench.harness.report.statistics.rows import Row, modalities_of
+from prsbench.harness.report.statistics.rows import Row, modalities_of, summarise
+from prsbench.harness.report.statistics.validity import (
+    LEAST_AUC,
+    LEAST_AUC_OF_WORSE,
+    LEAST_SAMPLES,
+    NOT_VALID,
+    n_references,
+    why_not_valid,
+)
 
 DAGGER = "†"
+DOUBTFUL = "‡"  # marks numbers of a judge that is worse than its mean point
+BELOW_CONSTANT = "§"  # marks position accuracies below that of the best constant answer
+DOUBT = "on the references of these samples, however few, the judge's error is not below that of the mean point"
 RANDOM_JUDGE = "RANDOM"  # marks each number that depends on text models with random weights
 PRSCORE = (
     "PRScore: the chance level is not 0. Perfect masks with a random position word score about 0.7; compare with the reference "
-    "rows. PRScore does not use the true mask; the position and near/far accuracies do."
+    "rows. PRScore does not use the true mask: a sentence that fits the row's own mask scores high on S_vis, wherever that mask "
+    "is. The position and near/far accuracies use the true mask."
+)
+VALIDITY = (
+    f'"{NOT_VALID}": the judge cannot read a data set\'s references, so PRScore and all else that needs its points say '
+    f"nothing there, nor do means over it. Rule, from {LEAST_SAMPLES} references on: the judge's AUC (table Validity of "
+    f"PRScore) is below {LEAST_AUC}, or below {LEAST_AUC_OF_WORSE} where its error is not below that of always saying the data "
+    f"set's mean point. {DOUBTFUL}: {DOUBT}; not ranked."
+)
+CONSTANT = (
+    "Constant pos.: the accuracy of always saying the position that is most frequent in the data set's test split; no "
+    f"constant answer scores higher. {BELOW_CONSTANT}: position accuracy below it."
 )
 INTERVAL = (
-    f"Interval: 95 % percentile bootstrap, {N_RESAMPLES} resamples of groups (patient, video or case) within each data set; "
-    "the seeds of a group stay together. 'all' gives modalities equal weights."
+    "Interval: 95 %, t over groups (patient, video or case) within each data set; accuracies with pseudo-groups as by Agresti "
+    f"and Coull, so that none is without width. 'too few groups': a data set has fewer than {FEW_GROUPS}; with fewer than "
+    f"{FEWEST_GROUPS} there is no interval. It cannot tell of rare failures that no group shows. 'all' gives modalities equal "
+    "weights."
 )
-ABLATION = (INTERVAL, "n: pairs scored on both sides / manifest. Sides with different manifests are not compared.")
+TRAININGS = (
+    "Trainings: seeds of the rows that were trained here ('-': not trained here). With two or more, the interval is over other "
+    "trainings as well as other groups. With one it is for this training only."
+)
+ONE_TRAINING = (
+    "One training a side: intervals and 'resolves' are about these trainings on other images. They cannot tell whether the "
+    "methods differ: another training may change the sign, and one seed cannot say how likely that is. So there is no p where a "
+    "row was trained. Use three seeds or more."
+)
+ABLATION = (INTERVAL, TRAININGS, "n: pairs scored on both sides / manifest. Sides with different manifests are not compared.")
 VARIANTS = (
-    (
-        "sd over seeds: standard deviation of the difference of means, one pair of trainings per seed. The interval holds for "
-        "these trainings only: it resamples patients, not trainings. A difference not well above the sd may change sign with "
-        "another seed."
-    ),
+    "sd over seeds: standard deviation of the difference of means, one pair of trainings per seed; the interval contains it.",
     "Intervals are not corrected for the number of variants.",
 )
 HELD_OUT = (
@@ -40,11 +70,13 @@ SUBGROUPS = (
 )
 COMPARISONS = (
     INTERVAL,
+    TRAININGS,
     "Rows with different manifests are not compared.",
     "Rows of the same prompt source are compared, and every ranked row with the floors that see no input (prompt source none).",
     (
-        "p: two-sided, Holm-corrected over all pairs of one metric; Wilcoxon signed-rank over the groups' mean differences. d_z: "
-        "mean over standard deviation of these. Rank-biserial: -1 to 1, the favourable share of ranks minus the unfavourable."
+        "p: two-sided, of the interval's own distribution, Holm-corrected over all pairs of one metric; before this correction, "
+        "p < 0.05 where the interval leaves out 0. d_z: mean over standard deviation of the groups' mean differences. "
+        "Rank-biserial: -1 to 1, the favourable share of their ranks minus the unfavourable."
     ),
 )
 BOUNDED_COMPARISONS = (
@@ -58,9 +90,25 @@ LEVELS = (
         "Opposite: the reference with every place word reversed. Ceiling: the reference sentence at the true centroid."
     ),
     (
-        "Label noise: distance between the reference's Text2Centroid point and the true centroid, -1 to 1 across the image; no "
-        "text error below it can be expected."
+        "Judge error: distance between the judge's point for the reference and the true centroid, -1 to 1 across the image. It "
+        "contains the judge's own mistakes and what the words leave open, and is no lower bound of the text centroid error."
     ),
+)
+JUDGE = (
+    (
+        "Errors: distance to the true centroid, -1 to 1 across the image, of the judge's point for the reference sentence; of the "
+        "mean of the data set's true centroids (mean point); and of the mean of those with the same official label in the data "
+        "set (label mean, an estimate of the floor). Each mean was fitted on its own n points, so distances to it are multiplied "
+        "by sqrt(n / (n - 1)). A number known for less than half of a group is not given; a label that occurs once has no mean."
+    ),
+    (
+        "Judge AUC: how often PRScore of the true centroid prefers another sample's reference with the right zones to one with "
+        "others, within the data set (0.5 is chance, ties count half)."
+    ),
+)
+RIGHT_AND_WRONG = (
+    "Right: the zones that the rule parser reads from the answer are the official ones of the true mask. AUC: how often a right "
+    "answer scores higher than a wrong one, over all pairs of the row's answers (0.5 is chance, ties count half)."
 )
 PRANET = (
     "As in PraNet's official evaluation: specificity is 0 at every threshold that misses the lesion; the S-measure is undefined "
@@ -90,7 +138,10 @@ def of_data(rows: Sequence[Row]) -> list[str]:
     protocols = [f"Protocol: {protocol}." for protocol in dict.fromkeys(row.protocol for row in rows)]
     notes = dict.fromkeys(note for row in rows for note in row.judge_notes)
     warned = [f"{note}. Numbers marked {RANDOM_JUDGE} (PRScore, its components, T2C points) are meaningless." for note in notes]
-    return [*(DATA_LINES[kind] for kind in kinds), *mixed, *warned, *protocols]
+    judges = dict.fromkeys(judge for row in rows for judge in row.judges)
+    named = [f"Judge of the texts: {judge}." for judge in judges]
+    named += ["These judges differ: their PRScores cannot be compared."] if len(judges) > 1 else []
+    return [*(DATA_LINES[kind] for kind in kinds), *mixed, *named, *warned, *protocols]
 
 
 def of_rows(rows: Sequence[Row], n_is_for: str) -> list[str]:
@@ -119,6 +170,26 @@ def of_rows(rows: Sequence[Row], n_is_for: str) -> list[str]:
 def _ranked_among(rows: Sequence[Row]) -> str:
     is_across = any(row.across_prompts for row in rows)
     return "all prompt sources, as requested, although their inputs differ" if is_across else "one prompt source"
+
+
+def of_validity(rows: Sequence[Row]) -> list[str]:
+    """How to read PRScore here: its floors, where it is not valid, and where that could not be told."""
+    cells = [cell for row in rows for cell in row.cells]
+    refused = dict.fromkeys(reason for cell in cells if (reason := why_not_valid(cell, "prscore")))
+    unchecked = dict.fromkeys(c.dataset for c in cells if c.status == ResultStatus.COMPLETE and n_references(c) < LEAST_SAMPLES)
+    lines = [PRSCORE, *_best_blind_row(rows), VALIDITY, *(f"{NOT_VALID}: {reason}." for reason in refused)]
+    if unchecked:
+        lines.append(f"Fewer than {LEAST_SAMPLES} references, so validity is not checked: {', '.join(unchecked)}.")
+    return lines
+
+
+def _best_blind_row(rows: Sequence[Row]) -> list[str]:
+    scores = [(summarise(row, "prscore").value, row.method) for row in rows if row.label("prompt_source") == PromptSource.NONE]
+    known = [(value, method) for value, method in scores if isfinite(value)]
+    if not known:
+        return []
+    value, method = max(known)
+    return [f"{method}, which does not see the image, has PRScore {value:.3f}; a lower one of another row shows no reasoning."]
 
 
 def missing_numbers(rows: Sequence[Row]) -> list[str]:

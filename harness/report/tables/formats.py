@@ -17,6 +17,8 @@ _LATEX = {
     ">": r"\textgreater{}",
     "±": r"$\pm$",
     "†": r"\textsuperscript{\dag}",
+    "‡": r"\textsuperscript{\ddag}",
+    "§": r"\textsuperscript{\S}",
 }
 _ALWAYS_SHOWN = ("method", "prompt source", "metric", "modality")
 _TEXT_WIDTH = 150

@@ -9,23 +9,27 @@ from sys import intern
 
 import pandas as pd
 from prsbench.harness.contract.errors import first_line
-from prsbench.harness.contract.results import CellResult, HeldOut
+from prsbench.harness.contract.results import CellResult, HeldOut, ResultStatus
 from prsbench.harness.report.statistics.means_and_differences import mean_with_counts
 from prsbench.harness.report.statistics.rows import Row, Score, modalities_of, rows_of, summarise
+from prsbench.harness.report.statistics.validity import LEAST_SAMPLES, NOT_VALID, is_doubtful, n_references, why_not_valid
 from prsbench.harness.report.tables import footnotes, subgroups
 from prsbench.harness.report.tables.ablations import ablations, ablations_by_modality, t2c_ablation
 from prsbench.harness.report.tables.comparisons import comparisons, intervals
 from prsbench.harness.report.tables.table import LABELS, Column, Table, labels_of, marked, modality_text, text_table
-from prsbench.harness.report.tables.text2centroid import held_out_tables, judge_errors
+from prsbench.harness.report.tables.text2centroid import held_out_tables
+from prsbench.harness.report.tables.validity import right_and_wrong, validity
+from prsbench.harness.report.tables.verdict import verdicts
 from prsbench.metrics.catalog import METRICS
 
 REASONING = (
-    "prscore", "prscore_corrected", "prscore_chance", "s_sem", "s_spatial", "s_vis", "position_accuracy",
+    "prscore", "prscore_corrected", "prscore_chance", "s_sem", "s_spatial", "s_vis", "position_accuracy", "position_constant",
     "distance_word_accuracy", "absence_accuracy", "centroid_error_of_text", "direction_undefined",
 )  # fmt: skip
 LEVELS = (
     "prscore", "prscore_corrected", "prscore_chance", "prscore_constant", "prscore_opposite", "prscore_ceiling",
-    "label_noise", "centroid_error_of_text", "position_accuracy",
+    "judge_error", "mean_point_error", "label_mean_error", "judge_auc", "centroid_error_of_text", "position_accuracy",
+    "position_constant",
 )  # fmt: skip
 PRANET = (
     "mdice_pranet", "miou_pranet", "weighted_f_pranet", "s_measure_pranet", "e_measure_mean_pranet", "mae_pranet",
@@ -35,7 +39,10 @@ LESIONS = (
     "hd95_px", "nsd_2px", "hd95_mm", "nsd_2mm", "sensitivity@0.5", "specificity@0.5",
     "lesion_sensitivity", "lesions_missed", "lesions_false", "prediction_empty",
 )  # fmt: skip
-TEXT = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "s_sem", "position_accuracy", "position_not_understood")
+TEXT = (
+    "bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "s_sem", "position_accuracy", "position_constant",
+    "position_not_understood",
+)  # fmt: skip
 Columns = Mapping[Column, tuple[str, Sequence[Score]]]  # of each column its metric, and its score in each row
 
 
@@ -43,10 +50,11 @@ def tables_of(cells: Sequence[CellResult], held_out: Sequence[HeldOut] = ()) -> 
     """Every table that these cells can fill: first those for reading, then `main_long`."""
     rows = rows_of(cells)
     tables: list[Table | None] = [main(rows), overlap_at_half(rows), reasoning(rows), reasoning_by_modality(rows)]
-    tables += [prscore_levels(rows), text(rows), published_protocol(rows), outlines_and_lesions(rows)]
+    tables += [validity(rows), right_and_wrong(rows), prscore_levels(rows), text(rows)]
+    tables += [published_protocol(rows), outlines_and_lesions(rows)]
     tables += [intervals(rows), comparisons(rows), *(subgroup(rows, name) for name in subgroups.KINDS)]
-    tables += [t2c_ablation(rows), ablations(rows), ablations_by_modality(rows)]
-    tables += [*held_out_tables(held_out), judge_errors(rows)]
+    tables += [verdicts(rows), t2c_ablation(rows), ablations(rows), ablations_by_modality(rows)]
+    tables += held_out_tables(held_out)
     return [*(table for table in tables if table), main_long(rows)]
 
 
@@ -54,7 +62,7 @@ def subgroup(rows: Sequence[Row], name: str) -> Table:
     """Dice, PRScore and position accuracy in each subgroup of one kind, means over the modalities that have it."""
     title, groups, membership = subgroups.KINDS[name]
     members = membership(rows)
-    metrics = ("dice@0.5", "prscore", "position_accuracy")
+    metrics = ("dice@0.5", "prscore", "position_accuracy", "position_constant")
     subsets = subgroups.Subsets(members)
     scores: dict[tuple[str, str], list[Score]] = {(group, metric): [] for group in (*groups, "mean") for metric in metrics}
     for row in rows:  # frees the subsets of one row before those of the next are made
@@ -65,7 +73,7 @@ def subgroup(rows: Sequence[Row], name: str) -> Table:
     group_of_each = list(members.values())
     sizes = f"Samples: {', '.join(f'{group} {group_of_each.count(group)}' for group in groups)}. {footnotes.SUBGROUPS}"
     caption = f"{title}: Dice, PRScore and position accuracy; means over the modalities that have such samples."
-    return _table(name, title, caption, rows, columns, sizes, footnotes.PRSCORE)
+    return _table(name, title, caption, rows, columns, sizes, *_reasoning_notes(rows))
 
 
 def main(rows: Sequence[Row]) -> Table:
@@ -84,27 +92,32 @@ def overlap_at_half(rows: Sequence[Row]) -> Table:
 
 def reasoning_by_modality(rows: Sequence[Row]) -> Table:
     """PRScore and position accuracy in every modality."""
-    metrics = ("prscore", "position_accuracy")
+    metrics = ("prscore", "position_accuracy", "position_constant")
     caption = "PRScore and accuracy of the position named in the text against the true mask, per modality."
-    return _by_modality("reasoning_by_modality", "Reasoning by modality", caption, rows, metrics, metrics, footnotes.PRSCORE)
+    notes = _reasoning_notes(rows)
+    return _by_modality("reasoning_by_modality", "Reasoning by modality", caption, rows, metrics, metrics, *notes)
 
 
 def reasoning(rows: Sequence[Row]) -> Table:
     """PRScore, its components and the rule-based scores of the text, each a mean over modalities."""
     caption = "PRScore, its three components, and the text checked against the true mask; means over modalities."
-    return _means("reasoning", "Reasoning", caption, rows, REASONING, footnotes.PRSCORE)
+    return _means("reasoning", "Reasoning", caption, rows, REASONING, *_reasoning_notes(rows))
 
 
 def prscore_levels(rows: Sequence[Row]) -> Table:
     """PRScore between its floors and its ceiling."""
     caption = "PRScore, the scores of the same masks with uninformative texts, and the highest score that the labels allow."
-    return _means("prscore_levels", "PRScore in context", caption, rows, LEVELS, footnotes.PRSCORE, *footnotes.LEVELS)
+    return _means("prscore_levels", "PRScore in context", caption, rows, LEVELS, *_reasoning_notes(rows), *footnotes.LEVELS)
+
+
+def _reasoning_notes(rows: Sequence[Row]) -> list[str]:
+    return [*footnotes.of_validity(rows), footnotes.CONSTANT]
 
 
 def text(rows: Sequence[Row]) -> Table:
     """Similarity of wording (BLEU, ROUGE-L) and meaning to the reference, and position accuracy."""
     caption = "Answer against reference: word overlap, similarity of meaning (S_sem), and position; means over modalities."
-    return _means("text", "Text", caption, rows, TEXT, footnotes.TEXT)
+    return _means("text", "Text", caption, rows, TEXT, footnotes.TEXT, footnotes.CONSTANT)
 
 
 def published_protocol(rows: Sequence[Row]) -> Table:
@@ -149,7 +162,7 @@ def _table(name: str, title: str, caption: str, rows: Sequence[Row], columns: Co
     frame = pd.DataFrame([labels_of(row) for row in rows], columns=list(LABELS), dtype=str)
     best = set()
     for column, (metric, scores) in columns.items():
-        texts = [_cell_text(score, column.is_mean) for score in scores]
+        texts = [_cell_text(score, column.is_mean, row.is_reference) for score, row in zip(scores, rows, strict=True)]
         frame[column.name] = [marked(text, metric, row) for text, row in zip(texts, rows, strict=True)]
         best |= {(row, column.name) for row in _best(rows, scores, METRICS[metric].higher_is_better)}
     frame["n"] = [str(score.counts) for score in columns[first_mean][1]]
@@ -157,14 +170,18 @@ def _table(name: str, title: str, caption: str, rows: Sequence[Row], columns: Co
     return Table(name, title, caption, frame, LABELS, tuple(columns), frozenset(best), all_notes)
 
 
-def _cell_text(score: Score, is_mean: bool) -> str:
-    """A number with its spread over seeds and its failed samples, a status word or "-"; never blank."""
+def _cell_text(score: Score, is_mean: bool, is_reference: bool) -> str:
+    """A number with its marks, its spread over seeds and its failed samples, a status word or "-"; never blank."""
+    if score.status == NOT_VALID:
+        return NOT_VALID
     if score.status:
         return f"-{footnotes.DAGGER}" if is_mean and score.n_incomplete < score.n_cells else score.status
     if not isfinite(score.value):
         return "-"
     spread = f" ±{score.spread:.3f}" if isfinite(score.spread) else ""
-    return f"{score.value:.3f}{spread}{score.failed_text}"
+    doubt = footnotes.DOUBTFUL if score.is_doubtful else ""
+    below = footnotes.BELOW_CONSTANT if score.is_below_constant and not is_reference else ""
+    return f"{score.value:.3f}{doubt}{below}{spread}{score.failed_text}"
 
 
 def _best(rows: Sequence[Row], scores: Sequence[Score], higher_is_better: bool | None) -> list[int]:
@@ -181,7 +198,10 @@ def _best(rows: Sequence[Row], scores: Sequence[Score], higher_is_better: bool |
 
 
 def main_long(rows: Sequence[Row]) -> Table:
-    """One line per method, data set, seed and metric, with every count, also for cells without numbers."""
+    """One line per method, data set, seed and metric, with every count, also for cells without numbers.
+
+    Where a metric is not valid, its mean is NaN and the remark says why; a remark also says where the judge is in doubt.
+    """
     head = [*LABELS, "dataset", "modality", "seed", "metric"]
     counted = ["mean", "n_manifest", "n_scored", "n_failed", "n_empty", "n_undefined"]
     lines, metrics = [], _known(METRICS, rows)
@@ -192,6 +212,19 @@ def main_long(rows: Sequence[Row]) -> Table:
             for metric in metrics:
                 mean, counts = mean_with_counts(cell, metric)
                 numbers = (intern(str(getattr(counts, name))) for name in counted[1:])  # very many lines share few values
-                lines.append((*labels, *where, metric, f"{mean:.4f}" if isfinite(mean) else "NaN", *numbers, *remark))
-    caption = "One line per method, data set, seed and metric."
-    return replace(text_table("main_long", "All means", caption, head, counted, lines, remarks=("status", "error")), is_long=True)
+                valid = _validity(cell, metric)
+                text = f"{mean:.4f}" if isfinite(mean) and not valid.startswith(NOT_VALID) else "NaN"
+                lines.append((*labels, *where, metric, text, *numbers, *remark, valid))
+    caption, remarks = "One line per method, data set, seed and metric.", ("status", "error", "validity")
+    return replace(text_table("main_long", "All means", caption, head, counted, lines, remarks=remarks), is_long=True)
+
+
+def _validity(cell: CellResult, metric: str) -> str:
+    """Whether the metric is valid on this cell, for those that depend on the judge; "-" for all others."""
+    if cell.status != ResultStatus.COMPLETE or not METRICS[metric].needs_valid_judge:
+        return "-"
+    if reason := why_not_valid(cell, metric):
+        return f"{NOT_VALID}: {reason}"
+    if is_doubtful([cell], metric):
+        return footnotes.DOUBT
+    return f"not checked: fewer than {LEAST_SAMPLES} references" if n_references(cell) < LEAST_SAMPLES else "valid"

@@ -68,7 +68,10 @@ class Subsets:
         samples = cell.samples()
         group_of_each = self._groups_of(cell.dataset, samples.names)
         summaries = [samples.subset(group_of_each == group) for group in groups]
-        return [cell.without_numbers(summary=summary, n_manifest=summary.n_records) for summary in summaries]
+        return [
+            cell.without_numbers(summary=summary, dataset_summary=cell.summary, n_manifest=summary.n_records)
+            for summary in summaries
+        ]
 
     def _groups_of(self, dataset: str, names: Names) -> NDArray[np.object_]:
         """(N,) the subgroup of each sample, or None; computed once for all cells with the same samples."""

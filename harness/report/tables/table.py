@@ -76,7 +76,8 @@ def data_kind_of(row: Row) -> str:
 
 def labels_of(row: Row) -> list[str]:
     """The labels of a row, in the order of LABELS; SYNTHETIC and RANDOM are in capitals, also if only the judges are random."""
-    protocol = f"{row.protocol}; text judged by: {'; '.join(row.judge_notes)}" if row.judge_notes else row.protocol
+    judges = [*row.judges, *row.judge_notes]
+    protocol = f"{row.protocol}; text judged by: {'; '.join(judges)}" if judges else row.protocol
     prompts, weights, texts = (row.label(name) for name in ("prompt_source", "weights", "text_source"))
     random_parts = [note for note in row.notes if "RANDOM" in note]  # such as an untrained backbone; CSV has no footnotes
     return [row.method, prompts, "; ".join([weights, *random_parts]), texts, data_kind_of(row), protocol]

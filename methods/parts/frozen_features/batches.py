@@ -1,4 +1,4 @@
-"""One training batch for methods on a frozen encoder: features (original or mirrored), masks, question-answer pairs."""
+"""One training batch for multimodal methods on a frozen encoder: features of a view, mask, question-answer pairs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from prsbench.methods.parts.frozen_features.config import MultimodalConfig
+from prsbench.methods.parts.frozen_features.lite_medsam import FeatureViews, PictureViews
 from prsbench.methods.parts.language.small_llama import layout_of
-from prsbench.methods.parts.training.images import TrainingImage
-from prsbench.methods.parts.training.word_augmentation import mirror_words
+from prsbench.methods.parts.training.augmentation import ImageAndScene, view_of_mask
 from torch import Tensor
 
 
@@ -18,7 +18,7 @@ from torch import Tensor
 class FeatureBatch:
     """B images and R >= B question-answer pairs; the first B pairs, one per image in order, prompt the masks."""
 
-    features_BCHW: Tensor
+    features_BCHW: Tensor  # or the images (B, 3, S, S), for a network that holds the encoder
     mask_B1SS: Tensor  # float, 0 or 1
     layout_BNN: Tensor
     modalities: Sequence[str]  # of the images
@@ -28,36 +28,35 @@ class FeatureBatch:
 
 
 def sample_batch(
-    images: Sequence[TrainingImage],
-    features_2NCHW: Tensor,
+    images: Sequence[ImageAndScene],
+    features: FeatureViews | PictureViews,
     numbers: Sequence[int],
     config: MultimodalConfig,
     rng: np.random.Generator,
     device: str,
 ) -> FeatureBatch:
-    """Sample mirroring and question-answer pairs of some images. Masks, layouts, left and right are mirrored with the image.
+    """Sample a view and question-answer pairs of some images. Masks, layouts and answers follow the view.
 
     Args:
-        features_2NCHW: of each image, original and mirrored.
         numbers: indices of the images.
     """
-    flips = rng.random(len(numbers)) < config.augmentation.horizontal_flip
-    chosen = [images[i] for i in numbers]
-    masks = [image.mask_1SS.flip(-1) if flip else image.mask_1SS for image, flip in zip(chosen, flips, strict=True)]
-    layouts = [torch.from_numpy(layout_of(mask[0].numpy(), config.language.layout_side)) for mask in masks]
-    first: list[tuple[int, str, str]] = []
-    more: list[tuple[int, str, str]] = []
-    for k, image in enumerate(chosen):
-        for nth, pair in enumerate(rng.permutation(len(image.pairs))[: config.questions_per_image]):
-            question, answer = (mirror_words(text) if flips[k] else text for text in image.pairs[pair])
-            (more if nth else first).append((k, question, answer))
-    features = torch.stack([features_2NCHW[int(flip), i] for flip, i in zip(flips, numbers, strict=True)])
-    row_image, questions, answers = zip(*first, *more, strict=True)
+    sampled, masks, layouts = [], [], []
+    rows: list[tuple[int, int, str, str]] = []
+    for k, (image, scene) in enumerate(images[i] for i in numbers):
+        view, features_CHW = features.sample(numbers[k], rng)
+        mask_HW = scene.mask_in(view)
+        sampled.append(features_CHW)
+        masks.append(view_of_mask(image.mask_1SS[0].numpy(), view, (config.image_size_px, config.image_size_px)))
+        layouts.append(layout_of(mask_HW, config.language.layout_side))
+        pairs = scene.sample_pairs(view, mask_HW, config.questions_per_image, config.augmentation.word_dropout, rng)
+        rows += [(nth, k, *pair) for nth, pair in enumerate(pairs)]
+    rows.sort(key=lambda row: row[0] > 0)
+    _, row_image, questions, answers = zip(*rows, strict=True)
     return FeatureBatch(
-        features.to(device).float(),
-        torch.stack(masks).to(device).float(),
-        torch.stack(layouts).to(device),
-        [image.modality for image in chosen],
+        torch.stack(sampled).to(device).float(),
+        torch.from_numpy(np.stack(masks))[:, None].to(device).float(),
+        torch.from_numpy(np.stack(layouts)).to(device),
+        [images[i][0].modality for i in numbers],
         torch.tensor(row_image, device=device),
         questions,
         answers,

@@ -3,33 +3,46 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal, Self, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from prsbench.harness.contract.errors import DataError
+from prsbench.harness.contract.files import write_atomically
 from prsbench.harness.contract.types import FitContext, Sample
 from prsbench.methods.feature_cache import cached_features
 from prsbench.methods.images import resize_to_levels
 from prsbench.methods.parts.frozen_features.config import LiteMedSAMFeaturesConfig
 from prsbench.methods.parts.sam.networks import tiny_vit_blocks
 from prsbench.methods.parts.sam.variants import read_lite_medsam
-from prsbench.methods.parts.training.images import TrainingImage, training_images
-from prsbench.methods.parts.training.state import read_state, write_state
+from prsbench.methods.parts.training.augmentation import (
+    IDENTITY,
+    AugmentationRange,
+    ImageAndScene,
+    Scene,
+    View,
+    change_intensity,
+    prepare,
+    view_of_images,
+)
+from prsbench.methods.parts.training.config import ImageAugmentationConfig
 from prsbench.methods.parts.weights.checkpoints import fill
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 STRIDE = 4  # image pixels per feature, in each direction
-FEATURES = "features.safetensors"
-CHUNK = 32  # images between two saves: half a minute on a CPU
+CHUNK = 16  # images in a file: half a minute on a CPU
 Layer = Literal["neck", "stages"]
 LAYERS: tuple[Layer, ...] = get_args(Layer)
 CHANNELS, STAGE_CHANNELS = 256, 320  # after the neck, and of each of the two stages before it
@@ -59,7 +72,6 @@ class LiteMedSAMEncoder(nn.Module):
     def forward(self, image_B3SS: Tensor) -> Tensor:
         return self.read(self.stages(image_B3SS))
 
-    @torch.no_grad()
     def stages(self, image_B3SS: Tensor) -> Tensor:
         """The output of the last two stages, (B, 640, S / 4, S / 4): most of the computation."""
         low, high = image_B3SS.amin((1, 2, 3), keepdim=True), image_B3SS.amax((1, 2, 3), keepdim=True)
@@ -68,12 +80,12 @@ class LiteMedSAMEncoder(nn.Module):
         side = self.side_px // STRIDE
         return torch.cat([x.transpose(1, 2).reshape(len(x), -1, side, side) for x in outputs[-2:]], dim=1)
 
-    @torch.no_grad()
     def read(self, stages_BCHW: Tensor) -> Tensor:
         """The features, from the output of `stages`."""
         return self.blocks.neck(stages_BCHW[:, STAGE_CHANNELS:]) if self.layer == "neck" else stages_BCHW
 
 
+@torch.no_grad()
 def embed(encoder: LiteMedSAMEncoder, images: Sequence[NDArray[np.uint8]], feature_side: int) -> tuple[Tensor, float]:
     """Frozen features (B, C, H, W) of (H, W, 3) images, averaged down to feature_side, and the seconds they took.
 
@@ -100,83 +112,148 @@ def _checksum(encoder: nn.Module) -> int:
     return check
 
 
+@dataclass(frozen=True, slots=True)
+class FeatureViews:
+    """Frozen features of N images, each in V views.
+
+    views: of each image, V of them. chunks: float16 (V, n, C, S, S) of n images each, `CHUNK` in all but the last.
+    """
+
+    views: Sequence[Sequence[View]]
+    chunks: Sequence[Tensor]
+
+    def sample(self, number: int, rng: np.random.Generator) -> tuple[View, Tensor]:
+        """One of an image's views at random, and its features (C, S, S)."""
+        index = int(rng.integers(len(self.views[number])))
+        chunk, place = divmod(number, CHUNK)
+        return self.views[number][index], self.chunks[chunk][index, place]
+
+
+@dataclass(frozen=True, slots=True)
+class PictureViews:
+    """In place of features, for an encoder that is trained: the image itself, (3, S, S) from 0 to 255, in a new random view."""
+
+    images: Sequence[ImageAndScene]
+    augmentation: ImageAugmentationConfig
+
+    def sample(self, number: int, rng: np.random.Generator) -> tuple[View, Tensor]:
+        image, scene = self.images[number]
+        view, change = sample_view(scene, self.augmentation, rng)
+        return view, picture_in(image.image_3SS, view, change)
+
+
 class LiteMedSAMFeatures:
     """A part without training: frozen features of the training images, for all methods that are trained on them.
 
-    Stored in half precision, (2, N, C, H, W): each image, original and mirrored left to right. 600 images of 128 px take 1 GB.
+    A file holds `CHUNK` images: for each layer a half-precision tensor (V, n, C, S, S), and the ids and views of its images.
     """
 
     def __init__(self, config: LiteMedSAMFeaturesConfig):
         self.config = config
 
     def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:  # noqa: ARG002 (protocol)
-        """Embed the training images, reusing what a killed process left in `context.scratch`."""
-        side = self.config.image_size_px
-        images = training_images(train, side)
-        encoder = LiteMedSAMEncoder.packaged(side, device=context.device)
-        chunks: list[Mapping[str, Tensor]] = []
+        """Embed the training images, keeping what a killed process left in `context.scratch`."""
+        images = prepare(train, self.config.image_size_px)
+        encoder = LiteMedSAMEncoder.packaged(self.config.image_size_px, device=context.device)
+        self._temporary = TemporaryDirectory()  # used without a scratch folder
+        self._folder = context.scratch or Path(self._temporary.name)
         for start in range(0, len(images), CHUNK):
-            some = images[start : start + CHUNK]
-            path = context.scratch / f"images-{start:06}.state" if context.scratch else None
-            chunks.append(self._stored_or_embedded(encoder, some, path))
-            context.progress(start + len(some), len(images), "images embedded")
-        self._tensors: dict[str, Tensor] = {layer: torch.cat([chunk[layer] for chunk in chunks], dim=1) for layer in LAYERS}
-        self._image_ids = [image.image_id for image in images]
-
-    def _stored_or_embedded(
-        self, encoder: LiteMedSAMEncoder, images: Sequence[TrainingImage], path: Path | None
-    ) -> Mapping[str, Tensor]:
-        stored = read_state(path) if path else None
-        if stored is not None:
-            return stored[0]
-        embedded = self._embedded(encoder, images)
-        if path:
-            write_state(path, embedded, {})
-        return embedded
+            some = range(start, min(start + CHUNK, len(images)))
+            path = self._folder / f"images-{start:06}.safetensors"
+            if not path.exists():
+                write_atomically(path, (self._embedded(encoder, [images[i] for i in some], some, context.seed),))
+            context.progress(some.stop, len(images), "images embedded")
 
     @torch.no_grad()
-    def _embedded(self, encoder: LiteMedSAMEncoder, images: Sequence[TrainingImage]) -> dict[str, Tensor]:
+    def _embedded(self, encoder: LiteMedSAMEncoder, images: Sequence[ImageAndScene], numbers: Sequence[int], seed: int) -> bytes:
+        """The bytes of a file. An image's number and the seed decide its views, so that a resumed part has the same ones."""
+        sampled = [
+            sample_views(scene, self.config, np.random.default_rng((seed, n)))
+            for (_, scene), n in zip(images, numbers, strict=True)
+        ]
         device = next(encoder.parameters()).device
         features: dict[str, list[Tensor]] = {layer: [] for layer in LAYERS}
-        for flip in (False, True):
+        for shown in zip(*sampled, strict=True):
             # One at a time, as `embed` does: on a CPU a batch is no faster, and needs more memory.
-            inputs = [(one.image_3SS.flip(-1) if flip else one.image_3SS)[None].to(device).float() for one in images]
-            stages = [encoder.stages(image) for image in inputs]
+            pictures = [picture_in(image.image_3SS, *view).to(device) for (image, _), view in zip(images, shown, strict=True)]
+            stages = [encoder.stages(picture[None]) for picture in pictures]
             neck = [encoder.read(both) for both in stages]
             coarse = [F.adaptive_avg_pool2d(both, self.config.stages_side) for both in stages]
             for layer, maps in (("neck", neck), ("stages", coarse)):
                 features[layer].append(torch.cat(maps).to("cpu", torch.float16))
-        return {layer: torch.stack(maps) for layer, maps in features.items()}
+        views = [[astuple(view) for view, _ in of_image] for of_image in sampled]
+        about = {"image_ids": json.dumps([image.image_id for image, _ in images]), "views": json.dumps(views)}
+        return save({layer: torch.stack(maps).contiguous() for layer, maps in features.items()}, about)
 
     def save(self, folder: Path) -> None:
-        save_file(self._tensors, folder / FEATURES, {"image_ids": json.dumps(self._image_ids)})
+        """Link the files there, or copy them to another file system: a kill before the folder is sealed loses none."""
+        for path in self._folder.glob("*.safetensors"):
+            try:
+                os.link(path, folder / path.name)
+            except OSError:
+                shutil.copy(path, folder)
 
     def load(self, folder: Path, device: str) -> None:  # noqa: ARG002 (protocol)
-        """Load onto the CPU, whatever `device` is; the features are read from the disk when they are used."""
-        with safe_open(folder / FEATURES, "pt") as stored:
-            self._image_ids = json.loads(stored.metadata()["image_ids"])
-            self._tensors = {layer: stored.get_tensor(layer) for layer in LAYERS}
+        """Nothing is read yet: features go to the CPU when they are used, whatever `device` is."""
+        self._folder = folder
 
-    def of(self, images: Sequence[TrainingImage], layer: Layer, side: int) -> Tensor:
-        """(2, N, C, side, side) float16 features of exactly these images, averaged down to `side`.
+    def of(self, image_ids: Sequence[str], layer: Layer, side: int) -> FeatureViews:
+        """The features of exactly these images, averaged down to `side`. Features of that side are read when they are sampled.
 
         Raises:
             DataError: the features are of other images, or have fewer than `side` on a side.
         """
-        if self._image_ids != [image.image_id for image in images]:
+        ids: list[str] = []
+        views: list[list[View]] = []
+        chunks: list[Tensor] = []
+        for path in sorted(self._folder.glob("*.safetensors")):
+            with safe_open(path, "pt") as stored:
+                about = stored.metadata()
+                ids += json.loads(about["image_ids"])
+                views += [[View(*view) for view in of_image] for of_image in json.loads(about["views"])]
+                chunks.append(_averaged(stored.get_tensor(layer), side))
+        if ids != list(image_ids):
             raise DataError("LiteMedSAM's features are those of other images. Train the features part on the same data sets.")
-        features = self._tensors[layer]
-        if features.shape[-1] < side:
-            raise DataError(
-                f"LiteMedSAM's features are {features.shape[-1]} on a side, expected at least {side}. Lower feature_side."
-            )
-        if features.shape[-1] == side:
-            return features
-        return torch.stack([torch.stack([F.adaptive_avg_pool2d(one.float(), side).half() for one in way]) for way in features])
+        return FeatureViews(views, chunks)
 
 
-def features_of(images: Sequence[TrainingImage], layer: Layer, side: int, context: FitContext) -> Tensor:
+def sample_views(
+    scene: Scene, config: LiteMedSAMFeaturesConfig, rng: np.random.Generator
+) -> list[tuple[View, NDArray[np.float64]]]:
+    """Of an image: the original, its mirror image, then random views; and each one's change of gamma, contrast and brightness.
+
+    Without mirroring (`horizontal_flip: 0`) the mirror image is left out, and there is a random view more.
+    """
+    fixed = [IDENTITY, View(left_right=True)] if config.augmentation.horizontal_flip else [IDENTITY]
+    sampled = [(view, np.zeros(3)) for view in fixed[: config.views]]
+    return sampled + [sample_view(scene, config.augmentation, rng) for _ in range(config.views - len(sampled))]
+
+
+def sample_view(
+    scene: Scene, augmentation: ImageAugmentationConfig, rng: np.random.Generator
+) -> tuple[View, NDArray[np.float64]]:
+    """A random view and its change of gamma, contrast and brightness."""
+    view, _ = scene.sample_view(AugmentationRange.of(augmentation), rng)
+    return view, rng.uniform(-augmentation.intensity_jitter, augmentation.intensity_jitter, 3)
+
+
+def picture_in(image_3SS: Tensor, view: View, change_3: NDArray[np.float64]) -> Tensor:
+    """The float image (3, S, S), 0 to 255, in that view and with that change of its intensity."""
+    image_1_3SS = view_of_images(image_3SS[None].float() / 255, [view])
+    return 255 * (change_intensity(image_1_3SS, change_3[:, None]) if change_3.any() else image_1_3SS)[0]
+
+
+def _averaged(features_VNCSS: Tensor, side: int) -> Tensor:
+    given = features_VNCSS.shape[-1]
+    if given < side:
+        raise DataError(f"LiteMedSAM's features are {given} on a side, expected at least {side}. Lower feature_side.")
+    if given == side:
+        return features_VNCSS
+    return torch.stack([F.adaptive_avg_pool2d(one.float(), side).half() for one in features_VNCSS])
+
+
+def features_of(images: Sequence[ImageAndScene], layer: Layer, side: int, context: FitContext) -> FeatureViews:
     """The features of these images from the part that the method needs; see `LiteMedSAMFeatures.of`."""
     part = LiteMedSAMFeatures(LiteMedSAMFeaturesConfig())
     part.load(context.needs["features"], context.device)
-    return part.of(images, layer, side)
+    return part.of([image.image_id for image, _ in images], layer, side)

@@ -12,9 +12,16 @@ import torch
 from prsbench.harness.contract.types import FitContext, Prediction, Query, Sample
 from prsbench.methods.images import distinct_images, native_probability
 from prsbench.methods.parts.frozen_features.config import MultimodalConfig
-from prsbench.methods.parts.frozen_features.lite_medsam import Layer, LiteMedSAMEncoder, embed, features_of
+from prsbench.methods.parts.frozen_features.lite_medsam import (
+    FeatureViews,
+    Layer,
+    LiteMedSAMEncoder,
+    PictureViews,
+    embed,
+    features_of,
+)
 from prsbench.methods.parts.language.small_llama import SmallLlama
-from prsbench.methods.parts.training.images import TrainingImage, training_images
+from prsbench.methods.parts.training.augmentation import ImageAndScene, prepare
 from prsbench.methods.parts.training.loop import Loop, write_losses
 from safetensors.torch import load_model, save_model
 from torch import Tensor
@@ -37,12 +44,10 @@ class MultimodalMethod:
     def fit(self, train_samples: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:  # noqa: ARG002 (protocol)
         torch.manual_seed(context.seed)
         self._encoder = LiteMedSAMEncoder.packaged(self.config.image_size_px, self._layer, context.device)
-        self._language = SmallLlama(self.config.language)
-        self._language.load(context.needs["small_llama"], context.device)
+        self._language = SmallLlama.of(self.config.language, context.needs.get("small_llama"), context.device)
         self._model = self._build()
-        images = training_images(train_samples, self.config.image_size_px)
-        features_2NCHW = features_of(images, self._layer, self.config.feature_side, context)
-        self._loop = self._train(features_2NCHW, images, context)
+        images = prepare(train_samples, self.config.image_size_px)
+        self._loop = self._train(images, self._features(images, context), context)
 
     @torch.no_grad()
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
@@ -70,11 +75,15 @@ class MultimodalMethod:
         load_model(self._model, folder / WEIGHTS)
         self._model.to(device).eval()
 
+    def _features(self, images: Sequence[ImageAndScene], context: FitContext) -> FeatureViews | PictureViews:
+        """What the network is trained on."""
+        return features_of(images, self._layer, self.config.feature_side, context)
+
     def _build(self) -> Any:
         """The untrained network around `_language`."""
         raise NotImplementedError
 
-    def _train(self, features_2NCHW: Tensor, images: Sequence[TrainingImage], context: FitContext) -> Loop:
+    def _train(self, images: Sequence[ImageAndScene], features: FeatureViews | PictureViews, context: FitContext) -> Loop:
         """Train `_model` in place."""
         raise NotImplementedError
 

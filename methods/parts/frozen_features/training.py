@@ -1,4 +1,4 @@
-"""Training of a multimodal model on a frozen encoder's features of images and mirror images: PRS-Med, small LISA and PixelLM."""
+"""Training of a multimodal model on a frozen encoder's features of images in a few views: PRS-Med, small LISA and PixelLM."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import torch
 from prsbench.harness.contract.types import FitContext
 from prsbench.methods.parts.frozen_features.batches import sample_batch
 from prsbench.methods.parts.frozen_features.config import MultimodalConfig
-from prsbench.methods.parts.training.images import TrainingImage
+from prsbench.methods.parts.frozen_features.lite_medsam import FeatureViews, PictureViews
+from prsbench.methods.parts.training.augmentation import ImageAndScene
 from prsbench.methods.parts.training.loop import Loop, MicroBatch, Step, steps_per_epoch
 from torch import Tensor
 
@@ -18,8 +19,8 @@ def train_on_features(
     model: Any,
     optimizer: torch.optim.Optimizer,
     config: MultimodalConfig,
-    images: Sequence[TrainingImage],
-    features_2NCHW: Tensor,
+    images: Sequence[ImageAndScene],
+    features: FeatureViews | PictureViews,
     context: FitContext,
     weigh: Callable[[Mapping[str, Tensor], int], Tensor],
 ) -> Loop:
@@ -27,7 +28,6 @@ def train_on_features(
 
     Args:
         model: a module whose `losses` gives unweighted loss terms of a `FeatureBatch`.
-        features_2NCHW: of each image and of its mirror image.
         weigh: the loss, from its terms and the epoch (0 for the first).
 
     Raises:
@@ -39,8 +39,8 @@ def train_on_features(
 
     def sample_step() -> Step:
         numbers = loop.numbers(len(images), config.batch_size)
-        batch = sample_batch(images, features_2NCHW, numbers, config, loop.rng, context.device)
-        return Step([MicroBatch(lambda: model.losses(batch), {})], [images[i].image_id for i in numbers])
+        batch = sample_batch(images, features, numbers, config, loop.rng, context.device)
+        return Step([MicroBatch(lambda: model.losses(batch), {})], [images[i][0].image_id for i in numbers])
 
     loop.run(sample_step, lambda terms: weigh(terms, loop.step // n_steps))
     return loop

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-FINE = 8  # points along a place's side at which foreground is predicted
+FINE = 8  # points along a token's side at which foreground is predicted
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class PredictedLayout:
     """The layouts that the projector predicts for images, for `alignment_loss`.
 
     level_logits_BNK: logits of the layout character at each place. foreground_logits_B1FF: logits of the foreground, from which
-    the characters are predicted, on a grid of `FINE` x `FINE` points per place.
+    the characters are predicted, on a grid of `FINE` x `FINE` points per token.
     """
 
     level_logits_BNK: Tensor
@@ -36,16 +36,16 @@ class ImageTokens:
 
 
 class ImageProjector(nn.Module):
-    """Feature map to N image tokens of language width, one per place of a layout: pool, two-layer MLP (LLaVA 1.5).
+    """Feature map to token_side x token_side image tokens of language width: pool, two-layer MLP (LLaVA 1.5).
 
-    Added to the MLP's output is the layout character of the place, blended over the predicted levels of foreground (ours): the
-    language model can read layouts, so only the position of the foreground is left to learn.
+    Added to the MLP's output are the layout characters of the token's places, each blended over the predicted levels of
+    foreground (ours): the language model can read layouts, so only the position of the foreground is left to learn.
     """
 
-    def __init__(self, channels: int, character_NKD: Tensor):
+    def __init__(self, channels: int, character_NKD: Tensor, token_side: int):
         super().__init__()
         places, levels, width = character_NKD.shape
-        self.side = math.isqrt(places)
+        self.side, self.points = token_side, FINE * token_side // math.isqrt(places)
         self.character_NKD = nn.Parameter(character_NKD.detach().clone(), requires_grad=False)
         self.foreground = nn.Sequential(nn.Conv2d(channels, width, 3, padding=1), nn.GELU(), nn.Conv2d(width, 1, 1))
         self.level = nn.Sequential(nn.Linear(2, 32), nn.GELU(), nn.Linear(32, levels))
@@ -57,16 +57,26 @@ class ImageProjector(nn.Module):
         logits_B1FF = self._enlarged(self.foreground(features_BCHW))
         share_B1FF = logits_B1FF.sigmoid()
         # Mean and peak: a place is empty only if it has no foreground at all, however little.
-        seen_B2NN = torch.cat([F.avg_pool2d(share_B1FF, FINE), F.max_pool2d(share_B1FF, FINE)], dim=1)
+        seen_B2NN = torch.cat([F.avg_pool2d(share_B1FF, self.points), F.max_pool2d(share_B1FF, self.points)], dim=1)
         level_BNK = self.level(6 * _as_sequence(seen_B2NN) - 3)  # widened to -3..3, as a level is only a third of a share
-        character_BND = torch.einsum("bnk,nkd->bnd", level_BNK.softmax(-1), self.character_NKD)
-        pooled_BNC = _as_sequence(F.avg_pool2d(self._enlarged(features_BCHW, 2), 2))
-        return ImageTokens(character_BND + self.mlp(pooled_BNC), PredictedLayout(level_BNK, logits_B1FF))
+        layout_BTD = layout_tokens(level_BNK.softmax(-1), self.character_NKD, self.side)
+        pooled_BTC = _as_sequence(F.avg_pool2d(self._enlarged(features_BCHW, 2), 2))
+        return ImageTokens(layout_BTD + self.mlp(pooled_BTC), PredictedLayout(level_BNK, logits_B1FF))
 
     def _enlarged(self, x_BCHW: Tensor, points: int = FINE) -> Tensor:
-        """Resized to `points` x `points` per place, so that pooling stays within a place whatever the map's size."""
+        """Resized to `points` x `points` per token, so that pooling stays within a token whatever the map's size."""
         side = points * self.side
         return F.interpolate(x_BCHW, size=(side, side), mode="bilinear", align_corners=False)
+
+
+def layout_tokens(share_BNK: Tensor, character_NKD: Tensor, token_side: int) -> Tensor:
+    """(B, T, D): T = token_side squared tokens, each the sum of the characters in its part of the layout.
+
+    share_BNK: each place's share of every level, one for a drawn layout and blends for a predicted one; places row by row.
+    """
+    character_BND = torch.einsum("bnk,nkd->bnd", share_BNK, character_NKD)
+    parts = (token_side, math.isqrt(len(character_NKD)) // token_side)
+    return character_BND.unflatten(1, (*parts, *parts)).sum((2, 4)).flatten(1, 2)
 
 
 def alignment_loss(image: ImageTokens, layout_BNN: Tensor, mask_B1SS: Tensor) -> Tensor:

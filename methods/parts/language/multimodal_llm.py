@@ -39,7 +39,7 @@ class TeacherForced:
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """Greedy answers, and the question's states from the same prefill (is_question_BT marks the real tokens).
+    """Generated answers, and the question's states from the same prefill (is_question_BT marks the real tokens).
 
     ids_BA: the answers' tokens, padded after their end. answer_states_BAD: the state that predicted each of them.
     """
@@ -49,6 +49,11 @@ class Generated:
     is_question_BT: Tensor
     ids_BA: Tensor
     answer_states_BAD: Tensor
+
+    def ids(self, end: int) -> list[list[int]]:
+        """Each answer's token ids, up to its end token if it has one."""
+        rows = self.ids_BA.tolist()
+        return [row[: row.index(end) + 1] if end in row else row for row in rows]
 
 
 class AdaptedLLM(nn.Module):
@@ -75,10 +80,14 @@ class AdaptedLLM(nn.Module):
         self._merged: tuple[object, SharedPrefixDecoder] | None = None  # the weights' version, and the decoder made of them
 
     def teacher_forced(
-        self, seen_BCHW: Tensor, row_image_R: Tensor, questions: Sequence[str], answers: Sequence[str]
+        self, seen_BCHW: Tensor, row_image_R: Tensor, questions: Sequence[str], answers: Sequence[str | Sequence[int]]
     ) -> TeacherForced:
-        """Read image, question and reference answer at once; loss on answer tokens only. row_image_R: each row's image."""
-        pairs = [(self._question_ids(q), answer_ids(self.tokenizer, a)) for q, a in zip(questions, answers, strict=True)]
+        """Read image, question and answer at once; loss on answer tokens only.
+
+        row_image_R: each row's image. An answer is a text or its token ids; () reads the question alone.
+        """
+        ids = [answer_ids(self.tokenizer, answer) if isinstance(answer, str) else list(answer) for answer in answers]
+        pairs = [(self._question_ids(question), row) for question, row in zip(questions, ids, strict=True)]
         text = TextRows.of(pairs, self.tokenizer.pad_token_id, seen_BCHW.device)
         image = self._image_tokens(seen_BCHW)
         decoder = SharedPrefixDecoder(self._decoder)
@@ -88,11 +97,17 @@ class AdaptedLLM(nn.Module):
 
     @torch.no_grad()
     def generate(
-        self, seen_BCHW: Tensor, questions: Sequence[str], answer_tokens: int, row_image_R: Tensor | None = None
+        self,
+        seen_BCHW: Tensor,
+        questions: Sequence[str],
+        answer_tokens: int,
+        row_image_R: Tensor | None = None,
+        is_sampled: bool = False,
     ) -> Generated:
-        """Greedy decoding with a KV cache from image and question alone, until every row has ended.
+        """Decoding with a KV cache from image and question alone, until every row has ended.
 
         row_image_R: index of each question's image, which is encoded once for all its questions; None: one question per image.
+        is_sampled: every token is sampled from the model's distribution, by torch's generator; otherwise the likeliest is taken.
         """
         image_BND = self._image_tokens(seen_BCHW).token_BND
         question_RT, is_question_RT = pad_right([self._question_ids(q) for q in questions], self.tokenizer.pad_token_id)
@@ -105,7 +120,9 @@ class AdaptedLLM(nn.Module):
         ids_RA = question_RT.new_empty(len(questions), 0)
         while True:
             ended = (ids_RA == self.tokenizer.eos_token_id).any(1)
-            token_B = self._choose(self._head(states[-1])).masked_fill(ended, self.tokenizer.pad_token_id)
+            logits_BV = self._head(states[-1])
+            token_B = logits_BV.float().softmax(-1).multinomial(1)[:, 0] if is_sampled else self._choose(logits_BV)
+            token_B = token_B.masked_fill(ended, self.tokenizer.pad_token_id)
             ids_RA = torch.cat([ids_RA, token_B[:, None]], dim=1)
             if ids_RA.shape[1] == answer_tokens or (ids_RA == self.tokenizer.eos_token_id).any(1).all():
                 break
@@ -160,11 +177,12 @@ class AdaptedLLM(nn.Module):
 
 
 class LanguageModel(Protocol):
-    """A language model with layout characters: `SmallLlama`, `CausalBase`."""
+    """A language model with layout characters, read as token_side x token_side tokens: `SmallLlama`, `CausalBase`."""
 
     tokenizer: Any
     model: Any
     character_NKD: Tensor
+    token_side: int
 
 
 class TinyMultimodalLLM(AdaptedLLM):
@@ -172,7 +190,7 @@ class TinyMultimodalLLM(AdaptedLLM):
 
     def __init__(self, base: LanguageModel, channels: int, rank: int, alpha: int, dropout: float):
         super().__init__(base.tokenizer, base.model, rank, alpha, dropout)
-        self.projector = ImageProjector(channels, base.character_NKD)
+        self.projector = ImageProjector(channels, base.character_NKD, base.token_side)
 
     def _image_tokens(self, seen_BCHW: Tensor) -> ImageTokens:
         return self.projector(seen_BCHW)

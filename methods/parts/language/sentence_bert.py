@@ -6,6 +6,7 @@ import re
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from functools import cache
 from typing import Any
 
@@ -84,6 +85,30 @@ class SentenceEncoder:
             group, batch_size=len(group), convert_to_tensor=True, normalize_embeddings=True, show_progress_bar=False
         )
         return zip(group, encoded.float().cpu().clone(), strict=True)  # inference tensors cannot be trained on: clone
+
+    @torch.no_grad()
+    def token_states(self, sentences: Sequence[str], layers: int) -> list[Tensor]:
+        """(T, 384) float32 states of each sentence's word pieces after the first layers, with those of [CLS] and [SEP]; detached.
+
+        The sentences are one padded batch: pass one alone where its last digits must not depend on the others.
+        """
+        if self.is_random:
+            ids = [_hashed(sentence, self._bert.config.vocab_size) for sentence in sentences]
+        else:
+            ids = self._tokenizer(list(sentences), truncation=True, max_length=self.network.max_seq_length)["input_ids"]
+        rows = [torch.tensor(row, device=self._bert.device) for row in ids]
+        padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+        is_token = torch.nn.utils.rnn.pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
+        states = self._first(layers)(input_ids=padded, attention_mask=is_token).last_hidden_state.float()
+        return [state[: len(row)] for state, row in zip(states, rows, strict=True)]
+
+    @cache  # noqa: B019 - encoders live as long as the process
+    def _first(self, layers: int) -> torch.nn.Module:
+        """The network without its last layers; it shares the weights of the others."""
+        first = copy(self._bert)
+        first._modules = {**self._bert._modules, "encoder": copy(self._bert.encoder)}
+        first.encoder._modules = {**self._bert.encoder._modules, "layer": self._bert.encoder.layer[:layers]}
+        return first
 
     def encode_words(self, sentences: Sequence[Tensor]) -> Tensor:
         """Sentences as word embeddings, (T, 384) each with T >= 0, to (N, 384) of unit length; differentiable.

@@ -1,33 +1,42 @@
-"""Small Llama: the language model of the embedded sizes, pre-trained here on questions and answers, without images.
+"""Small Llama: the language model of the embedded sizes, which has read questions and answers, and no image.
 
 It stands in for the pre-trained LLM of the papers (LLaVA-Med v1.5, Mistral-7B): trained once on text only, then frozen, adapted
 by LoRA and shared by the methods with a language model. A large LLM can already reason about positions; this one learns it from
-layouts in text: each training mask as N = side x side characters of four levels before the question, with separate characters
-for every place. It reads no pixel of any image, and nothing of the val or test split.
+layouts in text: a mask as N = side x side characters of four levels before the question, with separate characters for every
+place; a token of the prompt is the sum of neighbouring characters.
+
+The packaged weights come from `pretraining`: a grammar's sentences about random masks, of no data set. `fit` trains others, on
+the questions, answers and masks of a run's train split.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from prsbench.harness.contract.errors import PrsbenchError
 from prsbench.harness.contract.types import FitContext, Sample
 from prsbench.methods.parts.language.config import SmallLlamaConfig
+from prsbench.methods.parts.language.image_tokens import layout_tokens
 from prsbench.methods.parts.language.shared_prefix import SharedPrefixDecoder
 from prsbench.methods.parts.language.text_rows import ANSWER, BEGIN, END, PAD, TextRows, answer_ids, question_ids
 from prsbench.methods.parts.training.augmentation import AugmentationRange, Scene, scenes
 from prsbench.methods.parts.training.loop import Loop, MicroBatch, Step
 from prsbench.methods.parts.training.lora import is_lora
 from prsbench.methods.parts.training.word_augmentation import drop_words
-from prsbench.methods.parts.weights.checkpoints import read_pretrained
+from prsbench.methods.parts.weights.checkpoints import fill, read_pretrained
+from prsbench.methods.parts.weights.packaged import SMALL_LLAMA, locate
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 LEVELS = 4  # foreground share of a place: none, up to 1/3, up to 2/3, more
+SIZES = ("layout_side", "token_side", "vocabulary", "width", "layers", "heads", "feed_forward")  # keys that shape the tensors
 CHARACTERS = "characters.safetensors"
 Row = tuple[np.ndarray, str, str]  # layout, question, answer
 
@@ -37,7 +46,24 @@ class SmallLlama:
 
     def __init__(self, config: SmallLlamaConfig):
         self.config = config
+        self.token_side = config.token_side
         self.character_NKD = torch.zeros(config.layout_side**2, LEVELS, config.width)
+
+    @classmethod
+    def of(cls, config: SmallLlamaConfig, folder: Path | None, device: str) -> SmallLlama:
+        """With the weights that `save` wrote to the folder, or with the packaged ones if it is None.
+
+        Raises:
+            PrsbenchError: the packaged file is missing or altered, or the config describes another shape.
+        """
+        language = cls(config)
+        if folder is not None:
+            language.load(folder, device)
+        elif file := locate(SMALL_LLAMA):
+            language.read(file, device)
+        else:
+            raise PrsbenchError(f"{SMALL_LLAMA.path}: not there. Reinstall prsbench, or set `language: {{weights: retrain}}`.")
+        return language
 
     def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:  # noqa: ARG002 (the protocol's)
         """Train to answer: the model reads `layout question <answer>` and predicts the answer.
@@ -48,8 +74,8 @@ class SmallLlama:
         torch.manual_seed(context.seed)
         pool = scenes(train)
         texts = sorted({text for scene in pool for pair in scene.pairs for text in pair})
-        self.tokenizer = _train_tokenizer(texts, self.config.vocabulary)
-        self.model = _build(self.config, self.tokenizer).to(context.device).train()
+        self.tokenizer = train_tokenizer(texts, self.config.vocabulary)
+        self.model = build_llama(self.config, self.tokenizer).to(context.device).train()
         characters = nn.Parameter(torch.randn(self.character_NKD.shape, device=context.device) * 0.02)
         network = nn.ModuleList([self.model, nn.ParameterList([characters])])
         rate, steps = self.config.learning_rate, self.config.steps
@@ -73,13 +99,48 @@ class SmallLlama:
 
     def _text_loss(self, rows: Sequence[Row], character_NKD: Tensor) -> Tensor:
         embed, device = self.model.get_input_embeddings(), character_NKD.device
-        layout_BN = torch.from_numpy(np.stack([levels.ravel() for levels, _, _ in rows]))
-        layout_BND = character_NKD[torch.arange(layout_BN.shape[1]), layout_BN]
+        layout_BN = torch.from_numpy(np.stack([levels.ravel() for levels, _, _ in rows])).to(device)
+        layout_BTD = layout_tokens(F.one_hot(layout_BN, LEVELS).float(), character_NKD, self.token_side)
         pairs = [(question_ids(self.tokenizer, q), answer_ids(self.tokenizer, a)) for _, q, a in rows]
         text = TextRows.of(pairs, self.tokenizer.pad_token_id, device)
         own_B = torch.arange(len(rows), device=device)  # each row has its own layout
-        states_BTD = SharedPrefixDecoder(self.model.model).read(layout_BND, embed(text.ids_BT), text.is_text_BT, own_B)
+        states_BTD = SharedPrefixDecoder(self.model.model).read(layout_BTD, embed(text.ids_BT), text.is_text_BT, own_B)
         return text.answers_loss(states_BTD, self.model.lm_head)[0]
+
+    def write(self, file: Path, recipe: Mapping[str, object]) -> None:
+        """Write tokenizer, config, weights (rounded to half precision) and how they were made as one file."""
+        state = {name: tensor for name, tensor in self.model.state_dict().items() if name != "lm_head.weight"}  # tied
+        tensors = {n: t.half().cpu().contiguous() for n, t in {**state, "character_NKD": self.character_NKD}.items()}
+        sizes = {key: getattr(self.config, key) for key in SIZES}
+        texts = {
+            "config": json.dumps(sizes),
+            "tokenizer": self.tokenizer.backend_tokenizer.to_str(),
+            "recipe": json.dumps(recipe),
+        }
+        save_file(tensors, file, texts)
+
+    def read(self, file: Path, device: str) -> dict[str, Any]:
+        """Read what `write` wrote, as float32; returns the recipe.
+
+        Raises:
+            PrsbenchError: the file holds a model of another shape than the config's, or tensors are missing or unknown.
+        """
+        with safe_open(file, "pt") as opened:
+            texts, tensors = opened.metadata(), {name: opened.get_tensor(name).float() for name in opened.keys()}  # noqa: SIM118
+        sizes = json.loads(texts["config"])
+        if different := [key for key in SIZES if sizes[key] != getattr(self.config, key)]:
+            here = ", ".join(f"{key} {getattr(self.config, key)} (the file: {sizes[key]})" for key in different)
+            what = f"{file.name}: another shape than the config's: {here}"
+            raise PrsbenchError(f"{what}. Leave these keys out, or set `language: {{weights: retrain}}`.")
+        from tokenizers import Tokenizer
+
+        self.tokenizer = _fast(Tokenizer.from_str(texts["tokenizer"]))
+        self.character_NKD = tensors.pop("character_NKD").to(device)
+        self.model = build_llama(self.config, self.tokenizer)
+        tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"]
+        fill(self.model, tensors, file.name)
+        self.model.to(device)
+        return json.loads(texts["recipe"])
 
     def save(self, folder: Path) -> None:
         """Save in transformers' format, without the LoRA that a method may have added."""
@@ -113,10 +174,9 @@ def layout_of(mask: np.ndarray, side: int) -> np.ndarray:
     return torch.ceil(pooled * 3).long().numpy()
 
 
-def _train_tokenizer(texts: Sequence[str], vocabulary: int) -> Any:
+def train_tokenizer(texts: Sequence[str], vocabulary: int) -> Any:
     """Byte-level BPE: words unseen in training are split into bytes, so there is no unknown token."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
 
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
@@ -128,12 +188,18 @@ def _train_tokenizer(texts: Sequence[str], vocabulary: int) -> Any:
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
+    return _fast(tokenizer)
+
+
+def _fast(tokenizer: Any) -> Any:
+    from transformers import PreTrainedTokenizerFast
+
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token=PAD, bos_token=BEGIN, eos_token=END, additional_special_tokens=[ANSWER]
     )
 
 
-def _build(config: SmallLlamaConfig, tokenizer: Any) -> Any:
+def build_llama(config: SmallLlamaConfig, tokenizer: Any) -> Any:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     return LlamaForCausalLM(

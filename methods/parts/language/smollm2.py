@@ -39,6 +39,7 @@ class CausalBase:
             tokenizer.pad_token = tokenizer.eos_token  # padding is masked: any id serves
         self.tokenizer = tokenizer
         self.model = model
+        self.token_side = side  # one character a token
         self.character_NKD = _words_for_places(tokenizer, model.get_input_embeddings(), side)
 
     @classmethod

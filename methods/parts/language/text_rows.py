@@ -56,8 +56,10 @@ class TextRows:
     def answers_loss(self, states_BTD: Tensor, head: nn.Module) -> tuple[Tensor, Tensor]:
         """Mean cross-entropy over the answers' A tokens, end tokens included, and the logits (A, V) that predict them.
 
-        Token t is predicted from the state before it; logits are computed at those positions only.
+        Token t is predicted from the state before it; logits are computed at those positions only. Without answers the loss is 0.
         """
         predicts = self.is_answer_BT[:, 1:]
         logits_AV = head(states_BTD[:, :-1][predicts])
+        if not len(logits_AV):
+            return states_BTD.sum() * 0.0, logits_AV
         return F.cross_entropy(logits_AV.float(), self.ids_BT[:, 1:][predicts]), logits_AV

@@ -8,9 +8,9 @@ from typing import ClassVar, Literal
 
 from prsbench.harness.contract.config import MethodConfig
 from prsbench.harness.contract.types import Need, PromptSource
-from prsbench.methods.parts.frozen_features.config import LiteMedSAMFeaturesConfig, MultimodalConfig
+from prsbench.methods.parts.frozen_features.config import MultimodalConfig
 from prsbench.methods.parts.language.config import SmallLlamaConfig
-from prsbench.methods.parts.training.config import Group, LoRAConfig, MirrorConfig
+from prsbench.methods.parts.training.config import Group, LoRAConfig
 
 WIDTHS = {"7b": 4096, "13b": 5120}  # of the language model; distinguishes the two sizes
 
@@ -61,19 +61,16 @@ class TinyConfig(MultimodalConfig):
         rank=8,  # official
         alpha=16,  # official
         dropout=0.05,  # official
-        learning_rate=5e-3,  # as PRS-Med here
     )
     answer_tokens: int = 48  # generation limit; ours (official 512)
     losses: SegTokenLossesConfig = SegTokenLossesConfig()
-    augmentation: MirrorConfig = MirrorConfig(horizontal_flip=0.5)  # as PRS-Med here
 
     epochs: int = 7  # as PRS-Med here
-    questions_per_image: int = 3  # as PRS-Med here
     learning_rate: float = 1e-3  # official 3e-4; ours for modules trained from scratch
     decoder_learning_rate: float = 1e-3  # official 3e-4
     weight_decay: float = 1e-5  # as PRS-Med here (official 0)
     gradient_clip: float = 1.0  # official
 
     def needs(self) -> Mapping[str, Need]:
-        features = LiteMedSAMFeaturesConfig(image_size_px=self.image_size_px, stages_side=self.feature_side)
-        return {"small_llama": Need("small_llama", self.language.model_dump()), "features": features.need()}
+        features = self.features().model_copy(update={"stages_side": self.feature_side})
+        return {**self.language.trainings(), "features": features.need()}

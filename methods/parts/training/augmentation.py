@@ -12,11 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from prsbench.harness.contract.position import position_of
 from prsbench.harness.contract.types import Sample
-from prsbench.methods.parts.training.config import AugmentationConfig
-from prsbench.methods.parts.training.images import image_id
-from prsbench.methods.parts.training.word_augmentation import AnswerTemplate, answer_template, mirror_words
+from prsbench.methods.parts.training.config import ImageAugmentationConfig
+from prsbench.methods.parts.training.images import TrainingImage, image_id, training_images
+from prsbench.methods.parts.training.word_augmentation import AnswerTemplate, drop_words, mirror_words, template_of
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -64,7 +63,7 @@ class AugmentationRange:
     zoom: float = 0.0
 
     @classmethod
-    def of(cls, config: AugmentationConfig) -> AugmentationRange:
+    def of(cls, config: ImageAugmentationConfig) -> AugmentationRange:
         return cls(left_right=config.horizontal_flip, shift=config.shift, zoom=config.zoom)
 
     def sample(self, rng: np.random.Generator) -> View:
@@ -151,16 +150,23 @@ class Scene:
         """The chosen questions and answers in that view, whose mask is `mask_HW`."""
         if view == IDENTITY:
             return [self.pairs[index] for index in indices]
-        position = position_of(mask_HW, self.modality) if mask_HW.any() else None
+        has_lesion = bool(mask_HW.any())
         pairs = []
         for index in indices:
             (question, answer), template = self.pairs[index], self.templates[index]
-            if position is not None and template is not None:
-                answer = template.with_position(*position, lambda words: _mirror_text(words, view))
+            if has_lesion and template is not None:
+                answer = template.with_place(mask_HW, self.modality, lambda words: _mirror_text(words, view))
             else:
                 answer = _mirror_text(answer, view)
             pairs.append((_mirror_text(question, view), answer))
         return pairs
+
+    def sample_pairs(
+        self, view: View, mask_HW: NDArray[np.bool_], count: int, word_dropout: float, rng: np.random.Generator
+    ) -> list[tuple[str, str]]:
+        """Up to `count` questions, with word dropout, and their answers in that view, in random order."""
+        pairs = self.pairs_in(view, mask_HW, rng.permutation(len(self.pairs))[:count].tolist())
+        return [(drop_words(question, word_dropout, rng), answer) for question, answer in pairs]
 
 
 def _mirror_text(words: str, view: View) -> str:
@@ -179,9 +185,21 @@ def scenes(samples: Sequence[Sample]) -> list[Scene]:
             shape = max(1, round(MASK_WIDTH_PX * height / width)), MASK_WIDTH_PX
             mask = view_of_mask(truth.mask, IDENTITY, shape)
             masks[key] = sample.query.modality, mask if mask.any() == truth.mask.any() else truth.mask
-        template = answer_template(truth.answer, truth.position, truth.near_centre) if truth.mask.any() else None
-        pairs.setdefault(key, []).append((sample.query.question, truth.answer, template))
+        pairs.setdefault(key, []).append((sample.query.question, truth.answer, template_of(truth)))
     return [
         Scene(key, modality, mask, tuple((q, a) for q, a, _ in pairs[key]), tuple(template for *_, template in pairs[key]))
         for key, (modality, mask) in masks.items()
     ]
+
+
+# An image at a network's size; its mask, questions and answers for any view.
+ImageAndScene = tuple[TrainingImage, Scene]
+
+
+def prepare(samples: Sequence[Sample], side_px: int) -> list[ImageAndScene]:
+    """Each distinct image once, with all its questions.
+
+    Raises:
+        DataError: there are no samples.
+    """
+    return list(zip(training_images(samples, side_px), scenes(samples), strict=True))

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from prsbench.harness.contract.config import MethodConfig, merged
 from prsbench.harness.contract.types import PromptSource
+from prsbench.methods.parts.training.recipe import NEW_VIEWS, NOTHING, Recipe
 from pydantic import BaseModel, ConfigDict, model_validator
 
 
@@ -24,23 +25,30 @@ class LoRAConfig(Group):
     dropout: float = 0.05  # saved adapter 0.05, paper text 0.1
     learning_rate: float = 1e-3  # ours: at 5e-3 the language model forgets part of its reading
 
-
-class MirrorConfig(Group):
-    """Augmentation of the methods on a frozen encoder, which computes the features of images and mirror images once."""
-
-    horizontal_flip: float = 0.0  # probability; the words left and right are exchanged with the image's sides
+    def recipe(self) -> str:
+        return f"rank {self.rank}, alpha {self.alpha}, dropout {self.dropout:g}"
 
 
-class AugmentationConfig(MirrorConfig):
-    """Augmentation of the methods that train on pixels."""
+class ImageAugmentationConfig(Group):
+    """How training images vary, in every method trained here; masks and answers follow. All numbers are ours."""
 
-    shift: float = 0.0  # images are moved by up to this much (the frame is 2 wide); masks and answers follow
-    zoom: float = 0.0  # images are scaled by 1 - zoom to 1 + zoom
-    intensity_jitter: float = 0.0  # brightness, contrast, gamma
+    horizontal_flip: float = 0.5  # probability; the words left and right are exchanged with the image's sides
+    shift: float = 0.3  # images are moved by up to this much (the frame is 2 wide)
+    zoom: float = 0.2  # images are scaled by 1 - zoom to 1 + zoom
+    intensity_jitter: float = 0.2  # brightness, contrast, gamma
+
+
+class AugmentationConfig(ImageAugmentationConfig):
+    """How training images and questions vary, in every method that reads questions."""
+
+    word_dropout: float = 0.4  # ours: share of words dropped from every second question, against learning forms by heart
+
+
+NO_AUGMENTATION = AugmentationConfig(horizontal_flip=0.0, shift=0.0, zoom=0.0, intensity_jitter=0.0, word_dropout=0.0)
 
 
 class TrainingConfig(MethodConfig):
-    """What all methods trained here have in common: CG-Reasoner's numbers, unless a method's config states another.
+    """The recipe of all methods trained here: CG-Reasoner's numbers, unless a method's config states another.
 
     A group that is set in part keeps the defaults of its other keys.
     """
@@ -54,6 +62,25 @@ class TrainingConfig(MethodConfig):
     final_learning_rate: float = 1e-6  # CG-Reasoner's paper
     gradient_clip: float = 1.0  # CG-Reasoner's paper
     warmup_steps: int = 20  # ours
+    adam_eps: float = 1e-6  # CG-Reasoner's paper
+    augmentation: ImageAugmentationConfig = ImageAugmentationConfig()
+
+    def recipe(self) -> Recipe:
+        """How it is trained, by the names in `recipe.CG_REASONER`; here as a row without questions and without LoRA.
+
+        Not in it: learning rates, which are tuned for every row, and epochs, with which a grid gives rows equal minutes.
+        """
+        image = ImageAugmentationConfig.model_fields
+        optimizer = f"AdamW, weight decay {self.weight_decay:g}, eps {self.adam_eps:g}, clip {self.gradient_clip:g}"
+        return {
+            "image encoder": "trained, from random weights",
+            "views": NEW_VIEWS,
+            "augmentation": ", ".join(f"{name} {getattr(self.augmentation, name):g}" for name in image),
+            **dict.fromkeys(("word dropout", "questions", "LoRA"), NOTHING),
+            "image size": f"{self.image_size_px} px",
+            "batch": f"{self.batch_size} images",
+            "optimizer": f"{optimizer}, {self.warmup_steps} warm-up steps, cosine to {self.final_learning_rate:g}",
+        }
 
     @model_validator(mode="before")
     @classmethod

@@ -9,7 +9,9 @@ from functools import cache
 from typing import Literal
 
 import numpy as np
-from prsbench.harness.contract.position import position_phrase
+from numpy.typing import NDArray
+from prsbench.harness.contract.position import points_phrase, position_of, position_phrase
+from prsbench.harness.contract.types import Truth
 
 Axis = Literal["left-right", "top-bottom"]
 _PAIRS: dict[Axis, tuple[tuple[str, str], ...]] = {
@@ -26,17 +28,31 @@ _SYNONYMS = (  # used in answers instead of the official words
 
 @dataclass(frozen=True, slots=True)
 class AnswerTemplate:
-    """An answer split at its position words: the text before and after them, and the synonyms they use."""
+    """An answer split at its position words: the text before and after them, and the synonyms they use.
+
+    synonyms is None where the words are points (`contract.position.points_phrase`) instead of an official label.
+    """
 
     before: str
     after: str
-    synonyms: tuple[tuple[str, str], ...]
+    synonyms: tuple[tuple[str, str], ...] | None
 
     def with_position(
         self, position: tuple[str, ...], near_centre: bool, turn: Callable[[str], str] = lambda words: words
     ) -> str:
         """The answer for another label (`contract.position.position_of`); `turn` changes the words around it."""
-        return turn(self.before) + _in_words(position, near_centre, self.synonyms) + turn(self.after)
+        assert self.synonyms is not None, "this answer names points"
+        return self.with_words(_in_words(position, near_centre, self.synonyms), turn)
+
+    def with_words(self, words: str, turn: Callable[[str], str] = lambda words: words) -> str:
+        """The answer with other words for the place."""
+        return turn(self.before) + words + turn(self.after)
+
+    def with_place(self, mask: NDArray[np.bool_], modality: str, turn: Callable[[str], str] = lambda words: words) -> str:
+        """The answer for a mask that is not empty: its official label or its points, whichever this answer names."""
+        if self.synonyms is None:
+            return self.with_words(points_phrase(mask), turn)
+        return self.with_position(*position_of(mask, modality), turn)
 
 
 def answer_template(answer: str, position: tuple[str, ...], near_centre: bool) -> AnswerTemplate | None:
@@ -52,6 +68,14 @@ def answer_template(answer: str, position: tuple[str, ...], near_centre: bool) -
         if match and words not in after:
             return AnswerTemplate(before, after, synonyms)
     return None
+
+
+def template_of(truth: Truth) -> AnswerTemplate | None:
+    """The reference answer split at the points or at the label of its mask; None if it names neither, or the mask is empty."""
+    if not truth.mask.any():
+        return None
+    before, match, after = truth.answer.partition(points_phrase(truth.mask))
+    return AnswerTemplate(before, after, None) if match else answer_template(truth.answer, truth.position, truth.near_centre)
 
 
 def _in_words(position: tuple[str, ...], near_centre: bool, synonyms: tuple[tuple[str, str], ...]) -> str:

@@ -34,6 +34,24 @@ SMOLLM2 = PackagedFile(
     "SmolLM2-135M-Instruct.Q4_1.gguf",
     "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
 )
+SMALL_LLAMA = PackagedFile(  # ours, written by `methods/parts/language/pretraining.py`
+    "prsbench.methods.parts.language",
+    "prsbench",
+    "small_llama.safetensors",
+    "SHA_OF_SMALL_LLAMA",
+)
+JUDGE = PackagedFile(
+    "prsbench.methods.text2centroid",
+    "prsbench",
+    "judge.safetensors",
+    "fab74aeb140261e4d4a976bb9485aa041197b8722352c1b05380e0014816d174",
+)
+TRAINING_HEAD = PackagedFile(
+    "prsbench.methods.text2centroid",
+    "prsbench",
+    "training_head.safetensors",
+    "SHA_OF_TRAINING_HEAD",
+)
 
 
 def installed(file: PackagedFile) -> Path | None:

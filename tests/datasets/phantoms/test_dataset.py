@@ -7,6 +7,7 @@ from prsbench.datasets.official_reader import open_root
 from prsbench.datasets.phantoms import drawing
 from prsbench.datasets.phantoms.dataset import PhantomsConfig, materialise, phantoms_key
 from prsbench.harness.contract.errors import ConfigError, DataError
+from prsbench.harness.contract.position import points_phrase
 from prsbench.harness.contract.types import DataKind
 from pydantic import ValidationError
 
@@ -17,7 +18,7 @@ SMALL = PhantomsConfig(train=2, val=1, test=1, modalities=("skin_rgb", "lung_ct"
 def quick_drawing(monkeypatch, pictures):
     """Noise instead of anatomy: these tests are about folders."""
 
-    def draw(modality, seed, index):
+    def draw(modality, seed, index, two_share):
         return drawing.Phantom(pictures.image(seed + index), pictures.mask(rows=1 + index % 6))
 
     monkeypatch.setattr(drawing, "draw", draw)
@@ -72,6 +73,15 @@ def test_the_key_sees_the_config_and_the_drawing_version(monkeypatch):
     assert before != phantoms_key(SMALL.model_copy(update={"seed": 8}))
     monkeypatch.setattr("prsbench.datasets.phantoms.dataset.code_of", lambda name: "changed")
     assert before != phantoms_key(SMALL)
+
+
+def test_answers_can_name_the_points_of_one_lesion_or_two(tmp_path):
+    config = PhantomsConfig(train=4, val=1, test=2, modalities=("skin_rgb",), answers="points", two_share=1.0)
+    materialise(config, tmp_path / "points")
+    (dataset,) = open_root(tmp_path / "points")
+    samples = [sample for split in ("train", "val", "test") for sample in dataset.samples(split)]
+    assert all(points_phrase(sample.truth.mask) in sample.truth.answer for sample in samples)
+    assert sum(" and " in sample.truth.answer for sample in samples) > len(samples) / 2
 
 
 def test_an_unknown_key_or_modality_is_refused():

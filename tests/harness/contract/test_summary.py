@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prsbench.harness.contract.records import Record
-from prsbench.harness.contract.summary import STATUSES, STORED_METRICS, samples_from, summarise_cell, summary_from, to_bytes
+from prsbench.harness.contract.summary import (
+    STATUSES,
+    STORED_METRICS,
+    is_current,
+    samples_from,
+    summarise_cell,
+    summary_from,
+    to_bytes,
+)
 from prsbench.harness.contract.types import DataKind
 
 METRICS = (*STORED_METRICS, "iou@0.5")
@@ -61,6 +69,14 @@ def test_what_is_read_back_is_what_was_written_to_the_last_bit(cell):
 def test_the_error_shown_is_the_first_by_sample_id_and_its_first_line():
     records, scores = made([("ok", False, "a", 0.5), ("failed", False, "a", nan), ("failed", False, "a", nan)])
     assert summarise_cell(records, scores)[0].first_error == "é1\n: boom"
+
+
+def test_a_file_of_a_version_that_stored_other_metrics_is_told_from_a_current_one(monkeypatch):
+    cell = summarise_cell(*made([("ok", False, "a", 0.5)]))
+    monkeypatch.setattr("prsbench.harness.contract.summary.STORED_METRICS", STORED_METRICS[1:])
+    older = to_bytes(*cell)
+    monkeypatch.undo()
+    assert is_current(to_bytes(*cell)) and not is_current(older)
 
 
 def test_two_cells_with_the_same_samples_share_their_names():

@@ -25,6 +25,8 @@ LABELS = {
     "oracle": Labels(PromptSource.TRUTH, Weights.NONE, TextSource.TRUTH),
 }
 
+JUDGE = {"judge_error": 0.1, "mean_point_error": 0.4, "label_mean_error": 0.05, "judge_auc": 0.95}  # of one that can read
+
 
 def make_cell(
     method: str = "cg_reasoner",
@@ -67,6 +69,7 @@ def make_cell(
             )
         )
         scores.append(dict.fromkeys(METRICS, nan if i in failed or i in empty else value))
+        scores[-1] |= {} if i in failed or i in empty else JUDGE
     result = CellResult(
         method=method,
         dataset=dataset or modality,

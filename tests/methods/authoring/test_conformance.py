@@ -16,7 +16,7 @@ from prsbench.methods.plugins import GROUP
 # the small LISA and PixelLM are examined at a smaller size in folders of their own.
 SECOND = (
     "cg_reasoner", "cg_reasoner_small", "lite_medsam_jittered_box", "lite_medsam_automatic", "prs_med", "medseg_r",
-    "lisa_tiny", "pixellm_tiny", *(name for name in METHODS if name.endswith("_text_box")),
+    "lisa_tiny", "pixellm_tiny", *(name for name in METHODS if name.endswith(("_text_box", "_own_mask_text"))),
 )  # fmt: skip
 NAMES = [pytest.param(name, marks=pytest.mark.slow if name in SECOND else ()) for name in METHODS]
 

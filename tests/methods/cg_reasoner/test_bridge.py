@@ -11,15 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from prsbench.harness.contract.geometry import centroid
+from prsbench.harness.contract.types import Query
+from prsbench.methods.cg_reasoner import training
 from prsbench.methods.cg_reasoner.bridge import Vocabulary
-from prsbench.methods.cg_reasoner.losses import mask_centroid, restrict_gradient_to, spatial_loss
+from prsbench.methods.cg_reasoner.losses import mask_centroid, restrict_gradient_to, sampled_spatial_loss, spatial_loss
 from prsbench.methods.cg_reasoner.model import build
 from prsbench.methods.parts.language.sentence_bert import sentence_encoder
 from prsbench.methods.parts.language.small_llama import SmallLlama
 from prsbench.methods.parts.language.text_rows import answer_ids
+from prsbench.methods.parts.training.config import NO_AUGMENTATION
 from prsbench.methods.text2centroid.model import Text2Centroid
 
-BRIDGES = pytest.mark.parametrize("bridge", ["hidden", "soft_tokens"])
+BRIDGES = pytest.mark.parametrize("bridge", ["hidden", "soft_tokens", "sampled"])
 
 
 @pytest.fixture(scope="module")
@@ -85,13 +88,12 @@ def test_an_end_put_to_a_gradient_changes_neither_the_loss_nor_what_may_still_mo
         torch.testing.assert_close(one, 3 * other)
 
 
-def test_soft_tokens_read_what_the_likeliest_tokens_spell(parts, samples):
+def test_soft_tokens_read_what_the_answers_tokens_spell(parts, samples):
     encoder, tokenizer = sentence_encoder(), parts[0].tokenizer
     answers = [*dict.fromkeys(s.truth.answer for s in samples), "It is unhighlighted, at 3 o'clock."]
     vocabulary = Vocabulary(tokenizer, len(tokenizer), encoder)
-    ids = [torch.tensor(answer_ids(tokenizer, answer)[:-1]) for answer in answers]
-    certain = [torch.nn.functional.one_hot(row, len(tokenizer)) * 9.0 for row in ids]
-    read = encoder.encode_words([vocabulary.spell(logits) for logits in certain])
+    rows = [answer_ids(tokenizer, answer) for answer in answers]
+    read = encoder.encode_words([vocabulary.spell(ids, torch.zeros(len(ids), len(tokenizer))) for ids in rows])
     torch.testing.assert_close(read, encoder.encode(answers), atol=1e-5, rtol=0)
 
 
@@ -103,7 +105,7 @@ def test_soft_tokens_pass_back_the_gradient_of_the_expected_embedding(parts):
     logits[0, whole_word] = 6.0
     logits.requires_grad_()
     onto = torch.randn(384, generator=torch.Generator().manual_seed(1))
-    spelled = vocabulary.spell(logits)
+    spelled = vocabulary.spell([whole_word], logits)
     torch.testing.assert_close(spelled, sentence_encoder().read("lesion")[0])
     (straight,) = torch.autograd.grad(spelled.mean(0) @ onto, logits)  # of all its pieces
     (expected,) = torch.autograd.grad((logits.softmax(-1) @ vocabulary._mean_VE).sum(0) @ onto, logits)
@@ -115,9 +117,8 @@ def test_tokens_that_spell_nothing_make_an_empty_sentence_and_no_nan(parts):
     tokenizer = parts[0].tokenizer
     vocabulary = Vocabulary(tokenizer, len(tokenizer) + 5, sentence_encoder())  # an output layer may be larger than its tokenizer
     assert vocabulary._mean_VE.isfinite().all()
-    ended = torch.nn.functional.one_hot(torch.tensor([tokenizer.eos_token_id] * 3), len(tokenizer) + 5) * 9.0
-    for logits in (ended, ended[:0]):
-        read = sentence_encoder().encode_words([vocabulary.spell(logits)])
+    for ids in ([tokenizer.eos_token_id] * 3, [len(tokenizer) + 2], []):
+        read = sentence_encoder().encode_words([vocabulary.spell(ids, torch.zeros(len(ids), len(tokenizer) + 5))])
         torch.testing.assert_close(read, sentence_encoder().encode([""]), atol=1e-5, rtol=0)
 
 
@@ -131,8 +132,9 @@ def test_a_random_sentence_encoder_serves_soft_tokens_too(monkeypatch):
     torch.testing.assert_close(read, encoder.encode(texts), atol=1e-5, rtol=0)
 
 
-def test_soft_tokens_train_save_and_load_without_a_bridge_of_their_own(samples, needs, tmp_path):
-    method = fitted(samples, needs, bridge="soft_tokens", epochs=1)
+@pytest.mark.parametrize("bridge", ["soft_tokens", "sampled"])
+def test_bridges_on_own_answers_train_save_and_load_without_weights_of_their_own(samples, needs, tmp_path, bridge):
+    method = fitted(samples, needs, bridge=bridge, epochs=1)
     assert {"spatial", "text"} < set(method._history[0]) and "distillation" not in method._history[0]
     method.save(tmp_path)
     again = type(method)(method.config)
@@ -141,11 +143,93 @@ def test_soft_tokens_train_save_and_load_without_a_bridge_of_their_own(samples, 
     assert first.answer == second.answer and np.array_equal(first.probability, second.probability)
 
 
+def test_the_sampled_loss_is_the_mean_and_its_gradient_on_average_that_of_the_expected_loss():
+    """Three possible answers, two samples: the average over all nine pairs of samples, each with its probability."""
+    places, target = torch.tensor([[0.8, 0.0], [-0.3, 0.4], [0.0, -0.9]]), torch.tensor([[0.1, 0.2]])
+    logits = torch.tensor([0.3, -0.5, 0.9], requires_grad=True)
+    costs = torch.nn.functional.smooth_l1_loss(places, target.expand(3, 2), reduction="none").mean(1)
+    (expected,) = torch.autograd.grad((logits.softmax(0) * costs).sum(), logits)
+    average = torch.zeros(3)
+    for pair in ([a, b] for a in range(3) for b in range(3)):
+        loss = sampled_spatial_loss(places[None, pair], target, torch.tensor([True]), logits.log_softmax(0)[None, pair])
+        assert loss.item() == pytest.approx(costs[pair].mean().item())
+        average += logits.softmax(0)[pair].prod().item() * torch.autograd.grad(loss, logits)[0]
+    torch.testing.assert_close(average, expected)
+
+
+def test_steps_down_the_sampled_loss_move_the_answers_to_the_place_without_any_reference(model_of, samples, monkeypatch):
+    """T2C is replaced by a reader of one letter, so that the place is a known function of the text."""
+    model, batch = model_of(bridge="sampled", bridge_samples=8, spatial_reaches="image_path"), batch_of(samples[:4])
+    batch = replace(batch, answers=(None,) * len(batch.answers), centroid_B2=torch.tensor([[1.0, 0.0]]).repeat(4, 1))
+    read = lambda self, answers, device: torch.tensor([[1.0 if "e" in answer else -1.0, 0.0] for answer in answers])  # noqa: E731
+    monkeypatch.setattr(type(model.bridge), "forward", read)
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], 1e-2)
+    losses = []
+    for _ in range(40):
+        optimizer.zero_grad()
+        terms = model.losses(batch)
+        terms["spatial"].backward()
+        optimizer.step()
+        losses.append(terms["spatial"].item())
+    assert terms["text"].item() == 0.0
+    assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
+
+
+def of_different_places(samples):
+    return list({sample.truth.answer: sample for sample in samples}.values())
+
+
+def test_answers_to_other_images_train_the_hidden_bridge_and_not_the_language_model(model_of, samples):
+    model, batch = model_of(), batch_of(of_different_places(samples))
+    swapped = replace(batch, other_answers=batch.answers[::-1], other_reference_RE=batch.reference_RE.flip(0))
+    gradients = []
+    for one in (batch, swapped):
+        model.zero_grad()
+        torch.manual_seed(1)
+        model.losses(one)["distillation"].backward()
+        gradients.append({name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None})
+    first, second = gradients
+    assert first.keys() == second.keys() and any("lora_" in name for name in first)
+    for name in first:
+        assert torch.equal(first[name], second[name]) != name.startswith("bridge.linear"), name
+
+
+def test_every_answer_has_one_of_another_image_beside_it(samples):
+    batch = batch_of(of_different_places(samples))
+    assert [*batch.other_answers] == [*batch.answers[1:], batch.answers[0]]
+
+
+@BRIDGES
+def test_an_answer_that_is_not_to_be_read_has_no_influence(model_of, samples, bridge):
+    model = model_of(bridge=bridge).eval()
+    images = training.prepare(samples[:4], CONFIG.image_size_px)
+    lying = [(image, replace(scene, pairs=tuple((q, "It is nowhere.") for q, _ in scene.pairs))) for image, scene in images]
+    answered = {images[0][0].image_id}
+    config = CONFIG.model_copy(update={"augmentation": NO_AUGMENTATION})
+    terms = []
+    for shown in (images, [images[0], *lying[1:]]):
+        augmented = training.augment(shown, config, np.random.default_rng(0), answered)
+        torch.manual_seed(0)
+        terms.append(model.losses(training.collate(augmented, CONFIG.language.layout_side, "cpu", with_reference=True)))
+    assert terms[0] == terms[1] and terms[0]["text"] > 0 and terms[0]["spatial"] > 0
+
+
+def test_the_answered_share_is_chosen_in_each_modality_by_the_seed(samples):
+    (of_first,) = samples[:1]
+    queries = [Query(f"{name}/{i}#0", of_first.query.image, "?", name) for name in ("skin_rgb", "breast_us") for i in range(20)]
+    samples = [replace(of_first, query=query) for query in queries]
+    chosen = training.answered_images(samples, 0.1, seed=3)
+    assert sorted(one.partition("/")[0] for one in chosen) == ["breast_us"] * 2 + ["skin_rgb"] * 2
+    assert chosen == training.answered_images(samples, 0.1, seed=3) != training.answered_images(samples, 0.1, seed=4)
+
+
 def test_a_place_that_is_not_defined_has_no_spatial_loss():
     points = torch.tensor([[0.5, 0.0], [0.0, 0.0]], requires_grad=True)
     nowhere = torch.full((1, 2), float("nan"))
-    assert spatial_loss(points, torch.cat([torch.zeros(1, 2), nowhere])).item() == pytest.approx(0.5 * 0.25 / 2)
-    alone = spatial_loss(points[:1], nowhere)
+    places = torch.cat([torch.zeros(1, 2), nowhere])
+    assert spatial_loss(points, places, torch.tensor([True, False])).item() == pytest.approx(0.5 * 0.25 / 2)
+    assert spatial_loss(points, places, torch.tensor([True, True])).item() == pytest.approx(0.5 * 0.25 / 2 / 2)
+    alone = spatial_loss(points[:1], nowhere, torch.tensor([False]))
     assert alone.item() == 0.0
     alone.backward()
 
@@ -169,12 +253,13 @@ def test_its_own_mask_as_target_pulls_the_text_there_and_leaves_the_mask_alone(m
     seen = []
     monkeypatch.setattr(
         "prsbench.methods.cg_reasoner.model.spatial_loss",
-        lambda point, target: seen.append(target) or spatial_loss(point, target),
+        lambda *given: seen.append(given[1:]) or spatial_loss(*given),
     )
     model.losses(batch)
+    [(target_R2, counts_R)] = seen
     with_lesion = batch.row_image_R == 0
-    torch.testing.assert_close(seen[0][with_lesion], torch.zeros(int(with_lesion.sum()), 2))
-    assert seen[0][~with_lesion].isnan().all()
+    torch.testing.assert_close(target_R2[with_lesion], torch.zeros(int(with_lesion.sum()), 2))
+    assert torch.equal(counts_R, with_lesion)
     monkeypatch.undo()
     moved = moved_by(model.losses(batch)["spatial"], model)
     assert not any(name.startswith("decoder") for name in moved)
@@ -184,8 +269,10 @@ def of_image(batch, k):
     """What a batch holds of its image k alone."""
     mine = (batch.row_image_R == k).nonzero()[:, 0]
     of_images = {name: getattr(batch, name)[k : k + 1] for name in ("image_B3SS", "mask_B1SS", "layout_BNN", "centroid_B2")}
-    rows = {name: tuple(getattr(batch, name)[i] for i in mine.tolist()) for name in ("questions", "answers")}
-    return replace(batch, **of_images, **rows, row_image_R=torch.zeros_like(mine), reference_RE=batch.reference_RE[mine])
+    texts = ("questions", "answers", "other_answers")
+    rows = {name: tuple(getattr(batch, name)[i] for i in mine.tolist()) for name in texts}
+    rows |= {name: getattr(batch, name)[mine] for name in ("reference_RE", "other_reference_RE")}
+    return replace(batch, **of_images, **rows, row_image_R=torch.zeros_like(mine))
 
 
 def test_a_row_whose_own_mask_is_empty_has_no_pull_but_counts_so_that_parts_add_up(model_of, samples, monkeypatch):

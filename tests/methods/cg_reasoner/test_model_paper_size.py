@@ -49,7 +49,7 @@ def samples():
 
 @pytest.fixture(scope="module")
 def tokenizer(samples):
-    part = SmallLlama(SmallLlamaConfig(vocabulary=300, width=16, layers=1, heads=2, feed_forward=16, steps=1))
+    part = SmallLlama(SmallLlamaConfig(weights="retrain", vocabulary=300, width=16, layers=1, heads=2, feed_forward=16, steps=1))
     part.fit(samples, [], FitContext(0, "cpu"))
     return part.tokenizer
 

@@ -9,7 +9,8 @@ from prsbench.methods.authoring.conformance import CHECKS, Subject, Verdict, run
 from prsbench.methods.catalog import METHODS
 from prsbench.methods.medseg_r import training
 from prsbench.methods.medseg_r.training import read_twice, train
-from prsbench.methods.parts.training.images import training_images
+from prsbench.methods.parts.frozen_features.lite_medsam import FeatureViews
+from prsbench.methods.parts.training.augmentation import IDENTITY, prepare
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,7 @@ def subject(tmp_path_factory):
 
 
 def features(count):
-    return torch.zeros(2, count, 256, 16, 16, dtype=torch.float16)
+    return FeatureViews([[IDENTITY] * 2] * count, [torch.zeros(2, count, 256, 16, 16, dtype=torch.float16)])
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -48,18 +49,20 @@ def test_the_report_is_the_question_and_the_sentence_of_the_first_mask_and_nothi
 
 
 def test_it_reads_no_reference_answer_in_training(subject, discs, monkeypatch):
-    images = training_images(discs(4), 64)
-    secret = [replace(one, pairs=tuple((q, f"secret {a}") for q, a in one.pairs)) for one in images]
+    secret = [
+        (replace(image, pairs=()), replace(scene, pairs=tuple((q, f"secret {a}") for q, a in scene.pairs)))
+        for image, scene in prepare(discs(4), 64)
+    ]
     said = []
     encode = training._embedded
     monkeypatch.setattr(training, "_embedded", lambda sentences, like: said.extend(sentences) or encode(sentences, like))
     network = training.MedSegR(subject.config)
-    loop = train(network, features(4), subject.config, secret, FitContext(0, "cpu"))
+    loop = train(network, subject.config, secret, features(4), FitContext(0, "cpu"))
     assert all(np.isfinite(row["loss"]) for row in loop.history) and said and not any("secret" in sentence for sentence in said)
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_images(subject, discs, monkeypatch):
     monkeypatch.setattr(training, "dice_and_bce", lambda logits, mask: logits.sum() * float("nan"))
-    images, network = training_images(discs(2), 64), training.MedSegR(subject.config)
+    images, network = prepare(discs(2), 64), training.MedSegR(subject.config)
     with pytest.raises(PrsbenchError, match=r"not finite.*skin_rgb/"):
-        train(network, features(2), subject.config, images, FitContext(0, "cpu"))
+        train(network, subject.config, images, features(2), FitContext(0, "cpu"))

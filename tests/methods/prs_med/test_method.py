@@ -7,17 +7,17 @@ from prsbench.harness.contract.errors import DataError, PrsbenchError
 from prsbench.harness.contract.types import FitContext
 from prsbench.methods.authoring.conformance import CHECKS, Subject, Verdict, run_check
 from prsbench.methods.catalog import METHODS
-from prsbench.methods.parts.frozen_features.lite_medsam import LiteMedSAMEncoder
+from prsbench.methods.parts.frozen_features.lite_medsam import FeatureViews, LiteMedSAMEncoder
 from prsbench.methods.parts.sam.processing import LongestSideMinMax
 from prsbench.methods.parts.sam.variants import load_variant
-from prsbench.methods.parts.training.images import training_images
+from prsbench.methods.parts.training.augmentation import IDENTITY, prepare
 from prsbench.methods.prs_med import training
 from prsbench.methods.prs_med.config import PRSMedConfig
 from prsbench.methods.prs_med.training import train, weighted_sum
 from prsbench.methods.sam.config import LiteMedSAMConfig
 
 SMALL = PRSMedConfig(image_size_px=64, epochs=1)
-FEATURES = torch.zeros(2, 2, 256, 16, 16, dtype=torch.float16)  # of two images
+FEATURES = FeatureViews([[IDENTITY] * 2] * 2, [torch.zeros(2, 2, 256, 16, 16, dtype=torch.float16)])  # of two images
 
 
 @pytest.fixture(scope="module")
@@ -50,12 +50,24 @@ def test_the_modality_head_is_trained_in_the_first_epochs_only():
 
 
 def test_a_modality_without_an_official_class_is_refused(discs, subject):
-    images = [replace(one, modality="retina") for one in training_images(discs(2), 64)]
+    images = [(replace(image, modality="retina"), scene) for image, scene in prepare(discs(2), 64)]
     with pytest.raises(DataError, match="no class for modality retina"):
-        train(subject.method._model, FEATURES, SMALL, images, FitContext(0, "cpu"))
+        train(subject.method._model, SMALL, images, FEATURES, FitContext(0, "cpu"))
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_images(discs, subject, monkeypatch):
     monkeypatch.setattr(training, "weighted_sum", lambda terms, config, epoch: terms["text"] * float("nan"))
     with pytest.raises(PrsbenchError, match=r"not finite.*skin_rgb/"):
-        train(subject.method._model, FEATURES, SMALL, training_images(discs(2), 64), FitContext(0, "cpu"))
+        train(subject.method._model, SMALL, prepare(discs(2), 64), FEATURES, FitContext(0, "cpu"))
+
+
+def test_with_a_learning_rate_the_encoder_is_trained_saved_and_used(discs, tmp_path):
+    entry = METHODS["prs_med"]
+    defaults = {**entry.defaults, "image_size_px": 64, "epochs": 1, "encoder_learning_rate": 1e-3}
+    subject = Subject(replace(entry, defaults=defaults), tmp_path)
+    frozen = LiteMedSAMEncoder.packaged(64).state_dict()
+    trained = subject.method._encoder.state_dict()
+    changed = [name for name in frozen if not torch.equal(frozen[name], trained[name])]
+    assert any(name.endswith("weight") for name in changed), "the loaded encoder is the trained one"
+    assert "features" not in subject.config.needs() and "trained, from LiteMedSAM" in str(subject.method.labels.notes)
+    assert all(run_check(check, subject).verdict is not Verdict.FAILED for check in CHECKS)

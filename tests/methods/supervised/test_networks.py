@@ -51,3 +51,26 @@ def test_z_score_is_by_channel_and_image_and_a_uniform_channel_is_zero():
     assert torch.allclose(scored[:, :2].mean((2, 3)), torch.zeros(2, 2), atol=1e-4)
     assert torch.allclose(scored[:, :2].std((2, 3), correction=0), torch.ones(2, 2), atol=1e-4)
     assert torch.equal(scored[:, 2], torch.zeros(2, 8, 8))
+
+
+def test_the_imagenet_unet_keeps_its_encoders_statistics_and_trains_its_weights():
+    network = build_network(SupervisedConfig(network="unet_imagenet", **SMALL)).train()
+    before = {name: buffer.clone() for name, buffer in network.named_buffers()}
+    logits = network(torch.rand(2, 3, 64, 64))
+    logits.square().mean().backward()
+    assert logits.shape == (2, 1, 64, 64) and network.is_pretrained and "ImageNet" in network.note
+    assert all(parameter.grad is not None for parameter in network.parameters())
+    moved = {name.partition(".")[0] for name, buffer in network.named_buffers() if not torch.equal(buffer, before[name])}
+    assert moved == {"decoder"}
+
+
+def test_the_imagenet_unet_starts_from_cg_reasoners_backbone():
+    from prsbench.methods.catalog import METHODS
+    from prsbench.methods.cg_reasoner.config import BackboneConfig
+    from prsbench.methods.parts.weights.timm_backbone import build_backbone
+
+    theirs, _, _ = build_backbone(BackboneConfig().name, BackboneConfig().stages, BackboneConfig().weights)
+    ours = build_network(SupervisedConfig(network="unet_imagenet", **SMALL)).encoder.state_dict()
+    shared = [name for name in theirs.state_dict() if name in ours]
+    assert len(shared) > 200 and all(torch.equal(ours[name], theirs.state_dict()[name]) for name in shared)
+    assert METHODS["unet_imagenet"].defaults["encoder_learning_rate"] == BackboneConfig().learning_rate

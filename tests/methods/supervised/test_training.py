@@ -8,7 +8,7 @@ import pytest
 import torch
 from prsbench.harness.contract.errors import PrsbenchError
 from prsbench.harness.contract.types import FitContext
-from prsbench.methods.parts.training.config import AugmentationConfig
+from prsbench.methods.parts.training.config import NO_AUGMENTATION
 from prsbench.methods.supervised import training
 from prsbench.methods.supervised.config import SupervisedConfig
 from prsbench.methods.supervised.method import WEIGHTS, SupervisedMethod
@@ -61,11 +61,13 @@ def test_a_shared_tensor_is_stored_once_as_safetensors_would_and_loaded_under_al
 def test_a_flip_turns_image_and_mask_alike_and_jitter_moves_the_image_alone():
     image = torch.randint(0, 255, (5, 3, 8, 8), dtype=torch.uint8)
     mask = image[:, :1] > 128
-    still = AugmentationConfig(horizontal_flip=1.0)
+    still = NO_AUGMENTATION.model_copy(update={"horizontal_flip": 1.0})
     flipped, flipped_mask = augmented(image, mask, still, np.random.default_rng(0))
     assert torch.allclose(flipped, image.flip(-1) / 255, atol=1e-5)
     assert torch.equal(flipped_mask, mask.flip(-1).float())
-    jittered, same_mask = augmented(image, mask, AugmentationConfig(intensity_jitter=0.5), np.random.default_rng(0))
+    jittered, same_mask = augmented(
+        image, mask, NO_AUGMENTATION.model_copy(update={"intensity_jitter": 0.5}), np.random.default_rng(0)
+    )
     assert torch.equal(same_mask, mask.float()) and not torch.allclose(jittered, image / 255, atol=0.05)
     assert jittered.min() >= 0 and jittered.max() <= 1
 

@@ -40,7 +40,7 @@ def test_a_run_folder_opens_without_grid_and_catalogs_even_when_moved(stand_ins,
     first = go(stand_ins, data_root, tmp_path / "run", ["bright"])
     expected = stand_ins.numbers(first)
     stored = json.loads((tmp_path / "run" / "run.json").read_text())["setting"]
-    assert set(stored) == {"roots", "loader", "device", "threads", "timeout_s"}, "as in older run folders"
+    assert set(stored) == {"roots", "loader", "device", "threads", "timeout_s", "judge"}, "older run folders lack the judge"
     (tmp_path / "run").rename(tmp_path / "moved")
     moved = open_run(tmp_path / "moved")
     assert replace(moved.setting, folder=first.setting.folder, command=first.setting.command) == first.setting

@@ -5,9 +5,11 @@ from prsbench.harness.contract.catalog import resolve
 from prsbench.harness.contract.errors import ConfigError
 from prsbench.harness.engine.driver.forecast import estimate
 from prsbench.harness.engine.grid.loading import load_grid
+from prsbench.harness.engine.grid.packaged import packaged_settings
 from prsbench.harness.engine.plan import ablation
 from prsbench.harness.engine.plan.ablation import ablation_grid
 from prsbench.harness.engine.plan.choices import resolved
+from prsbench.harness.report.tables import verdict
 
 
 def grid_of(*changes):
@@ -34,7 +36,7 @@ def test_each_row_but_the_parent_differs_from_it_in_one_value_which_is_not_its_o
     parent, *variants = resolved(grid, registry())["methods"]
     (plain,) = parent.values()
     assert list(parent) == ["cg_reasoner"] and plain["epochs"] == 3
-    assert len(variants) == 10
+    assert len(variants) == 11
     for variant in variants:
         ((row, config),) = variant.items()
         ((key, value),) = dict(flat(config)).items() - dict(flat(plain)).items()
@@ -91,6 +93,28 @@ def test_a_filter_of_one_of_its_variants_stays():
 def test_a_grid_without_the_method_takes_its_defaults():
     grid = ablation_grid("text2centroid", registry(), load_grid("smoke"))
     assert [dict(choice.overrides) for choice in grid.methods] == [{}]
+
+
+@pytest.mark.parametrize("setting", sorted(packaged_settings("text2centroid")))
+def test_a_setting_has_the_rules_seeds_and_images_and_a_control_for_every_row(setting):
+    grid = ablation_grid("text2centroid", registry(), grid_of("seeds=[7]"), setting)
+    assert len(grid.seeds) == verdict.SEEDS and all(data.test == verdict.IMAGES for data in grid.data)
+    assert grid.name == f"smoke-text2centroid-{setting}"
+    rows = {choice.row for choice in grid.rows}
+    assert {verdict._control_of(row) for row in rows} < rows
+    configs = [config for line in resolved(grid, registry())["methods"] for config in line.values()]
+    assert all(config["epochs"] == 3 and config["spatial_reaches"] == "image_path" for config in configs)
+
+
+def test_the_setting_with_points_asks_for_synthetic_images(tmp_path):
+    with pytest.raises(ConfigError, match="needs synthetic data"):
+        ablation_grid("text2centroid", registry(), load_grid("real", [f"data.0.root={tmp_path}"]), "points")
+    assert ablation_grid("text2centroid", registry(), load_grid("real", [f"data.0.root={tmp_path}"]), "answers").seeds
+
+
+def test_an_unknown_setting_is_named_with_the_nearest():
+    with pytest.raises(ConfigError, match="Did you mean 'answers'"):
+        ablation_grid("text2centroid", registry(), grid_of(), "answer")
 
 
 def test_an_unknown_ablation_is_named_with_the_nearest():

@@ -10,7 +10,7 @@ from prsbench.harness.engine.plan.choices import Registry
 from prsbench.harness.engine.plan.data import open_all
 from prsbench.harness.engine.plan.nodes import Plan, units
 from prsbench.harness.engine.plan.planning import make_plan
-from prsbench.methods.catalog import METHODS, PARTS
+from prsbench.methods.catalog import METHODS, PACKAGED_JUDGE, PARTS
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_one_training_serves_all_data_sets_of_a_seed(planned):
 
 def test_four_methods_share_one_embedding_of_the_training_images_whatever_the_seed(planned):
     sharing = ("prs_med", "medseg_r", "lisa_tiny", "pixellm_tiny")
-    registry = Registry(METHODS, PARTS, "prsbench.methods.text2centroid.model:load_text_models", "text2centroid")
+    registry = Registry(METHODS, PARTS, "prsbench.methods.text2centroid.model:load_text_models", "text2centroid", PACKAGED_JUDGE)
     trainings = planned(sharing, seeds=(0, 1), registry=registry).trainings
     [features] = [key for key, node in trainings.items() if node.name == "lite_medsam_features"]
     users = {(node.name, node.seed) for node in trainings.values() if node.needs.get("features") == features}
@@ -106,7 +106,7 @@ def test_a_part_made_without_its_weight_package_is_another_one_once_it_is_instal
 
 
 def test_a_checkpoint_in_a_group_of_keys_counts_by_its_bytes_and_not_by_its_place(planned, tmp_path):
-    registry, plans = Registry(METHODS, PARTS, "", "text2centroid"), []
+    registry, plans = Registry(METHODS, PARTS, "", "text2centroid", PACKAGED_JUDGE), []
     for place, content in (("a", "1"), ("b", "1"), ("c", "2")):
         (tmp_path / place).write_text(content)
         plans.append(planned([{"cg_reasoner": {"backbone": {"weights": str(tmp_path / place)}}}], registry=registry))

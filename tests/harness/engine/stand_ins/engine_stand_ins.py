@@ -23,7 +23,7 @@ from stand_in_methods import Absent, Bright, Echo, Part, StandInConfig, Trained,
 
 
 class Judges:
-    checksum, notes = "of stand-ins", ()
+    name, checksum, notes = "stand-ins", "of stand-ins", ()
 
     def embed(self, sentences):
         digests = [hashlib.sha256(sentence.encode()).digest() for sentence in sentences]
@@ -38,6 +38,11 @@ def load_judges(folder, device):
     return Judges()
 
 
+def load_shipped(folder, device):
+    assert folder is None and device != "auto"
+    return Judges()
+
+
 def entry(name, factory="Bright", config="StandInConfig", trains=False, **defaults):
     factory, config = (path if ":" in path else f"stand_in_methods:{path}" for path in (factory, config))
     shares = "light" if factory == "stand_in_methods:Bright" else ""
@@ -45,6 +50,7 @@ def entry(name, factory="Bright", config="StandInConfig", trains=False, **defaul
 
 
 PART = Entry("part", "part", "stand_in_methods:Part", "prsbench.harness.contract.config:PartConfig")
+JUDGES = ("engine_stand_ins:load_judges", "part", Entry("shipped", "", "engine_stand_ins:load_shipped", PART.config, trains=False))
 REGISTRY = Registry(
     methods=Catalog(
         "method",
@@ -58,8 +64,9 @@ REGISTRY = Registry(
         ],
     ),
     parts=Catalog("part", [PART]),
-    text_models="engine_stand_ins:load_judges",
-    text_part="part",
+    text_models=JUDGES[0],
+    text_part=JUDGES[1],
+    packaged_judge=JUDGES[2],
 )
 
 
@@ -93,7 +100,7 @@ def write_data(root, folders=("brain_tumors_ct_scan", "skin_rgbimage"), counts=(
 
 
 def make_grid(root, methods, seeds=(0,), workers=2, more=None, **execution):
-    content = {"name": "test", "data": [{"source": "prs_med", "root": str(root)}], "methods": methods, "seeds": list(seeds)}
+    content = {"name": "test", "data": [{"source": "prs_med", "root": str(root)}], "methods": methods, "seeds": list(seeds), "judge": "val"}
     return GridConfig.model_validate({**content, **(more or {}), "execution": {"workers": workers, "device": "cpu", **execution}})
 
 

@@ -36,7 +36,7 @@ def test_a_checkpoint_that_runs_code_is_refused_and_its_code_does_not_run(tmp_pa
 
     import torch
     from prsbench.harness.contract.errors import PrsbenchError
-    from prsbench.methods.cg_reasoner.backbone import build_backbone
+    from prsbench.methods.parts.weights.timm_backbone import build_backbone
 
     class Malicious:
         def __reduce__(self):

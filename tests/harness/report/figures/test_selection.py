@@ -55,6 +55,14 @@ def test_a_bar_of_every_prompt_source_is_drawn_and_named_in_the_legend(cell, mon
     assert [text.get_text() for text in legend.get_texts()] == [source]
 
 
+def test_where_prscore_is_not_valid_words_stand_in_place_of_its_bar(cell, refilled, monkeypatch):
+    monkeypatch.setattr(bars_module, "finish", lambda canvas, *_: canvas)
+    known = cell(values=(0.8,) * 10)
+    cells = [refilled(known, known.records, tuple({**s, "judge_auc": 0.5} for s in known.scores))]
+    panels = bars_module.bars(rows_of(cells), DataKind.SYNTHETIC).axes
+    assert [[text.get_text() for text in axes.texts] for axes in panels] == [["0.800"], ["not valid here"], ["0.800"]]
+
+
 def test_the_caption_states_how_the_samples_were_chosen(figures):
     assert "median Dice@0.5 of cg_reasoner" in figures["examples_synthetic"].caption
 

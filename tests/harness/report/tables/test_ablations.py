@@ -1,8 +1,9 @@
 """Variants compared with their parent."""
 
+import numpy as np
 import pytest
 from prsbench.harness.report.statistics.rows import rows_of
-from prsbench.harness.report.tables.ablations import ablations, ablations_by_modality
+from prsbench.harness.report.tables.ablations import ablations, ablations_by_modality, t2c_ablation
 
 VARIANT = "cg_reasoner@bridge=none"
 
@@ -17,8 +18,8 @@ def three_seeds(cell, method, values_by_seed):
 
 
 def test_a_variant_is_compared_with_the_row_of_its_name_without_the_change(cell):
-    parent = three_seeds(cell, "cg_reasoner", [(0.6, 0.8), (0.6, 0.8), (0.6, 0.8)])
-    variant = three_seeds(cell, VARIANT, [(0.5, 0.6), (0.6, 0.7), (0.4, 0.8)])
+    parent = three_seeds(cell, "cg_reasoner", [(0.6, 0.8) * 4] * 3)
+    variant = three_seeds(cell, VARIANT, [(0.5, 0.6) * 4, (0.6, 0.7) * 4, (0.4, 0.8) * 4])
     line = frame_of([*parent, *variant])
     assert (line["parent"], line["change"], line["without"], line["with"]) == ("cg_reasoner", "bridge=none", "0.700", "0.600")
     assert line["difference"] == "-0.100"
@@ -48,7 +49,19 @@ def test_a_variant_that_is_not_complete_has_a_reason_and_no_number(cell, status)
     assert line["difference"] == "-" and line["remark"] == f"{VARIANT}: {status} on brain_mri, seed 0"
 
 
-def test_a_seed_that_lost_samples_leaves_no_spread(cell):
-    parent = three_seeds(cell, "cg_reasoner", [(0.6, 0.8)] * 3)
-    variant = [*three_seeds(cell, VARIANT, [(0.5, 0.6)] * 2), cell(VARIANT, (0.5, 0.6), seed=2, failed=(1,))]
-    assert frame_of([*parent, *variant])["sd over seeds"] == "-"
+def test_several_trainings_widen_the_interval_and_one_is_named(cell):
+    values = np.random.default_rng(0).random(12)
+    shifted = [tuple(values + shift) for shift in (0.1, -0.1, 0.03)]
+    parent, variant = three_seeds(cell, "cg_reasoner", [tuple(values)] * 3), three_seeds(cell, VARIANT, shifted)
+    line, alone = frame_of([*parent, *variant]), frame_of([parent[0], variant[0]])
+    assert (line["trainings"], alone["trainings"]) == ("3", "1")
+    assert float(line["95% low"]) < 0 < float(line["95% high"]) and alone["95% low"] == "+0.100"
+    notes = [ablations(rows_of(cells)).footnotes for cells in ([*parent, *variant], [parent[0], variant[0]])]
+    assert [any("One training a side" in note for note in of_table) for of_table in notes] == [False, True]
+
+
+def test_the_text2centroid_ablation_says_what_one_training_cannot_tell(cell):
+    values = tuple(np.random.default_rng(0).random(12))
+    table = t2c_ablation(rows_of([cell(values=values), cell("cg_reasoner_without_t2c", values[::-1])]))
+    assert any("One training a side" in note for note in table.footnotes)
+    assert any("12 groups and 1 training a side" in note for note in table.footnotes)

@@ -97,7 +97,7 @@ def folder(disc, tmp_path_factory):
     """A tiny random Llama whose embedding and head are not tied, with a separate tokenizer."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    part = SmallLlama(SmallLlamaConfig(vocabulary=400, width=16, layers=1, heads=2, feed_forward=16, steps=1))
+    part = SmallLlama(SmallLlamaConfig(weights="retrain", vocabulary=400, width=16, layers=1, heads=2, feed_forward=16, steps=1))
     part.fit([disc(i) for i in range(4)], [], FitContext(0, "cpu"))
     path = tmp_path_factory.mktemp("causal")
     part.tokenizer.save_pretrained(path)
@@ -259,7 +259,7 @@ def test_the_given_keys_override_the_numbers_of_a_size():
     assert CGReasonerConfig(size="paper").image_size_px == 1024 and CGReasonerConfig().image_size_px == 128
     again = CGReasonerConfig.model_validate(CGReasonerConfig(size="paper", epochs=3).model_dump(mode="json"))
     assert again == CGReasonerConfig(size="paper", epochs=3)
-    assert CGReasonerConfig(size="small", language={"steps": 9}).language.layout_side == 3
+    assert CGReasonerConfig(size="small", language={"weights": "retrain", "steps": 9}).language.layout_side == 3
     lora = CGReasonerConfig(size="paper", lora={"rank": 4}).lora
     assert (lora.rank, lora.alpha, lora.dropout, lora.learning_rate) == (4, 16, 0.1, 1e-4)
     with pytest.raises(ValidationError, match="tiny size trains its own"):

@@ -10,11 +10,12 @@ from prsbench.harness.contract.types import FitContext
 from prsbench.methods.authoring.conformance import CHECKS, Subject, Verdict, run_check
 from prsbench.methods.catalog import METHODS
 from prsbench.methods.parts.frozen_features.batches import sample_batch
+from prsbench.methods.parts.frozen_features.lite_medsam import FeatureViews
 from prsbench.methods.parts.seg_token import tiny_network, tiny_training
 from prsbench.methods.parts.seg_token.tiny_network import MaskTokenLLM, with_mask_tokens
 from prsbench.methods.parts.seg_token.tiny_training import train
-from prsbench.methods.parts.training.config import MirrorConfig
-from prsbench.methods.parts.training.images import training_images
+from prsbench.methods.parts.training.augmentation import IDENTITY, prepare
+from prsbench.methods.parts.training.config import NO_AUGMENTATION
 
 SMALL = {"image_size_px": 64, "feature_side": 4, "answer_tokens": 12, "epochs": 1}
 
@@ -44,11 +45,15 @@ def subject(request, tmp_path_factory):
         yield Subject(replace(entry, defaults={**entry.defaults, **SMALL}), tmp_path_factory.mktemp("subject"))
 
 
+def features_of(chunk):
+    return FeatureViews([[IDENTITY] * len(chunk)] * chunk.shape[1], [chunk])
+
+
 def batch(subject, discs, empty=()):
-    images = training_images(discs(3, empty=empty), 64)
+    images = prepare(discs(3, empty=empty), 64)
     channels = subject.method._encoder(torch.zeros(1, 3, 64, 64)).shape[1]
-    features = torch.randn(2, 3, channels, 4, 4, generator=torch.Generator().manual_seed(0))
-    config = subject.config.model_copy(update={"augmentation": MirrorConfig(horizontal_flip=0.0)})
+    features = features_of(torch.randn(1, 3, channels, 4, 4, generator=torch.Generator().manual_seed(0)))
+    config = subject.config.model_copy(update={"augmentation": NO_AUGMENTATION})
     return sample_batch(images, features, [0, 1, 2], config, np.random.default_rng(0), "cpu")
 
 
@@ -113,7 +118,7 @@ def test_without_any_foreground_there_is_no_mask_loss(subject, discs):
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_images(subject, discs, monkeypatch):
     monkeypatch.setattr(tiny_training, "weighted", lambda terms, weight: terms["text"] * float("nan"))
-    images = training_images(discs(2), 64)
+    images = prepare(discs(2), 64)
     channels = subject.method._encoder(torch.zeros(1, 3, 64, 64)).shape[1]
     with pytest.raises(PrsbenchError, match=r"not finite.*skin_rgb/"):
-        train(subject.fitted._model, torch.zeros(2, 2, channels, 4, 4), subject.config, images, FitContext(0, "cpu"))
+        train(subject.fitted._model, subject.config, images, features_of(torch.zeros(1, 2, channels, 4, 4)), FitContext(0, "cpu"))

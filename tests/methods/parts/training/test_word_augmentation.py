@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
-from prsbench.methods.parts.training.word_augmentation import answer_template, drop_words, mirror_words
+from prsbench.harness.contract.position import position_of
+from prsbench.harness.contract.types import Truth
+from prsbench.methods.parts.training.word_augmentation import answer_template, drop_words, mirror_words, template_of
 
 
 @pytest.mark.parametrize(
@@ -52,3 +54,23 @@ def test_an_answer_takes_the_words_of_another_place_in_its_own_vocabulary(corner
 def test_an_answer_without_its_official_words_or_with_them_twice_is_left_alone():
     assert answer_template("On the right, up there.", ("top right",), True) is None
     assert answer_template("center, yes, center", ("center",), True) is None
+
+
+def truth_of(mask, answer):
+    position, near = position_of(mask, "skin_rgb")
+    return Truth(mask, answer, position, near, "center")
+
+
+def test_an_answer_with_points_takes_the_points_of_another_mask_and_keeps_the_word_center():
+    mask = np.zeros((20, 20), bool)
+    mask[8:12, 7:13] = True
+    template = template_of(truth_of(mask, "The lesion is 0.0 left, 0.0 up of the center."))
+    assert template.with_place(np.roll(mask, (4, -3), (0, 1)), "skin_rgb") == "The lesion is 0.3 left, 0.4 down of the center."
+
+
+def test_an_answer_with_a_label_takes_the_label_and_one_about_nothing_has_no_place():
+    mask = np.zeros((20, 20), bool)
+    mask[2:5, 2:5] = True
+    template = template_of(truth_of(mask, "It is at the upper left and far from the middle."))
+    assert template.with_place(np.roll(mask, 12, 0), "skin_rgb") == "It is at the lower left and far from the middle."
+    assert template_of(truth_of(np.zeros((4, 4), bool), "It is top left and far from the center.")) is None

@@ -33,10 +33,7 @@ def build_backbone(name: str, stages: Sequence[int], weights: str | None) -> tup
         path = locate(EFFICIENTNET_LITE0) if name == "tf_efficientnet_lite0" else None
         if path is not None:
             model.load_state_dict(_in_timm_order(torch.load(path, map_location="cpu", weights_only=True), model))
-            source, note = (
-                Weights.PACKAGED,
-                f"backbone {name}: ImageNet-1k weights (packaged), stand-in for the paper's ConvNeXt-Tiny",
-            )
+            source, note = Weights.PACKAGED, f"backbone {name}: ImageNet-1k weights (packaged)"
         else:
             note += f" ({EFFICIENTNET_LITE0.requirement} is not installed or has no weights for it)"
     elif weights is not None:
@@ -47,6 +44,12 @@ def build_backbone(name: str, stages: Sequence[int], weights: str | None) -> tup
     flat = {key.replace(".", "_"): value for key, value in model.state_dict().items()}
     extractor.load_state_dict({key: flat[key.replace(".", "_")] for key in extractor.state_dict()})
     return extractor, source, note
+
+
+def freeze_statistics(backbone: nn.Module) -> None:
+    """Put every batch norm of a pre-trained backbone into eval mode: a few images of six modalities have other statistics."""
+    for norm in (m for m in backbone.modules() if hasattr(m, "running_mean")):  # any batch-norm class
+        norm.eval()
 
 
 def _in_timm_order(state: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:

@@ -4,8 +4,8 @@ import pytest
 import torch
 from prsbench.harness.contract.errors import MissingPrerequisite
 from prsbench.harness.contract.types import Weights
-from prsbench.methods.cg_reasoner import backbone
-from prsbench.methods.cg_reasoner.backbone import build_backbone
+from prsbench.methods.parts.weights import timm_backbone
+from prsbench.methods.parts.weights.timm_backbone import build_backbone
 
 
 def test_lite0_with_packaged_weights_is_not_a_random_network():
@@ -13,13 +13,13 @@ def test_lite0_with_packaged_weights_is_not_a_random_network():
     packaged, source, said = build_backbone("tf_efficientnet_lite0", (2, 3, 4), "packaged")
     random, _, _ = build_backbone("tf_efficientnet_lite0", (2, 3, 4), None)
     image = torch.rand(1, 3, 64, 64)
-    assert source == Weights.PACKAGED and "stand-in" in said
+    assert source == Weights.PACKAGED and "ImageNet-1k" in said
     assert [f.shape[1] for f in packaged.eval()(image)] == [40, 112, 320]
     assert not torch.allclose(packaged.eval()(image)[0], random.eval()(image)[0])
 
 
 def test_a_missing_package_gives_random_weights_and_a_loud_label(monkeypatch):
-    monkeypatch.setattr(backbone, "locate", lambda file: None)
+    monkeypatch.setattr(timm_backbone, "locate", lambda file: None)
     _, source, said = build_backbone("tf_efficientnet_lite0", (2, 3, 4), "packaged")
     assert source == Weights.RANDOM and "RANDOM" in said and "not installed" in said
 

@@ -1,0 +1,50 @@
+"""The tuning of a grid's rows: a short pilot training of each measures an epoch, then all tries run for equal minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from prsbench.harness.contract.errors import PrsbenchError
+from prsbench.harness.engine.driver.run import Say, run_grid
+from prsbench.harness.engine.grid.schema import GridConfig, base_name
+from prsbench.harness.engine.inspect.state import RunStatus
+from prsbench.harness.engine.inspect.tuning import Tried, training_seconds, tried
+from prsbench.harness.engine.plan.choices import Registry
+from prsbench.harness.engine.plan.tuning import tries_of, tuning_grid
+from prsbench.harness.engine.store.run_folder import RunFolder
+
+PILOT_EPOCHS = 2
+
+
+def tune(
+    grid: GridConfig, registry: Registry, folder: RunFolder, say: Say, minutes: float, only: Collection[str] = (), **how: Any
+) -> list[Tried]:
+    """Train and score every try; the same call resumes. A try that failed has NaN for its scores.
+
+    Args:
+        minutes: training time of each try, by the pilot's measure; at least one epoch.
+        only: methods to tune; empty for all that are trained here with a learning rate.
+        how: executor and address, as for `run_grid`.
+
+    Raises:
+        PrsbenchError: the grid cannot be tuned, or a pilot failed.
+    """
+    tries = tries_of(grid, registry, only)
+    pilots = {name: some[:1] for name, some in tries.items()}
+    run = run_grid(tuning_grid(grid, pilots, dict.fromkeys(tries, PILOT_EPOCHS)), registry, folder, say, **how)
+    if run.status is not RunStatus.COMPLETE:
+        raise PrsbenchError(f"{folder.path}: a pilot training failed. `prsbench status {folder.path}` says why.")
+    seconds = {base_name(cell.method): training_seconds(run, cell.training) for cell in run.plan.cells if cell.training}
+    epochs = {name: epochs_within(minutes, taken) for name, taken in seconds.items()}
+    return tried(run_grid(tuning_grid(grid, tries, epochs), registry, folder, say, **how), tries, epochs)
+
+
+def epochs_within(minutes: float, pilot_s: float) -> int:
+    """How many epochs fit into the budget, at least one, if the pilot took these seconds.
+
+    Example:
+        >>> epochs_within(3.0, 40.0)
+        9
+    """
+    return max(1, round(60 * minutes * PILOT_EPOCHS / pilot_s))

@@ -1,0 +1,95 @@
+"""The tries of a tuning run with their val scores, and which one is chosen: as a table for people and as a CSV file."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite, nan
+from pathlib import Path
+
+from prsbench.harness.engine.inspect.results import result_of
+from prsbench.harness.engine.inspect.state import CellState, Run, stored_cells
+from prsbench.harness.engine.plan.tuning import Try
+from prsbench.harness.engine.store.run_folder import Ending, TrainingFolder
+
+DICE, POSITION = "dice@0.5", "position_accuracy"
+HEADER = ("row", "rates", "epochs", "minutes", "val dice@0.5", "val position", "score", "chosen")
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One try: means over the data sets' val splits, NaN if a cell is not complete. minutes are those of its training."""
+
+    method: str
+    rates: Mapping[str, float]
+    epochs: int
+    minutes: float
+    dice: float
+    position: float
+
+    @property
+    def score(self) -> float:
+        """What is compared: the mean of Dice@0.5 and position accuracy."""
+        return (self.dice + self.position) / 2
+
+
+def tried(run: Run, tries: Mapping[str, Sequence[Try]], epochs: Mapping[str, int]) -> list[Tried]:
+    """Every try, in the order of `tries`."""
+    cells: dict[str, list[tuple[float, float]]] = {}
+    trainings: dict[str, str] = {}
+    for stored in stored_cells(run.plan.cells, run.setting):
+        summary = result_of(stored, run.plan.protocol).summary if stored.state is CellState.CACHED else None
+        means = (summary.tallies[DICE].mean, summary.tallies[POSITION].mean) if summary else (nan, nan)
+        cells.setdefault(stored.node.method, []).append(means)
+        trainings[stored.node.method] = stored.node.training or ""
+    rows = []
+    for name, some in tries.items():
+        for one in some:
+            row = one.row(epochs[name])
+            dice, position = (sum(values) / len(values) for values in zip(*cells[row], strict=True))
+            rows.append(Tried(name, one.rates, epochs[name], training_seconds(run, trainings[row]) / 60, dice, position))
+    return rows
+
+
+def training_seconds(run: Run, key: str) -> float:
+    """How long a training took, over all its attempts; NaN if it is not finished."""
+    attempts = TrainingFolder(run.setting.run.training(run.plan.trainings[key].folder)).attempts
+    is_done = any(attempt["kind"] == Ending.DONE for attempt in attempts)
+    return sum(attempt["seconds"] for attempt in attempts) if is_done else nan
+
+
+def chosen(rows: Iterable[Tried]) -> dict[str, Tried]:
+    """The try with the highest score of each method; of equal ones the first, so that the default is kept. None if all failed."""
+    best: dict[str, Tried] = {}
+    for row in rows:
+        if isfinite(row.score) and (row.method not in best or row.score > best[row.method].score):
+            best[row.method] = row
+    return best
+
+
+def lines_of(rows: Sequence[Tried]) -> list[tuple[str, ...]]:
+    """The table as text, without its header."""
+    best = chosen(rows)
+    return [
+        (
+            row.method,
+            " ".join(f"{key}={rate:g}" for key, rate in row.rates.items()),
+            str(row.epochs),
+            *(f"{value:.{digits}f}" for value, digits in ((row.minutes, 1), (row.dice, 3), (row.position, 3), (row.score, 3))),
+            "yes" if best.get(row.method) is row else "",
+        )
+        for row in rows
+    ]
+
+
+def write_tuning(rows: Sequence[Tried], path: Path) -> None:
+    """Write the table as CSV."""
+    with path.open("w", newline="") as stream:
+        csv.writer(stream, lineterminator="\n").writerows([HEADER, *lines_of(rows)])
+
+
+def tuning_text(rows: Sequence[Tried]) -> str:
+    """The table in Markdown."""
+    lines = [HEADER, tuple("---" for _ in HEADER), *lines_of(rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

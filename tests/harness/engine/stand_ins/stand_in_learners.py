@@ -1,0 +1,44 @@
+"""Stand-ins that are trained with learning rates, for the tests of tuning. No torch."""
+
+import time
+
+import numpy as np
+from prsbench.harness.contract.types import Prediction
+from pydantic import BaseModel, ConfigDict
+from stand_in_methods import Bright, StandInConfig, log
+
+
+class LoRA(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    rank: int = 4
+    learning_rate: float = 1e-3
+
+
+class LearnerConfig(StandInConfig):
+    best: float = 0.003  # at this rate it finds all bright pixels; at others, fewer
+    epochs: int = 50
+    epoch_s: float = 0.002
+    learning_rate: float = 0.001
+    decoder_learning_rate: float = 0.001
+    final_learning_rate: float = 1e-6
+
+
+class AdapterConfig(LearnerConfig):
+    lora: LoRA = LoRA()
+
+
+class Learner(Bright):
+    """A mask that is worse the further its learning rate is from the best one."""
+
+    def fit(self, train, val, context):
+        if self.config.learning_rate == 0.01:
+            raise RuntimeError("the loss is not finite")
+        time.sleep(self.config.epochs * self.config.epoch_s)
+
+    def _one(self, query):
+        log(f"predicted {query.sample_id}")
+        seen = query.image[..., 0] > 150
+        kept = np.flatnonzero(seen)[: round(seen.sum() * min(1.0, self.config.best / self.config.learning_rate))]
+        mask = np.zeros(seen.shape, np.float32)
+        mask.flat[kept] = 1.0
+        return Prediction(mask, "At the left.", 0.0)
