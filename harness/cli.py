@@ -263,7 +263,7 @@ def _audit_prscore(options: argparse.Namespace) -> int:
     from prsbench.harness.engine.inspect.results import results
 
     run = _open(options)
-    rows = audit_prscore(run)
+    rows = audit_prscore(run, _registry())
     notes = dict.fromkeys(note for cell in results(run) for note in cell.judge_notes)
     for path in write_page(rows, list(notes), options.run):
         print(path)
@@ -486,7 +486,8 @@ def _registry() -> Registry:
     from prsbench.harness.engine.plan.choices import Registry
     from prsbench.methods.catalog import METHODS, PACKAGED_JUDGE, PARTS
 
-    return Registry(METHODS, PARTS, "prsbench.methods.text2centroid.model:load_text_models", "text2centroid", PACKAGED_JUDGE)
+    t2c = "prsbench.methods.text2centroid.model"
+    return Registry(METHODS, PARTS, f"{t2c}:load_text_models", "text2centroid", PACKAGED_JUDGE, f"{t2c}:load_training_head")
 
 
 def _grid_and_folder(

@@ -18,13 +18,15 @@ from prsbench.harness.contract.results import CellResult, ResultStatus
 from prsbench.harness.contract.types import DataKind
 from prsbench.harness.engine.inspect.results import results
 from prsbench.harness.engine.inspect.state import Run
+from prsbench.harness.engine.plan.choices import Registry
 from prsbench.harness.engine.worker.process import resolve_device
+from prsbench.harness.engine.worker.scoring import text_models
 from prsbench.harness.report.statistics.means_and_differences import mean_of_defined
 from prsbench.metrics.text.placed_texts import Locate, PlacedTexts, TextCollector, TextModels, is_placed
 from prsbench.metrics.text.position import locate_by_rule
 from prsbench.metrics.text.prscore import EQUAL, Combination, PartWeights
 
-EVALUATION, OWN, RULE = "t2c_eval", "own T2C", "rule parser"
+EVALUATION, OWN, RULE = "judge", "own T2C", "rule parser"
 WEIGHTS: tuple[PartWeights, ...] = (EQUAL, (2, 1, 1), (1, 2, 1), (1, 1, 2), (1, 0, 0), (0, 1, 0), (0, 0, 1))
 
 
@@ -56,7 +58,7 @@ class AuditedRow:
 
     @property
     def circularity_gap(self) -> float:
-        """PRScore judged by the T2C the models were trained with, minus PRScore by one trained on disjoint images."""
+        """PRScore by the T2C that models were trained with, minus PRScore by the judge of the tables."""
         return self.mean(OWN) - self.mean(EVALUATION)
 
     def mean(self, t2c: str, combination: Combination = "both", weights: PartWeights = EQUAL) -> float:
@@ -83,8 +85,8 @@ def variants(judges: Sequence[str]) -> Iterator[Variant]:
         yield from (Variant(t2c, "both", weights) for weights in WEIGHTS[1:])
 
 
-def audit_prscore(run: Run) -> list[AuditedRow]:
-    """Every complete row of a run under every variant.
+def audit_prscore(run: Run, registry: Registry) -> list[AuditedRow]:
+    """Every complete row of a run under every variant; the registry knows the T2C that methods are trained with.
 
     Raises:
         RunFolderError: the run has no complete cell.
@@ -92,26 +94,22 @@ def audit_prscore(run: Run) -> list[AuditedRow]:
     cells = [cell for cell in results(run) if cell.status == ResultStatus.COMPLETE]
     if not cells:
         raise RunFolderError(f"{run.setting.folder}: no complete cell to audit. Run the grid first.")
-    evaluation = _load(run, run.plan.text_models_key)
+    evaluation = text_models(run.setting)
     names = dict.fromkeys((cell.method, cell.data_kind) for cell in cells)
-    own = {seed: _own_t2c(run, seed) for seed in {cell.seed for cell in cells}}
+    own = {seed: _own_t2c(run, seed, registry) for seed in {cell.seed for cell in cells}}
     return [
         _audit_row(name, kind, [c for c in cells if (c.method, c.data_kind) == (name, kind)], evaluation, own)
         for name, kind in names
     ]
 
 
-def _own_t2c(run: Run, seed: int) -> TextModels | None:
-    """The T2C that a method of this run was trained with: the judge's part, trained on the train split. None without one."""
-    part = run.plan.trainings[run.plan.text_models_key].name
+def _own_t2c(run: Run, seed: int, registry: Registry) -> TextModels | None:
+    """The T2C that methods of this run were trained with: trained on the train split, else the shipped one. None without either."""
+    device = resolve_device(run.setting.device)
     for key, node in run.plan.trainings.items():
-        if (node.name, node.split, node.seed) == (part, "train", seed) and run.setting.digest(key):
-            return _load(run, key)
-    return None
-
-
-def _load(run: Run, key: str) -> TextModels:
-    return resolve(run.setting.text_models_loader)(run.setting.weights_folder(key), resolve_device(run.setting.device))
+        if (node.name, node.split, node.seed) == (registry.text_part, "train", seed) and run.setting.digest(key):
+            return resolve(registry.text_models)(run.setting.weights_folder(key), device)
+    return resolve(registry.training_head)(None, device) if registry.training_head else None
 
 
 def _audit_row(

@@ -2,11 +2,10 @@
 
 All end in the frozen T2C head; with `bridge: none` there is no bridge. They differ in whose words they read:
 
-- `hidden` reads the reference answer, through the language model's states at its tokens. What the model would say by itself
-  does not enter, so its loss can only shape how given words are represented.
+- `hidden` reads the language model's states at the reference answer's tokens, not what the model would say by itself.
 - `soft_tokens` and `sampled` read answers that the model generates, so their loss reaches what decides the words.
 
-`gate.py` checks that a trained bridge follows the words and not the image.
+`gate.py` tells whether a trained bridge follows the words or the image.
 """
 
 from __future__ import annotations
@@ -26,8 +25,9 @@ WORD_BEGINS = ("Ġ", "▁")  # how byte-level BPE and SentencePiece mark a token
 class HiddenBridge(nn.Module):
     """Masked mean of an answer's states, one linear map into Sentence-BERT space, T2C head.
 
-    The states also carry what the image shows, and a map that is distilled towards the reference answers alone learns to read
-    that instead of the words, because both agree. `CGReasoner.losses` therefore distils it on answers to other images too.
+    It FAILS its gate (`gate.py`): a state predicts the next word from the image, so the point follows the image, whatever words
+    are given. A map that is distilled on answers to other images too still does, and one that read the words alone would give
+    LoRA no gradient.
     """
 
     def __init__(self, width: int, head: nn.Module):

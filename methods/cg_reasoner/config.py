@@ -32,7 +32,7 @@ class LossesConfig(Group):
     text_weight: float = 1.0  # lambda_txt, open
     spatial_weight: float = 0.5  # lambda_sp, open
     alignment_weight: float = 0.5  # ours: image tokens towards layout characters (LLaVA's feature alignment)
-    distil_weight: float = 0.5  # hidden bridge towards Sentence-BERT(reference); ours
+    distil_weight: float = 0.5  # hidden bridge alone: towards Sentence-BERT(reference); ours
 
 
 class CGReasonerConfig(TrainingConfig):
@@ -42,7 +42,7 @@ class CGReasonerConfig(TrainingConfig):
     """
 
     size: Literal["tiny", "small", "paper"] = "tiny"  # which language model: `language`, a causal LM, LLaVA-Med
-    bridge: Literal["hidden", "soft_tokens", "sampled", "none"] = "hidden"  # open: whose words the loss reads (bridge.py)
+    bridge: Literal["hidden", "soft_tokens", "sampled", "none"] = "sampled"  # open: what the loss reads (bridge.py)
     bridge_samples: int = Field(4, ge=2)  # ours: answers that the sampled bridge samples for an image in a step
     spatial_target: Literal["true_centroid", "predicted_mask_centroid"] = "true_centroid"  # paper; or the predicted mask's
     spatial_reaches: Literal["lora", "image_path"] = "lora"  # paper: LoRA (and the bridge)
@@ -98,17 +98,22 @@ class CGReasonerConfig(TrainingConfig):
     @model_validator(mode="after")
     def _language_model_fits(self) -> CGReasonerConfig:
         if self.size == "tiny" and self.language_model is not None:
-            raise ValueError("language_model: the tiny size trains its own. Set `size: small` or `size: paper`, or leave it out")
+            raise ValueError(
+                "language_model: the tiny size has its own, `language`. Set `size: small` or `size: paper`, or leave it out"
+            )
         if self.size != "paper" and self.language_dtype != "float32":
             raise ValueError(f"language_dtype: the {self.size} size supports only float32. Leave it out, or set `size: paper`")
+        trained = [name for name in self.needs() if self.answered_share < 1]
+        if trained:
+            raise ValueError(f"answered_share: {', '.join(trained)} would read all answers. Set their `weights: packaged`")
         return self
 
     def needs(self) -> Mapping[str, Need]:
-        needs = {}
+        needs: dict[str, Need] = {}
         if self.size == "tiny":
             needs.update(self.language.trainings())
         if self.bridge != "none":
-            needs["text2centroid"] = Need("text2centroid", self.text2centroid.model_dump())
+            needs.update(self.text2centroid.trainings())
         return needs
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -60,15 +61,16 @@ class GateLine:
 def crossings(samples: Sequence[Sample]) -> Iterator[Crossing]:
     """Three of each sample with a lesion that has a partner: the next sample of its modality with another position label.
 
-    Wrong place words are the sample's answer with the partner's label; left out if the sample's label does not occur in it.
+    At most `MOST` samples are used, evenly spaced. Wrong place words are the sample's answer with the partner's label; left out
+    if the sample's label does not occur in it.
     """
-    located = [(sample, point) for sample in samples if (point := centroid(sample.truth.mask))]
-    for n, (sample, point) in enumerate(located[:MOST]):
+    chosen = [samples[n] for n in range(0, len(samples), ceil(len(samples) / MOST) or 1)]
+    located = [(sample, point) for sample in chosen if (point := centroid(sample.truth.mask))]
+    for n, (sample, point) in enumerate(located):
         query, truth = sample.query, sample.truth
-        following = located[n + 1 :] + located[:n]
         partners = (
             (other, place)
-            for other, place in following
+            for other, place in located[n + 1 :] + located[:n]
             if other.query.modality == query.modality and other.truth.position != truth.position
         )
         if (partner := next(partners, None)) is None:

@@ -57,8 +57,7 @@ class CGReasonerMethod:
         base = checkpoint.read_base(self.config, context.needs.get("small_llama"), context.device)
         head, notes = None, tuple[str, ...]()
         if self.config.bridge != "none":
-            part = Text2Centroid(self.config.text2centroid)
-            part.load(context.needs["text2centroid"], context.device)
+            part = Text2Centroid.of(self.config.text2centroid, context.needs.get("text2centroid"), context.device)
             head, notes = part.head, part.notes
         self._model, source = build(self.config, base, head)
         if self.config.language_model is not None:
@@ -66,11 +65,11 @@ class CGReasonerMethod:
             source += f"; language model {name}, {self.config.language_dtype}"
         read = (self.config.language.note,) if self.config.size == "tiny" else ()
         self._base, self._device, self._notes = base, context.device, (source, *read, _exposure(self.config), *notes)
-        warm_up(self._model, self.config, train, context)
         if self.config.answered_share < 1:
             self._answered = answered_images(train, self.config.answered_share, context.seed)
             share = f"{self.config.answered_share:.0%} of each modality's training images ({len(self._answered)} images)"
             self._notes += (f"answers of {share} were read, of the others only masks and questions",)
+        warm_up(self._model, self.config, train, context, self._answered)
         loop = run_training(self._model, self.config, train, val, context, self._answered)
         self._history, self._validated = loop.history, loop.validated
         if self._model.bridge is not None and len(val):

@@ -39,8 +39,8 @@ class Batch:
 
     row_image_R is each pair's image. The first B pairs, one per image in order, prompt the masks. layout_BNN holds the mask's
     layout characters (`small_llama.layout_of`). centroid_B2 is NaN where the mask is empty. An answer is None where it is not to
-    be read (`answered_share`). other_answers are answers to other images, None in the same rows. reference_RE and
-    other_reference_RE, Sentence-BERT's embeddings of both (of "" for None), are None without a hidden bridge.
+    be read (`answered_share`). reference_RE, Sentence-BERT's embedding of each answer (of "" for None), is None without a hidden
+    bridge.
     """
 
     image_B3SS: Tensor
@@ -49,10 +49,8 @@ class Batch:
     centroid_B2: Tensor
     row_image_R: Tensor
     reference_RE: Tensor | None
-    other_reference_RE: Tensor | None
     questions: Sequence[str]
     answers: Sequence[str | None]
-    other_answers: Sequence[str | None]
 
     @property
     def has_lesion_B(self) -> Tensor:
@@ -132,8 +130,8 @@ class CGReasoner(nn.Module):
             terms["alignment"] = alignment_loss(text.image, batch.layout_BNN, batch.mask_B1SS)
         llm_input = batch.image_B3SS if self.llm.reads_pixels else features_BCHW
         if isinstance(self.bridge, HiddenBridge):
-            terms |= self._given_answer_terms(self.bridge, batch, text, llm_input, self._target(batch, logits))
-        elif self.bridge is not None:
+            terms |= self._given_answer_terms(self.bridge, batch, text, self._target(batch, logits))
+        elif self.bridge is not None and self._config.losses.spatial_weight:  # generating takes time
             terms["spatial"] = self._own_answer_loss(self.bridge, batch, llm_input, self._target(batch, logits))
         if "spatial" in terms and self._config.spatial_reaches == "lora":
             reached = [p for n, p in self.named_parameters() if p.requires_grad and (is_lora(n) or n.startswith("bridge."))]
@@ -145,24 +143,16 @@ class CGReasoner(nn.Module):
         return batch.centroid_B2 if self._config.spatial_target == "true_centroid" else mask_centroid(logits_B1SS)
 
     def _given_answer_terms(
-        self, bridge: HiddenBridge, batch: Batch, text: TeacherForced, llm_input: Tensor, target_B2: Tensor
+        self, bridge: HiddenBridge, batch: Batch, text: TeacherForced, target_B2: Tensor
     ) -> dict[str, Tensor]:
-        """Spatial loss of the reference answers, and distillation on them and on answers to other images.
-
-        Answers to other images train the bridge's linear map alone: they must not teach the language model anything.
-        """
-        assert batch.reference_RE is not None and batch.other_reference_RE is not None  # as there is a hidden bridge
-        with torch.no_grad():
-            others = _readable(batch.other_answers)
-            other_text = self.llm.teacher_forced(llm_input.detach(), batch.row_image_R, batch.questions, others)
+        """Spatial loss and distillation of the reference answers."""
+        assert batch.reference_RE is not None  # as there is a hidden bridge
         has_answer_R = text.is_answer_BT.any(1)
-        with _full_precision(llm_input):
+        with _full_precision(target_B2):
             embedding_RE, point_R2 = bridge(text)
-            other_embedding_RE, _ = bridge(other_text)
             spatial = spatial_loss(point_R2, target_B2[batch.row_image_R], has_answer_R & batch.has_lesion_B[batch.row_image_R])
-            read_NE = torch.cat([embedding_RE[has_answer_R], other_embedding_RE[has_answer_R]])
-            expected_NE = torch.cat([batch.reference_RE[has_answer_R], batch.other_reference_RE[has_answer_R]])
-            return {"spatial": spatial, "distillation": distillation_loss(read_NE, expected_NE)}
+            distillation = distillation_loss(embedding_RE[has_answer_R], batch.reference_RE[has_answer_R])
+        return {"spatial": spatial, "distillation": distillation}
 
     def _own_answer_loss(self, bridge: SampledBridge, batch: Batch, llm_input: Tensor, target_B2: Tensor) -> Tensor:
         """Spatial loss of answers that the model generates to the first question about each image, without any reference."""

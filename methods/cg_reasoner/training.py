@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -75,7 +75,7 @@ def train(
 class AugmentedImage:
     """One image as augmented for a step: its view, the change of gamma, contrast and brightness, questions and answers.
 
-    pairs: an answer is None if it is not to be read. other_answers: for each pair, an answer to another image of the step.
+    pairs: an answer is None if it is not to be read.
     """
 
     image: TrainingImage
@@ -83,7 +83,6 @@ class AugmentedImage:
     mask_HW: np.ndarray  # bool, in that view and in the image's proportions
     intensity_3: np.ndarray
     pairs: Sequence[tuple[str, str | None]]
-    other_answers: Sequence[str | None] = ()
 
 
 def answered_images(samples: Sequence[Sample], share: float, seed: int) -> frozenset[str]:
@@ -109,22 +108,13 @@ def augment(
     augmented = []
     for k, (image, scene) in enumerate(chosen):
         view, mask_HW = scene.sample_view(views, rng)
-        pairs = scene.sample_pairs(view, mask_HW, config.questions_per_image, config.augmentation.word_dropout, rng)
+        pairs: list[tuple[str, str | None]] = [
+            *scene.sample_pairs(view, mask_HW, config.questions_per_image, config.augmentation.word_dropout, rng)
+        ]
         if answered is not None and image.image_id not in answered:
             pairs = [(pairs[0][0], None)]
         augmented.append(AugmentedImage(image, view, mask_HW, intensity_3B[:, k], pairs))
-    return [replace(one, other_answers=others) for one, others in zip(augmented, _other_answers(augmented), strict=True)]
-
-
-def _other_answers(augmented: Sequence[AugmentedImage]) -> list[list[str | None]]:
-    """For each image's answers, those of the next image of the step with answers; None for None."""
-    answers = [[answer for _, answer in one.pairs] for one in augmented]
-    answered = [n for n, of_image in enumerate(answers) if None not in of_image]
-    following = dict(zip(answered, answered[1:] + answered[:1], strict=True))
-    return [
-        [answers[following[n]][k % len(answers[following[n]])] for k in range(len(of_image))] if n in following else [None]
-        for n, of_image in enumerate(answers)
-    ]
+    return augmented
 
 
 def collate(images: Sequence[AugmentedImage], layout_side: int, device: str, with_reference: bool) -> Batch:
@@ -138,17 +128,11 @@ def collate(images: Sequence[AugmentedImage], layout_side: int, device: str, wit
     points = [centroid(one.mask_HW) for one in images]
     centroids = torch.tensor([(point.x, point.y) if point else (math.nan, math.nan) for point in points], device=device)
     image_B3SS = augmentation.change_intensity(image_B3SS, np.stack([one.intensity_3 for one in images], axis=1))
-    rows = [
-        (nth, k, *pair, other)
-        for k, one in enumerate(images)
-        for nth, (pair, other) in enumerate(zip(one.pairs, one.other_answers, strict=True))
-    ]
+    rows = [(nth, k, *pair) for k, one in enumerate(images) for nth, pair in enumerate(one.pairs)]
     rows.sort(key=lambda row: row[0] > 0)
-    _, row_image, questions, answers, others = zip(*rows, strict=True)
-    encode = sentence_encoder(device).encode
-    references = (encode([text or "" for text in texts]).to(device) if with_reference else None for texts in (answers, others))
-    rows_image_R = torch.tensor(row_image, device=device)
-    return Batch(image_B3SS, mask, layout, centroids, rows_image_R, *references, questions, answers, others)
+    _, row_image, questions, answers = zip(*rows, strict=True)
+    reference = sentence_encoder(device).encode([answer or "" for answer in answers]).to(device) if with_reference else None
+    return Batch(image_B3SS, mask, layout, centroids, torch.tensor(row_image, device=device), reference, questions, answers)
 
 
 def _counts(batch: Batch, model: CGReasoner) -> dict[str, int]:

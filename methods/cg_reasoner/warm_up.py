@@ -7,7 +7,7 @@ It skips the language model's pass, which takes most of a step. Places are learn
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -32,18 +32,25 @@ WORD_STEPS, WORD_ROWS, WORD_RATE = 500, 64, 3e-3  # ours: takes seconds, as it n
 AXES: tuple[tuple[Axis, int], ...] = (("left-right", -1), ("top-bottom", -2))
 
 
-def warm_up(model: CGReasoner, config: CGReasonerConfig, samples: Sequence[Sample], context: FitContext) -> None:
+def warm_up(
+    model: CGReasoner,
+    config: CGReasonerConfig,
+    samples: Sequence[Sample],
+    context: FitContext,
+    answered: Collection[str] | None = None,
+) -> None:
     """Train and freeze the layout token, if there is one; then train encoder and projector for `projector_warmup_steps`.
 
-    With 0 steps nothing happens and no random numbers are consumed. A killed warm-up resumes from its last state; a finished one
-    is restored before a killed training resumes.
+    answered: ids of the images whose answers are read; None: all. With 0 steps nothing happens and no random numbers are
+    consumed. A killed warm-up resumes from its last state; a finished one is restored before a killed training resumes.
     """
     if not config.projector_warmup_steps:
         return
     images = training_images(samples, config.image_size_px)
     model.to(context.device)
     if isinstance(model.llm, SmallMultimodalLLM):
-        _learn_words(model.llm, config, images, _in_subfolder(context, "words"))
+        with_answers = [image for image in images if answered is None or image.image_id in answered]
+        _learn_words(model.llm, config, with_answers, _in_subfolder(context, "words"))
         model.llm.gist.requires_grad_(False)  # the language model's first gradients would only undo it
     _learn_places(model, config, images, _in_subfolder(context, "places"))
 

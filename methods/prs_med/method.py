@@ -26,7 +26,7 @@ class PRSMedMethod(MultimodalMethod):
     @property
     def labels(self) -> Labels:
         note = NOTE.format("trained" if self.config.trains_encoder else "frozen")
-        notes = (note, difference_note(self.config), exposure_note("lite_medsam"))
+        notes = (note, self.config.language.note, difference_note(self.config), exposure_note("lite_medsam"))
         return Labels(self.config.prompt_source, Weights.TRAINED_HERE, TextSource.GENERATED, notes)
 
     def _build(self) -> PRSMed:

@@ -14,6 +14,10 @@ from torch.nn import functional as F
 
 # N boxes, C feature channels, E side of the feature grid, S side of the network's square
 
+CHOSEN_WITH_TRUTH = (
+    "its candidate boxes and the score that chooses one of them were chosen by Dice against the true masks of 12 phantoms and "
+    "8 real images, after all scores had been tried on 14 more; the images tested may be among them"
+)
 _CENTRES = (0.25, 0.5, 0.75)
 _STABILITY_OFFSET = 1.0  # logits; as in SAM's automatic mask generator
 

@@ -15,7 +15,7 @@ from prsbench.methods.parts.sam.frozen_sam import Embedded, FrozenSam, weights_o
 from prsbench.methods.parts.sam.processing import PaddedBGR
 from prsbench.methods.parts.sam.variants import VARIANTS, processing_of
 from prsbench.methods.parts.weights.exposure import exposure_note
-from prsbench.methods.sam.automatic_box import best_candidate, candidate_boxes
+from prsbench.methods.sam.automatic_box import CHOSEN_WITH_TRUTH, best_candidate, candidate_boxes
 from prsbench.methods.sam.config import LiteMedSAMConfig, SamCheckpointConfig
 from torch import Tensor
 
@@ -33,6 +33,8 @@ class SamMethod(FrozenNetwork):
         notes = [VARIANTS[self.config.variant].title, exposure_note(self.config.variant)]
         if isinstance(processing_of(self.config), PaddedBGR):
             notes.append("preprocessed as by SAM-Med2D's test-set loader: BGR, small images padded")
+        if self.config.prompt_source == PromptSource.AUTOMATIC:
+            notes.append(CHOSEN_WITH_TRUTH)
         if self.config.prompt_source == PromptSource.JITTERED_BOX:
             notes.append(
                 f"each edge of the box is shifted at random (seeded) by up to {self.config.box_jitter_fraction:.0%} of its side"

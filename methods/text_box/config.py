@@ -45,7 +45,4 @@ class TextBoxConfig(SamFileConfig):
         """Empty if the network's weights are missing: the row will be skipped, so nothing should be trained for it."""
         if not self._weights_are_here:
             return {}
-        return {
-            "reasoner": Need("cg_reasoner", self.reasoner.model_dump()),
-            "text2centroid": Need("text2centroid", self.reasoner.text2centroid.model_dump()),
-        }
+        return {"reasoner": Need("cg_reasoner", self.reasoner.model_dump()), **self.reasoner.text2centroid.trainings()}

@@ -71,8 +71,7 @@ class TextBoxMethod:
         self._need_folders = folders
         self._reasoner = resolve(REASONER)(self.config.reasoner)
         self._reasoner.load(folders["reasoner"], device)
-        self._text2centroid = Text2Centroid(self.config.reasoner.text2centroid)
-        self._text2centroid.load(folders["text2centroid"], device)
+        self._text2centroid = Text2Centroid.of(self.config.reasoner.text2centroid, folders.get("text2centroid"), device)
 
     @torch.inference_mode()
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:

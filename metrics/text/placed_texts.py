@@ -29,8 +29,9 @@ _CHUNK = 1024  # samples per block, which bounds the memory of gathered embeddin
 class TextModels(Protocol):
     """The learned text models (sentence encoder and Text2Centroid), the same for a whole table.
 
-    name is what tables call them, with their version; checksum identifies their weights. embed returns (N, D) float32 sentence embeddings, locate (N, 2) float32 points (x, y) in
-    [-1, 1]^2. notes are what a reader of any score must know, such as weights that are random because a package is missing.
+    name is what tables call them, with their version; checksum identifies their weights. embed returns (N, D) float32 sentence
+    embeddings, locate (N, 2) float32 points (x, y) in [-1, 1]^2. notes are what a reader of any score must know, such as weights
+    that are random because a package is missing.
     """
 
     name: str

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,7 @@ def test_every_command_explains_itself(tmp_path):
         "run",
         "plan",
         "ablate",
+        "tune",
         "report",
         "status",
         "logs",
@@ -68,6 +70,10 @@ def test_every_command_explains_itself(tmp_path):
         (["run", "real", "--data", "nowhere"], "nowhere: no such folder"),
         (["run", "smoke", "--workers", "0"], "--workers: expected 1 or more, got 0"),
         (["ablate", "text2centriod", "smoke"], "Did you mean 'text2centroid'?"),
+        (["ablate", "text2centroid", "smoke", "--setting", "answer"], "Did you mean 'answers'?"),
+        (["tune", "smoke", "--minutes", "0"], "--minutes: expected more than 0, got 0.0"),
+        (["tune", "smoke"], "no row of this grid is trained here"),
+        (["tune", "default", "--only", "cg_raesoner"], "Did you mean 'cg_reasoner'?"),
         (["report", "nowhere"], "no run.json here"),
         (["status", "nowhere"], "no run.json here"),
         (["audit", "prscore", "nowhere"], "no run.json here"),
@@ -214,3 +220,21 @@ def test_an_ablation_states_its_cost_runs_as_a_grid_and_resumes(tmp_path, data_r
     assert "minus the parent without it" in (tmp_path / "run" / "report.html").read_text()
     assert cli.main([*command, "--executor", "serial"]) == 0
     assert "18 cells, 18 of them finished before." in capsys.readouterr().out
+
+
+def test_a_tuning_writes_every_try_and_is_no_run_to_report(tmp_path, data_root, stand_ins, monkeypatch, capsys):
+    from prsbench.harness import cli
+    from prsbench.harness.contract.catalog import Catalog
+
+    learner = stand_ins.entry(
+        "learner", "stand_in_learners:Learner", "stand_in_learners:LearnerConfig", trains=True, epoch_s=0.01
+    )
+    registry = replace(stand_ins.REGISTRY, methods=Catalog("method", [learner]))
+    monkeypatch.setattr(cli, "_registry", lambda: registry)
+    command = ["tune", "real", "--data", str(data_root), "--out", str(tmp_path / "run"), "--executor", "serial"]
+    command += ["--set", "methods=[{learner: {learning_rate: 0.002}}]", "--set", "judge=val", "--minutes", "0.001"]
+    assert cli.main(command) == 0
+    assert "| real | learner | learning_rate=0.0006" in capsys.readouterr().out
+    assert len((tmp_path / "run" / "tuning.csv").read_text().splitlines()) == 6
+    assert cli.main(["report", str(tmp_path / "run")]) == 2
+    assert "scored on val" in capsys.readouterr().err

@@ -29,7 +29,6 @@ import numpy as np
 import torch
 from prsbench.harness.contract.types import FitContext, Sample
 from prsbench.methods.cg_reasoner import decoder, training
-from prsbench.methods.parts.weights.timm_backbone import build_backbone
 from prsbench.methods.cg_reasoner.bridge import HiddenBridge
 from prsbench.methods.cg_reasoner.config import CGReasonerConfig
 from prsbench.methods.cg_reasoner.model import Batch, CGReasoner, build, weighted_sum
@@ -38,6 +37,7 @@ from prsbench.methods.parts.language.sentence_bert import WIDTH
 from prsbench.methods.parts.language.small_llama import SmallLlama
 from prsbench.methods.parts.language.text_rows import answer_ids, pad_right
 from prsbench.methods.parts.training.losses import dice_and_bce
+from prsbench.methods.parts.weights.timm_backbone import build_backbone
 from prsbench.methods.text2centroid.model import CentroidHead
 from torch import Tensor
 from torch.nn import functional as F
@@ -65,7 +65,8 @@ def compare(layers: int) -> None:
     print(f"\nLanguage model of {layers} layers, {language_s / one_s:.2f} of our step of one question an image")
     print_ratio("step", (three_s, one_s), public_s, 2.0)
     print(
-        f"  with the T2C bridge, which the public code lacks: {bridge_s:.2f} s for one question, {bridge_s / one_s:.2f} x without"
+        f"  with the hidden T2C bridge, which the public code lacks: {bridge_s:.2f} s for one question, "
+        f"{bridge_s / one_s:.2f} x without"
     )
     model.eval()
     answers = (our_answer, together), (our_answer, batch), (public_answer, batch)
@@ -113,7 +114,7 @@ def our_loss(config: CGReasonerConfig, model: CGReasoner, batch: Batch) -> Tenso
 
 
 def with_bridge(config: CGReasonerConfig) -> Callable[[CGReasoner, Batch], Tensor]:
-    """Our step by default: the hidden bridge, whose loss goes back through the language model by itself to end at LoRA."""
+    """Our step with the hidden bridge, whose loss goes back through the language model by itself to end at LoRA."""
     config = config.model_copy(update={"bridge": "hidden"})
     bridge = HiddenBridge(config.language.width, CentroidHead(config.text2centroid.hidden))
 

@@ -14,7 +14,7 @@ LANGUAGE = SmallLlamaConfig(
 )  # fmt: skip
 CONFIG = CGReasonerConfig(
     image_size_px=64, backbone={"feature_channels": 32}, language=LANGUAGE, text2centroid=Text2CentroidConfig(steps=20), epochs=2,
-    batch_size=4, answer_tokens=12,
+    batch_size=4, answer_tokens=12, bridge="hidden",
 )  # fmt: skip
 
 

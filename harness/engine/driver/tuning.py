@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from math import isnan
 from typing import Any
 
 from prsbench.harness.contract.errors import PrsbenchError
@@ -23,7 +24,7 @@ def tune(
     """Train and score every try; the same call resumes. A try that failed has NaN for its scores.
 
     Args:
-        minutes: training time of each try, by the pilot's measure; at least one epoch.
+        minutes: of each try's training steps, by the pilot's measure; at least one epoch.
         only: methods to tune; empty for all that are trained here with a learning rate.
         how: executor and address, as for `run_grid`.
 
@@ -36,8 +37,10 @@ def tune(
     if run.status is not RunStatus.COMPLETE:
         raise PrsbenchError(f"{folder.path}: a pilot training failed. `prsbench status {folder.path}` says why.")
     seconds = {base_name(cell.method): training_seconds(run, cell.training) for cell in run.plan.cells if cell.training}
+    if untimed := [name for name, taken in seconds.items() if isnan(taken)]:
+        raise PrsbenchError(f"tune: {', '.join(untimed)} took too few steps to be timed. Call `context.progress` at every step.")
     epochs = {name: epochs_within(minutes, taken) for name, taken in seconds.items()}
-    return tried(run_grid(tuning_grid(grid, tries, epochs), registry, folder, say, **how), tries, epochs)
+    return tried(run_grid(tuning_grid(grid, tries, epochs), registry, folder, say, **how), grid.name, tries, epochs)
 
 
 def epochs_within(minutes: float, pilot_s: float) -> int:

@@ -11,16 +11,17 @@ from pathlib import Path
 from prsbench.harness.engine.inspect.results import result_of
 from prsbench.harness.engine.inspect.state import CellState, Run, stored_cells
 from prsbench.harness.engine.plan.tuning import Try
-from prsbench.harness.engine.store.run_folder import Ending, TrainingFolder
+from prsbench.harness.engine.store.run_folder import SEAL, TrainingFolder
 
 DICE, POSITION = "dice@0.5", "position_accuracy"
-HEADER = ("row", "rates", "epochs", "minutes", "val dice@0.5", "val position", "score", "chosen")
+HEADER = ("grid", "row", "rates", "epochs", "minutes", "val dice@0.5", "val position", "score", "chosen")
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """One try: means over the data sets' val splits, NaN if a cell is not complete. minutes are those of its training."""
+    """One try on a grid's data: means over its data sets' val splits, NaN if a cell is not complete; minutes of its steps."""
 
+    grid: str
     method: str
     rates: Mapping[str, float]
     epochs: int
@@ -34,8 +35,8 @@ class Tried:
         return (self.dice + self.position) / 2
 
 
-def tried(run: Run, tries: Mapping[str, Sequence[Try]], epochs: Mapping[str, int]) -> list[Tried]:
-    """Every try, in the order of `tries`."""
+def tried(run: Run, grid: str, tries: Mapping[str, Sequence[Try]], epochs: Mapping[str, int]) -> list[Tried]:
+    """Every try, in the order of `tries`; grid is the name that they are recorded under."""
     cells: dict[str, list[tuple[float, float]]] = {}
     trainings: dict[str, str] = {}
     for stored in stored_cells(run.plan.cells, run.setting):
@@ -48,15 +49,15 @@ def tried(run: Run, tries: Mapping[str, Sequence[Try]], epochs: Mapping[str, int
         for one in some:
             row = one.row(epochs[name])
             dice, position = (sum(values) / len(values) for values in zip(*cells[row], strict=True))
-            rows.append(Tried(name, one.rates, epochs[name], training_seconds(run, trainings[row]) / 60, dice, position))
+            minutes = training_seconds(run, trainings[row]) / 60
+            rows.append(Tried(grid, name, one.rates, epochs[name], minutes, dice, position))
     return rows
 
 
 def training_seconds(run: Run, key: str) -> float:
-    """How long a training took, over all its attempts; NaN if it is not finished."""
-    attempts = TrainingFolder(run.setting.run.training(run.plan.trainings[key].folder)).attempts
-    is_done = any(attempt["kind"] == Ending.DONE for attempt in attempts)
-    return sum(attempt["seconds"] for attempt in attempts) if is_done else nan
+    """What the steps of a finished training took: of the processor on a CPU, of the clock on a GPU. NaN if it is not known."""
+    seal = TrainingFolder(run.setting.training_folder(key)).read(SEAL)
+    return nan if seal is None or seal.get("steps_s") is None else float(seal["steps_s"])
 
 
 def chosen(rows: Iterable[Tried]) -> dict[str, Tried]:
@@ -73,6 +74,7 @@ def lines_of(rows: Sequence[Tried]) -> list[tuple[str, ...]]:
     best = chosen(rows)
     return [
         (
+            row.grid,
             row.method,
             " ".join(f"{key}={rate:g}" for key, rate in row.rates.items()),
             str(row.epochs),

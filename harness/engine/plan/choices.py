@@ -19,7 +19,8 @@ class Registry:
     """What can be run, handed in by the command line: the engine itself knows no method.
 
     text_models is "module:function" of (folder, device) -> TextModels; text_part is the part whose training it loads.
-    packaged_judge is the entry of text models that need no training; its factory is called with (None, device).
+    packaged_judge is the entry of text models that need no training; its factory is called with (None, device), and so is the
+    function training_head, which loads the Text2Centroid that methods are trained with unless they train their own.
     """
 
     methods: Catalog
@@ -27,6 +28,7 @@ class Registry:
     text_models: str
     text_part: str
     packaged_judge: Entry
+    training_head: str = ""
 
     def judge_loader(self, judge: str) -> str:
         """The function that loads the text models of a grid's judge."""

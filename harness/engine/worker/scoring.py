@@ -30,15 +30,16 @@ def score_cell(cell: CellNode, setting: Setting) -> None:
     records = folder.records()
     identity = {**scoring_identity(setting), "records": folder.records_hash}
     if not folder.is_scored(identity):
-        folder.write_scores(identity, _models(setting), records, scores_of(records, setting))
+        folder.write_scores(identity, text_models(setting), records, scores_of(records, setting))
 
 
 def scores_of(records: Sequence[Record], setting: Setting) -> Sequence[Mapping[str, float]]:
     """The scores of these records, computed now."""
-    return Scores(score_each(records, _models(setting)))
+    return Scores(score_each(records, text_models(setting)))
 
 
-def _models(setting: Setting) -> TextModels:
+def text_models(setting: Setting) -> TextModels:
+    """The judge of this run, loaded once a process."""
     key = setting.text_models_key
     weights = setting.weights_folder(key) if key in setting.trainings else None
     return _text_models(setting.text_models_loader, weights, resolve_device(setting.device), setting.judge)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 from typing import Any, Self
 
@@ -77,16 +78,30 @@ class Setting:
 
     def digest(self, key: str | None) -> str | None:
         """The digest of a training's sealed weights, as they are now; None if they are not sealed, and for no training."""
-        return TrainingFolder(self.training_folder(key)).digest if key in self.trainings else None
+        return TrainingFolder(self.training_folder(key)).digest if key and key in self.trainings else None
 
 
 class Ticks:
-    """Progress of a running node, written to its progress.json at most once a second. Call it as often as you like."""
+    """Progress of a running node, written to its progress.json at most once a second. Call it as often as you like.
 
-    def __init__(self, path: Path):
-        self._path, self._last = path, 0.0
+    clock: measures `seconds`; time.process_time leaves out what other processes take of a busy machine.
+    """
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic):
+        self._path, self._last, self._clock = path, 0.0, clock
+        self._counted: list[tuple[int, int, float]] = []  # done, total and time, of the first and the latest call
+
+    @property
+    def seconds(self) -> float:
+        """What all steps take, from those after the first call: without imports and preparation. NaN before two calls."""
+        if len(self._counted) < 2:
+            return nan
+        (first, _, start), (done, total, end) = self._counted
+        return (end - start) / (done - first) * total
 
     def __call__(self, done: int, total: int, message: str) -> None:
+        is_new_phase = bool(self._counted) and (total != self._counted[-1][1] or done <= self._counted[-1][0])
+        self._counted = [*([] if is_new_phase else self._counted[:1]), (done, total, self._clock())]
         now = time.monotonic()
         if now - self._last >= 1 or done == total:
             self._last = now

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import time
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import accumulate
+from math import isfinite
 
 from prsbench.datasets.official_reader import FolderDataset
 from prsbench.harness.contract.types import FitContext, Sample
@@ -34,13 +36,14 @@ def train(node: TrainingNode, setting: Setting, datasets: Sequence[FolderDataset
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
         method = build(node)
-        ticks = Ticks(folder.path / PROGRESS)
+        ticks = Ticks(folder.path / PROGRESS, time.process_time if setting.device == "cpu" else time.monotonic)
         needs = {role: setting.weights_folder(key) for role, key in node.needs.items()}
         context = FitContext(node.seed, setting.device, needs, ticks, scratch)
         seed_everything(node.seed)
         method.fit(_samples(datasets, node.split), _samples(datasets, "val") if node.split == "train" else (), context)
         method.save(partial)
-        folder.seal(partial, {"node": asdict(node), "provenance": provenance_of_process(setting)})
+        seconds = ticks.seconds if isfinite(ticks.seconds) else None
+        folder.seal(partial, {"node": asdict(node), "provenance": provenance_of_process(setting), "steps_s": seconds})
         shutil.rmtree(scratch)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from prsbench.harness.contract.types import DataKind, PromptSource
 from prsbench.harness.report.figures.canvas import SOURCE_COLOURS, WARNING_COLOUR, Figure, finish, mark_data_kind
+from prsbench.harness.report.statistics.means_and_differences import mean_of_defined
 from prsbench.harness.report.statistics.rows import UNKNOWN, Row, modalities_of, summarise
 from prsbench.harness.report.statistics.validity import NOT_VALID
 from prsbench.harness.report.tables.footnotes import DATA_LINES, DOUBT, DOUBTFUL
@@ -43,7 +44,8 @@ def bars(rows: Sequence[Row], kind: DataKind) -> Figure:
     caption = (
         f"mDice, PRScore and position accuracy, means over modalities. {DATA_LINES[kind]} Colours: what the method is given "
         "besides the image; compare only bars of one colour. Hatched: floors and ceilings. The chance PRScore is not 0. "
-        f"{DOUBTFUL}: {DOUBT}. Whiskers: standard deviation over seeds."
+        f"{DOUBTFUL}: {DOUBT}. Dashed: the position accuracy of the best constant answer. "
+        "Whiskers: standard deviation over seeds."
     )
     return finish(canvas, f"scores_{kind}", title, caption)
 
@@ -73,6 +75,10 @@ def _panel(axes: Axes, rows: Sequence[Row], heights: Sequence[float], metric: st
         doubt = DOUBTFUL if score.is_doubtful else ""
         text = marked(f"{score.value:.3f}{doubt}{score.failed_text}", metric, row)
         axes.text(score.value + spread + 0.012, height, text, va="center", fontsize=9)
+    if metric == "position_accuracy":
+        constant = mean_of_defined(summarise(row, "position_constant").value for row in rows)
+        if isfinite(constant):
+            axes.axvline(constant, color="#444444", linestyle="--", linewidth=1)
     axes.set_title(METRICS[metric].title, fontsize=11, loc="left")
     axes.set_xlim(0, 1.14)
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])

@@ -96,7 +96,7 @@ LEVELS = (
 )
 JUDGE = (
     (
-        "Errors: distance to the true centroid, -1 to 1 across the image, of the judge's point for the reference sentence; of the "
+        "Errors: distance to the true centroid, -1 to 1 across the image, of the judge's point for the reference; of the "
         "mean of the data set's true centroids (mean point); and of the mean of those with the same official label in the data "
         "set (label mean, an estimate of the floor). Each mean was fitted on its own n points, so distances to it are multiplied "
         "by sqrt(n / (n - 1)). A number known for less than half of a group is not given; a label that occurs once has no mean."

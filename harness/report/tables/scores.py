@@ -18,6 +18,7 @@ from prsbench.harness.report.tables.ablations import ablations, ablations_by_mod
 from prsbench.harness.report.tables.comparisons import comparisons, intervals
 from prsbench.harness.report.tables.table import LABELS, Column, Table, labels_of, marked, modality_text, text_table
 from prsbench.harness.report.tables.text2centroid import held_out_tables
+from prsbench.harness.report.tables.tuning import tuning
 from prsbench.harness.report.tables.validity import right_and_wrong, validity
 from prsbench.harness.report.tables.verdict import verdicts
 from prsbench.metrics.catalog import METRICS
@@ -54,7 +55,7 @@ def tables_of(cells: Sequence[CellResult], held_out: Sequence[HeldOut] = ()) -> 
     tables += [published_protocol(rows), outlines_and_lesions(rows)]
     tables += [intervals(rows), comparisons(rows), *(subgroup(rows, name) for name in subgroups.KINDS)]
     tables += [verdicts(rows), t2c_ablation(rows), ablations(rows), ablations_by_modality(rows)]
-    tables += held_out_tables(held_out)
+    tables += [tuning(rows), *held_out_tables(held_out)]
     return [*(table for table in tables if table), main_long(rows)]
 
 

@@ -9,6 +9,8 @@ from prsbench.harness.contract.config import PartConfig
 from prsbench.harness.contract.types import Need
 from pydantic import model_validator
 
+PRETRAINING_ROWS = 597_275  # of the packaged weights
+
 
 class SmallLlamaConfig(PartConfig):
     """The embedded stand-in for a pre-trained LLM: a small Llama that has read sentences and layouts of masks, no image.
@@ -46,7 +48,9 @@ class SmallLlamaConfig(PartConfig):
     def note(self) -> str:
         """What the language model has read, for a row's footnotes."""
         if self.weights == "packaged":
-            return "language model: small Llama, pre-trained on 2 million sentences of a grammar about random masks, no images"
+            return (
+                f"language model: small Llama, pre-trained on {PRETRAINING_ROWS:,} questions and answers of a grammar, no images"
+            )
         return "language model: small Llama, trained here on the train split's questions, answers and mask layouts, no images"
 
     def trainings(self) -> Mapping[str, Need]:

@@ -34,7 +34,7 @@ from prsbench.methods.parts.language.grammar.sentences import (
 )
 from prsbench.methods.parts.language.image_tokens import layout_tokens
 from prsbench.methods.parts.language.shared_prefix import SharedPrefixDecoder
-from prsbench.methods.parts.language.small_llama import LEVELS, SmallLlama, build_llama, layout_of, train_tokenizer
+from prsbench.methods.parts.language.small_llama import LEVELS, Characters, SmallLlama, build_llama, layout_of, train_tokenizer
 from prsbench.methods.parts.language.text_rows import TextRows, answer_ids, question_ids
 from prsbench.methods.parts.training.word_augmentation import drop_words
 from torch import Tensor, nn
@@ -44,6 +44,7 @@ MASKS_PER_CHUNK, PAIRS_PER_MASK = 128, 3  # each mask is also mirrored along eit
 LONGEST = 64  # tokens of a question and its answer; one row in a hundred is longer and left out
 STYLES = {Style.OFFICIAL: 0.42, Style.SYNONYMS: 0.28, Style.POINTS: 0.12, Style.WIDE: 0.18}
 EMPTY_SHARE, AT_BOUNDARY, WORD_DROPOUT = 0.06, 0.25, 0.3
+PLACES = "top bottom left right center centre middle upper lower superior inferior near far"
 TOKENIZER_CHUNKS, WARM_UP_STEPS = 12, 200
 
 
@@ -148,21 +149,6 @@ def blended(layout_BN: Tensor) -> Tensor:
     return torch.where(is_other_BN1, torch.lerp(blurred_BNK, other_BNK, 0.3), blurred_BNK)
 
 
-class Characters(nn.Module):
-    """Embeddings of the layout characters (N, K, D) in training: each the sum of its row's, its column's and its own.
-
-    Places that share a row or a column learn from one another, so fewer layouts suffice.
-    """
-
-    def __init__(self, side: int, width: int):
-        super().__init__()
-        self.row_RKD, self.column_RKD = (nn.Parameter(0.05 * torch.randn(side, LEVELS, width)) for _ in range(2))
-        self.own_RRKD = nn.Parameter(torch.zeros(side, side, LEVELS, width))
-
-    def forward(self) -> Tensor:
-        return (self.row_RKD[:, None] + self.column_RKD + self.own_RRKD).flatten(0, 1)
-
-
 def pretrain(
     config: SmallLlamaConfig, tokenizer: Any, rows: Rows, seed: int, minutes: float | None, device: str
 ) -> tuple[SmallLlama, int]:
@@ -170,7 +156,7 @@ def pretrain(
     torch.manual_seed(seed)
     language = SmallLlama(config)
     language.tokenizer, language.model = tokenizer, build_llama(config, tokenizer).to(device).train()
-    characters = Characters(config.layout_side, config.width).to(device)
+    characters = Characters(config).to(device)
     network = nn.ModuleList([language.model, characters])
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=0.05)
     rng, start, step, steps = np.random.default_rng(seed), time.monotonic(), 0, config.steps
@@ -199,7 +185,7 @@ def pretrain(
 
 
 def _loss(language: SmallLlama, character_NKD: Tensor, rows: Rows, batch_B: Tensor, device: str) -> Tensor:
-    """Mean cross-entropy over the tokens of the answers, end tokens included."""
+    """Mean cross-entropy over the tokens of the answers, end tokens included, and once more over the words for places."""
     length_B1, question_B1 = rows.length_R[batch_B, None], rows.question_R[batch_B, None]
     place_T = torch.arange(int(length_B1.max()))
     ids_BT = rows.ids_RT[batch_B, : len(place_T)].long()
@@ -211,7 +197,10 @@ def _loss(language: SmallLlama, character_NKD: Tensor, rows: Rows, batch_B: Tens
     words_BTD = language.model.get_input_embeddings()(text.ids_BT)
     own_B = torch.arange(len(ids_BT), device=device)
     states_BTD = SharedPrefixDecoder(language.model.model).read(image_BTD, words_BTD, text.is_text_BT, own_B)
-    return text.answers_loss(states_BTD, language.model.lm_head)[0]
+    loss, logits_AV = text.answers_loss(states_BTD, language.model.lm_head)
+    word_A = text.ids_BT[:, 1:][text.is_answer_BT[:, 1:]]
+    is_place_A = torch.isin(word_A, torch.tensor(language.tokenizer.encode(PLACES), device=device))
+    return loss + (F.cross_entropy(logits_AV, word_A, reduction="none") * is_place_A).sum() / is_place_A.sum().clamp(min=1)
 
 
 def main() -> None:

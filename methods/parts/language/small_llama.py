@@ -76,8 +76,8 @@ class SmallLlama:
         texts = sorted({text for scene in pool for pair in scene.pairs for text in pair})
         self.tokenizer = train_tokenizer(texts, self.config.vocabulary)
         self.model = build_llama(self.config, self.tokenizer).to(context.device).train()
-        characters = nn.Parameter(torch.randn(self.character_NKD.shape, device=context.device) * 0.02)
-        network = nn.ModuleList([self.model, nn.ParameterList([characters])])
+        characters = Characters(self.config).to(context.device)
+        network = nn.ModuleList([self.model, characters])
         rate, steps = self.config.learning_rate, self.config.steps
         optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.1)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps)
@@ -86,11 +86,11 @@ class SmallLlama:
         def next_step() -> Step:
             chosen = [pool[i] for i in loop.rng.integers(len(pool), size=self.config.batch_size)]
             rows = [self._row(scene, loop.rng) for scene in chosen]
-            batch = MicroBatch(lambda: {"text": self._text_loss(rows, characters)}, {})
+            batch = MicroBatch(lambda: {"text": self._text_loss(rows, characters())}, {})
             return Step([batch], [scene.image_id for scene in chosen])
 
         loop.run(next_step, lambda terms: terms["text"])
-        self.character_NKD = characters.detach()
+        self.character_NKD = characters().detach()
 
     def _row(self, scene: Scene, rng: np.random.Generator) -> Row:
         view, mask_HW = scene.sample_view(AugmentationRange(0.5, 0.5, self.config.shift, self.config.zoom), rng)
@@ -166,6 +166,22 @@ class SmallLlama:
 
         self.tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
         self.model = LlamaForCausalLM(LlamaConfig.from_pretrained(folder))
+
+
+class Characters(nn.Module):
+    """Embeddings of the layout characters (N, K, D) in training: each the sum of its row's, its column's and its own.
+
+    Places that share a row or a column learn from one another, so fewer layouts suffice.
+    """
+
+    def __init__(self, config: SmallLlamaConfig):
+        super().__init__()
+        side, width = config.layout_side, config.width
+        self.row_RKD, self.column_RKD = (nn.Parameter(0.05 * torch.randn(side, LEVELS, width)) for _ in range(2))
+        self.own_RRKD = nn.Parameter(torch.zeros(side, side, LEVELS, width))
+
+    def forward(self) -> Tensor:
+        return (self.row_RKD[:, None] + self.column_RKD + self.own_RRKD).flatten(0, 1)
 
 
 def layout_of(mask: np.ndarray, side: int) -> np.ndarray:

@@ -20,7 +20,7 @@ from prsbench.methods.parts.weights.exposure import exposure_note
 def tiny_labels(config: TinyConfig, note: str) -> Labels:
     """The row's labels. note: which component replaces which."""
     empty = "an answer without its [SEG] tokens gives an empty mask"
-    notes = (note, empty, difference_note(config), exposure_note("lite_medsam"))
+    notes = (note, empty, config.language.note, difference_note(config), exposure_note("lite_medsam"))
     return Labels(config.prompt_source, Weights.TRAINED_HERE, TextSource.GENERATED, notes)
 
 

@@ -44,7 +44,7 @@ JUDGE = PackagedFile(
     "prsbench.methods.text2centroid",
     "prsbench",
     "judge.safetensors",
-    "fab74aeb140261e4d4a976bb9485aa041197b8722352c1b05380e0014816d174",
+    "fef88340bd4308b990fef8f33d6b24834b87642cf4a764c6e350ca2da4a8028d",
 )
 TRAINING_HEAD = PackagedFile(
     "prsbench.methods.text2centroid",

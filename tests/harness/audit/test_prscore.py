@@ -1,10 +1,11 @@
-"""The audit of PRScore: its own t2c_eval gives the tables' number, and its page shows what the choice of judge changes."""
+"""The audit of PRScore: the judge gives the tables' number, and its page shows what the choice of judge changes."""
 
 from dataclasses import replace
 from math import isfinite, isnan, nan
 
 import numpy as np
 import pytest
+from engine_stand_ins import REGISTRY
 from prsbench.harness.audit import prscore as audit
 from prsbench.harness.audit.prscore import EVALUATION, OWN, RULE, WEIGHTS, Variant, agreement_of_order, audit_prscore
 from prsbench.harness.audit.prscore_page import write_page
@@ -15,7 +16,7 @@ from prsbench.metrics.text.prscore import EQUAL
 
 @pytest.fixture(scope="module")
 def rows(finished):
-    return {row.method: row for row in audit_prscore(finished)}
+    return {row.method: row for row in audit_prscore(finished, REGISTRY)}
 
 
 def test_the_evaluation_judge_gives_the_number_of_the_tables(finished, rows):
@@ -45,8 +46,8 @@ def test_a_score_that_does_not_vary_has_no_correlation(rows):
 
 
 def test_without_a_method_that_has_a_t2c_there_is_no_gap(finished, monkeypatch):
-    monkeypatch.setattr(audit, "_own_t2c", lambda run, seed: None)
-    assert all(isnan(row.circularity_gap) for row in audit_prscore(finished))
+    monkeypatch.setattr(audit, "_own_t2c", lambda *_: None)
+    assert all(isnan(row.circularity_gap) for row in audit_prscore(finished, REGISTRY))
 
 
 def test_the_page_shows_every_row_and_warns_of_judges_that_know_nothing(rows, tmp_path):
@@ -60,7 +61,7 @@ def test_a_run_without_a_complete_cell_is_refused(finished, monkeypatch):
     failed = [replace(cell, status="failed") for cell in results(finished)]
     monkeypatch.setattr(audit, "results", lambda run: failed)
     with pytest.raises(RunFolderError, match="no complete cell"):
-        audit_prscore(finished)
+        audit_prscore(finished, REGISTRY)
 
 
 def test_the_chance_of_the_page_is_the_level_of_the_tables(finished, rows):

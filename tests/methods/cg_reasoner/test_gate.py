@@ -60,7 +60,7 @@ def test_without_two_different_places_there_is_nothing_to_cross(samples):
 
 def test_its_cost_is_bounded(samples, monkeypatch):
     monkeypatch.setattr(module, "MOST", 2)
-    assert len(list(crossings(samples))) <= 6
+    assert 0 < len(list(crossings(samples))) <= 6
 
 
 def test_its_lines_survive_the_disk_and_stand_in_the_held_out_report(samples, tmp_path):

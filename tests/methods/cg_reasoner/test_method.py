@@ -8,13 +8,15 @@ import torch
 import yaml
 from cg_tiny import CONFIG, batch_of, fitted
 from prsbench.harness.contract.errors import DataError, PrsbenchError
-from prsbench.harness.contract.types import Weights, check_prediction
+from prsbench.harness.contract.types import FitContext, Weights, check_prediction
 from prsbench.methods.cg_reasoner import training
 from prsbench.methods.cg_reasoner.config import CGReasonerConfig
+from prsbench.methods.cg_reasoner.gate import RIGHT, WRONG_WORDS, GateLine
 from prsbench.methods.cg_reasoner.method import CGReasonerMethod
 from prsbench.methods.parts.language.small_llama import layout_of
 from prsbench.methods.parts.training.config import LoRAConfig
 from prsbench.methods.parts.weights import described_folder
+from pydantic import ValidationError
 
 
 @pytest.fixture(scope="module")
@@ -164,3 +166,32 @@ def test_a_layout_has_an_empty_cell_only_where_the_mask_is_empty():
     mask = np.zeros((8, 8), bool)
     mask[0, 0] = mask[4:, 4:] = True
     assert layout_of(mask, 2).tolist() == [[1, 0], [0, 3]]
+
+
+def test_with_answers_withheld_no_part_may_have_read_them():
+    with pytest.raises(ValidationError, match="text2centroid would read all answers"):
+        CGReasonerConfig(answered_share=0.1, language={"weights": "packaged"}, text2centroid={"weights": "retrain"})
+    CGReasonerConfig(answered_share=0.1, language={"weights": "packaged"}, text2centroid={"weights": "packaged"})
+
+
+def test_a_training_with_few_answers_names_them_in_its_row_and_its_folder(samples, needs, tmp_path):
+    method = fitted(samples, needs, answered_share=0.25, bridge="sampled", epochs=1)
+    assert any(
+        note.startswith("answers of 25% of each modality's training images (3 images) were read") for note in method._notes
+    )
+    method.save(tmp_path)
+    listed = (tmp_path / "answered_images.txt").read_text().split()
+    assert len(listed) == 3 and set(listed) < {sample.sample_id.partition("#")[0] for sample in samples}
+
+
+def test_a_bridge_that_fails_its_gate_says_so_in_the_row_and_all_lines_stand_in_the_report(samples, needs, tmp_path, monkeypatch):
+    image_reader = [GateLine(RIGHT, 9, 0.2, 0.2), GateLine(WRONG_WORDS, 9, 0.6, 0.2)]
+    monkeypatch.setattr("prsbench.methods.cg_reasoner.method.gate", lambda *_: image_reader)
+    method = CGReasonerMethod(CONFIG.model_copy(update={"epochs": 1}))
+    method.fit(samples, samples[:4], FitContext(0, "cpu", needs))
+    assert f"bridge hidden FAILS its gate ({WRONG_WORDS}): it follows the image" in method.labels.notes
+    method.save(tmp_path)
+    assert (tmp_path / "held_out.csv").read_text().splitlines()[1:] == [
+        f'hidden,"{RIGHT}",9,0.200,0.200',
+        f'hidden,"{WRONG_WORDS}",9,0.600,0.200',
+    ]

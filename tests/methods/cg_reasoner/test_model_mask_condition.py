@@ -62,7 +62,7 @@ def test_answering_for_itself_takes_no_dropout_along_and_leaves_the_model_in_tra
     model, batch = methods["generated"]._model.train(), batch_of(samples[:2])
     torch.manual_seed(3)
     before = torch.get_rng_state()
-    model._generate_own(model.encoder(batch.image_B3SS).detach(), ["Where?", "Where is it?"])
+    model._generated(model.encoder(batch.image_B3SS).detach(), ["Where?", "Where is it?"])
     assert model.llm.training and model.training and torch.equal(torch.get_rng_state(), before)
     model.eval()
 

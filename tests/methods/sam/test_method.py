@@ -19,7 +19,7 @@ from prsbench.methods.parts.sam.config import OFFICIAL_FILES
 from prsbench.methods.parts.sam.networks import ViT, build_vit_sam, decode
 from prsbench.methods.parts.sam.processing import LongestSide, StretchedCubic, StretchedNearest
 from prsbench.methods.parts.sam.variants import VARIANTS
-from prsbench.methods.sam.config import SamCheckpointConfig
+from prsbench.methods.sam.config import LiteMedSAMConfig, SamCheckpointConfig
 from prsbench.methods.sam.method import SamMethod
 from pydantic import ValidationError
 
@@ -206,6 +206,12 @@ def test_a_checkpoint_that_was_replaced_is_read_again(small):
     torch.save(build_vit_sam(SMALL, side_px=64).state_dict(), small["sam_vit_b"])
     after = loaded("sam_vit_b", PromptSource.ORACLE_BOX, small["sam_vit_b"]).predict([disc()])[0].probability
     assert not np.array_equal(before, after)
+
+
+def test_the_notes_say_that_the_automatic_box_was_chosen_with_true_masks():
+    for source in ("automatic", "oracle box", "jittered box"):
+        notes = SamMethod(LiteMedSAMConfig(prompt_source=source)).labels.notes
+        assert any("chosen by Dice against the true masks" in note for note in notes) == (source == "automatic")
 
 
 def test_the_notes_give_the_jitters_width(small):

@@ -70,6 +70,27 @@ SAYS_ZONES = [
     ("top left. No other lesion is visible.", TL),
     ("top left, and nothing else", TL),
     ("The lesion isn't large. It is in the top left.", TL),
+    ("to the north-west", TL),
+    ("in the northeastern part", TR),
+    ("South west of the centre, far from it", BL),
+    ("the SE corner", BR),
+    ("in the northern half, on the west side", TL),
+    ("at 2 o'clock", TR),
+    ("The polyp is at the 10 o'clock position, near the centre.", TL),
+    ("at about 10 o'clock relative to the centre", TL),
+    ("at seven o’clock", BL),
+    ("5 o'clock of the image center", BR),
+    ("It lies in the upper left, some way from the centre of the picture.", TL),
+    ("Position: superior-left. Distance to centre: large.", TL),
+    ("0.3 right, 0.2 down", BR),
+    ("It is 0.3 left and 0.25 up of the center.", TL),
+    ("From the center of the scan, the mass is 0.1 left, 0.1 up.", C),
+    ("The lesions are 0.5 left, 0.4 up and 0.6 right, 0.3 down of the center of the image.", TL | BR),
+    ("0.4 down and 0.3 to the left", BL),
+    ("about 25% from the left and 75 % from the top", BL),
+    ("60% across, 90 percent down", BR),
+    ("20 per cent from the right edge, 30% up from the bottom", BR),
+    ("It measures 1.5 cm and lies in the upper left.", TL),
 ]
 
 SAYS_NOTHING = [
@@ -113,6 +134,14 @@ NOT_UNDERSTOOD = [
     "in the left lung",
     "a topical, rightful leftover near the centerpiece",
     "copyright 1988, uppercut, stopleft",
+    "at 3 o'clock",
+    "towards the north",
+    "north of the centre",
+    "30% from the left",
+    "30% from the left, 30% across, 20% from the right",
+    "1.3 right, 0.2 down",
+    "0.3 right, 0.2 down, in the top left",
+    "80% of the lesions are benign",
     "There is no tumor. It lies top left.",
 ]
 
@@ -185,9 +214,9 @@ def test_any_text_at_all_is_parsed(text):
     assert not (parsed.zones and parsed.nothing)
 
 
-def record(position, near_centre=False):
+def record(position, near_centre=False, reference=""):
     """The fields of a record that position metrics use."""
-    return SimpleNamespace(position=position, near_centre=near_centre)
+    return SimpleNamespace(position=position, near_centre=near_centre, reference_answer=reference)
 
 
 @pytest.mark.parametrize(
@@ -228,3 +257,38 @@ def test_the_distance_word_is_required_only_where_the_reference_has_one():
     assert [distance_word_correct("top left", r) for r in (near, far)] == [0.0, 0.0]
     for position in [("center",), ("no mask",), ("top left", "top right")]:
         assert isnan(distance_word_correct("near the center", record(position, True)))
+    assert isnan(distance_word_correct("near the center", record(("top left",), True, "It is 0.5 left, 0.2 up.")))
+
+
+@pytest.mark.parametrize(
+    ("answer", "points"),
+    [
+        ("It is 0.3 right, 0.2 down.", [(0.3, 0.2)]),
+        (".5 up and 1.0 to the left of the center", [(-1, -0.5)]),
+        ("0.5 left, 0.4 up and 0.6 right, 0.3 down", [(-0.5, -0.4), (0.6, 0.3)]),
+        ("25% from the left, 75% from the top", [(-0.5, 0.5)]),
+        ("10 % up from the bottom, 20 % from the right edge", [(0.6, 0.8)]),
+        ("half a mile to the left", []),
+    ],
+)
+def test_coordinates_are_points_of_the_image_frame(answer, points):
+    assert np.array(parse(answer).points).ravel() == pytest.approx(np.array(points).ravel())
+
+
+@given(st.tuples(st.floats(-1, 1), st.floats(-1, 1)))
+def test_the_zone_of_a_point_that_is_named_is_the_zone_of_a_centroid_there(point):
+    rounded = [abs(round(value, 1)) for value in point]
+    (x, y), (right, down) = (round(value, 1) for value in point), (value > 0 for value in point)
+    zones = parse(f"{rounded[0]} {'right' if right else 'left'}, {rounded[1]} {'down' if down else 'up'}").zones
+    [zone] = zones
+    assert (zone == "center") == (np.hypot(x, y) < 0.2)
+    assert zone == "center" or all(
+        word in zone for word, value in (("left", -x), ("right", x), ("top", -y), ("bottom", y)) if value > 0
+    )
+
+
+def test_where_the_reference_gives_coordinates_their_zones_are_the_right_answer_whatever_the_label():
+    apart = record(("center",), True, "The lesions are 0.5 left, 0.4 up and 0.6 right, 0.3 down.")
+    assert position_correct("0.4 left, 0.4 up and 0.5 right, 0.4 down", apart) == 1
+    assert position_correct("top left and bottom right", apart) == 1
+    assert position_correct("center", apart) == 0

@@ -80,14 +80,16 @@ def test_tries_take_equal_time_whatever_an_epoch_takes(stand_ins, registry, data
     slow = {"adapted": {"epoch_s": 0.02}}
     rows = go(stand_ins, registry, data_root, tmp_path, ["plain", slow], minutes=0.004)
     epochs = {row.method: row.epochs for row in rows}
-    assert epochs["plain"] > epochs["adapted"] >= 2
+    assert epochs["plain"] > 4 * epochs["adapted"] and epochs["adapted"] >= 2
+    assert {round(row.minutes, 3) for row in rows if row.score == row.score} <= {0.003, 0.004, 0.005}
 
 
 def test_the_same_call_resumes_and_trains_nothing_again(stand_ins, registry, data_root, tmp_path):
     first = go(stand_ins, registry, data_root, tmp_path, ["plain"])
-    done = {path: path.stat().st_mtime_ns for path in tmp_path.glob("trainings/*/seal.json")}
+    done = {path: path.stat().st_mtime_ns for path in tmp_path.glob("trainings/*/sealed.json")}
+    assert len(done) >= 5
     again = go(stand_ins, registry, data_root, tmp_path, ["plain"])
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("trainings/*/seal.json")} == done
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("trainings/*/sealed.json")} == done
     assert [(row.epochs, row.rates) for row in again] == [(row.epochs, row.rates) for row in first]
 
 

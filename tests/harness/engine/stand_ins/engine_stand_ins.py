@@ -50,7 +50,11 @@ def entry(name, factory="Bright", config="StandInConfig", trains=False, **defaul
 
 
 PART = Entry("part", "part", "stand_in_methods:Part", "prsbench.harness.contract.config:PartConfig")
-JUDGES = ("engine_stand_ins:load_judges", "part", Entry("shipped", "", "engine_stand_ins:load_shipped", PART.config, trains=False))
+JUDGES = (
+    "engine_stand_ins:load_judges",
+    "part",
+    Entry("shipped", "", "engine_stand_ins:load_shipped", PART.config, trains=False),
+)
 REGISTRY = Registry(
     methods=Catalog(
         "method",
@@ -100,7 +104,13 @@ def write_data(root, folders=("brain_tumors_ct_scan", "skin_rgbimage"), counts=(
 
 
 def make_grid(root, methods, seeds=(0,), workers=2, more=None, **execution):
-    content = {"name": "test", "data": [{"source": "prs_med", "root": str(root)}], "methods": methods, "seeds": list(seeds), "judge": "val"}
+    content = {
+        "name": "test",
+        "data": [{"source": "prs_med", "root": str(root)}],
+        "methods": methods,
+        "seeds": list(seeds),
+        "judge": "val",
+    }
     return GridConfig.model_validate({**content, **(more or {}), "execution": {"workers": workers, "device": "cpu", **execution}})
 
 

@@ -33,7 +33,11 @@ class Learner(Bright):
     def fit(self, train, val, context):
         if self.config.learning_rate == 0.01:
             raise RuntimeError("the loss is not finite")
-        time.sleep(self.config.epochs * self.config.epoch_s)
+        for epoch in range(self.config.epochs):
+            started = time.process_time()
+            while time.process_time() - started < self.config.epoch_s:
+                pass
+            context.progress(epoch + 1, self.config.epochs, "epochs")
 
     def _one(self, query):
         log(f"predicted {query.sample_id}")

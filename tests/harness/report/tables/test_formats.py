@@ -23,6 +23,7 @@ def test_every_format_of_every_table_is_marked_synthetic(grid, write):
         (r"C:\{x}", r"C:\textbackslash{}\{x\}"),
         ("~ ^", r"\textasciitilde{} \textasciicircum{}"),
         ("0.5 ±0.1", r"0.5 $\pm$0.1"),
+        ("0.5‡ 0.5§", r"0.5\textsuperscript{\ddag} 0.5\textsuperscript{\S}"),
     ],
 )
 def test_latex_escapes_what_latex_would_read_as_a_command(text, escaped):

@@ -5,13 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from math import nan
 
+import numpy as np
 import pytest
 from prsbench.harness.contract.errors import RunFolderError
+from prsbench.harness.contract.geometry import centroid
+from prsbench.harness.contract.position import position_of
 from prsbench.harness.contract.types import DataKind
 from prsbench.harness.report.statistics.rows import rows_of
 from prsbench.harness.report.tables.formats import to_csv
 from prsbench.harness.report.tables.scores import tables_of
 from prsbench.harness.report.tables.validity import right_and_wrong, validity
+from prsbench.metrics.mask.counts import count_maps
+from prsbench.metrics.mask.grey import grey_maps
+from prsbench.metrics.score import score
+from prsbench.metrics.text.position import locate_by_rule
 
 
 @pytest.fixture
@@ -163,3 +170,33 @@ def test_the_best_row_that_does_not_see_the_image_is_named_beside_prscore(cell):
 def test_numbers_of_a_random_judge_are_marked(cell):
     columns = validity(rows_of([replace(cell(), judge_notes=("RANDOM sentence encoder",))])).frame.columns
     assert {"Judge error RANDOM", "Judge AUC RANDOM", "Mean point error"} <= set(columns)
+
+
+class Reader:
+    """A judge that knows the zones' words and says (0.3, 0.1) where it finds none."""
+
+    checksum, notes, name = "", (), "reader"
+
+    def embed(self, sentences):
+        return np.array([[len(sentence), 1.0] for sentence in sentences], np.float32)
+
+    def locate(self, sentences):
+        points = locate_by_rule(sentences)
+        return np.where(np.isnan(points), (0.3, 0.1), points).astype(np.float32)
+
+
+@pytest.mark.parametrize(("words", "text"), [(" ".join, "1.000"), (lambda zone: "lorem ipsum", "not valid here")])
+def test_from_records_to_the_table_words_that_the_judge_does_not_know_leave_no_prscore(cell, refilled, words, text):
+    records, empty = [], cell(values=(0.0,) * 16)
+    for i, record in enumerate(empty.records):
+        mask = np.zeros((32, 32), bool)
+        row, column = 2 + 16 * (i % 2), 4 + 16 * (i // 2 % 2)
+        mask[row : row + 9, column : column + 9] = True
+        (zone,), near = position_of(mask, "brain_mri")
+        sentence = words(zone.split())
+        point, counts = centroid(mask), count_maps(grey_maps(mask.astype(np.float32)), mask)
+        changes = {"position": (zone,), "near_centre": near, "truth_centroid": point, "predicted_centroid": point}
+        texts = {"reference_answer": sentence, "answer": sentence}
+        records.append(replace(record, **changes, **texts, counts=counts, height=32, width=32))
+    known = refilled(empty, records, score(records, Reader()))
+    assert {t.name: t for t in tables_of([known])}["reasoning"].frame["S_spatial"][0] == text

@@ -1,0 +1,49 @@
+"""The record of tries is shown for the rows of a report, and for no others."""
+
+import csv
+from types import SimpleNamespace
+
+import pytest
+from prsbench.harness.report.tables import tuning as module
+from prsbench.harness.report.tables.tuning import RECORD, tuning
+
+HEADER = ["grid", "row", "rates", "epochs", "minutes", "val dice@0.5", "val position", "score", "chosen"]
+
+
+def rows(*names):
+    return [SimpleNamespace(method=name) for name in names]
+
+
+@pytest.fixture
+def recorded(monkeypatch):
+    lines = [
+        ["full", "unet", "learning_rate=0.002", "9", "1.0", "0.800", "0.700", "0.750", ""],
+        ["full", "unet", "learning_rate=0.006", "9", "1.0", "0.900", "0.700", "0.800", "yes"],
+        ["full", "prs_med", "learning_rate=0.001", "7", "1.0", "0.700", "0.500", "0.600", "yes"],
+    ]
+    monkeypatch.setattr(module, "_recorded", lambda: (HEADER, lines))
+
+
+def test_every_try_of_a_row_and_of_its_variants_is_shown(recorded):
+    table = tuning(rows("unet@epochs=3", "oracle"))
+    assert table.frame["rates"].tolist() == ["learning_rate=0.002", "learning_rate=0.006"]
+    assert table.frame["chosen"].tolist() == ["", "yes"] and [c.head for c in table.numbers] == HEADER[3:-1]
+
+
+def test_rows_without_tries_have_no_table(recorded):
+    assert tuning(rows("oracle", "whole_image")) is None
+
+
+def test_the_packaged_record_has_one_choice_a_row_and_it_is_the_best(tmp_path):
+    from prsbench.harness.engine.inspect.tuning import HEADER as written
+
+    assert list(written) == HEADER
+    if not RECORD.is_file():
+        pytest.skip("no tuning is recorded")
+    tries: dict[tuple[str, str], list[dict[str, str]]] = {}
+    for line in csv.DictReader(RECORD.read_text().splitlines()):
+        tries.setdefault((line["grid"], line["row"]), []).append(line)
+    for of_row in tries.values():
+        assert len(of_row) == 5
+        [chosen] = [line for line in of_row if line["chosen"]]
+        assert float(chosen["score"]) == max(float(line["score"]) for line in of_row)
