@@ -8,7 +8,7 @@ export TOKENIZERS_PARALLELISM := false
 export OMP_WAIT_POLICY := PASSIVE
 export MPLBACKEND := Agg
 
-.PHONY: help install constraints run test test-slow test-kills bench-engine bench-metrics bench-train lint dev
+.PHONY: help install constraints run test test-slow test-kills bench-engine bench-metrics bench-train judge lint dev
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 15
@@ -45,6 +45,9 @@ bench-metrics: install  ## time the metrics against a plain loop and PySODMetric
 
 bench-train: install  ## time CG-Reasoner's training step and answer against the public code's schedule; minutes
 	OMP_NUM_THREADS=1 $(BIN)/python tests/methods/bench_train.py
+
+judge: install  ## train the packaged judge and training head of Text2Centroid again; half an hour of one core
+	OMP_NUM_THREADS=1 $(BIN)/python -m prsbench.methods.text2centroid.pretraining
 
 lint: install dev  ## run ruff (rules and format) and mypy
 	$(BIN)/ruff check .

@@ -104,7 +104,7 @@ def audit_prscore(run: Run, registry: Registry) -> list[AuditedRow]:
 
 
 def _own_t2c(run: Run, seed: int, registry: Registry) -> TextModels | None:
-    """The T2C that methods of this run were trained with: trained on the train split, else the shipped one. None without either."""
+    """The T2C that methods of this run were trained with: one of the train split, else the shipped one. None without either."""
     device = resolve_device(run.setting.device)
     for key, node in run.plan.trainings.items():
         if (node.name, node.split, node.seed) == (registry.text_part, "train", seed) and run.setting.digest(key):

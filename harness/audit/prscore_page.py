@@ -45,8 +45,8 @@ def _judges(rows: Sequence[AuditedRow]) -> Table:
     unplaced = max((row.n_unplaced for row in rows), default=0)
     notes = (
         (
-            f"{EVALUATION}: the judge of every table; no method is trained with it. {OWN}: the one that methods are trained with. "
-            f"Circularity gap: {OWN} minus {EVALUATION}, the gain from a judge that was used in training."
+            f"{EVALUATION}: the judge of every table; no method is trained with it. {OWN}: the one that methods are trained "
+            f"with. Circularity gap: {OWN} minus {EVALUATION}, the gain from a judge that was used in training."
         ),
         (
             f"By chance: PRScore by {EVALUATION} of this row's masks with the answers it gave to other samples. A row near its "

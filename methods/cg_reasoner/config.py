@@ -31,6 +31,7 @@ class LossesConfig(Group):
 
     text_weight: float = 1.0  # lambda_txt, open
     spatial_weight: float = 0.5  # lambda_sp, open
+    spatial_start: float = 0.5  # ours: share of the steps without L_spatial; too early, it teaches the mean place for every image
     alignment_weight: float = 0.5  # ours: image tokens towards layout characters (LLaVA's feature alignment)
     distil_weight: float = 0.5  # hidden bridge alone: towards Sentence-BERT(reference); ours
 
@@ -54,7 +55,7 @@ class CGReasonerConfig(TrainingConfig):
     gradient_checkpointing: bool = True  # ours, paper size only: recomputes activations in the backward pass
     answer_tokens: int = 40  # generation limit; ours
     answered_share: float = Field(1.0, gt=0, le=1)  # ours: of each modality's training images; the others give only their masks
-    text2centroid: Text2CentroidConfig = Text2CentroidConfig()
+    text2centroid: Text2CentroidConfig = Text2CentroidConfig(weights="packaged")
     backbone: BackboneConfig = BackboneConfig()
     lora: LoRAConfig = LoRAConfig()
     losses: LossesConfig = LossesConfig()

@@ -73,6 +73,7 @@ class CGReasoner(nn.Module):
         self.llm = llm
         self.decoder = decoder
         self.bridge = bridge
+        self.spatial_is_on = True  # in a training, from `spatial_start` on
         self._config = config
 
     def forward(
@@ -121,7 +122,7 @@ class CGReasoner(nn.Module):
         return self.encoder(image_B3SS.contiguous(memory_format=torch.channels_last)).contiguous()
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Unweighted loss terms, each a scalar mean."""
+        """Unweighted loss terms, each a scalar mean; NaN for a spatial loss that is not computed yet."""
         text: TeacherForced
         features_BCHW = self.features(batch.image_B3SS)
         logits, text = self(batch.image_B3SS, batch.row_image_R, batch.questions, batch.answers, features_BCHW)
@@ -131,7 +132,9 @@ class CGReasoner(nn.Module):
         llm_input = batch.image_B3SS if self.llm.reads_pixels else features_BCHW
         if isinstance(self.bridge, HiddenBridge):
             terms |= self._given_answer_terms(self.bridge, batch, text, self._target(batch, logits))
-        elif self.bridge is not None and self._config.losses.spatial_weight:  # generating takes time
+        elif self.bridge is not None and self._config.losses.spatial_weight:
+            if not self.spatial_is_on:  # generating takes time
+                return terms | {"spatial": logits.new_full((), torch.nan)}
             terms["spatial"] = self._own_answer_loss(self.bridge, batch, llm_input, self._target(batch, logits))
         if "spatial" in terms and self._config.spatial_reaches == "lora":
             reached = [p for n, p in self.named_parameters() if p.requires_grad and (is_lora(n) or n.startswith("bridge."))]
@@ -252,8 +255,9 @@ def _bridge(config: CGReasonerConfig, llm: AdaptedLLM, head: CentroidHead | None
     return SoftTokenBridge(llm.tokenizer, head) if config.bridge == "soft_tokens" else SampledBridge(head)
 
 
-def weighted_sum(terms: Mapping[str, Tensor], config: CGReasonerConfig) -> Tensor:
-    """L = L_seg + l_txt * CE + l_sp * L_spatial, plus our alignment and distillation losses."""
+def weighted_sum(terms: Mapping[str, Tensor], config: CGReasonerConfig, with_spatial: bool = True) -> Tensor:
+    """L = L_seg + l_txt * CE + l_sp * L_spatial, plus our alignment and distillation losses; without L_spatial if so asked."""
+    terms = {name: term for name, term in terms.items() if with_spatial or name != "spatial"}
     weight = {
         "segmentation": 1.0,
         "text": config.losses.text_weight,

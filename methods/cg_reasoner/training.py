@@ -58,6 +58,7 @@ def train(
             yield MicroBatch(partial(model.losses, batch), _counts(batch, model))
 
     def sample_step() -> Step:
+        model.spatial_is_on = loop.step >= config.losses.spatial_start * loop.steps
         chosen = [images[i] for i in loop.numbers(len(images), size)]
         augmented = augment(chosen, config, loop.rng, answered)[data_parallel.share(chosen)]
         return Step(list(micro_batches(augmented)), [image.image_id for image, _ in chosen])
@@ -67,7 +68,7 @@ def train(
 
     val_images = prepare(val, config.image_size_px) if len(val) else []
     validation = Validation(validation_batches, epoch_steps, config.keep) if val_images else None
-    loop.run(sample_step, lambda terms: weighted_sum(terms, config), validation)
+    loop.run(sample_step, lambda terms: weighted_sum(terms, config, model.spatial_is_on), validation)
     return loop
 
 

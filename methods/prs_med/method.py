@@ -15,7 +15,7 @@ from prsbench.methods.prs_med.config import PRSMedConfig
 from prsbench.methods.prs_med.model import PRSMed, build
 from prsbench.methods.prs_med.training import train
 
-NOTE = "embedded size: LiteMedSAM's encoder, {} here, replaces TinySAM's, which was trained; a small language model, LLaVA-Med"
+NOTE = "embedded size: LiteMedSAM's encoder ({}) replaces TinySAM's (trained), a small language model replaces LLaVA-Med"
 
 
 class PRSMedMethod(MultimodalMethod):

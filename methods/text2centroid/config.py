@@ -16,7 +16,7 @@ class Text2CentroidConfig(PartConfig):
     The keys below `hidden` are those of a training here.
     """
 
-    weights: Literal["packaged", "retrain"] = "retrain"  # ours: trained on grammar sentences, or here on a split's answers (paper)
+    weights: Literal["packaged", "retrain"] = "retrain"  # ours: shipped, trained on grammar sentences; or trained here (paper)
     hidden: tuple[int, ...] = (256, 64)  # open in the paper; ours
     steps: int = 600  # ours: full-batch, seconds
     learning_rate: float = 2e-3  # ours

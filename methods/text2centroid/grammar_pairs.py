@@ -1,4 +1,4 @@
-"""Training pairs of the packaged heads: sentences of the grammar with the centroids of the random masks they describe. Torch-free."""
+"""What the packaged weights learn: grammar sentences, each with the centroid of the random mask it describes. Torch-free."""
 
 from __future__ import annotations
 

@@ -1,15 +1,14 @@
 """The packaged judge: text models for PRScore whose weights are shipped, so that PRScores of different runs can be compared.
 
 Sentence embeddings, for S_sem, are frozen MiniLM's; points come from the `TokenReader` that `pretraining` trained on grammar
-sentences and random masks, of no data set. What MiniLM hardly tells apart, the judge cannot read: numbers ("30 % from the left") only
-roughly, words split by typing errors now and then, several places in one sentence as one blurred point.
+sentences and random masks, of no data set. It reads numbers ("30 % from the left") only roughly, degrees ("slightly", "extreme")
+too weakly and some typing errors not at all; of several places in one sentence it gives a point between.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import sha256
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -60,6 +59,6 @@ class PackagedJudge:
         return self._reader(self._encoder.token_states([sentence], LAYERS))[0].cpu().numpy()
 
 
-def load_packaged(folder: Path | None, device: str) -> PackagedJudge:
+def load_packaged(folder: None, device: str) -> PackagedJudge:  # noqa: ARG001 (the protocol's)
     """The shipped judge, which has no folder in a run."""
     return PackagedJudge(device)

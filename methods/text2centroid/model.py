@@ -1,8 +1,8 @@
 """Text2Centroid (T2C): maps a sentence to the point it describes, by frozen Sentence-BERT and an MLP (CG-Reasoner).
 
 Trained alone on (sentence, centroid of the mask it describes), Smooth L1: by `pretraining`, once, as the shipped head for
-CG-Reasoner's spatial loss (`weights: packaged`); or in a run, on the train split for the same purpose (`weights: retrain`), or on the
-val split, disjoint from it, as a judge of PRScore (`judge: val`). A training in a run stores its errors on val next to its weights.
+CG-Reasoner's spatial loss (`weights: packaged`); or in a run, on the train split for the same purpose (`weights: retrain`), or on
+the val split, disjoint from it, as a judge of PRScore (`judge: val`). A training in a run stores its errors on val.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def load_text_models(folder: Path, device: str) -> Text2Centroid:
     return part
 
 
-def load_training_head(folder: Path | None, device: str) -> Text2Centroid:
+def load_training_head(folder: None, device: str) -> Text2Centroid:  # noqa: ARG001 (the protocol's)
     """The shipped head for CG-Reasoner's spatial loss as text models; it has no folder in a run."""
     return Text2Centroid.of(Text2CentroidConfig(weights="packaged"), None, device)
 
@@ -153,7 +153,9 @@ def shipped(file: PackagedFile) -> Path:
     """
     path = locate(file)
     if path is None:
-        raise PrsbenchError(f"{file.path}: not there. Reinstall prsbench, or set `judge: val` and `text2centroid: {{weights: retrain}}`.")
+        raise PrsbenchError(
+            f"{file.path}: not there. Reinstall prsbench, or set `judge: val` and text2centroid `weights: retrain`."
+        )
     return path
 
 

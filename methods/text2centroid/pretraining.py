@@ -1,22 +1,22 @@
-"""Trains the packaged judge and the packaged training head on grammar sentences: `python -m prsbench.methods.text2centroid.pretraining`.
+"""Trains the packaged judge and training head of Text2Centroid: `python -m prsbench.methods.text2centroid.pretraining`.
 
 Both learn the centroids of random masks from sentences about them (`grammar_pairs`); no data set, image or wording of a data set
-enters. They are trained from different seeds and no sentence is in both, so that a method trained with one is not scored by what it
-was trained with. The same machine, seed and versions give the same files; they are shipped next to this module, and
-`parts/weights/packaged.py` names their checksums. 48,000 sentences take 12 minutes of one core and 2 GB of memory.
+enters. They are trained from different seeds and share no sentence, so that a method is not scored by what it was trained
+with. The same machine, seed and versions give the same files; they are shipped next to this module, and
+`parts/weights/packaged.py` names their checksums. Half an hour of one core, 2 GB of memory.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from prsbench.harness.contract.files import file_hash
 from prsbench.methods.parts.language.sentence_bert import sentence_encoder
-from prsbench.methods.parts.weights.packaged import JUDGE, TRAINING_HEAD
+from prsbench.methods.parts.weights.packaged import JUDGE, MINILM, TRAINING_HEAD
 from prsbench.methods.text2centroid.config import Text2CentroidConfig
 from prsbench.methods.text2centroid.grammar_pairs import Pair, pairs
 from prsbench.methods.text2centroid.model import CentroidHead
@@ -26,7 +26,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 VERSION = "1"
-SENTENCES, EPOCHS, HEAD_EPOCHS = 48_000, 6, 20
+SENTENCES, EPOCHS = 40_000, 5  # of the judge
+HEAD_SENTENCES, HEAD_EPOCHS = 16_000, 20
 JUDGE_SEED, HEAD_SEED = 11, 12
 BATCH = 64
 LEARNING_RATE, WEIGHT_DECAY = 1e-3, 1e-2
@@ -91,32 +92,30 @@ class _OnList(nn.Module):
         return self.head(torch.stack(list(rows)))
 
 
-def write(network: nn.Module, path: Path, recipe: Mapping[str, str]) -> str:
+def write(network: nn.Module, path: Path, seed: int, sentences: int, epochs: int) -> str:
     """Write the weights in float16 with their recipe; returns the file's sha256, which `parts/weights/packaged.py` names."""
     weights = {name: tensor.detach().to(torch.float16).contiguous() for name, tensor in network.state_dict().items()}
-    save_file(weights, path, {**recipe, "encoder": sentence_encoder().checksum})
+    recipe = {"version": VERSION, "seed": seed, "sentences": sentences, "epochs": epochs, "sentence_encoder": MINILM.requirement}
+    save_file(weights, path, {name: str(value) for name, value in recipe.items()})
     path.chmod(0o644)  # save_file lets nobody else read it
     return file_hash(path)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--to", type=Path, default=Path(__file__).parent, help="folder of the files (default: where they are shipped)")
-    parser.add_argument("--sentences", type=int, default=SENTENCES, help=f"for each of the two (default {SENTENCES})")
-    parser.add_argument("--epochs", type=int, default=EPOCHS, help=f"default {EPOCHS}")
+    parser.add_argument("--to", type=Path, default=Path(__file__).parent, help="folder of the files (default: this package)")
     options = parser.parse_args()
     torch.set_num_threads(1)  # last digits depend on it
     encoder = sentence_encoder()
-    recipe = {"version": VERSION, "sentences": str(options.sentences), "epochs": str(options.epochs)}
-    sentences = pairs(np.random.default_rng(JUDGE_SEED), options.sentences)
+    sentences = pairs(np.random.default_rng(JUDGE_SEED), SENTENCES)
     states = encoded(lambda batch: encoder.token_states(batch, LAYERS), [sentence for sentence, _ in sentences])
-    reader = train_reader(sentences, states, options.epochs, JUDGE_SEED)
-    print(JUDGE.path, write(reader, options.to / JUDGE.path, {**recipe, "seed": str(JUDGE_SEED)}))
+    reader = train_reader(sentences, states, EPOCHS, JUDGE_SEED)
+    print(JUDGE.path, write(reader, options.to / JUDGE.path, JUDGE_SEED, SENTENCES, EPOCHS), flush=True)
     judged = {sentence for sentence, _ in sentences}
-    others = [pair for pair in pairs(np.random.default_rng(HEAD_SEED), options.sentences) if pair[0] not in judged]
+    others = [pair for pair in pairs(np.random.default_rng(HEAD_SEED), HEAD_SENTENCES) if pair[0] not in judged]
     embeddings = encoded(encoder.embed_batch, [sentence for sentence, _ in others])
     head = train_head(others, embeddings, HEAD_EPOCHS, HEAD_SEED)
-    print(TRAINING_HEAD.path, write(head, options.to / TRAINING_HEAD.path, {**recipe, "seed": str(HEAD_SEED)}))
+    print(TRAINING_HEAD.path, write(head, options.to / TRAINING_HEAD.path, HEAD_SEED, HEAD_SENTENCES, HEAD_EPOCHS))
 
 
 if __name__ == "__main__":

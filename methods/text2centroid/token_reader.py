@@ -1,8 +1,8 @@
 """Reads a sentence's place from the states of its tokens: attention over frozen MiniLM's third layer, then an MLP to (x, y).
 
-The mean over tokens that a sentence embedding is blurs a place word among all others, the more the longer the sentence; attention
-picks it out. Trained on the same sentences, this head errs a quarter less than an MLP on the embedding, also in wording that neither
-has seen. Below the third layer words know less of their neighbours ("left of the center"), above it more of the topic.
+A sentence embedding is the mean over tokens, in which a place word counts the less the longer the sentence is; attention picks it
+out. Trained on the same 12,000 sentences, this network erred by 0.30 on held-out ones (on the last layer's states: 0.33), an MLP
+on the embedding by 0.40.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class TokenReader(nn.Module):
         super().__init__()
         self.query, self.value = nn.Linear(WIDTH, HEADS), nn.Linear(WIDTH, HEADS * HEAD_WIDTH)
         first, second = HIDDEN
-        layers = nn.Linear(HEADS * HEAD_WIDTH, first), nn.GELU(), nn.Linear(first, second), nn.GELU(), nn.Linear(second, 2), nn.Tanh()
-        self.mlp = nn.Sequential(*layers)
+        hidden = nn.Linear(HEADS * HEAD_WIDTH, first), nn.GELU(), nn.Linear(first, second), nn.GELU()
+        self.mlp = nn.Sequential(*hidden, nn.Linear(second, 2), nn.Tanh())
 
     def forward(self, states: Sequence[Tensor]) -> Tensor:
         """(T, 384) states of each of N sentences to (N, 2)."""

@@ -19,7 +19,7 @@ from prsbench.metrics.text.placed_texts import TextModels
 
 
 def scoring_identity(setting: Setting) -> dict[str, str | None]:
-    """What scores depend on besides the records. The digest is None until the text models are trained, and if they are shipped."""
+    """What scores depend on besides the records. The digest is None until the text models are trained; shipped ones have none."""
     digest = setting.digest(setting.text_models_key)
     return {"scoring": setting.scoring_hash, "text_models": setting.text_models_key, "text_models_digest": digest}
 

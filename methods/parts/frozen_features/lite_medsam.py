@@ -155,7 +155,8 @@ class LiteMedSAMFeatures:
         """Embed the training images, keeping what a killed process left in `context.scratch`."""
         images = prepare(train, self.config.image_size_px)
         encoder = LiteMedSAMEncoder.packaged(self.config.image_size_px, device=context.device)
-        self._temporary = TemporaryDirectory()  # used without a scratch folder
+        if context.scratch is None:
+            self._temporary = TemporaryDirectory()  # deleted with this object
         self._folder = context.scratch or Path(self._temporary.name)
         for start in range(0, len(images), CHUNK):
             some = range(start, min(start + CHUNK, len(images)))

@@ -1,9 +1,9 @@
 """Pre-training of the packaged small Llama on the grammar's sentences about random masks: no data set, no image.
 
-    python -m prsbench.methods.parts.language.pretraining FILE --device cuda --workers 16
+    python -m prsbench.methods.parts.language.pretraining FILE
 
-writes the file that methods read (`SmallLlama.read`), with its recipe. The rows are made first, by several processes;
-their content depends on the seed alone.
+writes the file that methods read (`SmallLlama.read`), with its recipe. The rows are made first, by `--workers` processes; their
+content depends on the seed alone. With `--minutes` the learning rate falls with the time left, so that no two calls are equal.
 """
 
 from __future__ import annotations
@@ -207,9 +207,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Pre-train the packaged small Llama on the grammar and random masks alone.")
     parser.add_argument("file", type=Path, help="where to write the weights (.safetensors)")
     parser.add_argument("--rows", type=int, default=600_000, help="question-answer pairs to train on")
-    parser.add_argument("--steps", type=int, default=12_000)
-    parser.add_argument("--minutes", type=float, help="as many steps as fit, instead of --steps; the file records their number")
-    parser.add_argument("--batch-size", type=int, default=96)
+    parser.add_argument("--steps", type=int, default=10_000)
+    parser.add_argument("--minutes", type=float, help="as many steps as fit into them, instead of --steps")
+    parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")

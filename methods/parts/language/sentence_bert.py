@@ -110,6 +110,13 @@ class SentenceEncoder:
         first.encoder._modules = {**self._bert.encoder._modules, "layer": self._bert.encoder.layer[:layers]}
         return first
 
+    @torch.no_grad()
+    def embed_batch(self, sentences: Sequence[str]) -> Tensor:
+        """(N, 384) like `encode`, but as one padded batch and without the caches: for many sentences, each needed once."""
+        encoded = self.network.encode(list(sentences), batch_size=len(sentences), convert_to_tensor=True,
+                                      normalize_embeddings=True, show_progress_bar=False)  # fmt: skip
+        return encoded.float().cpu().clone()
+
     def encode_words(self, sentences: Sequence[Tensor]) -> Tensor:
         """Sentences as word embeddings, (T, 384) each with T >= 0, to (N, 384) of unit length; differentiable.
 

@@ -38,19 +38,19 @@ SMALL_LLAMA = PackagedFile(  # ours, written by `methods/parts/language/pretrain
     "prsbench.methods.parts.language",
     "prsbench",
     "small_llama.safetensors",
-    "SHA_OF_SMALL_LLAMA",
+    "d017f862767486478bec5049f464ff4dd6b12607b2dddb254b6ef82de124ab21",
 )
 JUDGE = PackagedFile(
     "prsbench.methods.text2centroid",
     "prsbench",
     "judge.safetensors",
-    "fef88340bd4308b990fef8f33d6b24834b87642cf4a764c6e350ca2da4a8028d",
+    "184ba04b119d9e3a510bd00782632700282100d499309d3a2b986f7f7d6ac62b",
 )
 TRAINING_HEAD = PackagedFile(
     "prsbench.methods.text2centroid",
     "prsbench",
     "training_head.safetensors",
-    "SHA_OF_TRAINING_HEAD",
+    "684f3e999873b9335c4f941b73162093675cf0ccf950ab88d9ca07f82cebb810",
 )
 
 

@@ -157,7 +157,7 @@ def test_a_flipped_image_flips_mask_layout_centroid_and_words(samples):
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_samples(method, samples, needs, monkeypatch):
-    monkeypatch.setattr(training, "weighted_sum", lambda terms, config: terms["text"] * float("nan"))
+    monkeypatch.setattr(training, "weighted_sum", lambda terms, *_: terms["text"] * float("nan"))
     with pytest.raises(PrsbenchError, match=r"not finite.*skin_rgb/"):
         fitted(samples, needs)
 
@@ -195,3 +195,10 @@ def test_a_bridge_that_fails_its_gate_says_so_in_the_row_and_all_lines_stand_in_
         f'hidden,"{RIGHT}",9,0.200,0.200',
         f'hidden,"{WRONG_WORDS}",9,0.600,0.200',
     ]
+
+
+def test_the_spatial_loss_begins_after_its_share_of_the_steps_and_is_not_a_number_before(samples, needs):
+    method = fitted(samples, needs, bridge="sampled", epochs=4)
+    spatial = [step["spatial"] for step in method._history]
+    assert np.isnan(spatial).tolist() == [True] * 6 + [False] * 6
+    assert np.isfinite([step["loss"] for step in method._history]).all()

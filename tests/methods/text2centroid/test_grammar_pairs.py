@@ -22,7 +22,7 @@ def test_two_seeds_share_few_sentences():
 def test_the_rule_parsers_points_are_the_mean_points_of_these_masks():
     by_word = {True: [], False: [], None: []}
     across, down = [], []
-    for sentence, (x, y) in pairs(np.random.default_rng(7), 8000):
+    for sentence, (x, y) in pairs(np.random.default_rng(7), 2400):
         said = parse(sentence)
         if len(said.zones) == 1 and said.zones != {"center"} and not said.points:
             [zone] = said.zones
@@ -32,5 +32,5 @@ def test_the_rule_parsers_points_are_the_mean_points_of_these_masks():
         elif said.zones in ({"top left", "top right"}, {"bottom left", "bottom right"}):
             down.append(abs(y))
     for word, reach in _REACH.items():
-        assert abs(np.mean(by_word[word]) - reach) < 0.05, (word, np.mean(by_word[word]))
-    assert np.abs(np.array(_REACH_OF_SEVERAL) - (np.mean(across), np.mean(down))).max() < 0.07, (np.mean(across), np.mean(down))
+        assert abs(np.mean(by_word[word]) - reach) < 0.06, (word, np.mean(by_word[word]))
+    assert np.abs(np.array(_REACH_OF_SEVERAL) - (np.mean(across), np.mean(down))).max() < 0.1, (np.mean(across), np.mean(down))

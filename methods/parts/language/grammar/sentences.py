@@ -134,7 +134,7 @@ def offset_phrase(point: XY, decimals: int = 1) -> str:
     return f"{x} {u}, {y} {v}"
 
 
-# ---- wide answers ----------------------------------------------------------------------------------------------------------------
+# ---- wide answers ----
 
 
 def _wide(subject: Subject, finding: Finding, rng: np.random.Generator) -> str:
@@ -155,25 +155,15 @@ def _wide(subject: Subject, finding: Finding, rng: np.random.Generator) -> str:
 
 def _place(subject: Subject, finding: Finding, rng: np.random.Generator) -> str:
     """One place with its preposition: the official label's words, or where the centroid is."""
-    families = [
-        (_quadrant, 26),
-        (_grid, 12),
-        (_relative, 8),
-        (_compass, 8),
-        (_clock, 6),
-        (_percent, 8),
-        (_offset, 3),
-        (_half, 6),
-        (_edge, 5),
-    ]
-    if subject.setting in W.ANATOMY:
-        families.append((_anatomy, 8))
-    weights = np.array([weight for _, weight in families], float)
-    if rng.random() < 0.22:
+    if rng.random() < 0.18:
         article = _pick(rng, ("in the ", "at the ", "in the ", "", "in position ", "towards the "))
         return article + _official(finding, _pick(rng, W.SYNONYMS))
-    family = families[int(rng.choice(len(families), p=weights / weights.sum()))][0]
-    return family(subject, finding, rng) or _quadrant(subject, finding, rng)
+    if subject.setting in W.ANATOMY and rng.random() < 0.12:
+        place = _anatomy(subject, finding, rng)
+    else:
+        place = _pick(rng, _FAMILIES)(finding, rng)
+    place = place or _quadrant(finding, rng)
+    return _contrasted(place, finding, rng) if rng.random() < 0.06 else place
 
 
 def _official(finding: Finding, synonyms: Sequence[tuple[str, str]]) -> str:
@@ -183,7 +173,7 @@ def _official(finding: Finding, synonyms: Sequence[tuple[str, str]]) -> str:
     return place
 
 
-def _quadrant(subject: Subject, finding: Finding, rng: np.random.Generator) -> str:
+def _quadrant(finding: Finding, rng: np.random.Generator) -> str:
     """A quadrant or the centre, by the label or by the centroid, with or without a word for the distance."""
     x, y = finding.centroid
     zones = set(finding.position)
@@ -206,7 +196,8 @@ def _quadrant(subject: Subject, finding: Finding, rng: np.random.Generator) -> s
     if rng.random() < 0.12:
         v = "above" if vertical == "top" else "below"
         place = _pick(rng, (f"at the {vertical}, on the {h}", f"on the {h}, {v} the center", f"at the {vertical} and to the {h}",
-                            f"on the {h} side, near the {vertical}", f"at the {vertical} of the {h} half", f"in the {vertical} part, on the {h}"))  # fmt: skip
+                            f"on the {h} side, near the {vertical}", f"at the {vertical} of the {h} half",
+                            f"in the {vertical} part, on the {h}"))  # fmt: skip
     return place + _distance(finding, by_label, rng)
 
 
@@ -230,12 +221,12 @@ def _distance(finding: Finding, by_label: bool, rng: np.random.Generator) -> str
     return _pick(rng, (" and ", ", ", " but ", ", ", " and ")) + words
 
 
-def _grid(subject: Subject, finding: Finding, rng: np.random.Generator) -> str:
+def _grid(finding: Finding, rng: np.random.Generator) -> str:
     cell = tuple(int(np.sign(value)) if abs(value) > 1 / 3 - 0.05 else 0 for value in finding.centroid)
     return _pick(rng, W.GRID_NAMES[cell])
 
 
-def _relative(subject: Subject, finding: Finding, rng: np.random.Generator) -> str:
+def _relative(finding: Finding, rng: np.random.Generator) -> str:
     x, y = finding.centroid
     if min(abs(x), abs(y)) < 0.06:
         return ""
@@ -243,7 +234,7 @@ def _relative(subject: Subject, finding: Finding, rng: np.random.Generator) -> s
     return _pick(rng, W.RELATIVE_FORMS).format(v=v, up=up, h=_SIDES[0][x > 0], c=_pick(rng, W.CENTRE_WORDS))
 
 
-def _compass(subject: Subject, finding: Finding, rng: np.random.Generator) -> str:
+def _compass(finding: Finding, rng: np.random.Generator) -> str:
     x, y = finding.centroid
     if hypot(x, y) < 0.15:
         return ""
@@ -257,7 +248,7 @@ def _compass(subject: Subject, finding: Finding, rng: np.random.Generator) -> st
     return _pick(rng, W.COMPASS_FORMS).format(d=direction, D=initials, i="{i}") + _distance(finding, False, rng)
 
 
-def _clock(subject: Subject, finding: Finding, rng: np.random.Generator) -> str:
+def _clock(finding: Finding, rng: np.random.Generator) -> str:
     x, y = finding.centroid
     if hypot(x, y) < 0.15:
         return ""
@@ -266,7 +257,7 @@ def _clock(subject: Subject, finding: Finding, rng: np.random.Generator) -> str:
     return _pick(rng, W.CLOCK_FORMS).format(n=name) + _distance(finding, False, rng)
 
 
-def _percent(subject: Subject, finding: Finding, rng: np.random.Generator) -> str:
+def _percent(finding: Finding, rng: np.random.Generator) -> str:
     step = int(rng.choice((1, 5, 10, 25)))
     unit, roughly = _pick(rng, W.UNITS), _pick(rng, W.ROUGHLY)
     along = []
@@ -280,7 +271,7 @@ def _percent(subject: Subject, finding: Finding, rng: np.random.Generator) -> st
     return roughly + _pick(rng, (", ", " and ", " and ", ", and ")).join(along)
 
 
-def _offset(subject: Subject, finding: Finding, rng: np.random.Generator) -> str:
+def _offset(finding: Finding, rng: np.random.Generator) -> str:
     (x, u), (y, v) = (
         (f"{abs(value):.{int(rng.integers(1, 3))}f}", names[value > 0])
         for value, names in zip(finding.centroid, _SIDES, strict=True)
@@ -288,7 +279,7 @@ def _offset(subject: Subject, finding: Finding, rng: np.random.Generator) -> str
     return _pick(rng, W.OFFSET_FORMS).format(x=x, y=y, u=u, v=v)
 
 
-def _half(subject: Subject, finding: Finding, rng: np.random.Generator) -> str:
+def _half(finding: Finding, rng: np.random.Generator) -> str:
     x, y = finding.centroid
     if rng.random() < 0.5:
         return _pick(rng, W.HALF_FORMS).format(h=_SIDES[0][x > 0]) if abs(x) > 0.1 else ""
@@ -296,7 +287,7 @@ def _half(subject: Subject, finding: Finding, rng: np.random.Generator) -> str:
     return _pick(rng, W.VERTICAL_HALF_FORMS).format(v=_pick(rng, words), i="{i}") if abs(y) > 0.1 else ""
 
 
-def _edge(subject: Subject, finding: Finding, rng: np.random.Generator) -> str:
+def _edge(finding: Finding, rng: np.random.Generator) -> str:
     """An edge of the image, often with a word for where along it, or a corner."""
     x, y = finding.centroid
     if min(abs(x), abs(y)) > 0.55:
@@ -311,7 +302,7 @@ def _edge(subject: Subject, finding: Finding, rng: np.random.Generator) -> str:
     return place + (_pick(rng, W.SECOND_COORDINATE[middle if min(abs(x), abs(y)) < 0.2 else other]) if rng.random() < 0.6 else "")
 
 
-def _degree(subject: Subject, finding: Finding, rng: np.random.Generator) -> str:
+def _degree(finding: Finding, rng: np.random.Generator) -> str:
     """How far from the centre along one axis or both: "slightly above the center", "off-centre to the upper left"."""
     x, y = finding.centroid
     c = _pick(rng, W.CENTRE_WORDS)
@@ -337,13 +328,14 @@ def _degree(subject: Subject, finding: Finding, rng: np.random.Generator) -> str
     return _pick(rng, W.DEGREE_FORMS).format(d=" and ".join(directions), c=c, i="{i}")
 
 
-def _closer(subject: Subject, finding: Finding, rng: np.random.Generator) -> str:
+def _closer(finding: Finding, rng: np.random.Generator) -> str:
     x, y = finding.centroid
     sides, ends = ("left", "right"), ("top", "bottom")
     if min(abs(x), abs(y)) < 0.12:
         return ""
-    (near, far), other = ((ends[y > 0], ends[y < 0]), sides[x > 0]) if rng.random() < 0.5 else ((sides[x > 0], sides[x < 0]), ends[y > 0])
-    return _pick(rng, W.CLOSER_FORMS).format(near=near, far=far, other=other)
+    is_vertical = rng.random() < 0.5
+    value, names, other = (y, ends, sides[x > 0]) if is_vertical else (x, sides, ends[y > 0])
+    return _pick(rng, W.CLOSER_FORMS).format(near=names[value > 0], far=names[value < 0], other=other)
 
 
 def _towards(x: float, y: float, rng: np.random.Generator) -> str:
@@ -393,15 +385,15 @@ def _several(subject: Subject, finding: Finding, rng: np.random.Generator) -> st
         if min(ys) < -0.1 and max(ys) > 0.1 and (min(xs) > 0.1 or max(xs) < -0.1):
             return _pick(rng, W.STACKED_AT).format(h=_SIDES[0][xs[0] > 0])
         if spread < 0.5:
-            return _pick(rng, W.ALL_IN).format(a=_quadrant(subject, Finding(_zone_label(finding.centroid), False, finding.centroid), rng))
+            return _pick(rng, W.ALL_IN).format(a=_quadrant(Finding(_zone_label(finding.centroid), False, finding.centroid), rng))
     if len(lesions) == 2 and rng.random() < 0.15:
-        a, b = (_quadrant(subject, Finding(_zone_label(point), hypot(*point) < NEAR_RADIUS, point), rng) for point in lesions)
+        a, b = (_quadrant(Finding(_zone_label(point), hypot(*point) < NEAR_RADIUS, point), rng) for point in lesions)
         return _pick(rng, W.BY_SIZE).format(a=a, b=b)
     if rng.random() < 0.6:
         lesions.sort()
     singles = [Finding(_zone_label(point), hypot(*point) < NEAR_RADIUS, point, (point,)) for point in lesions]
     single_family = (_quadrant, _quadrant, _quadrant, _grid, _compass, _clock, _percent, _offset)[int(rng.integers(8))]
-    places = [single_family(subject, single, rng) or _quadrant(subject, single, rng) for single in singles]
+    places = [single_family(single, rng) or _quadrant(single, rng) for single in singles]
     if single_family is _quadrant and rng.random() < 0.3:
         places = [_plain_zone(single, rng) for single in singles]
     joiner = _pick(rng, W.JOINERS)
@@ -428,11 +420,11 @@ def _zone_label(point: XY) -> tuple[str, ...]:
 
 # A family that cannot say where this finding is returns "".
 _FAMILIES = (
-    *(_quadrant,) * 7, *(_grid,) * 3, *(_degree,) * 4, _relative, _relative, _compass, _compass, _clock, _clock, *(_percent,) * 4, _offset,
-    _half, _half, _edge, _edge, _closer,
+    *(_quadrant,) * 7, *(_grid,) * 3, *(_degree,) * 4, _relative, _relative, _compass, _compass, _clock, _clock,
+    *(_percent,) * 4, _offset, _half, _half, _edge, _edge, _closer,
 )  # fmt: skip
 
-# ---- forms and noise -------------------------------------------------------------------------------------------------------------
+# ---- forms and noise ----
 
 _SIDES = (("left", "right"), ("up", "down"))  # negative, positive, along x and y
 _SIDES_V = ("top", "bottom")
@@ -444,9 +436,10 @@ def _filled(form: str, subject: Subject, rng: np.random.Generator, **given: str)
     it, be = ("they", "are") if plural else ("it", "is")
     one = noun if plural else f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
     known = {
-        "t": noun, "T": _capital(noun), "i": subject.image_noun, "a_t": one, "A_t": _capital(one), "is": be, "Is": be.capitalize(),
-        "it": it, "It": it.capitalize(), "it_is": f"{it} {be}", "It_is": f"{it.capitalize()} {be}", "its": "their" if plural else "its",
-        "lies": "lie" if plural else "lies", "Pp": _capital(given.get("pp", "")), "Np": _capital(given.get("np", "")), **given,
+        "t": noun, "T": _capital(noun), "i": subject.image_noun, "a_t": one, "A_t": _capital(one), "is": be,
+        "Is": be.capitalize(), "it": it, "It": it.capitalize(), "it_is": f"{it} {be}", "It_is": f"{it.capitalize()} {be}",
+        "its": "their" if plural else "its", "lies": "lie" if plural else "lies",
+        "Pp": _capital(given.get("pp", "")), "Np": _capital(given.get("np", "")), **given,
     }  # fmt: skip
 
     def value(match: re.Match[str]) -> str:

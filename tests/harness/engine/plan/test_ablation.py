@@ -57,15 +57,15 @@ def test_it_studies_every_bridge_target_reach_and_condition_but_the_parents_own(
 
 def test_it_changes_keys_in_groups_of_the_config(monkeypatch, tmp_path):
     (tmp_path / "language.yaml").write_text(
-        "# L\nmethod: cg_reasoner\nchange: {language.steps: [5, 6], text2centroid.steps: [7]}\n"
+        "# L\nmethod: cg_reasoner\nchange: {language.steps: [5, 6], text2centroid.weights: [retrain]}\n"
     )
     monkeypatch.setattr(ablation, "ABLATIONS", tmp_path)
     monkeypatch.setattr(ablation, "packaged_ablations", lambda: ["language"])
     grid = ablation_grid("language", registry(), grid_of("methods.cg_reasoner.language={weights: retrain, steps: 5, width: 64}"))
     rows = {row: config for line in resolved(grid, registry())["methods"] for row, config in line.items()}
-    assert list(rows) == ["cg_reasoner", "cg_reasoner@language.steps=6", "cg_reasoner@text2centroid.steps=7"]
+    assert list(rows) == ["cg_reasoner", "cg_reasoner@language.steps=6", "cg_reasoner@text2centroid.weights=retrain"]
     assert [(config["language"]["steps"], config["language"]["width"]) for config in rows.values()] == [(5, 64), (6, 64), (5, 64)]
-    assert rows["cg_reasoner@text2centroid.steps=7"]["text2centroid"]["steps"] == 7
+    assert rows["cg_reasoner@text2centroid.weights=retrain"]["text2centroid"]["weights"] == "retrain"
 
 
 @pytest.mark.parametrize(("given", "seeds"), [("[0]", (0, 1, 2)), ("[4, 5]", (0, 1, 2)), ("[3, 4, 5, 6]", (3, 4, 5, 6))])

@@ -105,6 +105,20 @@ def test_a_part_made_without_its_weight_package_is_another_one_once_it_is_instal
     assert without.text_models_key != with_weights.text_models_key
 
 
+def test_the_judge_enters_the_scoring_alone_and_another_file_of_its_weights_is_another_judge(stand_ins, data_root, monkeypatch):
+    def plan(judge):
+        grid = stand_ins.make_grid(data_root, ["bright"], more={"judge": judge})
+        return make_plan(grid, open_all([data_root]), registry)
+
+    weights = PackagedFile("some_weights", "some-weights==1", "model.bin", "")
+    registry = replace(stand_ins.REGISTRY, packaged_judge=replace(stand_ins.REGISTRY.packaged_judge, packaged=(weights,)))
+    plans = {judge: plan(judge) for judge in ("packaged", "val", "parser")}
+    assert len({each.text_models_key for each in plans.values()}) == 3
+    assert keys(plans["packaged"]) == keys(plans["val"]) == keys(plans["parser"]), "predictions do not depend on it"
+    monkeypatch.setattr(planning, "packaged_hash", lambda file: "another file")
+    assert plan("packaged").text_models_key != plans["packaged"].text_models_key
+
+
 def test_a_checkpoint_in_a_group_of_keys_counts_by_its_bytes_and_not_by_its_place(planned, tmp_path):
     registry, plans = Registry(METHODS, PARTS, "", "text2centroid", PACKAGED_JUDGE), []
     for place, content in (("a", "1"), ("b", "1"), ("c", "2")):

@@ -42,7 +42,7 @@ def pattern_of(form):
 def test_no_question_and_no_answer_is_in_a_form_that_data_sets_test_with():
     rng = np.random.default_rng(1)
     said, asked = set(), set()
-    for subject, finding in findings(800):
+    for subject, finding in findings(400):
         said |= {answer(subject, finding, rng, style) for style in Style for _ in range(3)}
         said |= {answer(subject, Finding(("no mask",), False), rng), placeless_answer(subject, rng)}
         asked |= {question(subject, rng) for _ in range(3)}
@@ -78,7 +78,7 @@ def test_coordinates_say_where_each_lesion_is():
 def test_a_wide_sentence_that_the_rule_parser_understands_says_a_place_of_the_mask():
     """Its zone is the label's, the centroid's or a lesion's, or it is in the middle between them."""
     rng, wrong, understood = np.random.default_rng(4), [], 0
-    for subject, finding in findings(1500):
+    for subject, finding in findings(500):
         sentence = answer(subject, finding, rng)
         zones = parse(sentence).zones
         known = {phrase.removesuffix(" center") for phrase in finding.position}
@@ -87,16 +87,16 @@ def test_a_wide_sentence_that_the_rule_parser_understands_says_a_place_of_the_ma
         known |= {f"{'top' if b < 0 else 'bottom'} {'left' if a < 0 else 'right'}" for a, b in zip(x, y, strict=True)}
         understood += bool(zones)
         wrong += [(sentence, finding)] if zones - known else []
-    assert understood > 500
+    assert understood > 170
     assert len(wrong) <= 0.01 * understood, wrong[:5]  # a typing error or a contrast may hide a word
 
 
 def test_every_family_of_words_for_places_occurs():
     rng = np.random.default_rng(5)
-    text = "\n".join(answer(subject, finding, rng).lower() for subject, finding in findings(6000))
-    families = ["o'clock", "north", "percent", "%", "half", "quadrant", "corner", "superior", "caudal", "edge", "hemisphere", "lobe"]
-    families += ["slightly", "halfway", "peripher", "one ", "both", "third", "0."]
-    assert [word for word in families if word not in text] == []
+    text = "\n".join(answer(subject, finding, rng).lower() for subject, finding in findings(1200))
+    families = ["o'clock", "north", "percent", "half", "quadrant", "corner", "superior", "caudal", "edge", "hemisphere", "lobe"]
+    families += ["slightly", "halfway", "rather than", "closer to", "peripher", "both", "third", "0."]
+    assert [family for family in families if family not in text] == []
 
 
 def test_an_empty_mask_is_said_to_be_empty_in_any_style():
@@ -113,19 +113,19 @@ def test_a_sentence_without_a_place_names_none():
 
 def test_left_and_right_are_named_equally_often():
     rng, counts = np.random.default_rng(9), Counter()
-    for subject, finding in findings(2000):
+    for subject, finding in findings(600):
         for side in ("left", "right"):
             mirrored = finding.centroid[0] < 0 if side == "left" else finding.centroid[0] > 0
             counts[side] += side in answer(subject, finding, rng).lower() and mirrored
-    assert 0.85 < counts["left"] / counts["right"] < 1.18
+    assert 0.8 < counts["left"] / counts["right"] < 1.25
 
 
 def test_every_form_can_be_filled_for_one_and_for_many():
     """A slot that nothing fills would raise a KeyError."""
     forms = (words.QUESTIONS, words.WIDE, words.PLAIN, words.POINTS, words.ABSENT, words.PLACELESS, words.OPENERS, words.TAILS)
-    known = {"t", "T", "i", "a_t", "A_t", "is", "Is", "it", "It", "it_is", "It_is", "its", "lies", "Pp", "Np", "pp", "np", "place", "offset"}
+    known = "t T i a_t A_t is Is it It it_is It_is its lies Pp Np pp np place offset"
     slots = {slot for pool in forms for form in pool for slot in re.findall(r"\{(\w+)\}", form)}
-    assert slots - known <= set(words.SLOTS)
+    assert slots - set(known.split()) <= set(words.SLOTS)
 
 
 def test_a_point_as_words():
