@@ -183,7 +183,7 @@ class GridConfig(_Strict):
     @classmethod
     def _refuse_val(cls, split: Any) -> Any:
         if split == "val":
-            raise ValueError("val trains the text judge and may choose a method's epoch, so it cannot be scored. Use test")
+            raise ValueError("val chooses epochs and learning rates and may train the judge, so it cannot be scored. Use test")
         return split
 
     @field_validator("methods", mode="before")

@@ -18,7 +18,7 @@ class SmallLlamaConfig(PartConfig):
     The keys below `token_side` are those of a training here.
     """
 
-    weights: Literal["packaged", "retrain"] = "retrain"  # ours: pre-trained by `pretraining`, or here on the train split's texts
+    weights: Literal["packaged", "retrain"] = "packaged"  # ours: pre-trained by `pretraining`, or here on the train split's texts
     layout_side: int = 12  # ours: masks are laid out as 12 x 12 characters; 6 x 6 leave one label in twenty open
     token_side: int = 6  # ours: read as 6 x 6 tokens, each the sum of its 2 x 2 characters; a method's image tokens use the same
     vocabulary: int = 1024
