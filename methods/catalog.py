@@ -142,7 +142,7 @@ PARTS = Catalog(
         _PIXELLM_TINY,
         Entry(
             name="small_llama",
-            summary="Small Llama trained anew on the train split's questions, answers and mask layouts; embedded stand-in for an LLM",
+            summary="Small Llama trained anew on the train split's texts and mask layouts; embedded stand-in for an LLM",
             factory="prsbench.methods.parts.language.small_llama:SmallLlama",
             config="prsbench.methods.parts.language.config:SmallLlamaConfig",
         ),

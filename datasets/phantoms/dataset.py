@@ -42,7 +42,7 @@ class PhantomsConfig(BaseModel):
     test: PositiveInt = 24
     modalities: tuple[str, ...] = MODALITIES
     answers: Answers = "zones"
-    two_share: float | None = Field(None, ge=0, le=1)
+    two_share: float | None = Field(default=None, ge=0, le=1)
 
     @field_validator("modalities")
     @classmethod

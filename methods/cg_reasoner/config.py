@@ -44,7 +44,7 @@ class CGReasonerConfig(TrainingConfig):
 
     size: Literal["tiny", "small", "paper"] = "tiny"  # which language model: `language`, a causal LM, LLaVA-Med
     bridge: Literal["hidden", "soft_tokens", "sampled", "none"] = "sampled"  # open: what the loss reads (bridge.py)
-    bridge_samples: int = Field(4, ge=2)  # ours: answers that the sampled bridge samples for an image in a step
+    bridge_samples: int = Field(default=4, ge=2)  # ours: answers that the sampled bridge samples for an image in a step
     spatial_target: Literal["true_centroid", "predicted_mask_centroid"] = "true_centroid"  # paper; or the predicted mask's
     spatial_reaches: Literal["lora", "image_path"] = "lora"  # paper: LoRA (and the bridge)
     mask_condition: Literal["question", "generated"] = "question"  # open: whose states prompt the mask
@@ -54,7 +54,9 @@ class CGReasonerConfig(TrainingConfig):
     language_dtype: Literal["bfloat16", "float32"] = "float32"  # paper size: of frozen weights; trained weights stay float32
     gradient_checkpointing: bool = True  # ours, paper size only: recomputes activations in the backward pass
     answer_tokens: int = 40  # generation limit; ours
-    answered_share: float = Field(1.0, gt=0, le=1)  # ours: of each modality's training images; the others give only their masks
+    answered_share: float = Field(
+        default=1.0, gt=0, le=1
+    )  # ours: of each modality's training images; the others give only their masks
     text2centroid: Text2CentroidConfig = Text2CentroidConfig(weights="packaged")
     backbone: BackboneConfig = BackboneConfig()
     lora: LoRAConfig = LoRAConfig()

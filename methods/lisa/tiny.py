@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from prsbench.harness.contract.types import FitContext, Labels
 from prsbench.methods.lisa.config import LISATinyConfig
-from prsbench.methods.parts.frozen_features.lite_medsam import CHANNELS, FeatureViews
+from prsbench.methods.parts.frozen_features.lite_medsam import CHANNELS, FeatureViews, PictureViews
 from prsbench.methods.parts.frozen_features.method import MultimodalMethod
 from prsbench.methods.parts.sam.networks import decode, prompt_and_mask_decoder
 from prsbench.methods.parts.sam.variants import read_lite_medsam
@@ -53,6 +53,6 @@ class LISATinyMethod(MultimodalMethod):
     def _build(self) -> MaskTokenSegmenter:
         return segmenter(self._language, TextPromptedSam(self.config.feature_side), self.config)
 
-    def _train(self, images: Sequence[ImageAndScene], features: FeatureViews, context: FitContext) -> Loop:
+    def _train(self, images: Sequence[ImageAndScene], features: FeatureViews | PictureViews, context: FitContext) -> Loop:
         self._model.decoder.load_lite_medsam()
         return train(self._model, self.config, images, features, context)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from prsbench.harness.contract.types import FitContext, Labels
-from prsbench.methods.parts.frozen_features.lite_medsam import STAGE_CHANNELS, FeatureViews
+from prsbench.methods.parts.frozen_features.lite_medsam import STAGE_CHANNELS, FeatureViews, PictureViews
 from prsbench.methods.parts.frozen_features.method import MultimodalMethod
 from prsbench.methods.parts.sam.networks import EMBED
 from prsbench.methods.parts.seg_token.tiny_network import MaskTokenSegmenter, PromptedDecoder, segmenter
@@ -58,5 +58,5 @@ class PixelLMTinyMethod(MultimodalMethod):
     def _build(self) -> MaskTokenSegmenter:
         return segmenter(self._language, LightDecoder(self.config.feature_side, self.config.language.width), self.config)
 
-    def _train(self, images: Sequence[ImageAndScene], features: FeatureViews, context: FitContext) -> Loop:
+    def _train(self, images: Sequence[ImageAndScene], features: FeatureViews | PictureViews, context: FitContext) -> Loop:
         return train(self._model, self.config, images, features, context)

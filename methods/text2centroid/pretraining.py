@@ -9,7 +9,7 @@ with. The same machine, seed and versions give the same files; they are shipped 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +52,7 @@ def fit(network: nn.Module, inputs: Sequence[Tensor], target_N2: Tensor, epochs:
         print(f"epoch {epoch + 1}/{epochs}: loss {total / per_epoch:.4f}", flush=True)
 
 
-def encoded(encode: Callable[[Sequence[str]], Sequence[Tensor]], sentences: Sequence[str]) -> list[Tensor]:
+def encoded(encode: Callable[[Sequence[str]], Iterable[Tensor]], sentences: Sequence[str]) -> list[Tensor]:
     """float16 outputs of MiniLM for each sentence, computed in bfloat16 in batches of about equal length."""
     order = sorted(range(len(sentences)), key=lambda i: len(sentences[i]))
     outputs: list[Tensor] = [torch.empty(0)] * len(sentences)

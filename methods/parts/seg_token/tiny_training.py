@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prsbench.harness.contract.types import FitContext, Labels, TextSource, Weights
-from prsbench.methods.parts.frozen_features.lite_medsam import FeatureViews
+from prsbench.methods.parts.frozen_features.lite_medsam import FeatureViews, PictureViews
 from prsbench.methods.parts.frozen_features.training import train_on_features
 from prsbench.methods.parts.seg_token.config import TinyConfig
 from prsbench.methods.parts.seg_token.tiny_network import MaskTokenSegmenter
@@ -25,7 +25,11 @@ def tiny_labels(config: TinyConfig, note: str) -> Labels:
 
 
 def train(
-    model: MaskTokenSegmenter, config: TinyConfig, images: Sequence[ImageAndScene], features: FeatureViews, context: FitContext
+    model: MaskTokenSegmenter,
+    config: TinyConfig,
+    images: Sequence[ImageAndScene],
+    features: FeatureViews | PictureViews,
+    context: FitContext,
 ) -> Loop:
     """See `train_on_features`."""
     rates = {"lora": config.lora.learning_rate, "decoder.": config.decoder_learning_rate, "new": config.learning_rate}

@@ -222,8 +222,8 @@ def _distance(finding: Finding, by_label: bool, rng: np.random.Generator) -> str
 
 
 def _grid(finding: Finding, rng: np.random.Generator) -> str:
-    cell = tuple(int(np.sign(value)) if abs(value) > 1 / 3 - 0.05 else 0 for value in finding.centroid)
-    return _pick(rng, W.GRID_NAMES[cell])
+    x, y = (int(np.sign(value)) if abs(value) > 1 / 3 - 0.05 else 0 for value in finding.centroid)
+    return _pick(rng, W.GRID_NAMES[x, y])
 
 
 def _relative(finding: Finding, rng: np.random.Generator) -> str:
