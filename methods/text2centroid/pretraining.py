@@ -113,7 +113,7 @@ def main() -> None:
     print(JUDGE.path, write(reader, options.to / JUDGE.path, JUDGE_SEED, SENTENCES, EPOCHS), flush=True)
     judged = {sentence for sentence, _ in sentences}
     others = [pair for pair in pairs(np.random.default_rng(HEAD_SEED), HEAD_SENTENCES) if pair[0] not in judged]
-    embeddings = encoded(encoder.embed_batch, [sentence for sentence, _ in others])
+    embeddings = encoded(lambda batch: list(encoder.embed_batch(batch)), [sentence for sentence, _ in others])
     head = train_head(others, embeddings, HEAD_EPOCHS, HEAD_SEED)
     print(TRAINING_HEAD.path, write(head, options.to / TRAINING_HEAD.path, HEAD_SEED, HEAD_SENTENCES, HEAD_EPOCHS))
 
