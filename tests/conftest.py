@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT]
 sys.path.insert(0, str(ROOT / "tests" / "golden"))  # for `parity`; tests/ itself holds a `datasets/` too
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # last digits depend on it, and workers would wait for each other's threads
 _CACHE = tempfile.TemporaryDirectory()  # tests neither read nor fill the user's cache
 os.environ["XDG_CACHE_HOME"] = _CACHE.name
 settings.register_profile("without a clock", deadline=None)  # a busy machine must not fail a test

@@ -125,13 +125,14 @@ class Subject:
 
 
 def shortened(config: BaseModel) -> Any:
-    """The config with its `epochs` and `steps` reduced, also inside parts."""
+    """The config with its `epochs` and `steps` reduced, also inside parts; packaged weights are not trained, so theirs stay."""
     changes: dict[str, Any] = {}
+    is_trained = getattr(config, "weights", None) != "packaged"
     for name in type(config).model_fields:
         value = getattr(config, name)
         if isinstance(value, BaseModel):
             changes[name] = shortened(value)
-        elif name in _SHORT:
+        elif name in _SHORT and is_trained:
             changes[name] = min(value, _SHORT[name])
     return config.model_copy(update=changes)
 

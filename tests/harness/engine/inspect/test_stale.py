@@ -113,7 +113,7 @@ def test_a_weight_package_installed_since_is_reported_for_the_training_that_lack
     run_grid(chosen, registry, folder, str, "serial")
     monkeypatch.setattr(planning, "packaged_hash", lambda file: "f" * 64)
     lines = list(planned_lines(plan_run(chosen, registry, folder, str), workers=1))
-    assert of(lines, "trained").endswith(": trained: part: packaged.weights==1 not installed -> installed")
+    assert of(lines, "trained").endswith(": trained: part: packaged.weights==1: model.bin not installed -> installed")
 
 
 def test_changed_metrics_and_a_repeated_training_are_told_apart(planned, stand_ins, data_root, tmp_path, monkeypatch):
