@@ -7,9 +7,11 @@ answers with them, and metrics compare with them. scipy, for connected component
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
-from prsbench.harness.contract.geometry import centroid
+from prsbench.harness.contract.geometry import centroid, to_frame
 from prsbench.harness.contract.modalities import BY_NAME
 from scipy import ndimage
 
@@ -108,12 +110,25 @@ def points_phrase(mask: NDArray[np.bool_]) -> str:
         >>> points_phrase(mask)
         '0.8 left, 0.6 down and 0.3 right, 0.7 up'
     """
-    labels, count = ndimage.label(mask, structure=np.ones((3, 3), bool))
-    if not count:
+    points = lesion_points(mask)
+    if not points:
         raise ValueError("an empty mask has no points; say that nothing was found")
-    lesions = [labels == n for n in range(1, count + 1)]
-    points = [centroid(lesion) for lesion in lesions if lesion.sum() >= SMALLEST_SHARE * mask.sum()]
-    return " and ".join(offset_phrase(x, y) for x, y in sorted((point.x, point.y) for point in points if point))
+    return offset_phrases(points)
+
+
+def lesion_points(mask: NDArray[np.bool_]) -> list[tuple[float, float]]:
+    """Centroids of the 8-connected components that hold at least 8 % of the foreground, largest first; none if it is empty."""
+    labels, count = ndimage.label(mask, structure=np.ones((3, 3), bool))
+    sizes = np.bincount(labels.ravel())[1:]
+    centres = ndimage.center_of_mass(mask, labels, range(1, count + 1))
+    large = [i for i in np.argsort(-sizes, kind="stable") if sizes[i] >= SMALLEST_SHARE * sizes.sum()]
+    points = [to_frame(centres[i][1] + 0.5, centres[i][0] + 0.5, mask.shape) for i in large]
+    return [(float(point.x), float(point.y)) for point in points]
+
+
+def offset_phrases(points: Sequence[tuple[float, float]]) -> str:
+    """`offset_phrase` of one point or several, from left to right."""
+    return " and ".join(offset_phrase(x, y) for x, y in sorted(points))
 
 
 def offset_phrase(x: float, y: float) -> str:

@@ -54,9 +54,7 @@ class CGReasonerConfig(TrainingConfig):
     language_dtype: Literal["bfloat16", "float32"] = "float32"  # paper size: of frozen weights; trained weights stay float32
     gradient_checkpointing: bool = True  # ours, paper size only: recomputes activations in the backward pass
     answer_tokens: int = 40  # generation limit; ours
-    answered_share: float = Field(
-        default=1.0, gt=0, le=1
-    )  # ours: of each modality's training images; the others give only their masks
+    answered_share: float = Field(default=1.0, gt=0, le=1)  # ours: of each modality's images; the others give only masks
     text2centroid: Text2CentroidConfig = Text2CentroidConfig(weights="packaged")
     backbone: BackboneConfig = BackboneConfig()
     lora: LoRAConfig = LoRAConfig()

@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from prsbench.methods.parts.language.sentence_bert import sentence_encoder
 from prsbench.methods.parts.language.sentence_cache import SentenceCache
-from prsbench.methods.parts.weights.packaged import JUDGE
-from prsbench.methods.text2centroid.model import random_notes, shipped
+from prsbench.methods.parts.weights.packaged import JUDGE, shipped
+from prsbench.methods.text2centroid.model import INSTEAD, random_notes
 from prsbench.methods.text2centroid.token_reader import LAYERS, load_reader
 
 _MOST_KNOWN = 200_000  # points in memory
@@ -29,7 +29,7 @@ class PackagedJudge:
 
     def __init__(self, device: str):
         self._encoder = sentence_encoder(device)
-        self._reader, version = load_reader(shipped(JUDGE))
+        self._reader, version = load_reader(shipped(JUDGE, INSTEAD))
         self._reader.to(device)
         self.name = f"packaged {version} (sha256 {JUDGE.sha256[:8]})"
         self.checksum = sha256(f"{self._encoder.checksum}/{JUDGE.sha256}".encode()).hexdigest()

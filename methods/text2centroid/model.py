@@ -14,14 +14,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from prsbench.harness.contract.catalog import PackagedFile
-from prsbench.harness.contract.errors import DataError, PrsbenchError
+from prsbench.harness.contract.errors import DataError
 from prsbench.harness.contract.files import file_hash
 from prsbench.harness.contract.types import FitContext, Sample
 from prsbench.methods.parts.language.sentence_bert import WIDTH, sentence_encoder
 from prsbench.methods.parts.training.loop import Loop, MicroBatch, Step
 from prsbench.methods.parts.weights.described_folder import describe, described
-from prsbench.methods.parts.weights.packaged import TRAINING_HEAD, locate
+from prsbench.methods.parts.weights.packaged import TRAINING_HEAD, shipped
 from prsbench.methods.text2centroid.config import Text2CentroidConfig
 from prsbench.methods.text2centroid.held_out_errors import Line, error_lines, located_answers, write_report
 from safetensors.torch import load_file, save_file
@@ -29,6 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 METHOD = "text2centroid"  # as named in its config.yaml
+INSTEAD = "`judge: val` and text2centroid `weights: retrain`"  # of our files
 
 
 class CentroidHead(nn.Module):
@@ -66,7 +66,7 @@ class Text2Centroid:
         if folder is not None:
             part.load(folder, device)
         else:
-            part._hold({name: tensor.float() for name, tensor in load_file(shipped(TRAINING_HEAD)).items()}, device)
+            part._hold({name: tensor.float() for name, tensor in load_file(shipped(TRAINING_HEAD, INSTEAD)).items()}, device)
             part.checksum = _checksum(TRAINING_HEAD.sha256)
         return part
 
@@ -143,20 +143,6 @@ def load_text_models(folder: Path, device: str) -> Text2Centroid:
 def load_training_head(folder: None, device: str) -> Text2Centroid:  # noqa: ARG001 (the protocol's)
     """The shipped head for CG-Reasoner's spatial loss as text models; it has no folder in a run."""
     return Text2Centroid.of(Text2CentroidConfig(weights="packaged"), None, device)
-
-
-def shipped(file: PackagedFile) -> Path:
-    """The path of one of our own files, verified.
-
-    Raises:
-        PrsbenchError: it is missing or altered.
-    """
-    path = locate(file)
-    if path is None:
-        raise PrsbenchError(
-            f"{file.path}: not there. Reinstall prsbench, or set `judge: val` and text2centroid `weights: retrain`."
-        )
-    return path
 
 
 def random_notes() -> tuple[str, ...]:

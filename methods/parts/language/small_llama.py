@@ -29,7 +29,7 @@ from prsbench.methods.parts.training.loop import Loop, MicroBatch, Step
 from prsbench.methods.parts.training.lora import is_lora
 from prsbench.methods.parts.training.word_augmentation import drop_words
 from prsbench.methods.parts.weights.checkpoints import fill, read_pretrained
-from prsbench.methods.parts.weights.packaged import SMALL_LLAMA, locate
+from prsbench.methods.parts.weights.packaged import SMALL_LLAMA, shipped
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -59,10 +59,8 @@ class SmallLlama:
         language = cls(config)
         if folder is not None:
             language.load(folder, device)
-        elif file := locate(SMALL_LLAMA):
-            language.read(file, device)
         else:
-            raise PrsbenchError(f"{SMALL_LLAMA.path}: not there. Reinstall prsbench, or set `language: {{weights: retrain}}`.")
+            language.read(shipped(SMALL_LLAMA, "`language: {weights: retrain}`"), device)
         return language
 
     def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:  # noqa: ARG002 (the protocol's)

@@ -1,12 +1,12 @@
-"""Base config of the methods trained here: epochs, optimizer, learning-rate schedule, LoRA, augmentation. Torch-free."""
+"""Base configs of the methods trained here and of parts that may come trained: epochs, optimizer, learning-rate schedule, LoRA, augmentation. Torch-free."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Self
 
-from prsbench.harness.contract.config import MethodConfig, merged
-from prsbench.harness.contract.types import PromptSource
+from prsbench.harness.contract.config import MethodConfig, PartConfig, merged
+from prsbench.harness.contract.types import Need, PromptSource
 from prsbench.methods.parts.training.recipe import NEW_VIEWS, NOTHING, Recipe
 from pydantic import BaseModel, ConfigDict, model_validator
 
@@ -15,6 +15,27 @@ class Group(BaseModel):
     """Keys of a method's config that belong together, such as `lora.rank`; unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PretrainedPartConfig(PartConfig):
+    """A part whose weights are shipped (`packaged`) or trained in the run (`retrain`)."""
+
+    part: ClassVar[str]  # its name in the catalog
+    keys_of_both: ClassVar[tuple[str, ...]] = ("weights",)  # all others are of a training, and refused with packaged weights
+
+    weights: Literal["packaged", "retrain"]
+
+    @model_validator(mode="after")
+    def _refuse_idle_keys(self) -> Self:
+        fields = {key: field for key, field in type(self).model_fields.items() if key not in self.keys_of_both}
+        changed = [key for key, field in fields.items() if getattr(self, key) != field.default]
+        if self.weights == "packaged" and changed:
+            raise ValueError(f"{', '.join(changed)}: no effect on packaged weights. Set `weights: retrain`, or leave it out")
+        return self
+
+    def trainings(self) -> Mapping[str, Need]:
+        """The trainings that a method with this part depends on: none with packaged weights."""
+        return {} if self.weights == "packaged" else {self.part: Need(self.part, self.model_dump())}
 
 
 class LoRAConfig(Group):

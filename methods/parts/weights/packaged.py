@@ -54,6 +54,18 @@ TRAINING_HEAD = PackagedFile(
 )
 
 
+def shipped(file: PackagedFile, instead: str) -> Path:
+    """Path of one of our own files, verified. instead: what a user may set if it is missing.
+
+    Raises:
+        PrsbenchError: it is missing or altered.
+    """
+    path = locate(file)
+    if path is None:
+        raise PrsbenchError(f"{file.path}: not there. Reinstall prsbench, or set {instead}.")
+    return path
+
+
 def installed(file: PackagedFile) -> Path | None:
     """Path of the file, not verified; None if its package is not installed."""
     spec = find_spec(file.package)

@@ -21,15 +21,20 @@ from math import atan2, hypot, pi
 
 import numpy as np
 from numpy.typing import NDArray
-from prsbench.harness.contract.geometry import centroid, to_frame
-from prsbench.harness.contract.position import NO_MASK, official_lung_positions, official_position, position_phrase
+from prsbench.harness.contract.geometry import centroid
+from prsbench.harness.contract.position import (
+    NO_MASK,
+    lesion_points,
+    official_lung_positions,
+    official_position,
+    offset_phrases,
+    position_phrase,
+)
 from prsbench.methods.parts.language.grammar import words as W
-from scipy import ndimage
 
 XY = tuple[float, float]  # in the image frame: -1 to 1, x to the right, y down
 
 NEAR_RADIUS, FAR_RADIUS = 0.4, 0.75  # frame units; what free sentences call near and far. Ours
-_LEAST_SHARE = 0.08  # of the foreground, for a component to be named as a lesion of its own
 
 
 class Style(StrEnum):
@@ -75,17 +80,11 @@ def finding_of(mask: NDArray[np.bool_], is_lung: bool) -> Finding:
     point = centroid(mask)
     if point is None:
         return Finding((NO_MASK,), False)
-    labels, count = ndimage.label(mask, structure=np.ones((3, 3), bool))
-    sizes = np.bincount(labels.ravel())[1:]
-    centres = ndimage.center_of_mass(mask, labels, range(1, count + 1))
-    large = [i for i in np.argsort(-sizes, kind="stable") if sizes[i] >= _LEAST_SHARE * sizes.sum()]
-    frame = [to_frame(centres[i][1] + 0.5, centres[i][0] + 0.5, mask.shape) for i in large]
-    lesions = tuple((float(at.x), float(at.y)) for at in frame)
     return Finding(
         official_lung_positions(mask) if is_lung else (position,),
         near,
         (float(point.x), float(point.y)),
-        lesions,
+        tuple(lesion_points(mask)),
         float(mask.mean()),
     )
 
@@ -110,8 +109,7 @@ def answer(subject: Subject, finding: Finding, rng: np.random.Generator, style: 
     elif style == Style.WIDE:
         sentence = _wide(subject, finding, rng)
     elif style == Style.POINTS:
-        offset = " and ".join(offset_phrase(point) for point in sorted(finding.lesions))
-        sentence = _filled(_pick(rng, W.POINTS), subject, rng, offset=offset)
+        sentence = _filled(_pick(rng, W.POINTS), subject, rng, offset=offset_phrases(finding.lesions))
     else:
         place = _official(finding, () if style == Style.OFFICIAL else _pick(rng, W.SYNONYMS))
         sentence = _filled(_pick(rng, W.PLAIN), subject, rng, place=place)
@@ -121,17 +119,6 @@ def answer(subject: Subject, finding: Finding, rng: np.random.Generator, style: 
 def placeless_answer(subject: Subject, rng: np.random.Generator) -> str:
     """A sentence that says nothing of the place."""
     return _filled(_pick(rng, W.PLACELESS), subject, rng)
-
-
-def offset_phrase(point: XY, decimals: int = 1) -> str:
-    """A point of the image frame as words.
-
-    Example:
-        >>> offset_phrase((0.3, -0.24))
-        '0.3 right, 0.2 up'
-    """
-    (x, u), (y, v) = ((f"{abs(value):.{decimals}f}", names[value > 0]) for value, names in zip(point, _SIDES, strict=True))
-    return f"{x} {u}, {y} {v}"
 
 
 # ---- wide answers ----

@@ -57,5 +57,5 @@ def test_it_can_be_trained_on_a_train_split_saved_and_loaded(disc, tmp_path):
 
 
 def test_the_note_names_the_number_of_sentences_that_the_file_was_trained_on():
-    recipe = SmallLlama(SmallLlamaConfig()).read(small_llama.locate(small_llama.SMALL_LLAMA), "cpu")
+    recipe = SmallLlama(SmallLlamaConfig()).read(small_llama.shipped(small_llama.SMALL_LLAMA, "nothing"), "cpu")
     assert f"{recipe['rows']:,} questions and answers" in SmallLlamaConfig(weights="packaged").note

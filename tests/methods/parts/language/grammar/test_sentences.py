@@ -6,6 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 from prsbench.datasets import questions as pools
+from prsbench.harness.contract.position import offset_phrase
 from prsbench.methods.parts.language.grammar import words
 from prsbench.methods.parts.language.grammar.random_masks import sample_lesions, sample_lungs
 from prsbench.methods.parts.language.grammar.sentences import (
@@ -14,7 +15,6 @@ from prsbench.methods.parts.language.grammar.sentences import (
     Subject,
     answer,
     finding_of,
-    offset_phrase,
     placeless_answer,
     question,
     sample_subject,
@@ -129,7 +129,7 @@ def test_every_form_can_be_filled_for_one_and_for_many():
 
 
 def test_a_point_as_words():
-    assert offset_phrase((0.3, -0.24)) == "0.3 right, 0.2 up"
+    assert offset_phrase(0.3, -0.24) == "0.3 right, 0.2 up"
 
 
 def test_small_components_are_no_lesions_of_their_own():
