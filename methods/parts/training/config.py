@@ -1,4 +1,4 @@
-"""Base configs of the methods trained here and of parts that may come trained: epochs, optimizer, learning-rate schedule, LoRA, augmentation. Torch-free."""
+"""Base configs of trained methods (epochs, optimizer, LoRA, augmentation) and of parts that may come trained. Torch-free."""
 
 from __future__ import annotations
 
