@@ -1,7 +1,8 @@
 """Reader of the official PRS-Med/MMRS layout, for the official release, prepared archives and phantoms alike.
 
-A table is any CSV in the root (or, if there is none, one folder below) with the columns `image_path` (really the MASK's path),
-`image_name`, `split`, `question` and `answer`. A column `position` is ignored: labels are computed from the masks.
+A table is any CSV in the root (or, if none there is a table, one folder below) with the columns `image_path` (really the MASK's
+path), `image_name`, `split`, `question` and `answer`. A column `position` is only compared with the answers: labels are computed
+from the masks.
 The official folder name in image_path gives the modality. Where a table has no `group` column, as in the official release,
 each mask path is a separate group, because patients and videos are not identified. (Not the image name: numbered files of
 different archives share names across splits.) A column `spacing_mm` (ours) may give a pixel's height and width as in
@@ -11,7 +12,7 @@ different archives share names across splits.) A column `spacing_mm` (ours) may 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import overload
@@ -19,8 +20,19 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 from prsbench.datasets.card import read_card
-from prsbench.datasets.official_table import MODALITY_OF_FOLDER, Row, base_of, folder_of, read_table, resolve_rows
-from prsbench.datasets.pictures import check_same_size, read_image, read_mask
+from prsbench.datasets.official_table import (
+    MODALITY_OF_FOLDER,
+    Line,
+    Row,
+    base_of,
+    folder_of,
+    folder_of_name,
+    folders_named,
+    meant_folder,
+    read_table,
+    resolve_rows,
+)
+from prsbench.datasets.pictures import check_same_size, pixel_hash, read_image, read_mask
 from prsbench.datasets.splits import SPLITS
 from prsbench.harness.contract.errors import DataError, refuse
 from prsbench.harness.contract.files import file_hash
@@ -48,6 +60,7 @@ class FolderDataset:
 
     name is the official folder name; target is a noun for what the masks outline. Samples and manifests are in the order of the
     table. `samples`, `manifest` and `check` refuse a faulty table, `open_root` does not, so that other modalities stay usable.
+    notes are sentences on what the user should look at.
     """
 
     name: str
@@ -57,6 +70,7 @@ class FolderDataset:
     rows: Sequence[Row] = field(repr=False)
     table_problems: Sequence[str] = field(repr=False)
     base: Path
+    notes: Sequence[str] = field(default=(), repr=False)
     _digests: dict[Path, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
@@ -84,24 +98,36 @@ class FolderDataset:
             for image, mask in [row.files]
         ]
 
-    def check(self) -> None:
-        """Decode every file once.
+    @property
+    def title(self) -> str:
+        return f"Data set '{self.name}' in {self.base}"
+
+    def check(self) -> list[str]:
+        """Decode every file once; returns a sentence for every picture that is in two splits.
 
         Raises:
             DataError: all faults of the table and its files, first 20 shown.
         """
-        problems = list(self.table_problems)
-        for mask_path, image_path in {row.mask: row.image for row in self.rows if row.image and row.mask.is_file()}.items():
+        problems, twice = list(self.table_problems), []
+        first_with: dict[str, Row] = {}
+        for row in {row.mask: row for row in self.rows if row.image and row.mask.is_file()}.values():
+            image_path, mask_path = row.files
             try:
-                check_same_size(image_path, read_image(image_path), mask_path, read_mask(mask_path))
+                image = read_image(image_path)
+                check_same_size(image_path, image, mask_path, read_mask(mask_path))
                 if self._digest(image_path) == self._digest(mask_path):
                     raise DataError(f"{image_path}: expected an image, got a copy of its mask. Restore the image.")
             except DataError as error:
                 problems.append(str(error))
-        refuse(f"Data set '{self.name}' in {self.base}", problems)
+                continue
+            first = first_with.setdefault(pixel_hash(image) or str(mask_path), row)
+            if first.split != row.split:
+                twice.append(f"{image_path} ({row.split}) is the same picture as {first.image} ({first.split}).")
+        refuse(self.title, problems)
+        return twice
 
     def _rows(self, split: str) -> list[Row]:
-        refuse(f"Data set '{self.name}' in {self.base}", self.table_problems)
+        refuse(self.title, self.table_problems)
         return [row for row in self.rows if row.split == split]
 
     def _digest(self, path: Path) -> str:
@@ -165,30 +191,81 @@ def open_root(root: Path) -> list[FolderDataset]:
     """The data sets of a root, one per modality found, in the order of `contract.modalities`. Reads no picture.
 
     Raises:
-        DataError: no table, a table without a required column, or rows of no known modality.
+        DataError: no table of a known modality.
     """
+    return read_root(root)[0]
+
+
+def read_root(root: Path) -> tuple[list[FolderDataset], list[str]]:
+    """`open_root`, and a sentence for all files and rows that are left out because they are of no known modality."""
     root = Path(root)
-    tables = sorted(root.glob("*.csv")) or sorted(root.glob("*/*.csv"))
-    if not tables:
-        raise DataError(f"{root}: expected a data set in the official layout, found no CSV there or one folder below.")
-    lines: dict[tuple[str, Path], list[Mapping[str, str]]] = defaultdict(list)
+    here, below = (_tables(root.glob(pattern)) for pattern in ("*", "*/*"))
+    datasets, left_out = _read_tables(root, here)
+    if datasets and below:
+        left_out.append(
+            f"{below[0]}: not read ({len(below)} such files), because the root holds tables. Move it there if it is one."
+        )
+    elif not datasets:
+        datasets, more = _read_tables(root, below)
+        left_out += more
+    if not datasets:
+        found = "\n".join(["found only:", *left_out]) if left_out else "found no CSV there or one folder below."
+        raise DataError(f"{root}: expected a data set in the official layout, {found}")
+    return datasets, left_out
+
+
+def _tables(paths: Iterable[Path]) -> list[Path]:
+    return sorted(path for path in paths if path.suffix.lower() == ".csv" and not path.name.startswith(".") and path.is_file())
+
+
+def _read_tables(root: Path, tables: Sequence[Path]) -> tuple[list[FolderDataset], list[str]]:
+    lines: dict[tuple[str, Path], list[Line]] = defaultdict(list)
+    problems: dict[tuple[str, Path], list[str]] = defaultdict(list)
+    left_out: list[str] = []
     for table in tables:
-        for row in read_table(table):
-            folder = folder_of(table, row)
-            lines[folder, base_of(table, folder)].append(row)
-    datasets = [_dataset(folder, base, rows) for (folder, base), rows in lines.items()]
-    return sorted(datasets, key=lambda dataset: MODALITIES.index(dataset.modality))
+        try:
+            found = read_table(table)
+        except DataError as error:
+            folders = folders_named(table, root)
+            left_out += [] if folders else [str(error)]
+            for folder in folders:
+                problems[folder, base_of(table, folder)].append(str(error))
+            continue
+        unknown, own = [], folder_of_name(table, root)
+        for line in found:
+            named = folder_of(line)
+            meant = own or named or meant_folder(line)
+            if meant is None:
+                unknown.append(line)
+            elif meant == named:
+                lines[named, base_of(table, named)].append(line)
+            else:
+                for folder in filter(None, (meant, named)):
+                    problems[folder, base_of(table, folder)].append(
+                        f"{line.where}: expected the modality's folder {meant} in image_path, got '{line.mask}'. Correct the "
+                        "path, or move the row to another table."
+                    )
+        if unknown:
+            left_out.append(
+                f"{unknown[0].where}: image_path '{unknown[0].mask}' is in no modality's folder ("
+                f"{', '.join(MODALITY_OF_FOLDER)}), so {len(unknown)} rows of this table are left out. Correct the paths if they "
+                "are of one."
+            )
+    keys = {**lines, **problems}.keys()
+    datasets = [_dataset(folder, base, lines[folder, base], problems[folder, base]) for folder, base in keys]
+    return sorted(datasets, key=lambda dataset: MODALITIES.index(dataset.modality)), left_out
 
 
-def _dataset(folder: str, base: Path, lines: Sequence[Mapping[str, str]]) -> FolderDataset:
+def _dataset(folder: str, base: Path, lines: Sequence[Line], table_problems: Sequence[str]) -> FolderDataset:
     card, modality = read_card(base), MODALITY_OF_FOLDER[folder]
-    rows, problems = resolve_rows(base, modality, lines)
+    rows, problems, notes = resolve_rows(base, modality, lines, may_repeat=bool(card))
     return FolderDataset(
         name=folder,
         modality=modality,
         data_kind=DataKind(card.get("data_kind", DataKind.UNDECLARED)),
         target=card.get("modalities", {}).get(folder, {}).get("target", BY_NAME[modality].target),
         rows=rows,
-        table_problems=problems,
+        table_problems=[*table_problems, *problems],
         base=base,
+        notes=notes,
     )

@@ -1,4 +1,4 @@
-"""Parser of an official table: required columns, paths of images and masks, and all problems found in it."""
+"""Parser of an official table: its lines, the paths of images and masks, and all problems found in it, by file and line."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from math import inf
 from pathlib import Path, PurePosixPath
 
@@ -17,11 +18,42 @@ from prsbench.harness.contract.modalities import ALL
 
 REQUIRED_COLUMNS = ("image_path", "image_name", "split", "question", "answer")
 MODALITY_OF_FOLDER = {modality.official_folder: modality.name for modality in ALL}
+LONGEST_TEXT = 4000  # characters of a cell; more are several rows behind a quote that is not closed
+MASK_FOLDER = re.compile(r"(?i)(?:^|/)(train|val|test)_masks(?=/)")
+# What pandas and spreadsheets write for no value, without the signs around it.
+NOTHING = {"", "nan", "nat", "none", "null", "nil", "na", "n/a", "undefined", "missing", "value", "name", "ref", "num", "div/0"}
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars", "sep=": "a line 'sep=', which only Excel reads"}
+_SYNONYMS = {"upper": "top", "superior": "top", "lower": "bottom", "inferior": "bottom", "centre": "center", "middle": "center"}
+_AXES = ({"top", "bottom"}, {"left", "right"})
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row of a table: its cells by column, and the first of its lines in the file. problem: why it cannot be read, or ""."""
+
+    table: Path
+    number: int
+    cells: Mapping[str, str]
+    problem: str = ""
+
+    @property
+    def where(self) -> str:
+        return f"{self.table} line {self.number}"
+
+    @property
+    def mask(self) -> str:
+        """image_path, which is the mask's path, with slashes."""
+        return self.cells.get("image_path", "").replace("\\", "/")
+
+    def cell(self, column: str) -> str:
+        """A cell of a column that may be absent; "" where it says nothing."""
+        text = self.cells.get(column, "")
+        return "" if says_nothing(text) else text
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One question of a table, with its paths resolved. image is None if no candidate exists.
+    """One question of a table, with its paths resolved. image is None if no candidate exists; where is its file and line.
 
     spacing_mm is the height and width of a pixel, None if the table does not give them.
     """
@@ -33,6 +65,7 @@ class Row:
     question: str
     answer: str
     group: str
+    where: str
     spacing_mm: tuple[float, float] | None = None
 
     @property
@@ -58,38 +91,101 @@ def image_candidates(mask_path: str) -> list[str]:
     return [str(folder / name) for name in dict.fromkeys(names) if str(folder / name) != str(path)]
 
 
-def read_table(table: Path) -> list[dict[str, str]]:
-    """The rows of a table as dicts by column.
+def says_nothing(text: str) -> bool:
+    """Whether a cell is empty, or holds what pandas and spreadsheets write for an empty one, such as "nan", "N/A" or "-"."""
+    return re.sub(r"^[\W_]+|[\W_]+$", "", text).casefold() in NOTHING
+
+
+def read_table(table: Path) -> list[Line]:
+    """The lines of a table, without blank ones. A line that cannot be read has a problem.
 
     Raises:
-        DataError: not a CSV in UTF-8, a required column is missing, or there are no rows.
+        DataError: not a CSV in UTF-8 with commas, a required column is missing, two have one name, or there are no rows.
     """
+    lines: list[Line] = []
+    begins = 1
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, restval="")
-            columns, rows = reader.fieldnames or [], list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+            reader = csv.reader(file, strict=True)
+            columns = [name.strip() for name in next(reader, [])]
+            _check_columns(table, columns)
+            begins = reader.line_num + 1
+            for cells in reader:
+                if any(cell.strip() for cell in cells):
+                    problem = _problem_of_cells(cells, len(columns), reader.line_num)
+                    lines.append(Line(table, begins, dict(zip(columns, cells, strict=False)), problem))
+                begins = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(
+            f"{table} line {begins}: expected a row of a CSV, got '{error}' by line {reader.line_num}. Close the quote that is "
+            "left open there or in a row before, and put quotes around cells that hold quotes."
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{table}: expected a CSV in UTF-8, got '{error}'. Save it again as UTF-8.") from error
+    if not lines:
+        raise DataError(f"{table}: expected rows, got only a header. Restore the table, or prepare the archive again.")
+    return lines
+
+
+def _check_columns(table: Path, columns: Sequence[str]) -> None:
     missing = [column for column in REQUIRED_COLUMNS if column not in columns]
+    if missing and 0 < len(columns) < 3 and (others := [name for sign, name in _SEPARATORS.items() if sign in columns[0]]):
+        raise DataError(f"{table} line 1: expected columns separated by commas, got {others[0]}. Save the table with commas.")
     if missing:
         raise DataError(
             f"{table}: expected the columns {', '.join(REQUIRED_COLUMNS)}, missing {', '.join(missing)}, found "
             f"{', '.join(columns) or 'none'}. Rename or add the column, or move the file away if it is no table of a data set."
         )
-    if not rows:
-        raise DataError(f"{table}: expected rows, got only a header. Restore the table, or prepare the archive again.")
-    return rows
+    if twice := [name or "without a name" for name, count in Counter(columns).items() if count > 1]:
+        raise DataError(f"{table} line 1: expected each column once, got two columns {', '.join(twice)}. Remove or rename one.")
+    if "" in columns[1:]:  # the first may be the numbers of the rows, as pandas writes them
+        raise DataError(f"{table} line 1: expected a name for each column, column {columns.index('', 1) + 1} has none. Name it.")
 
 
-def folder_of(table: Path, row: Mapping[str, str]) -> str:
-    """The official modality folder in a row's path; DataError if there is none."""
-    for part in row["image_path"].replace("\\", "/").split("/"):
-        if part in MODALITY_OF_FOLDER:
-            return part
-    raise DataError(
-        f"{table}: expected a modality's folder in image_path ({', '.join(MODALITY_OF_FOLDER)}), got '{row['image_path']}'. "
-        "Correct the path."
-    )
+def _problem_of_cells(cells: Sequence[str], expected: int, last_line: int) -> str:
+    """What is wrong with the cells of a row, whatever they say; "" if nothing is."""
+    if len(cells) != expected:
+        advice = "Put quotes around a cell that holds a comma" if len(cells) > expected else "Add the missing cells"
+        return f"expected {expected} cells, as in the header, got {len(cells)}. {advice}."
+    if any("\n" in cell or "\r" in cell for cell in cells):
+        return f"expected each cell in one line, got one that ends in line {last_line}. Close its quote, or join its lines."
+    if any("\0" in cell for cell in cells):
+        return "expected text, got a NUL byte. Save the table again as UTF-8."
+    if (longest := max(map(len, cells))) > LONGEST_TEXT:
+        return f"expected cells of at most {LONGEST_TEXT} characters, got {longest}. Close its quote, or shorten the text."
+    return ""
+
+
+def folders_named(table: Path, root: Path) -> list[str]:
+    """The modality folders that a table speaks of in its name or its paths, whatever its encoding and its faults."""
+    try:
+        text = table.read_bytes().replace(b"\0", b"").decode("latin-1")  # UTF-16 is ASCII with NUL bytes
+    except OSError:
+        text = ""
+    own = folder_of_name(table, root)
+    return [folder for folder in MODALITY_OF_FOLDER if folder == own or re.search(rf"{folder}[/\\]", text)]
+
+
+def folder_of_name(table: Path, root: Path) -> str | None:
+    """The modality folder that the name of a table begins with, or that it lies in."""
+    names = [table.name, table.parent.name] if table.parent != root else [table.name]
+    return next((folder for name in names for folder in MODALITY_OF_FOLDER if name.startswith(folder)), None)
+
+
+def folder_of(line: Line) -> str | None:
+    """The modality folder in a line's path; None if there is none. Cells of a line that cannot be read may be shifted."""
+    cells = line.cells.values() if line.problem else [line.mask]
+    parts = [part for cell in cells for part in cell.replace("\\", "/").split("/")]
+    return next((part for part in parts if part in MODALITY_OF_FOLDER), None)
+
+
+def meant_folder(line: Line) -> str | None:
+    """The modality folder that a path without one almost names, as "Lung_ct/train_masks/1.png" does."""
+    spelling = {folder.casefold(): folder for folder in MODALITY_OF_FOLDER}
+    for part in line.mask.split("/"):
+        if near := get_close_matches(part.strip().casefold(), spelling, n=1, cutoff=0.85):
+            return spelling[near[0]]
+    return None
 
 
 def base_of(table: Path, folder: str) -> Path:
@@ -99,34 +195,52 @@ def base_of(table: Path, folder: str) -> Path:
     return table.parent
 
 
-def resolve_rows(base: Path, modality: str, lines: Sequence[Mapping[str, str]]) -> tuple[list[Row], list[str]]:
-    """The rows of one modality with their files, and the problems of the table as messages (pictures are not opened)."""
-    masks = [line["image_path"].replace("\\", "/") for line in lines]
-    images = {mask: _first_file(base, image_candidates(mask)) for mask in dict.fromkeys(masks)}
+def resolve_rows(
+    base: Path, modality: str, lines: Sequence[Line], may_repeat: bool = False
+) -> tuple[list[Row], list[str], list[str]]:
+    """The rows of one modality with their files, the problems of its tables, and notes; pictures are not opened.
+
+    Both are sentences. With a problem, the rows must not be used; a note names what the user should look at.
+
+    may_repeat: `prepare` wrote the table; of the questions that it draws for one training image, two may be the same.
+    """
+    unread = [f"{line.where}: {line.problem}" for line in lines if line.problem]
+    lines = [line for line in lines if not line.problem]
+    first = {line.mask: line for line in reversed(lines)}
+    images = {line.mask: _first_file(base, image_candidates(line.mask)) for line in lines}
     rows = []
     questions: Counter[str] = Counter()
-    for line, mask in zip(lines, masks, strict=True):
-        stem = PurePosixPath(line["image_name"].replace("\\", "/")).stem or PurePosixPath(mask).stem
-        rows.append(_row(base, f"{modality}/{stem}#{questions[stem]}", line, mask, images[mask]))
+    for line in lines:
+        stem = PurePosixPath(line.cell("image_name").replace("\\", "/")).stem or PurePosixPath(line.mask).stem
+        rows.append(_row(base, f"{modality}/{stem}#{questions[stem]}", line, images[line.mask]))
         questions[stem] += 1
-    path_problems = [problem for mask, image in images.items() for problem in _path_problems(base, mask, image)]
-    return rows, [*path_problems, *_split_problems(rows), *_empty_texts(rows), *_spacing_problems(lines, rows)]
+    path_problems = [problem for mask, image in images.items() for problem in _path_problems(base, first[mask], image)]
+    problems = [*unread, *path_problems, *_split_problems(lines, rows), *_repeated_rows(lines, rows, may_repeat)]
+    return rows, [*problems, *_empty_texts(rows), *_spacing_problems(lines, rows)], list(_position_notes(lines))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long, or a folder that must not be read
+        return False
 
 
 def _first_file(base: Path, candidates: Sequence[str]) -> Path | None:
-    return next((base / name for name in candidates if (base / name).is_file()), None)
+    return next((base / name for name in candidates if _is_file(base / name)), None)
 
 
-def _row(base: Path, sample_id: str, line: Mapping[str, str], mask: str, image: Path | None) -> Row:
+def _row(base: Path, sample_id: str, line: Line, image: Path | None) -> Row:
     return Row(
         sample_id=sample_id,
-        mask=base / mask,
+        mask=base / line.mask,
         image=image,
-        split=line["split"].strip().lower(),
-        question=line["question"],
-        answer=line["answer"],
-        group=line.get("group") or mask,
-        spacing_mm=_spacing(line.get("spacing_mm") or ""),
+        split=line.cells["split"].strip().lower(),
+        question=line.cells["question"],
+        answer=line.cells["answer"],
+        group=line.cell("group") or line.mask,
+        where=line.where,
+        spacing_mm=_spacing(line.cell("spacing_mm")),
     )
 
 
@@ -139,41 +253,100 @@ def _spacing(text: str) -> tuple[float, float] | None:
     return (height, width) if 0 < height < inf and 0 < width < inf else None
 
 
-def _path_problems(base: Path, mask: str, image: Path | None) -> Iterator[str]:
-    if not re.search(r"(?i)(^|/)(train|val|test)_masks/", mask):
+def _path_problems(base: Path, line: Line, image: Path | None) -> Iterator[str]:
+    mask, path = line.mask, base / line.mask
+    if mask.startswith("/") or ".." in mask.split("/") or re.match(r"[A-Za-z]:", mask):
+        yield f"{line.where}: expected a path below {base}, got '{mask}', which leaves it. Correct the path."
+    elif not MASK_FOLDER.search(mask):
         yield (
-            f"image_path '{mask}': expected a mask in a folder train_masks, val_masks or test_masks, so that the mask is never "
-            "read as the image. Correct the path."
+            f"{line.where}: image_path '{mask}': expected a mask in a folder train_masks, val_masks or test_masks, so that the "
+            "mask is never read as the image. Correct the path."
         )
-    elif not (base / mask).is_file():
-        yield f"{base / mask}: expected a mask, found no such file. Restore it, or remove its rows from the table."
+    elif not _is_file(path):
+        yield f"{path}: expected a mask, found no such file ({line.where}). Restore it, or remove its rows from the table."
     elif image is None:
         tried = ", ".join(str(base / name) for name in image_candidates(mask)[:3])
-        yield f"{base / mask}: expected its image, found none (tried {tried} and other suffixes). Restore it."
+        yield f"{path}: expected its image, found none (tried {tried} and other suffixes). Restore it."
+    else:
+        for file in (path, image):
+            if not (real := file.resolve()).is_relative_to(base.resolve()):
+                yield f"{file}: expected a file below {base}, got a link to {real}. Put the file itself there (`cp -rL` does)."
 
 
-def _split_problems(rows: Sequence[Row]) -> Iterator[str]:
-    splits_of: dict[str, set[str]] = defaultdict(set)
+def _split_problems(lines: Sequence[Line], rows: Sequence[Row]) -> Iterator[str]:
+    first: dict[str, dict[str, str]] = defaultdict(dict)  # where the first row of each group is, by split
     for row in rows:
-        splits_of[row.group].add(row.split)
+        first[row.group].setdefault(row.split, row.where)
     for value, count in Counter(row.split for row in rows if row.split not in SPLITS).items():
-        yield f"split '{value}' in {count} rows: expected train, val or test. Correct the column."
-    for group, splits in splits_of.items():
-        if len(splits & set(SPLITS)) > 1:
-            yield f"group '{group}': expected one split, got {', '.join(sorted(splits))}, a leak. Move the group into one split."
+        where = next(row.where for row in rows if row.split == value)
+        yield f"split '{value}' in {count} rows: expected train, val or test (first: {where}). Correct the column."
+    for group, places in first.items():
+        if len(places.keys() & set(SPLITS)) > 1:
+            splits, where = ", ".join(sorted(places)), ", ".join(places[split] for split in sorted(places))
+            yield f"group '{group}': expected one split, got {splits}, a leak ({where}). Move the group into one split."
+    for line, row in zip(lines, rows, strict=True):
+        folder = next(iter(MASK_FOLDER.findall(line.mask)[-1:]), row.split).lower()
+        if row.split in SPLITS and row.split != folder:
+            yield (
+                f"{line.where}: expected split {folder}, as the mask lies in {folder}_masks, got '{row.split}'. Correct the "
+                "column split, or move mask and image."
+            )
+
+
+def _repeated_rows(lines: Sequence[Line], rows: Sequence[Row], may_repeat: bool) -> Iterator[str]:
+    """Rows that count twice: of one table those that say the same of a mask, of two those that ask the same of it."""
+    seen: dict[tuple[str, ...], int] = {}
+    for number, (line, row) in enumerate(zip(lines, rows, strict=True)):
+        question, answer = (" ".join(text.split()).casefold() for text in (row.question, row.answer))
+        before = seen.setdefault((str(row.mask), question), number)
+        if lines[before].table == line.table:
+            before = seen.setdefault((str(row.mask), question, answer), number)
+        drawn_twice = may_repeat and row.split != "test" and all(other.mask == row.mask for other in rows[before:number])
+        if before < number and not drawn_twice:
+            yield (
+                f"{line.where}: expected each question about a mask once, got the one of {lines[before].where} again. Remove one "
+                "of the two rows, or one of the tables if it is a copy."
+            )
 
 
 def _empty_texts(rows: Sequence[Row]) -> Iterator[str]:
     for row in rows:
         for column in ("question", "answer"):
-            if not getattr(row, column).strip():
-                yield f"sample '{row.sample_id}': expected a text in column {column}, got an empty cell. Fill it in."
+            text = getattr(row, column).strip()
+            if says_nothing(text) or not any(char.isalpha() for char in text):
+                got = f"'{text}', which says nothing" if text else "an empty cell"
+                yield f"{row.where}: sample '{row.sample_id}': expected a text in column {column}, got {got}. Fill it in."
 
 
-def _spacing_problems(lines: Sequence[Mapping[str, str]], rows: Sequence[Row]) -> Iterator[str]:
+def _spacing_problems(lines: Sequence[Line], rows: Sequence[Row]) -> Iterator[str]:
     for line, row in zip(lines, rows, strict=True):
-        if (given := (line.get("spacing_mm") or "").strip()) and row.spacing_mm is None:
+        if (given := line.cell("spacing_mm").strip()) and row.spacing_mm is None:
             yield (
-                f"sample '{row.sample_id}': expected a pixel's height and width in mm in column spacing_mm, as in '0.7 0.65', "
-                f"got '{given}'. Correct it, or leave it empty if it is unknown."
+                f"{line.where}: sample '{row.sample_id}': expected a pixel's height and width in mm in column spacing_mm, as in "
+                f"'0.7 0.65', got '{given}'. Correct it, or leave it empty if it is unknown."
             )
+
+
+def _position_notes(lines: Sequence[Line]) -> Iterator[str]:
+    """Signs of shifted cells. Labels come from the masks, so they are no problems."""
+    unknown, elsewhere = [], []
+    for line in lines:
+        position, answer = line.cell("position"), _places(line.cell("answer"))
+        places = _places(position)
+        if position and not places and not re.search(r"(?i)\bno\b", position):
+            unknown.append(line)
+        if any(places & axis and answer & axis and not places & answer & axis for axis in _AXES):
+            elsewhere.append(line)
+    for found, what, why in (
+        (unknown, "names no place", "columns are shifted"),
+        (elsewhere, "names another place than the answer", "answers belong to other images"),
+    ):
+        if found:
+            position = found[0].cell("position")[:60]
+            yield f"{found[0].where}: column position, '{position}', {what} ({len(found)} such rows). Look whether {why}."
+
+
+def _places(text: str) -> set[str]:
+    """The words for places in a text, without synonyms."""
+    words = {_SYNONYMS.get(word, word) for word in re.findall(r"[a-z]+", text.lower())}
+    return words & {"top", "bottom", "left", "right", "center"}

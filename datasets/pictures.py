@@ -1,57 +1,73 @@
-"""Read images as 8-bit RGB and masks as bool. Other depths are refused, because the file does not hold the right grey window."""
+"""Read images as 8-bit RGB and masks as bool. A file is judged by its content: what cannot be read without a guess is refused.
+
+Only PNG, JPEG, BMP, TIFF and WebP are opened, whatever the suffix says; none of their decoders starts another program.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 from prsbench.harness.contract.errors import DataError
+from scipy import ndimage
 
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK")
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+BITS_PER_SAMPLE = 258  # the TIFF tag
 MASK_THRESHOLD = 127  # grey levels above it are foreground; masks saved as JPEG or resized have grey edges
+DARKEST = 47  # levels up to it are black: noise of JPEG, and traces in the masks of CVC-ClinicDB
+CHROMA = 64  # a pixel whose channels differ by more has a colour; noise differs by less
+FEW_COLOURS = 16  # a mask of no more was never saved as JPEG, so that its levels are exact
+SAME_LEVEL = {True: 24, False: 64}  # how far levels of one area may lie apart in an exact mask, and in one with noise
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
-    """One picture as (H, W, 3) uint8; grey and palette pictures become RGB.
+    """One picture as (H, W, 3) uint8, turned as its EXIF tag says; grey, palette and CMYK pictures become RGB.
 
     Raises:
-        DataError: the file is missing, unreadable, not 8 bits per channel, partly transparent, or has several frames.
+        DataError: the file is missing, no regular file, of another format, unreadable, not 8 bits per channel, partly
+            transparent, or has several frames.
     """
-    return np.array(_decoded(path, "RGB"))
+    return np.array(_decoded(path).convert("RGB"))
 
 
 def read_mask(path: Path) -> NDArray[np.bool_]:
-    """One mask as (H, W) bool: grey level > 127. An all-zero file is an empty mask.
+    """One mask as (H, W) bool, turned as its EXIF tag says. An all-zero file is an empty mask.
+
+    Foreground is grey level > 127, or, in a mask of black and one colour, what is brighter than half that colour.
 
     Raises:
-        DataError: as read_image, and for a mask with non-zero values but none above 127 (coded {0, 1}, as labels, or in dark
-            colours), which would be scored as empty.
+        DataError: as read_image; and for a mask with areas of several grey levels or colours (labels, say), or with non-zero
+            values but none above 127 (coded {0, 1}, or dark), which would be scored as empty.
     """
-    grey = np.asarray(_decoded(path, "L"))
-    top = int(grey.max())
-    if top == 1:
-        raise DataError(
-            f"{path}: expected a mask of values 0 and 255, got 0 and 1, which scores 0.004 under the official protocol. "
-            "Multiply by 255."
-        )
-    if 1 < top <= MASK_THRESHOLD:
-        raise DataError(
-            f"{path}: expected a mask with foreground above {MASK_THRESHOLD}, got values up to {top}: it would be read as "
-            "empty. Save the foreground as 255."
-        )
+    picture = _decoded(path)
+    rgb = np.asarray(picture.convert("RGB"))
+    if picture.mode == "P" and np.ptp(np.asarray(picture)) and not np.ptp(rgb, axis=(0, 1)).any():
+        raise DataError(f"{path}: expected a mask, got palette entries of one colour. Save it as grey levels 0 and 255.")
+    if np.ptp(rgb, axis=2).max() > CHROMA:
+        return _coloured_foreground(path, rgb)
+    grey = np.asarray(picture.convert("L"))
+    _refuse_labels(path, grey)
     return grey > MASK_THRESHOLD
+
+
+def pixel_hash(image: NDArray[np.uint8]) -> str:
+    """sha256, in hex, of a picture's size and pixels: equal for files that show the same, in whatever format."""
+    return sha256(str(image.shape).encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
 
 
 def check_same_size(image_path: Path, image: NDArray[np.uint8], mask_path: Path, mask: NDArray[np.bool_]) -> None:
     """Raise DataError unless the mask has its image's height and width."""
     if mask.shape != image.shape[:2]:
-        raise DataError(
-            f"{mask_path}: expected the size of its image {image_path.name}, {_size(image)}, got {_size(mask)}. "
-            "Resize the mask with nearest neighbour, or find the mask that belongs to this image."
-        )
+        advice = "Resize the mask with nearest neighbour, or find the mask that belongs to this image."
+        if mask.shape == image.shape[1::-1]:
+            advice = "One of them is turned: both are read as their EXIF tags say. Turn the mask as the image is shown."
+        raise DataError(f"{mask_path}: expected the size of its image {image_path.name}, {_size(image)}, got {_size(mask)}. {advice}")
 
 
 def write_png(path: Path, pixels: NDArray[np.uint8] | NDArray[np.bool_]) -> None:
@@ -61,26 +77,116 @@ def write_png(path: Path, pixels: NDArray[np.uint8] | NDArray[np.bool_]) -> None
     Image.fromarray(pixels).save(path, format="PNG")
 
 
-def _decoded(path: Path, mode: str) -> Image.Image:
-    if not path.is_file():
-        raise DataError(f"{path}: expected a picture, found no such file. Restore it, or remove its row.")
+def _decoded(path: Path) -> Image.Image:
+    if not path.is_file():  # a folder, a device or a pipe is never opened
+        found = "something that is no regular file" if path.exists() else "no such file"
+        raise DataError(f"{path}: expected a picture, found {found}. Restore it, or remove its row.")
     try:
-        with Image.open(path) as picture:
+        with Image.open(path, formats=FORMATS) as picture:
             _refuse_unclear(path, picture)
-            return picture.convert(mode)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            return ImageOps.exif_transpose(picture)
+    except DataError:
+        raise
+    except Image.UnidentifiedImageError as error:
+        raise DataError(
+            f"{path}: expected a readable picture (PNG, JPEG, BMP, TIFF or WebP), got another or a broken one. "
+            "Restore the file from its archive, or save it as PNG."
+        ) from error
+    except Exception as error:  # a broken file can make a decoder raise almost anything
         raise DataError(f"{path}: expected a readable picture, got '{error}'. Restore the file from its archive.") from error
 
 
 def _refuse_unclear(path: Path, picture: Image.Image) -> None:
+    if (bits := _bits_per_channel(picture)) > 8:
+        raise DataError(f"{path}: expected 8 bits per channel, got {bits}. Choose a grey window and save it as 8 bits.")
     if picture.mode not in EIGHT_BIT_MODES:
         raise DataError(
-            f"{path}: expected 8 bits per channel, got mode {picture.mode}. Choose a grey window and save it as 8 bits."
+            f"{path}: expected 8 bits per channel in grey, RGB, CMYK or a palette, got mode {picture.mode}. Choose a grey window "
+            "and save it as 8 bits."
         )
     if (frames := getattr(picture, "n_frames", 1)) > 1:
         raise DataError(f"{path}: expected one picture, got {frames} frames. Save each frame as a separate file.")
     if picture.has_transparency_data and np.asarray(picture.convert("RGBA"))[..., 3].min() < 255:
         raise DataError(f"{path}: expected an opaque picture, got transparent pixels. Flatten it onto its background.")
+
+
+def _bits_per_channel(picture: Image.Image) -> int:
+    """As in the file; Pillow drops the low bytes of 16-bit colour without a word."""
+    if picture.format == "TIFF":
+        return int(np.max(picture.getexif().get(BITS_PER_SAMPLE, 1)))  # one number or one of each channel
+    raw_mode = str(picture.tile[0].args) if picture.tile else ""  # of a PNG, such as "RGB;16B"
+    return 16 if picture.format == "PNG" and ";16" in raw_mode else 8
+
+
+def _refuse_labels(path: Path, grey: NDArray[np.uint8]) -> None:
+    """Raise DataError unless a grey mask is one level on black, apart from grey edges and noise."""
+    levels = np.unique(grey)
+    if levels[-1] == 1:
+        raise DataError(
+            f"{path}: expected a mask of values 0 and 255, got 0 and 1, which scores 0.004 under the official protocol. "
+            "Multiply by 255."
+        )
+    if 1 < levels[-1] <= MASK_THRESHOLD:
+        raise DataError(
+            f"{path}: expected a mask with foreground above {MASK_THRESHOLD}, got values up to {levels[-1]}: it would be read as "
+            "empty. Save the foreground as 255."
+        )
+    if len(levels) == 1 or (len(levels) == 2 and levels[0] <= MASK_THRESHOLD):
+        return
+    exact = len(levels) <= FEW_COLOURS
+    flat = _flat(grey, exact)
+    inside = grey[flat]
+    if not inside.size:
+        return
+    black = max(DARKEST, int(inside.min()) + SAME_LEVEL[exact]) if inside.min() <= MASK_THRESHOLD else -1
+    lit = inside[inside > black]
+    if lit.size and (lit.min() <= MASK_THRESHOLD or np.ptp(lit) > SAME_LEVEL[exact]) or (exact and _has_dark_label(grey, flat)):
+        _refuse_levels(path, "grey levels", inside[inside > (0 if exact else DARKEST)])
+
+
+def _has_dark_label(grey: NDArray[np.uint8], flat: NDArray[np.bool_]) -> bool:
+    """Whether areas of levels 1 to 47 are labels (2 in a mask of 0, 2 and 255): large, or apart from the foreground."""
+    lesion = grey > MASK_THRESHOLD
+    dark, _ = ndimage.label((grey > 0) & (grey <= DARKEST), np.ones((3, 3)))
+    sizes = np.bincount(dark.ravel())
+    areas = np.setdiff1d(dark[flat], 0)
+    touching = dark[ndimage.binary_dilation(lesion, np.ones((3, 3)))]
+    apart = np.setdiff1d(areas, touching)
+    return bool(4 * sizes[areas].sum() > lesion.sum() or 20 * sizes[apart].sum() > lesion.sum())
+
+
+def _coloured_foreground(path: Path, rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """The mask of a picture in black and one colour; DataError for anything else."""
+    value = rgb.max(axis=2)
+    exact = len(np.unique(rgb.reshape(-1, 3), axis=0)) <= FEW_COLOURS
+    lit = value > DARKEST
+    inside = rgb[_flat(rgb, exact) & lit]
+    if not inside.size:  # tiny lesions
+        inside = rgb[lit]
+    colour = np.median(inside, axis=0)
+    if lit.all() or np.ptp(inside, axis=0).max() > SAME_LEVEL[exact] or np.ptp(colour) <= CHROMA:
+        _refuse_levels(path, "colours", rgb[value > 0] if np.ptp(colour) <= CHROMA else inside)
+    return value > colour.max() / 2
+
+
+def _flat(pixels: NDArray[np.uint8], exact: bool) -> NDArray[np.bool_]:
+    """(H, W): pixels inside an area of one level: of equal neighbours, or, in a mask with noise, of similar ones further out.
+
+    Pixels of an edge, which lie between two areas, are not.
+    """
+    size, tolerance = (3, 0) if exact else (5, 24)
+    window = (size, size, 1)[: pixels.ndim]
+    ranges = ndimage.maximum_filter(pixels, window, mode="nearest") - ndimage.minimum_filter(pixels, window, mode="nearest")
+    return (ranges if pixels.ndim == 2 else ranges.max(axis=2)) <= tolerance
+
+
+def _refuse_levels(path: Path, kind: str, pixels: NDArray[np.uint8]) -> None:
+    counts = Counter(map(tuple, pixels.tolist()) if pixels.ndim == 2 else pixels.tolist()).most_common()
+    shown = ", ".join(f"{level} ({count} px)" for level, count in counts[:4]) + ", ..." * (len(counts) > 4)
+    raise DataError(
+        f"{path}: expected one grey level or colour on black, got areas of several {kind}: {shown}. "
+        "Save what the target is as 255 and all else as 0."
+    )
 
 
 def _size(pixels: NDArray[np.uint8] | NDArray[np.bool_]) -> str:

@@ -521,7 +521,7 @@ def _pictures(run: Run, sample_id: str, dataset: str, methods: Sequence[str]) ->
     """A sample and its prediction maps by these methods; None if the run's data no longer holds the sample."""
     from prsbench.harness.engine.inspect.results import sample_of
     from prsbench.harness.engine.store.prediction_maps import read_map
-    from prsbench.harness.report.figures.pictures import Pictures
+    from prsbench.harness.report.figures.pictures import Pictures, shrunk
 
     indexed = sample_of(run, dataset, sample_id)
     if indexed is None:
@@ -532,5 +532,5 @@ def _pictures(run: Run, sample_id: str, dataset: str, methods: Sequence[str]) ->
         if cell.dataset == dataset and cell.method in methods and cell.method not in maps:  # the first seed
             probability = read_map(run.setting.run.cell(cell.folder), index)
             if probability is not None:
-                maps[cell.method] = probability
+                maps[cell.method] = shrunk(probability)
     return Pictures(sample.query.image, sample.truth.mask, maps)

@@ -1,4 +1,7 @@
-"""Plugin methods: a class in a user's file, named file.py:ClassName, or an entry point of an installed package."""
+"""Plugin methods: a class in a user's file, named file.py:ClassName, or an entry point of an installed package.
+
+None of them is imported here: their code runs in a process of its own alone (`contract.catalog.imported`).
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-from prsbench.harness.contract.catalog import Catalog, Entry, resolve
+from prsbench.harness.contract.catalog import Catalog, Entry
 from prsbench.harness.contract.errors import ConfigError
 
 GROUP = "prsbench.methods"  # group of entry points: name = "package.module:ClassName"
@@ -19,6 +22,8 @@ class PluginCatalog(Catalog):
     def __getitem__(self, name: str) -> Entry:
         if ".py:" in name:
             path, _, attribute = name.rpartition(":")
+            if not Path(path).is_file():
+                raise ConfigError(f"{path}: no such Python file. Correct the method's name '{name}', which is file.py:ClassName.")
             return _entry(name, f"{Path(path).resolve()}:{attribute}", f"{attribute} of {path}")
         if name in self._installed:
             plugin = self._installed[name]
@@ -37,15 +42,5 @@ class PluginCatalog(Catalog):
 
 
 def _entry(name: str, factory: str, summary: str) -> Entry:
-    """A plugin's catalog entry. The config is <ClassName>Config in its module; `trains = False` on the class means no fit."""
-    module, _, attribute = factory.rpartition(":")
-    try:
-        method = resolve(factory)
-    except AttributeError:
-        raise ConfigError(f"{module} has no class '{attribute}'. Correct the method's name '{name}'.") from None
-    config = f"{factory}Config"
-    try:
-        resolve(config)
-    except AttributeError:
-        raise ConfigError(f"{module} has no class '{attribute}Config'. Add one that inherits from MethodConfig.") from None
-    return Entry(name, summary, factory, config, trains=getattr(method, "trains", True))
+    """A plugin's catalog entry. Its config is <ClassName>Config in its module."""
+    return Entry(name, summary, factory, f"{factory}Config", own_process=True)

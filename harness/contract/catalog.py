@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -35,6 +35,8 @@ class Entry:
     packaged are the weight files it uses where they are installed; its results differ with and without them.
     shares names the image features it computes: one worker evaluates the rows that name the same features in turns, and computes
     these once. It changes no number.
+    own_process says that its code is not ours: it is imported and run in a process of its own alone, and `trains` holds only
+    after `imported`, there.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Entry:
     trains: bool = True
     packaged: tuple[PackagedFile, ...] = ()
     shares: str = ""
+    own_process: bool = False
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -92,6 +95,24 @@ def resolve(path: str) -> Any:
         what = f"prsbench has no '{path}'"
         raise RunFolderError(f"{what}, so this run was made by another version of prsbench; run its grid again.")
     return getattr(found, attribute)
+
+
+def imported(entry: Entry) -> Entry:
+    """Import a user's method into this process, which is its own: the entry with what the class says of training.
+
+    `trains = False` on the class means that nothing is trained. The config is <ClassName>Config in the same module.
+
+    Raises:
+        ConfigError: there is no such file or class, or its config is none. Whatever else the module raises passes.
+    """
+    module = entry.factory.rpartition(":")[0]
+    found = _of_file(Path(module)) if module.endswith(".py") else import_module(module)
+    for path in (entry.factory, entry.config):
+        name = path.rpartition(":")[2]
+        if not isinstance(getattr(found, name, None), type):
+            what = "Add one that inherits from MethodConfig" if path == entry.config else "Correct the method's name"
+            raise ConfigError(f"{module} has no class '{name}'. {what} ('{entry.name}').")
+    return replace(entry, trains=bool(getattr(resolve(entry.factory), "trains", True)))
 
 
 def _of_file(path: Path) -> ModuleType:

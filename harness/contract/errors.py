@@ -7,6 +7,7 @@ from difflib import get_close_matches
 
 _MOST_NAMES = 60  # in an error; a large run has ten thousand cells
 _MOST_PROBLEMS = 20
+_MOST_CHARACTERS = 4000  # of an exception's text
 
 
 class PrsbenchError(Exception):
@@ -31,6 +32,23 @@ class MissingPrerequisite(PrsbenchError):
 
 class RunFolderError(PrsbenchError):
     """A run folder that cannot be used: locked by another driver, unwritable, or damaged."""
+
+
+def reason_of(error: BaseException) -> str:
+    """What an exception says, as text that fits into any file; the class is named unless the error is one of ours."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 (of a class that is not ours)
+        text = "its text cannot be read"
+    text = text if isinstance(error, PrsbenchError) else f"{type(error).__name__}: {text}"
+    if isinstance(error, SystemExit):
+        text += ". sys.exit ends a whole process: raise an error in its place"
+    return storable(text[:_MOST_CHARACTERS])
+
+
+def storable(text: str) -> str:
+    """The text with lone surrogates, which no file can hold, written as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def first_line(text: str) -> str:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
+
+LARGE_BYTES = 2**25  # from here on, the user's cache keeps the hash
+AT_REST_NS = 2 * 10**9
 
 
 def write_atomically(path: Path, data: bytes | Iterable[bytes], durable: bool = True) -> None:
@@ -56,12 +62,39 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
+def cache_folder() -> Path:
+    """$XDG_CACHE_HOME/prsbench, by default ~/.cache/prsbench."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "prsbench"  # noqa: PTH111 (Path raises without a home)
+
+
+def remembered_hash(path: Path) -> str:
+    """`file_hash`, computed once for a large file at rest: the user's cache keeps it, with the file's size and times."""
+    facts = path.stat()
+    if facts.st_size < LARGE_BYTES:
+        return file_hash(path)
+    state = [str(path.resolve()), facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns]
+    kept = cache_folder() / "hashes" / f"{hashlib.sha256(os.fsencode(state[0])).hexdigest()[:16]}.json"
+    try:
+        stored = json.loads(kept.read_text(encoding="utf-8"))
+        if stored["state"] == state:
+            return str(stored["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # nothing is kept, or nothing that can be read
+    is_at_rest = time.time_ns() - max(facts.st_mtime_ns, facts.st_ctime_ns) > AT_REST_NS  # else a later write may keep the times
+    digest = file_hash(path)
+    after = path.stat()
+    if is_at_rest and [after.st_size, after.st_mtime_ns, after.st_ctime_ns] == state[3:] and kept.is_absolute():
+        with suppress(OSError):
+            write_atomically(kept, json.dumps({"state": state, "sha256": digest}).encode(), durable=False)
+    return digest
+
+
 def file_hash(path: Path) -> str:
     """sha256 of a file's bytes, in hex."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def folder_hashes(folder: Path) -> dict[str, str]:
-    """The `file_hash` of each file in a folder and the folders in it, by path relative to the folder; sorted."""
-    return {path.relative_to(folder).as_posix(): file_hash(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+def folder_hashes(folder: Path, hashed: Callable[[Path], str] = file_hash) -> dict[str, str]:
+    """The hash of each file in a folder and the folders in it, by path relative to the folder; sorted."""
+    return {path.relative_to(folder).as_posix(): hashed(path) for path in sorted(folder.rglob("*")) if path.is_file()}

@@ -1,5 +1,8 @@
 """What a Python source says without being run: which modules it imports, which files it names, and its code without prose.
 
+A module that is not ours may import what lies beside it, so its imports are also looked up there, and outside of the packages
+that are installed. Where that could be either of two files, both count.
+
 These decide which results a change of code makes stale (`harness/engine/plan/fingerprints.py`).
 """
 
@@ -8,6 +11,7 @@ from __future__ import annotations
 import ast
 import io
 import re
+import sysconfig
 import tokenize
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -18,6 +22,8 @@ from prsbench.harness.contract.errors import ConfigError
 
 OURS = "prsbench"
 _TEXTS = "prsbench.harness.contract.errors"  # no number depends on them
+INSTALLED = frozenset(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+_PARENTS = 3  # folders above a user's module in which an import that nothing else explains is looked up
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -29,17 +35,20 @@ def import_closure(names: Iterable[str], inside: tuple[str, ...] = (OURS,)) -> t
 
     Args:
         names: modules named with dots, or paths ending in .py.
-        inside: only modules of these packages are followed.
+        inside: only modules of these packages are followed, and from modules of the user those of the user.
 
     Raises:
         ConfigError: one of the names is no Python module.
     """
     waiting, closure = list(names), set[str]()
+    folders = tuple(sorted({source_path(name).resolve().parent for name in waiting if not is_inside(name, OURS)}))
     while waiting:
         name = waiting.pop()
         if name not in closure and name != _TEXTS:
             closure.add(name)
             waiting += imported_modules(name, inside)
+            if folders and not is_inside(name, OURS):
+                waiting += _modules_of_the_user(name, folders, inside)
     return tuple(sorted(closure))
 
 
@@ -51,16 +60,62 @@ def is_inside(module: str, package: str) -> bool:
 @cache
 def imported_modules(name: str, inside: tuple[str, ...] = (OURS,)) -> tuple[str, ...]:
     """The modules of these packages that the source of one module imports or names in a string; sorted."""
-    candidates = {each for node in _executed(_tree(name)) for each in _names_in(node, name)} - {name}
+    candidates = {each for node in _executed(parsed(name)) for each in _names_in(node, name)} - {name}
     of_packages = {each for each in candidates if any(is_inside(each, package) for package in inside)}
     return tuple(sorted(each for each in of_packages if _file_of(each)))
+
+
+@cache
+def _modules_of_the_user(name: str, folders: tuple[Path, ...], inside: tuple[str, ...]) -> tuple[str, ...]:
+    """Paths of the modules that a user's module may import from its own folder, from these and from where none is installed."""
+    path = source_path(name).resolve()
+    beside = tuple({folder: None for folder in (path.parent, *folders) if folder not in INSTALLED})
+    found: set[Path] = set()
+    for node in _executed(parsed(name)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(r"[^\0\n]{1,200}\.py", node.value):
+            found |= {place for folder in beside if (place := (folder / node.value).resolve()).is_file()}
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = path.parents[node.level - 1] if node.level <= len(path.parents) else path.parent
+            module = f"{node.module}." if node.module else ""
+            for alias in node.names:
+                found |= set(_below(base, f"{module}{alias.name}"))
+        else:
+            for dotted in _names_in(node, str(path), of_user=True):
+                if dotted and not any(is_inside(dotted, package) for package in inside):
+                    is_text = isinstance(node, ast.Constant) and "." not in dotted
+                    places = beside if is_text else (*beside, *_import_folders(dotted, beside))
+                    found |= {each for folder in places for each in _below(folder, dotted)}
+    return tuple(sorted(str(each) for each in found - {path}))
+
+
+def _below(folder: Path, dotted: str) -> Iterator[Path]:
+    """The sources that an import of a.b.c from this folder runs or may run: of a, a.b and a.b.c. `*` stands for any name."""
+    places = [folder]
+    for part in dotted.split("."):
+        files = [path for place in places for name in (f"{part}.py", f"{part}/__init__.py") for path in place.glob(name)]
+        yield from (path.resolve() for path in files)
+        places = [path for place in places for path in place.glob(part) if path.is_dir()]
+
+
+def _import_folders(dotted: str, beside: tuple[Path, ...]) -> Iterator[Path]:
+    """Where else an import may find a module of the user: on Python's path, or above, if the code puts that on the path."""
+    top = dotted.partition(".")[0]
+    try:
+        spec = find_spec(top) if top.isidentifier() else None
+    except (ImportError, ValueError):
+        return
+    origin = Path(spec.origin) if spec and spec.origin and spec.has_location else None
+    if origin and not any(origin.is_relative_to(folder) for folder in INSTALLED):
+        yield origin.parents[origin.name == "__init__.py"]
+    elif not spec and not any((folder / f"{top}.py").exists() or (folder / top).exists() for folder in beside):
+        yield from (above for folder in beside[:1] for above in folder.parents[:_PARENTS] if len(above.parts) > 1)
 
 
 @cache
 def named_files(name: str) -> tuple[Path, ...]:
     """The files next to a module whose names occur in its source as strings: data that it may read; sorted."""
     folder = source_path(name).parent
-    words = {node.value for node in ast.walk(_tree(name)) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    words = {node.value for node in ast.walk(parsed(name)) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     plain = (word for word in words if word and "/" not in word and "\0" not in word and len(word) < 100)
     return tuple(sorted(path for word in plain if (path := folder / word).is_file() and path.suffix != ".py"))
 
@@ -79,8 +134,12 @@ def source_path(name: str) -> Path:
 
 
 def code_of(name: str) -> str:
-    """The code of a module, named as in `source_path`, without its prose."""
-    return code_without_prose(source_path(name).read_text(encoding="utf-8"))
+    """The code of a module, named as in `source_path`, without its prose; all bytes of a user's that is no Python."""
+    path = source_path(name)
+    try:
+        return code_without_prose(path.read_text(encoding="utf-8"))
+    except (SyntaxError, ValueError, tokenize.TokenError):
+        return path.read_bytes().decode("latin-1")
 
 
 def code_without_prose(source: str) -> str:
@@ -106,12 +165,12 @@ def code_without_prose(source: str) -> str:
 
 
 @cache
-def _tree(name: str) -> ast.Module:
-    path = source_path(name)
+def parsed(name: str) -> ast.Module:
+    """A module, named as in `source_path`; an empty one for a file that is no Python, which fails where it is imported."""
     try:
-        return ast.parse(path.read_text(encoding="utf-8"))
-    except (SyntaxError, ValueError) as error:
-        raise ConfigError(f"{path}: cannot be read as Python ({error}). Correct the file.") from None
+        return ast.parse(source_path(name).read_text(encoding="utf-8"))
+    except (SyntaxError, ValueError):
+        return ast.Module([], [])
 
 
 def _executed(tree: ast.AST) -> Iterator[ast.AST]:
@@ -123,8 +182,11 @@ def _executed(tree: ast.AST) -> Iterator[ast.AST]:
         yield from _executed(node)
 
 
-def _names_in(node: ast.AST, module: str) -> Iterator[str]:
-    """Modules that a node may name; a name imported from a package may be a module or not."""
+def _names_in(node: ast.AST, module: str, of_user: bool = False) -> Iterator[str]:
+    """Modules that a node may name; a name imported from a package may be a module or not.
+
+    A text in a user's module may name one without a dot, and f"nets.{name}" names nets.*.
+    """
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
@@ -134,6 +196,11 @@ def _names_in(node: ast.AST, module: str) -> Iterator[str]:
         yield from (origin, *(f"{origin}.{alias.name}" for alias in node.names))
     elif isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(r"\w+(\.\w+)+(:\w+)?", node.value):
         yield node.value.partition(":")[0]
+    elif of_user and isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier():
+        yield node.value
+    elif of_user and isinstance(node, ast.JoinedStr):
+        text = "".join(str(part.value) if isinstance(part, ast.Constant) else "*" for part in node.values)
+        yield from [text] if re.fullmatch(r"\w+(\.[\w*]+)+", text) else []
 
 
 @cache

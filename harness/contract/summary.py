@@ -16,7 +16,7 @@ from prsbench.harness.contract.position import NO_MASK, ZONES
 from prsbench.harness.contract.records import Record, SampleStatus
 
 STORED_METRICS = (  # per sample: for intervals, pairs and subgroups
-    "mdice_pranet", "dice@0.5", "prscore", "position_accuracy", "position_constant", "centroid_error_of_text",
+    "mdice_pranet", "miou_pranet", "dice@0.5", "prscore", "position_accuracy", "position_constant", "centroid_error_of_text",
     "judge_error", "mean_point_error",
 )  # fmt: skip
 STATUSES = tuple(SampleStatus)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import inf
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -136,7 +138,7 @@ class Prediction:
     """What a method returns for one query.
 
     probability is (H, W) float32 in [0, 1] at the query's native size, unstretched. answer is the sentence ("" if none).
-    seconds is the method's wall time for this query.
+    seconds is the method's wall time for this query, 0 or more.
     """
 
     probability: NDArray[np.float32]
@@ -144,10 +146,38 @@ class Prediction:
     seconds: float
 
 
-def check_prediction(query: Query, prediction: Prediction) -> None:
-    """Raise ContractError unless the prediction fits its query (shape, dtype, range, finite, text)."""
+def check_labels(labels: object) -> None:
+    """Raise ContractError unless these are Labels whose notes are texts."""
+    if not isinstance(labels, Labels):
+        raise ContractError(f"labels must be Labels, got {type(labels).__name__}. Correct the method's `labels`.")
+    for name, kind in (("prompt_source", PromptSource), ("weights", Weights), ("text_source", TextSource)):
+        value = getattr(labels, name)
+        if value not in list(kind):
+            raise ContractError(f"labels.{name} must be a {kind.__name__}, got {value!r}. Correct the method's `labels`.")
+    notes = labels.notes
+    if not isinstance(notes, tuple | list) or not all(isinstance(note, str) for note in notes):
+        raise ContractError(f"labels.notes must be a tuple of texts, got {notes!r}. Correct the method's `labels`.")
+    for note in notes:
+        _check_text(note, "labels.notes")
+
+
+def check_predictions(predictions: object, n: int) -> list[Prediction]:
+    """The list that `predict` returned for n queries; ContractError unless it has n items."""
+    if not isinstance(predictions, Sequence):
+        raise ContractError(f"predict must return a list of predictions, got {type(predictions).__name__}.")
+    if len(predictions) != n:
+        raise ContractError(f"predict must return one prediction per query: expected {n}, got {len(predictions)}.")
+    return list(predictions)
+
+
+def check_prediction(query: Query, prediction: object) -> None:
+    """Raise ContractError unless this is a prediction that fits its query (shape, dtype, range, finite, text, seconds)."""
+    if not isinstance(prediction, Prediction):
+        raise ContractError(f"expected a Prediction, got {type(prediction).__name__}. Correct the method's `predict`.")
     p, shape = prediction.probability, query.image.shape[:2]
     name = f"Sample '{query.sample_id}': probability"
+    if not isinstance(p, np.ndarray):
+        raise ContractError(f"{name} must be a NumPy array, got {type(p).__name__}. Convert it in `predict`.")
     if p.shape != shape:
         raise ContractError(f"{name} must have the image's shape {shape}, got {p.shape}. Resize it in `predict`.")
     if p.dtype != np.float32:
@@ -158,6 +188,19 @@ def check_prediction(query: Query, prediction: Prediction) -> None:
         raise ContractError(f"{name} must lie in [0, 1], got [{p.min():.4g}, {p.max():.4g}]. Apply a sigmoid in `predict`.")
     if not isinstance(prediction.answer, str):
         raise ContractError(f"Sample '{query.sample_id}': answer must be a str, got {type(prediction.answer).__name__}.")
+    _check_text(prediction.answer, f"Sample '{query.sample_id}': answer")
+    seconds = prediction.seconds
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float | np.integer | np.floating):
+        raise ContractError(f"Sample '{query.sample_id}': seconds must be a number, got {type(seconds).__name__}.")
+    if not 0 <= seconds < inf:  # NaN too
+        raise ContractError(f"Sample '{query.sample_id}': seconds must be 0 or more and finite, got {seconds}.")
+
+
+def _check_text(text: str, name: str) -> None:
+    """Raise ContractError if the text holds half a character, as byte-level tokenizers may decode it."""
+    if found := re.search("[\ud800-\udfff]", text):
+        where = f"{found.group()!r} at character {found.start()}"
+        raise ContractError(f"{name} holds a lone surrogate, {where}, which no file can store. Decode with errors='replace'.")
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from prsbench.harness.contract.catalog import Entry, resolve
-from prsbench.harness.contract.errors import MissingPrerequisite
-from prsbench.harness.contract.types import Box, FitContext, Labels, Prediction, Query, ReferenceRow, Weights, check_prediction
+from prsbench.harness.contract.catalog import Entry, imported, resolve
+from prsbench.harness.contract.errors import ConfigError, MissingPrerequisite, reason_of, storable
+from prsbench.harness.contract.types import Box, FitContext, Prediction, Query, ReferenceRow, Weights, check_labels, check_prediction
 from prsbench.methods.authoring.conformance_samples import examined_samples, query_for, training_samples
 from prsbench.methods.catalog import METHODS, PARTS
 from prsbench.methods.cost import measure, networks_of
@@ -140,7 +140,7 @@ def shortened(config: BaseModel) -> Any:
 def discloses_its_labels(subject: Subject) -> None:
     """The labels are the contract's `Labels`, with the config's prompt source."""
     labels = subject.method.labels
-    assert isinstance(labels, Labels), f"labels must be Labels, got {type(labels).__name__}"
+    check_labels(labels)
     expected, got = subject.config.prompt_source, labels.prompt_source
     assert got == expected, f"labels.prompt_source must be the config's '{expected}', got '{got}'"
 
@@ -298,12 +298,14 @@ def examine(name: str) -> Iterator[Finding]:
     entry = METHODS[name]
     with TemporaryDirectory() as folder:
         try:
-            subject = Subject(entry, Path(folder))
+            subject = Subject(imported(entry) if entry.own_process else entry, Path(folder))
         except MissingPrerequisite as error:
             yield Finding("can be prepared", Verdict.SKIPPED, str(error))
             return
-        except Exception as error:  # noqa: BLE001 (of the method under test)
-            yield Finding("can be prepared", Verdict.FAILED, f"{type(error).__name__}: {error}")
+        except (KeyboardInterrupt, ConfigError):
+            raise
+        except BaseException as error:  # noqa: BLE001 (of the method under test)
+            yield Finding("can be prepared", Verdict.FAILED, reason_of(error))
             return
         for check in CHECKS:
             yield run_check(check, subject)
@@ -318,8 +320,10 @@ def run_check(check: Callable[[Subject], None], subject: Subject) -> Finding:
         check(subject)
     except DoesNotApply as error:
         return Finding(claim, Verdict.NOT_APPLICABLE, str(error))
-    except Exception as error:  # noqa: BLE001 (of the method under test)
-        reason = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 (of the method under test)
+        reason = storable(str(error)) if isinstance(error, AssertionError) else reason_of(error)
         return Finding(claim, Verdict.FAILED, reason)
     return Finding(claim, Verdict.PASSED)
 

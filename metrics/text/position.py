@@ -251,16 +251,17 @@ def _zones(sentence: str) -> tuple[set[str], set[str]]:
     return zones, halves
 
 
-def _pair_neighbours(directions: list[str]) -> tuple[set[str], set[str]]:
+def _pair_neighbours(directions: Sequence[str]) -> tuple[set[str], set[str]]:
     """Map ("top", "left", "right") to ({"top left"}, {"right"}): neighbours on different axes form a zone, greedily."""
     zones: set[str] = set()
     halves: set[str] = set()
-    while directions:
-        pair = _pairs(set(directions[:2]))
+    at = 0
+    while at < len(directions):
+        pair = _pairs(set(directions[at : at + 2]))
         zones |= pair
         if not pair:
-            halves.add(directions[0])
-        directions = directions[2 if pair else 1 :]
+            halves.add(directions[at])
+        at += 2 if pair else 1
     return zones, halves
 
 

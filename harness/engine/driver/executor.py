@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -12,6 +10,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from prsbench.harness.contract.errors import ConfigError, first_line
+from prsbench.harness.engine.driver.ray_start import start_ray
 from prsbench.harness.engine.grid.schema import Execution, Resources, base_name
 from prsbench.harness.engine.store.run_folder import LOG
 from prsbench.harness.engine.worker.failures import Failure
@@ -19,7 +18,6 @@ from prsbench.harness.engine.worker.job import Job, Outcome, failed, perform
 from prsbench.harness.engine.worker.setting import Setting
 
 Finished = tuple[Job, dict[str, Outcome]]
-OBJECT_STORE_BYTES = 128 * 1024**2  # results live on the disk; only small status objects travel
 GRACE_S = 15.0  # from a node's time limit, when it should stop by itself, until its worker is killed
 POLL_S = 1.0
 
@@ -78,7 +76,7 @@ class RayExecutor:
         import ray
 
         self._ray, self._execution, self._on_cluster = ray, execution, address is not None
-        _start_ray(ray, address, workers_here(execution))
+        start_ray(ray, address, workers_here(execution))
         # `perform` reads its setting from the object store: it is the same for all jobs.
         self._task, self._setting = ray.remote(max_retries=0)(perform), ray.put(setting)
         self._run, self._timeout_s, self._device = setting.run, setting.timeout_s, setting.device
@@ -183,21 +181,6 @@ def workers_here(execution: Execution) -> int:
 def make_executor(kind: str, setting: Setting, execution: Execution, address: str | None = None) -> Executor:
     """`serial` or `ray`."""
     return SerialExecutor(setting) if kind == "serial" else RayExecutor(setting, execution, address)
-
-
-def _start_ray(ray: Any, address: str | None, workers: int) -> None:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    on_sigterm = signal.getsignal(signal.SIGTERM)
-    local = {"num_cpus": workers, "object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": False}
-    try:
-        ray.init(address=address or "local", log_to_driver=False, logging_level="error", **({} if address else local))
-    except Exception as error:  # noqa: BLE001 (Ray raises a bare Exception if a node does not start in time)
-        if address:
-            raise ConfigError(f"No Ray cluster answers at '{address}' ({error}). Correct --address, or leave it out.") from None
-        raise ConfigError(f"Ray did not start on this machine ({error}). Try again, or use --executor serial.") from None
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, on_sigterm)  # Ray installs its own, which would end the run silently
 
 
 def _resources_of(job: Job, execution: Execution) -> Resources:

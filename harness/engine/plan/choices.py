@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from prsbench.harness.contract.catalog import Catalog, Entry, resolve
 from prsbench.harness.contract.config import PartConfig, merged
 from prsbench.harness.contract.errors import ConfigError, unknown_name
 from prsbench.harness.contract.types import Need
-from prsbench.harness.engine.grid.schema import CellFilter, GridConfig, MethodChoice
+from prsbench.harness.engine.grid.schema import CellFilter, GridConfig
 from prsbench.harness.engine.grid.validation import validated
+from prsbench.harness.engine.plan.described import described, described_schema
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,11 @@ def grid_schema(registry: Registry) -> dict[str, Any]:
     schema = GridConfig.model_json_schema()
     with_keys = []
     for name, entry in registry.methods.items():
-        keys = resolve(entry.config).model_json_schema(ref_template=f"#/$defs/{name}/$defs/{{model}}")
+        template = f"#/$defs/{name}/$defs/{{model}}"
+        if entry.own_process:
+            keys = described_schema(entry, template)
+        else:
+            keys = resolve(entry.config).model_json_schema(ref_template=template)
         schema["$defs"][name] = {**keys, "required": []}
         properties = {name: {"anyOf": [{"$ref": f"#/$defs/{name}"}, {"type": "null"}]}}
         with_keys.append({"type": "object", "required": [name], "additionalProperties": False, "properties": properties})
@@ -93,7 +99,13 @@ def resolve_choices(grid: GridConfig, registry: Registry) -> list[tuple[str, Ent
     for choice in grid.rows:
         try:
             entry = registry.methods[choice.name]
-            choices.append((choice.row, entry, _config_of(choice, entry, grid)))
+            place_of = partial(_place_of, grid, choice.name)
+            if entry.own_process:
+                every = [other.overrides for other in grid.rows if other.name == choice.name]
+                entry, config = described(entry, every, every.index(choice.overrides), place_of)
+            else:
+                config = validated(resolve(entry.config), merged(entry.defaults, choice.overrides), place_of)
+            choices.append((choice.row, entry, config))
         except ConfigError as error:
             problems.append(str(error))
     known = (*registry.methods, *registry.parts)
@@ -103,8 +115,5 @@ def resolve_choices(grid: GridConfig, registry: Registry) -> list[tuple[str, Ent
     return choices
 
 
-def _config_of(choice: MethodChoice, entry: Entry, grid: GridConfig) -> PartConfig:
-    def place_of(path: Sequence[str | int]) -> str:
-        return f"{grid.place_of(choice.name, path)}method '{choice.name}': "
-
-    return validated(resolve(entry.config), merged(entry.defaults, choice.overrides), place_of)
+def _place_of(grid: GridConfig, method: str, path: Sequence[str | int]) -> str:
+    return f"{grid.place_of(method, path)}method '{method}': "

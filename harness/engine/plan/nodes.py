@@ -14,7 +14,7 @@ from prsbench.harness.engine.store.keys import FOLDER_DIGITS
 class TrainingNode:
     """One fit: a method, or a part that methods share. needs maps a role to the key of a training that comes first.
 
-    origin is the rest of what the key is a hash of: code by module, weight files, data.
+    origin is the rest of what the key is a hash of: code by module, weight files, data. own_process as in `Entry`.
     """
 
     key: str
@@ -26,6 +26,7 @@ class TrainingNode:
     split: str
     needs: Mapping[str, str]
     origin: Mapping[str, Any]
+    own_process: bool = False
 
     @property
     def folder(self) -> str:
@@ -37,7 +38,7 @@ class TrainingNode:
 class CellNode:
     """One method on one data set with one seed; training is the key it depends on, if any. origin as in TrainingNode.
 
-    shares as in `Entry`.
+    shares and own_process as in `Entry`. origin holds "problem", a text, if the method's file cannot be imported.
     """
 
     key: str
@@ -53,7 +54,8 @@ class CellNode:
     n_manifest: int
     training: str | None
     origin: Mapping[str, Any]
-    shares: str = ""  # old run folders have no such key
+    shares: str = ""  # old run folders have no such key, nor the next
+    own_process: bool = False
 
     @property
     def folder(self) -> str:

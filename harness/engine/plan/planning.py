@@ -14,6 +14,7 @@ from prsbench.harness.contract.types import Need
 from prsbench.harness.engine.grid.schema import GridConfig
 from prsbench.harness.engine.plan.choices import Registry, part_of, refuse_idle_filters, resolve_choices
 from prsbench.harness.engine.plan.data import manifest_hash
+from prsbench.harness.engine.plan.described import StatedConfig
 from prsbench.harness.engine.plan.fingerprints import checkpoint_hash, code_hashes, packaged_hash
 from prsbench.harness.engine.plan.nodes import CellNode, Plan, TrainingNode
 from prsbench.harness.engine.store.keys import key_of
@@ -107,7 +108,9 @@ class _Trainings:
         origin = {**_origin(entry, config, _TRAINING_CODE), "manifests": used}
         identity = {"factory": entry.factory, "seed": seed, "split": split, "needs": needs, **origin}
         key = key_of({**identity, "config": _without_paths(values, config.checkpoints())})
-        self.nodes[key] = TrainingNode(key, entry.name, entry.factory, entry.config, values, seed, split, needs, origin)
+        self.nodes[key] = TrainingNode(
+            key, entry.name, entry.factory, entry.config, values, seed, split, needs, origin, entry.own_process
+        )
         return key
 
     def add_part(self, need: Need, seed: int) -> str:
@@ -116,7 +119,9 @@ class _Trainings:
 
 
 def _origin(entry: Entry, config: PartConfig, code: Iterable[str]) -> dict[str, Any]:
-    """Code and weight files, by name."""
+    """Code and weight files, by name; of a user's file that cannot be imported, why not."""
+    if isinstance(config, StatedConfig) and config.problem:
+        return {"code": {}, "packaged": {}, "checkpoints": {}, "problem": config.problem}
     return {
         "code": code_hashes((*entry.sources, *code)),
         "packaged": {f"{file.requirement}: {file.path}": packaged_hash(file) for file in entry.packaged},
@@ -153,5 +158,6 @@ def _cell(
         n_manifest=n_manifest,
         origin=origin,
         shares=entry.shares,
+        own_process=entry.own_process,
         **identity,
     )

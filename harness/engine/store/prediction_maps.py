@@ -58,7 +58,7 @@ def read_map(folder: Path, index: int) -> NDArray[np.float32] | None:
     if frame is None:
         return None
     with path.open("rb") as stream:
-        return (_read(stream, frame, path).raw / 255).astype(np.float32)
+        return np.divide(_read(stream, frame, path).raw, 255, dtype=np.float32)
 
 
 def cut_back(folder: Path, expected: Sequence[int]) -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 
 from prsbench.harness.contract.errors import MissingPrerequisite, PrsbenchError
+from prsbench.harness.engine.apart.process import ProcessEnded, Raised
 
 
 class Failure(StrEnum):
@@ -33,6 +34,9 @@ class NodeTimeout(BaseException):
     """Ends a node at its time limit. Not an Exception, so a method's `except` and the retry of single samples let it pass."""
 
 
+NOT_OF_THE_METHOD = (KeyboardInterrupt, NodeTimeout)  # to let pass where all else that a method raises is its own failure
+
+
 class BadSamples(PrsbenchError):
     """Every sample of a cell failed."""
 
@@ -47,12 +51,14 @@ def class_of(error: BaseException) -> Failure:
         return Failure.MISSING_PREREQUISITE
     if isinstance(error, BadSamples):
         return Failure.BAD_SAMPLES
+    if isinstance(error, ProcessEnded):
+        return Failure.WORKER_DEATH
     return Failure.OUT_OF_MEMORY if is_out_of_memory(error) else Failure.ERROR
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether host or device memory ran out. The classes of torch and Ray are recognised by name, not imported."""
-    names = {ancestor.__name__ for ancestor in type(error).__mro__}
+    names = {*(ancestor.__name__ for ancestor in type(error).__mro__), *(error.kinds if isinstance(error, Raised) else ())}
     text = str(error).lower()
     return bool(names & {"MemoryError", "OutOfMemoryError"}) or "out of memory" in text or "can't allocate memory" in text
 

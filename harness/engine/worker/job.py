@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import time
 import traceback
 from collections.abc import Iterator, Mapping
@@ -10,7 +9,8 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from prsbench.harness.contract.errors import MissingPrerequisite, PrsbenchError
+from prsbench.harness.contract.errors import ConfigError, MissingPrerequisite, PrsbenchError, reason_of, storable
+from prsbench.harness.engine.apart.process import ProcessEnded, peak_memory_bytes
 from prsbench.harness.engine.plan.data import open_all
 from prsbench.harness.engine.plan.nodes import CellNode, TrainingNode
 from prsbench.harness.engine.store.run_folder import LOG, Ending, RunFolder
@@ -96,6 +96,8 @@ def perform(job: Job, setting: Setting) -> dict[str, Outcome]:
         yield 0
 
     def evaluate_and_score(cell: CellNode) -> Iterator[int]:
+        if problem := cell.origin.get("problem"):
+            raise ConfigError(problem)
         yield from prediction.evaluate(cell, setting, by_name[cell.dataset])
         yield from measuring.measure_cell(cell, setting, by_name[cell.dataset])
         scoring.score_cell(cell, setting)
@@ -120,13 +122,12 @@ class _Attempt:
         """Do one step, with its output in the node's log; returns how the node ended, or None if it has not."""
         self.folder.mkdir(parents=True, exist_ok=True)
         started = time.monotonic()
-        with (self.folder / LOG).open("a") as log, redirect_stdout(log), redirect_stderr(log):
+        with (self.folder / LOG).open("a", errors="backslashreplace") as log, redirect_stdout(log), redirect_stderr(log):
             outcome = self._advance()
         self.seconds += time.monotonic() - started
         if outcome is None:
             return None
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
-        return replace(outcome, seconds=self.seconds, samples=self.samples, peak_memory_bytes=peak)
+        return replace(outcome, seconds=self.seconds, samples=self.samples, peak_memory_bytes=peak_memory_bytes())
 
     def _advance(self) -> Outcome | None:
         try:
@@ -138,10 +139,14 @@ class _Attempt:
             loaded_methods.clear_loaded_methods()  # a method stopped at any point may be unusable
             text = f"stopped after {self.timeout_s:.0f} s. Raise execution.timeout_s; the next run resumes it."
             return failed(Failure.TIMEOUT, text, traceback.format_exc())
-        except Exception as error:  # noqa: BLE001 (whatever the method raises ends its node alone)
-            text = str(error) if isinstance(error, PrsbenchError) else f"{type(error).__name__}: {error}"
-            trace = "" if isinstance(error, MissingPrerequisite) else traceback.format_exc()
-            return failed(class_of(error), text, trace)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 (whatever the method raises ends its node alone)
+            is_dead = isinstance(error, ProcessEnded)
+            if is_dead:
+                loaded_methods.clear_loaded_methods()  # the next attempt starts another process
+            trace = "" if isinstance(error, MissingPrerequisite) else storable(traceback.format_exc())
+            return replace(failed(class_of(error), reason_of(error), trace), lost_worker=is_dead)
         return None
 
 

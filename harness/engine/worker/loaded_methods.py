@@ -11,16 +11,16 @@ from typing import Any
 from prsbench.harness.contract.catalog import resolve
 from prsbench.harness.contract.errors import ContractError, RunFolderError
 from prsbench.harness.contract.results import Cost
-from prsbench.harness.contract.types import Method, PromptSource, ReferenceRow
+from prsbench.harness.contract.types import Method, PromptSource, ReferenceRow, check_labels
 from prsbench.harness.engine.plan.nodes import CellNode, TrainingNode
 from prsbench.harness.engine.store.keys import key_of
 from prsbench.harness.engine.worker.process import free_device_memory, return_freed_memory
 from prsbench.harness.engine.worker.seeding import seed_everything
 from prsbench.harness.engine.worker.setting import Setting
+from prsbench.harness.engine.worker.users_method import MEASURE, UsersMethod, start
 from pydantic import ValidationError
 
 BOXES = (PromptSource.ORACLE_BOX, PromptSource.JITTERED_BOX)
-MEASURE = "prsbench.methods.cost:measure"
 _held: dict[str, Method | ReferenceRow] = {}
 _costs: dict[str, Cost | None] = {}
 
@@ -61,11 +61,16 @@ def cost_of(cell: CellNode, setting: Setting) -> Cost | None:
 
 
 def build(node: CellNode | TrainingNode) -> Any:
-    """The method or part of a node, without weights.
+    """The method or part of a node, without weights; a user's method in a process of its own.
 
     Raises:
         RunFolderError: a run folder of another version names what this version lacks.
     """
+    seed_everything(0)  # what it draws now must not depend on what ran before
+    return start(node, _built) if node.own_process else _built(node)
+
+
+def _built(node: CellNode | TrainingNode) -> Any:
     factory = resolve(node.factory)
     try:
         config = resolve(node.config_type).model_validate(node.config)
@@ -82,7 +87,7 @@ def _measured(method: Method | ReferenceRow) -> Cost | None:
     seed_everything(0)
     return_freed_memory()
     try:
-        return resolve(MEASURE)(method)
+        return method.cost() if isinstance(method, UsersMethod) else resolve(MEASURE)(method)
     except Exception:  # noqa: BLE001 - must not fail the cell; if the method is broken, its samples show it
         traceback.print_exc()
         free_device_memory()
@@ -103,8 +108,8 @@ def _load(cell: CellNode, setting: Setting) -> Method | ReferenceRow:
     else:
         with TemporaryDirectory() as empty_folder:
             method.load(Path(empty_folder), setting.device)
-    source = PromptSource(cell.config["prompt_source"])
-    if source in (*BOXES, PromptSource.ORACLE_POINT) and method.labels.prompt_source != source:
-        stated = method.labels.prompt_source
+    source, labels = PromptSource(cell.config["prompt_source"]), method.labels
+    check_labels(labels)
+    if source in (*BOXES, PromptSource.ORACLE_POINT) and (stated := labels.prompt_source) != source:
         raise ContractError(f"{cell.method}: its prompt is the {source}, but its labels say '{stated}'. Correct `labels`.")
     return method

@@ -8,21 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from math import isfinite
 from pathlib import Path
 
 import numpy as np
 from prsbench.datasets.official_reader import FolderDataset
-from prsbench.harness.contract.errors import ContractError, MissingPrerequisite, PrsbenchError, RunFolderError
+from prsbench.harness.contract.errors import ContractError, MissingPrerequisite, RunFolderError, reason_of
 from prsbench.harness.contract.geometry import innermost_point, jittered_box, tight_box
 from prsbench.harness.contract.records import SampleStatus
-from prsbench.harness.contract.types import Method, Prediction, PromptSource, Query, ReferenceRow, Sample, check_prediction
+from prsbench.harness.contract.types import (
+    Method,
+    Prediction,
+    PromptSource,
+    Query,
+    ReferenceRow,
+    Sample,
+    check_prediction,
+    check_predictions,
+)
+from prsbench.harness.engine.apart.process import ProcessEnded
 from prsbench.harness.engine.plan.nodes import CellNode
 from prsbench.harness.engine.store.cell_folder import CellFolder
 from prsbench.harness.engine.store.journal import DELETE_CELL, PREDICTIONS, StoredPrediction, append_batch, open_for_resume
 from prsbench.harness.engine.store.prediction_maps import append_maps, cut_back
 from prsbench.harness.engine.store.run_folder import PROGRESS
-from prsbench.harness.engine.worker.failures import BadSamples, is_out_of_memory
+from prsbench.harness.engine.worker.failures import NOT_OF_THE_METHOD, BadSamples, is_out_of_memory
 from prsbench.harness.engine.worker.loaded_methods import BOXES, cost_of, method_of
 from prsbench.harness.engine.worker.process import free_device_memory
 from prsbench.harness.engine.worker.provenance import provenance_of_process
@@ -118,9 +127,7 @@ def _remaining(
     size = cell.config["batch_size"]
     if isinstance(method, ReferenceRow):
         seed_everything(seed_from(cell.seed, "all samples"))
-        predictions = method.predict_from_truth(samples)
-        if len(predictions) != len(samples):
-            raise ContractError(f"{cell.method}: expected {len(samples)} predictions, got {len(predictions)}.")
+        predictions = check_predictions(method.predict_from_truth(samples), len(samples))
     for start in range(done, len(samples), size):
         batch = list(samples[start : start + size])
         if isinstance(method, ReferenceRow):
@@ -144,11 +151,11 @@ def _predict_with_fallback(method: Method, queries: Sequence[Query], seed: int) 
     """One output per query. A batch that runs out of memory is halved; after other errors queries are retried one by one."""
     try:
         return [Output(prediction, len(queries)) for prediction in _ask(method, queries, seed)]
-    except MissingPrerequisite:
+    except (MissingPrerequisite, ProcessEnded, *NOT_OF_THE_METHOD):
         raise
-    except Exception as error:  # noqa: BLE001 - a method may raise anything; the samples it fails on are recorded
+    except BaseException as error:  # noqa: BLE001 - a method may raise anything; the samples it fails on are recorded
         if len(queries) == 1:
-            return [Output(NoPrediction(SampleStatus.FAILED, _reason(error)), 1)]
+            return [Output(NoPrediction(SampleStatus.FAILED, reason_of(error)), 1)]
         size = len(queries) // 2 if is_out_of_memory(error) else 1
     free_device_memory()  # after the except block, in which the exception keeps the batch's tensors alive
     batches = [queries[start : start + size] for start in range(0, len(queries), size)]
@@ -157,30 +164,20 @@ def _predict_with_fallback(method: Method, queries: Sequence[Query], seed: int) 
 
 def _ask(method: Method, queries: Sequence[Query], seed: int) -> list[Prediction]:
     seed_everything(seed)
-    predictions = method.predict(queries)
-    if len(predictions) != len(queries):
-        raise ContractError(f"predict must return one prediction per query: expected {len(queries)}, got {len(predictions)}.")
-    return predictions
+    return check_predictions(method.predict(queries), len(queries))
 
 
 def _stored(sample: Sample, output: Output) -> tuple[StoredPrediction, GreyMaps | None]:
     """What is stored of an output: its line, and its maps if it is a valid prediction."""
     content = output.content
-    if not isinstance(content, Prediction | NoPrediction):
-        reason = f"expected a Prediction, got {type(content).__name__}. Correct the method's `predict`."
-        content = NoPrediction(SampleStatus.FAILED, reason)
-    if isinstance(content, Prediction):
+    if not isinstance(content, NoPrediction):
         try:
+            if isinstance(content, ContractError):  # found in the method's own process
+                raise content
             check_prediction(sample.query, content)
-            if not isfinite(content.seconds):
-                raise ContractError(f"Sample '{sample.sample_id}': seconds must be finite, got {content.seconds}.")
         except Exception as error:  # noqa: BLE001 - the method may have returned anything in place of an array
-            content = NoPrediction(SampleStatus.FAILED, _reason(error))
+            content = NoPrediction(SampleStatus.FAILED, reason_of(error))
     if isinstance(content, NoPrediction):
         return StoredPrediction(sample.sample_id, content.status, content.reason, "", 0.0, output.batch_size), None
     line = StoredPrediction(sample.sample_id, SampleStatus.OK, "", content.answer, float(content.seconds), output.batch_size)
     return line, grey_maps(content.probability)
-
-
-def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, PrsbenchError) else f"{type(error).__name__}: {error}"

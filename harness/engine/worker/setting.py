@@ -85,23 +85,24 @@ class Ticks:
     """Progress of a running node, written to its progress.json at most once a second. Call it as often as you like.
 
     clock: measures `seconds`; time.process_time leaves out what other processes take of a busy machine.
+    counted: (done, total, clock) of the first and the latest call.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic):
         self._path, self._last, self._clock = path, 0.0, clock
-        self._counted: list[tuple[int, int, float]] = []  # done, total and time, of the first and the latest call
+        self.counted: list[tuple[int, int, float]] = []
 
     @property
     def seconds(self) -> float:
         """What all steps take, from those after the first call: without imports and preparation. NaN before two calls."""
-        if len(self._counted) < 2:
+        if len(self.counted) < 2:
             return nan
-        (first, _, start), (done, total, end) = self._counted
+        (first, _, start), (done, total, end) = self.counted
         return (end - start) / (done - first) * total
 
     def __call__(self, done: int, total: int, message: str) -> None:
-        is_new_phase = bool(self._counted) and (total != self._counted[-1][1] or done <= self._counted[-1][0])
-        self._counted = [*([] if is_new_phase else self._counted[:1]), (done, total, self._clock())]
+        is_new_phase = bool(self.counted) and (total != self.counted[-1][1] or done <= self.counted[-1][0])
+        self.counted = [*([] if is_new_phase else self.counted[:1]), (done, total, self._clock())]
         now = time.monotonic()
         if now - self._last >= 1 or done == total:
             self._last = now

@@ -96,7 +96,7 @@ def _example(modality: str, choosers: Sequence[Row], shown: Sequence[Row], pictu
     if sample_pictures is None:
         return None
     answers = {row.method: _answer(row, cell.dataset, record.sample_id) for row in shown}
-    return _Example(modality, record, sample_pictures, answers)
+    return _Example(modality, record, sample_pictures.shrunk(), answers)
 
 
 def median_sample(cell: CellResult) -> int | None:
@@ -150,7 +150,8 @@ def _draw_line(axes: Sequence[Axes], example: _Example, methods: Sequence[str], 
 def _describe(panel: Axes, title: str, text: str) -> None:
     """Write the title above a panel and its sentence below it."""
     panel.set_title(title, fontsize=9.5, pad=3)
-    text = "\n".join(wrap(text, _LINE_CHARACTERS, max_lines=_LINES, placeholder=" ..."))
+    start = text[: 2 * _LINES * _LINE_CHARACTERS]  # more than is shown; to wrap all of a very long answer takes minutes
+    text = "\n".join(wrap(start, _LINE_CHARACTERS, max_lines=_LINES, placeholder=" ..."))
     panel.annotate(text, (0, 0), (0, -4), "axes fraction", "offset points", va="top", fontsize=8, parse_math=False)
 
 

@@ -34,7 +34,7 @@ def to_markdown(table: Table) -> str:
     """A heading, a pipe table, and the footnotes as a list."""
     shown = shown_columns(table)
     rule = ["---:" if _is_number(table, name) else "---" for name in shown]
-    rows = _cells(table, shown, _markdown, "**{}**".format)
+    rows = _cells(table, shown, _markdown, "**{}**".format, "<u>{}</u>".format)
     lines = [f"| {' | '.join(cells)} |" for cells in ([_markdown(name) for name in shown], rule, *rows)]
     notes = [f"- {_markdown(note)}" for note in table.footnotes]
     caption = " ".join([table.caption, *same_in_every_row(table)])
@@ -45,7 +45,7 @@ def to_latex(table: Table) -> str:
     """A booktabs table with modalities above their metrics; needs \\usepackage{booktabs} and graphicx."""
     shown = shown_columns(table)
     columns = "".join("r" if _is_number(table, name) else "l" for name in shown)
-    rows = [" & ".join(cells) + r" \\" for cells in _cells(table, shown, latex, r"\textbf{{{}}}".format)]
+    rows = [" & ".join(cells) + r" \\" for cells in _cells(table, shown, latex, r"\textbf{{{}}}".format, r"\underline{{{}}}".format)]
     caption = latex(" ".join([f"{table.title}. {table.caption}", *same_in_every_row(table)]))
     return "\n".join(
         [
@@ -118,11 +118,18 @@ def _is_number(table: Table, name: str) -> bool:
     return any(column.name == name for column in table.numbers)
 
 
-def _cells(table: Table, shown: Sequence[str], escape: Callable[[str], str], emphasise: Callable[[str], str]) -> list[list[str]]:
-    return [
-        [emphasise(escape(row[name])) if (i, name) in table.best else escape(row[name]) for name in shown]
-        for i, row in enumerate(table.frame.to_dict("records"))
-    ]
+def _cells(
+    table: Table,
+    shown: Sequence[str],
+    escape: Callable[[str], str],
+    emphasise: Callable[[str], str],
+    underline: Callable[[str], str] = str,
+) -> list[list[str]]:
+    def text(i: int, name: str, value: str) -> str:
+        mark = emphasise if (i, name) in table.best else underline if (i, name) in table.second else str
+        return mark(escape(value))
+
+    return [[text(i, name, row[name]) for name in shown] for i, row in enumerate(table.frame.to_dict("records"))]
 
 
 def _markdown(text: str) -> str:

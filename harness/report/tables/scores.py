@@ -163,15 +163,15 @@ def _table(name: str, title: str, caption: str, rows: Sequence[Row], columns: Co
     frame = pd.DataFrame([labels_of(row) for row in rows], columns=list(LABELS), dtype=str)
     best = set()
     for column, (metric, scores) in columns.items():
-        texts = [_cell_text(score, column.is_mean, row.is_reference) for score, row in zip(scores, rows, strict=True)]
+        texts = [number_or_status(score, row.is_reference, column.is_mean) for score, row in zip(scores, rows, strict=True)]
         frame[column.name] = [marked(text, metric, row) for text, row in zip(texts, rows, strict=True)]
-        best |= {(row, column.name) for row in _best(rows, scores, METRICS[metric].higher_is_better)}
+        best |= {(row, column.name) for row in best_and_second(rows, scores, METRICS[metric].higher_is_better)[0]}
     frame["n"] = [str(score.counts) for score in columns[first_mean][1]]
     all_notes = (*footnotes.of_rows(rows, first_mean.name), *notes)
     return Table(name, title, caption, frame, LABELS, tuple(columns), frozenset(best), all_notes)
 
 
-def _cell_text(score: Score, is_mean: bool, is_reference: bool) -> str:
+def number_or_status(score: Score, is_reference: bool, is_mean: bool = False) -> str:
     """A number with its marks, its spread over seeds and its failed samples, a status word or "-"; never blank."""
     if score.status == NOT_VALID:
         return NOT_VALID
@@ -185,17 +185,19 @@ def _cell_text(score: Score, is_mean: bool, is_reference: bool) -> str:
     return f"{score.value:.3f}{doubt}{below}{spread}{score.failed_text}"
 
 
-def _best(rows: Sequence[Row], scores: Sequence[Score], higher_is_better: bool | None) -> list[int]:
-    """The rows that share the best printed number of their ranking; a row without a rival is not best."""
-    if higher_is_better is None:
-        return []
-    best = []
-    for key in dict.fromkeys(row.ranked_with for row in rows if row.ranked_with):
+def best_and_second(
+    rows: Sequence[Row], scores: Sequence[Score], higher_is_better: bool | None
+) -> tuple[list[int], list[int]]:
+    """The rows that share the best printed number of their ranking, and the second best; a row without a rival is neither."""
+    best: list[int] = []
+    second: list[int] = []
+    for key in dict.fromkeys(row.ranked_with for row in rows if row.ranked_with) if higher_is_better is not None else ():
         rivals = {i: round(scores[i].value, 3) for i, row in enumerate(rows) if row.ranked_with == key and scores[i].is_complete}
         if len(rivals) > 1:
-            top = max(rivals.values()) if higher_is_better else min(rivals.values())
-            best += [i for i, value in rivals.items() if value == top]
-    return best
+            order = sorted(set(rivals.values()), reverse=bool(higher_is_better))
+            best += [i for i, value in rivals.items() if value == order[0]]
+            second += [i for i, value in rivals.items() if value in order[1:2]]
+    return best, second
 
 
 def main_long(rows: Sequence[Row]) -> Table:

@@ -39,7 +39,8 @@ class Table:
     """A finished table.
 
     frame holds strings only; `labels` are its leading text columns, `numbers` the columns of numbers; further columns are
-    remarks. `best` lists (line number, column name) of cells to emphasise. `is_long` marks tables for machines, only in CSV.
+    remarks. `best` lists (line number, column name) of cells to emphasise, `second` those to underline. `is_long` marks tables for
+    machines, only in CSV.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Table:
     best: frozenset[tuple[int, str]] = frozenset()
     footnotes: tuple[str, ...] = ()
     is_long: bool = False
+    second: frozenset[tuple[int, str]] = frozenset()
 
 
 def text_table(

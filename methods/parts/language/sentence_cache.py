@@ -17,7 +17,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from prsbench.methods.parts.weights.user_cache import cache_folder
+from prsbench.harness.contract.files import cache_folder
 
 MOST_BYTES = 2**28  # a file that has grown beyond 256 MB (about 150,000 sentences) is deleted and begun again
 _CHUNK = 500  # sentences per query

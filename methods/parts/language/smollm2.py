@@ -14,12 +14,13 @@ from typing import Any
 
 import torch
 from prsbench.harness.contract.errors import MissingPrerequisite
+from prsbench.harness.contract.files import cache_folder
 from prsbench.methods.parts.language.image_tokens import ImageTokens
 from prsbench.methods.parts.language.layout_token import LayoutToken
 from prsbench.methods.parts.language.multimodal_llm import TinyMultimodalLLM
 from prsbench.methods.parts.weights.checkpoints import model_folder, read_pretrained
 from prsbench.methods.parts.weights.packaged import SMOLLM2, locate
-from prsbench.methods.parts.weights.user_cache import cache_folder, write_once
+from prsbench.methods.parts.weights.user_cache import write_once
 from torch import Tensor
 
 BEFORE_IMAGE, AFTER_QUESTION = "<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n"

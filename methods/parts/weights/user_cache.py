@@ -1,8 +1,7 @@
-"""The user's cache folder, and files in it that are built once: ~/.cache/prsbench or $XDG_CACHE_HOME."""
+"""Files in the user's cache folder (~/.cache/prsbench or $XDG_CACHE_HOME) that are built once."""
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -42,8 +41,3 @@ def _is_intact(folder: Path) -> bool:
     except (PrsbenchError, OSError, ValueError, KeyError, yaml.YAMLError):
         return False
     return True
-
-
-def cache_folder() -> Path:
-    """$XDG_CACHE_HOME/prsbench, by default ~/.cache/prsbench."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "prsbench"  # noqa: PTH111 (Path raises without a home)
