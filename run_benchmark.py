@@ -1,4 +1,4 @@
-"""Runs prsbench from a checkout: `python run_benchmark.py --help`. The installed command is `prsbench`."""
+"""Runs prsbench without the installed command: `python run_benchmark.py` in a checkout, `python -m prsbench` anywhere."""
 
 import sys
 from importlib.util import find_spec
@@ -7,9 +7,10 @@ from pathlib import Path
 
 def main() -> int:
     """Call the installed command line, or say how to install it."""
-    # Off sys.path: other libraries would import the folders `datasets` and `metrics` here instead of packages of that name.
+    # Off sys.path: other libraries would import folders `datasets` and `metrics` here, or in the working folder, as packages.
     root = Path(__file__).resolve().parent
-    sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != root]
+    first = 0 if sys.flags.safe_path else 1  # the folder of this script, or with -m the working folder
+    sys.path[:] = [entry for entry in sys.path[first:] if entry and Path(entry).resolve() != root]
     if find_spec("prsbench") is None:
         print("prsbench is not installed here. Run `make install`, then `make run`.", file=sys.stderr)
         return 2

@@ -17,28 +17,29 @@ def read_card(root: Path) -> dict[str, Any]:
     """The card of a root, or {} if it has none.
 
     Raises:
-        DataError: the card cannot be read or has another schema.
+        DataError: the card cannot be read, has another schema, or says that pictures were being replaced when it was written.
     """
-    path = root / CARD
-    if not path.is_file():
-        return {}
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-        DataKind(card["data_kind"])
-        if card["schema"] != SCHEMA:
-            raise ValueError(f"schema {card['schema']}")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: expected a card of schema {SCHEMA}, got {error!r}. Prepare the data set again.") from error
+    card = _card(root)
+    if "interrupted" in card:
+        archive = " in ".join(card["interrupted"])
+        raise DataError(
+            f"{root}: `prsbench prepare` was stopped while it replaced the pictures of {archive}, so that questions and pictures "
+            "may not belong together. Prepare that archive again."
+        )
     return card
 
 
-def joinable_card(root: Path, folder: str, target_noun: str, data_kind: DataKind) -> dict[str, Any]:
-    """The root's card, or {} if the root is new.
+def joinable_card(root: Path, folder: str, target_noun: str, data_kind: DataKind, archive: str) -> dict[str, Any]:
+    """The root's card, or {} if the root is new. A replacement of this very archive that was interrupted is no obstacle.
 
     Raises:
         DataError: the root holds the other kind of data, tables not made by prsbench, or this modality with another target.
     """
-    card = read_card(root)
+    card = _card(root)
+    if card.get("interrupted") == [archive, folder]:
+        del card["interrupted"]
+    else:
+        card = read_card(root)
     if not card and any(root.glob("*.csv")):
         raise DataError(f"{root}: expected an empty folder or one of prsbench, got tables but no {CARD}. Choose another folder.")
     if card and card["data_kind"] != data_kind:
@@ -52,4 +53,23 @@ def joinable_card(root: Path, folder: str, target_noun: str, data_kind: DataKind
             f"{root / folder}: expected masks of '{existing}', as in the existing data, got '{target_noun}'. A modality has one "
             "target: choose another folder."
         )
+    return card
+
+
+def _card(root: Path) -> dict[str, Any]:
+    path = root / CARD
+    if not path.is_file():
+        return {}
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        DataKind(card["data_kind"])
+        if card["schema"] != SCHEMA:
+            raise ValueError(f"schema {card['schema']!r}")
+        for name, entry in dict(card.get("modalities", {})).items():
+            if not isinstance(entry, dict) or not isinstance(entry.get("target", ""), str):
+                raise ValueError(f"modality '{name}' of another shape")
+        if not all(isinstance(name, str) for name in [*card.get("modalities", {}), *card.get("interrupted", [])]):
+            raise ValueError("another shape")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DataError(f"{path}: expected a card of schema {SCHEMA}, got {error!r}. Prepare the data set again.") from error
     return card

@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from math import isnan, nan
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from prsbench.harness.contract.catalog import resolve
-from prsbench.harness.contract.errors import ConfigError, unknown_name
+from prsbench.harness.contract.errors import ConfigError, DataError, unknown_name
 from prsbench.harness.contract.modalities import MODALITIES
 from prsbench.harness.contract.types import DataKind
-
-if TYPE_CHECKING:
-    from prsbench.datasets.official_writer import WrittenCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +25,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class PrepareReport:
-    """What `prepare` wrote. images_per_split has train, val and test; groups are patients, videos or cases."""
+    """What `prepare` wrote, and what to look at. images_per_split has train, val and test; groups are patients, videos or cases.
+
+    median_foreground is the median share of its picture that a mask covers, NaN if all are empty and for phantoms. large_masks
+    cover more than half; equal_pictures show what another one shows, shared_pictures are in more than one split; left_out are the files below --from that were not taken.
+    """
 
     source: str
     folder: Path
@@ -38,13 +38,40 @@ class PrepareReport:
     empty_masks: int
     groups: int
     images_per_split: Mapping[str, int]
+    median_foreground: float = nan
+    large_masks: tuple[str, ...] = ()
+    equal_pictures: int = 0
+    shared_pictures: int = 0
+    left_out: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         per_split = ", ".join(f"{split} {images}" for split, images in self.images_per_split.items())
-        return (
-            f"{self.source}: {self.images} images in {self.groups} groups ({per_split}; {self.empty_masks} with an empty mask) "
-            f"as {', '.join(self.modalities)} in {self.folder}"
-        )
+        median = "" if isnan(self.median_foreground) else f"; median foreground {self.median_foreground:.0%}"
+        found = f"{self.images} images in {self.groups} groups ({per_split}; {self.empty_masks} with an empty mask{median})"
+        lines = [f"{self.source}: {found} as {', '.join(self.modalities)} in {self.folder}"]
+        if self.equal_pictures:
+            text = f"  {self.equal_pictures} images equal another one pixel by pixel. "
+            if self.shared_pictures:
+                text += f"{self.shared_pictures} pictures are in two splits: the archive's splits, or too few groups, leave no choice."
+            else:
+                text += "Equal images share a group, so that no two splits share one."
+            lines.append(text)
+        if self.median_foreground > 0.5:
+            lines.append(
+                f"  Warning: half of the masks cover more than {self.median_foreground:.0%} of their picture. Are they inverted? "
+                "The target must be white on black."
+            )
+        elif self.large_masks:
+            lines.append(f"  More than half of the picture is covered by {_listed('mask', self.large_masks)}. Inverted?")
+        if self.left_out:
+            lines.append(f"  Not taken: {_listed('file', self.left_out)}.")
+        return "\n".join(lines).encode("utf-8", "backslashreplace").decode()
+
+
+def _listed(noun: str, names: Sequence[str]) -> str:
+    """The number of names and the first ten of them."""
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return f"{len(names)} {noun}{'s'[: len(names) != 1]} ({', '.join(names[:10])}{more})"
 
 
 _PREPARE = "prsbench.datasets.prepare"
@@ -77,6 +104,8 @@ def prepare(
     """
     if source not in SOURCES:
         raise unknown_name("source", source, SOURCES)
+    if to_folder.exists() and not to_folder.is_dir():
+        raise ConfigError(f"--to {to_folder}: expected a folder, got a file. Choose another name.")
     options = {"modality": modality, "target": target, "archive": archive, "group": group}
     _check_options(source, options)
     if source == "phantoms":
@@ -84,15 +113,23 @@ def prepare(
     if from_folder is None:
         raise ConfigError(f"Source '{source}' needs --from: the folder where the archive was unpacked.")
     from prsbench.datasets.official_writer import write_modality
+    from prsbench.datasets.prepare.archive import left_out
     from prsbench.datasets.questions import target_of
 
     modality = modality or SOURCES[source].modality
     assert modality is not None  # the source has one, or it is "pairs", whose options were checked
     find = resolve(SOURCES[source].find)
-    find = partial(find, group=group) if source == "pairs" else find
+    items = list(find(from_folder, group=group) if source == "pairs" else find(from_folder))
+    unused = left_out(from_folder, {file for item in items for file in item.files}, to_folder)
+    left = tuple(str(path.relative_to(from_folder)) for path in unused)
+    if not items:
+        raise DataError(f"{from_folder}: expected pictures, found none. Not taken: {_listed('file', left)}. Check the folder.")
     name = archive or (from_folder.resolve().name if source == "pairs" else source)
-    written = write_modality(to_folder, modality, target_of(modality, target), name, DataKind.REAL, find(from_folder), seed)
-    return _report(name, to_folder, (modality,), [written])
+    counts = write_modality(to_folder, modality, target_of(modality, target), name, DataKind.REAL, items, seed)
+    checked = (counts.median_foreground, counts.large_masks, counts.equal_pictures, counts.shared_pictures, left)
+    return PrepareReport(
+        name, to_folder, (modality,), counts.images, counts.empty_masks, counts.groups, counts.images_per_split, *checked
+    )
 
 
 def _check_options(source: str, options: Mapping[str, str | None]) -> None:
@@ -112,19 +149,9 @@ def _prepare_phantoms(to_folder: Path, seed: int) -> PrepareReport:
 
     config = PhantomsConfig(seed=seed)
     materialise(config, to_folder)
-    return _report("phantoms", to_folder, config.modalities, [written_in(to_folder, name) for name in config.modalities])
-
-
-def _report(source: str, folder: Path, modalities: tuple[str, ...], written: Sequence[WrittenCounts]) -> PrepareReport:
+    written = [written_in(to_folder, name) for name in config.modalities]
     per_split: Counter[str] = Counter()
     for counts in written:
         per_split.update(counts.images_per_split)
-    return PrepareReport(
-        source=source,
-        folder=folder,
-        modalities=modalities,
-        images=sum(counts.images for counts in written),
-        empty_masks=sum(counts.empty_masks for counts in written),
-        groups=sum(counts.groups for counts in written),
-        images_per_split=dict(per_split),
-    )
+    images, empty, groups = (sum(getattr(counts, name) for counts in written) for name in ("images", "empty_masks", "groups"))
+    return PrepareReport("phantoms", to_folder, config.modalities, images, empty, groups, dict(per_split))

@@ -227,7 +227,7 @@ def _read_tables(root: Path, tables: Sequence[Path]) -> tuple[list[FolderDataset
             found = read_table(table)
         except DataError as error:
             folders = folders_named(table, root)
-            left_out += [] if folders else [str(error)]
+            left_out += [] if folders else [f"not read, as it names no modality's folder: {error}"]
             for folder in folders:
                 problems[folder, base_of(table, folder)].append(str(error))
             continue

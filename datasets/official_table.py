@@ -214,7 +214,8 @@ def resolve_rows(
         stem = PurePosixPath(line.cell("image_name").replace("\\", "/")).stem or PurePosixPath(line.mask).stem
         rows.append(_row(base, f"{modality}/{stem}#{questions[stem]}", line, images[line.mask]))
         questions[stem] += 1
-    path_problems = [problem for mask, image in images.items() for problem in _path_problems(base, first[mask], image)]
+    folders: dict[Path, Path] = {}
+    path_problems = [problem for mask, image in images.items() for problem in _path_problems(base, first[mask], image, folders)]
     problems = [*unread, *path_problems, *_split_problems(lines, rows), *_repeated_rows(lines, rows, may_repeat)]
     return rows, [*problems, *_empty_texts(rows), *_spacing_problems(lines, rows)], list(_position_notes(lines))
 
@@ -253,7 +254,8 @@ def _spacing(text: str) -> tuple[float, float] | None:
     return (height, width) if 0 < height < inf and 0 < width < inf else None
 
 
-def _path_problems(base: Path, line: Line, image: Path | None) -> Iterator[str]:
+def _path_problems(base: Path, line: Line, image: Path | None, folders: dict[Path, Path]) -> Iterator[str]:
+    """folders: where the folders seen so far really are, so that each is followed once."""
     mask, path = line.mask, base / line.mask
     if mask.startswith("/") or ".." in mask.split("/") or re.match(r"[A-Za-z]:", mask):
         yield f"{line.where}: expected a path below {base}, got '{mask}', which leaves it. Correct the path."
@@ -269,7 +271,10 @@ def _path_problems(base: Path, line: Line, image: Path | None) -> Iterator[str]:
         yield f"{path}: expected its image, found none (tried {tried} and other suffixes). Restore it."
     else:
         for file in (path, image):
-            if not (real := file.resolve()).is_relative_to(base.resolve()):
+            for folder in {base, file.parent} - folders.keys():
+                folders[folder] = folder.resolve()
+            real = file.resolve() if file.is_symlink() else folders[file.parent] / file.name
+            if not real.is_relative_to(folders[base]):
                 yield f"{file}: expected a file below {base}, got a link to {real}. Put the file itself there (`cp -rL` does)."
 
 

@@ -4,28 +4,34 @@
 <root>/<folder>.csv                       one row per question; image_path is the MASK's path, as in the official tables
 <root>/<folder>/{train,val,test}_images/  <archive>_<stem>.png, RGB
 <root>/<folder>/{train,val,test}_masks/   the same names, values 0 and 255
+<root>/.prsbench.lock                     held by the one process that writes here; the lock ends with the process
 """
 
 from __future__ import annotations
 
 import csv
+import fcntl
+import filecmp
 import io
 import json
 import re
 import shutil
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import sha256
+from math import nan
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from prsbench.datasets.card import CARD, SCHEMA, joinable_card
-from prsbench.datasets.pictures import write_png
+from prsbench.datasets.pictures import pixel_hash, write_png
 from prsbench.datasets.questions import Target, render_answer, render_points_answer, render_question
-from prsbench.datasets.splits import SPLITS, split_by_group
+from prsbench.datasets.splits import SPLITS, joined_groups, split_by_group
 from prsbench.harness.contract.errors import ConfigError, DataError, refuse
 from prsbench.harness.contract.files import write_atomically
 from prsbench.harness.contract.modalities import BY_NAME
@@ -36,6 +42,8 @@ OFFICIAL_COLUMNS = ("image_path", "image_name", "split", "question", "position",
 COLUMNS = (*OFFICIAL_COLUMNS, "group", "near_centre", "position_of_centroid", "empty", "archive")
 QUESTIONS_PER_IMAGE = {"train": 3, "val": 3, "test": 1}
 
+LOCK = ".prsbench.lock"
+
 Row = dict[str, str]
 Answers = Literal["zones", "points"]
 
@@ -45,13 +53,14 @@ class Item:
     """One picture of an archive.
 
     group is the patient, video or case. load() returns the image (H, W, 3) uint8 and the mask (H, W) bool, or raises DataError.
-    split is set where the archive fixes it; with None, `split_by_group` chooses it.
+    split is set where the archive fixes it; with None, `split_by_group` chooses it. files are those that load() reads.
     """
 
     stem: str
     group: str
     load: Callable[[], tuple[NDArray[np.uint8], NDArray[np.bool_]]]
     split: str | None = None
+    files: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +73,34 @@ class WrittenCounts:
     images_per_split: Mapping[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class ArchiveCounts(WrittenCounts):
+    """Counts of one archive, and what may be wrong with its pictures.
+
+    median_foreground: share of the picture, over masks that are not empty; NaN if all are. large_masks: names of those above one
+    half. equal_pictures: how many show, pixel by pixel, what an earlier one of the archive shows; shared_pictures: how many distinct
+    pictures are in more than one split.
+    """
+
+    median_foreground: float
+    large_masks: tuple[str, ...]
+    equal_pictures: int
+    shared_pictures: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Staged:
+    """What is kept of one item after its pictures were written: what its rows say."""
+
+    item: Item
+    pixels: str | None
+    foreground: float
+    position: tuple[str, ...]
+    near_centre: bool
+    zone: str
+    points: str | None
+
+
 def write_modality(
     root: Path,
     modality: str,
@@ -73,33 +110,59 @@ def write_modality(
     items: Iterable[Item],
     seed: int,
     answers: Answers = "zones",
-) -> WrittenCounts:
+) -> ArchiveCounts:
     """Add an archive to a modality of the root, or replace what a previous call wrote for that archive.
 
     answers: whether they name the official label or the lesions' points.
 
-    The same call gives the same bytes. Pictures are written to a hidden folder first: after a fault in any of them, or a crash,
-    the existing data set is still readable.
+    The same call gives the same bytes. Groups that share a picture, pixel by pixel, are joined before the split, unless the
+    archive fixes it. One process at a time writes to a root; another waits.
+
+    Pictures are written to a hidden folder first: after a fault in any of them the existing data set is as it was. After a crash
+    it is, too, or, if pictures were being replaced by others, it is refused until the archive is prepared again.
 
     Raises:
         ConfigError: the archive's name cannot start a file name.
         DataError: faults in the archive (all of them, first 20 shown), or a root to which the archive cannot be added.
     """
     _check_archive_name(archive)
-    card = joinable_card(root, BY_NAME[modality].official_folder, target.noun, data_kind)
-    old_rows = _read_rows(root, modality)
-    other_rows = [row for row in old_rows if row["archive"] != archive]
     items = list(items)
     _check_names(archive, items)
-    staging = root / f".{archive}.{modality}.partial"
-    shutil.rmtree(staging, ignore_errors=True)
-    try:
-        rows = _stage(staging, modality, target, archive, items, seed, answers)
-        _publish(root, staging, modality, sorted(other_rows + rows, key=_row_order), card, data_kind, target)
-        _remove(root, {row["image_path"] for row in old_rows} - {row["image_path"] for row in other_rows + rows})
-    finally:
+    folder = BY_NAME[modality].official_folder
+    with _only_writer(root):
+        card = joinable_card(root, folder, target.noun, data_kind, archive)
+        old_rows = _read_rows(root, modality)
+        other_rows = [row for row in old_rows if row["archive"] != archive]
+        staging = root / f".{archive}.{modality}.partial"
         shutil.rmtree(staging, ignore_errors=True)
-    return _written(rows)
+        try:
+            staged, rows = _stage(staging, modality, target, archive, items, seed, answers)
+            _keep_added_columns(rows, old_rows)
+            rows_now = sorted(other_rows + rows, key=_row_order)
+            gone = {row["image_path"] for row in old_rows} - {row["image_path"] for row in rows_now}
+            _publish(root, staging, modality, archive, rows_now, gone, card, data_kind, target)
+        except OSError as error:
+            raise DataError(f"{root}: cannot be written: {error}. Make room, or choose another folder with --to.") from error
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+    return _counts_of(archive, staged, rows)
+
+
+@contextmanager
+def _only_writer(root: Path) -> Iterator[None]:
+    """Hold the lock of a root, which is made if it does not exist; wait while another process holds it."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        stream = (root / LOCK).open("w")
+    except OSError as error:
+        raise DataError(f"{root}: expected a folder to write to, got '{error.strerror}'. Choose another with --to.") from None
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"{root}: another process is writing here. Waiting for it ...", file=sys.stderr, flush=True)
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
 
 
 def written_in(root: Path, modality: str) -> WrittenCounts:
@@ -109,39 +172,43 @@ def written_in(root: Path, modality: str) -> WrittenCounts:
 
 def _stage(
     staging: Path, modality: str, target: Target, archive: str, items: Sequence[Item], seed: int, answers: Answers
-) -> list[Row]:
-    """Write every picture below `staging` and return the rows; raise one DataError if any item is faulty."""
-    splits = _splits(archive, items, seed)
-    for split in SPLITS:
-        for kind in ("images", "masks"):
-            (staging / f"{split}_{kind}").mkdir(parents=True, exist_ok=True)
-    rows, problems = [], []
+) -> tuple[list[_Staged], list[Row]]:
+    """Write every picture below `staging`; what was written, and its rows. One DataError if any item is faulty."""
+    for kind in ("images", "masks"):
+        (staging / kind).mkdir(parents=True)
+    staged, problems = [], []
     for item in items:
         try:
             image, mask = item.load()
         except DataError as error:
             problems.append(str(error))
             continue
-        split = item.split or splits[item.group]
         name = _file_name(archive, item)
-        write_png(staging / f"{split}_images" / name, image)
-        write_png(staging / f"{split}_masks" / name, mask)
-        rows += _rows(modality, target, archive, item, split, mask, seed, answers)
+        write_png(staging / "images" / name, image)
+        write_png(staging / "masks" / name, mask)
+        points = points_phrase(mask) if answers == "points" and mask.any() else None
+        position, near_centre = position_of(mask, modality)
+        facts = (pixel_hash(image), float(mask.mean()), position, near_centre, zone_of_centroid(mask), points)
+        staged.append(_Staged(item, *facts))
     refuse(f"Archive '{archive}'", problems)
-    return rows
+    rows = []
+    for one, (group, split) in zip(staged, _groups_and_splits(archive, staged, seed), strict=True):
+        for kind in ("images", "masks"):
+            (staging / f"{split}_{kind}").mkdir(exist_ok=True)
+            name = _file_name(archive, one.item)
+            (staging / kind / name).replace(staging / f"{split}_{kind}" / name)
+        rows += _rows(modality, target, archive, one, group, split, seed)
+    return staged, rows
 
 
-def _rows(
-    modality: str, target: Target, archive: str, item: Item, split: str, mask: NDArray[np.bool_], seed: int, answers: Answers
-) -> list[Row]:
-    position, near_centre = position_of(mask, modality)
-    name = _file_name(archive, item)
+def _rows(modality: str, target: Target, archive: str, staged: _Staged, group: str, split: str, seed: int) -> list[Row]:
+    name = _file_name(archive, staged.item)
     rng = np.random.default_rng(list(sha256(f"{seed}/{modality}/{name}".encode()).digest()))
 
     def answer() -> str:
-        if answers == "points" and mask.any():
-            return render_points_answer(target, points_phrase(mask), split, rng)
-        return render_answer(target, position, near_centre, split, rng)
+        if staged.points is not None:
+            return render_points_answer(target, staged.points, split, rng)
+        return render_answer(target, staged.position, staged.near_centre, split, rng)
 
     return [
         {
@@ -149,44 +216,82 @@ def _rows(
             "image_name": name,
             "split": split,
             "question": render_question(target, split, rng),
-            "position": " and ".join(position),
+            "position": " and ".join(staged.position),
             "answer": answer(),
-            "group": f"{archive}/{item.group}",
-            "near_centre": str(near_centre),
-            "position_of_centroid": zone_of_centroid(mask),
-            "empty": str(position == (NO_MASK,)),
+            "group": f"{archive}/{group}",
+            "near_centre": str(staged.near_centre),
+            "position_of_centroid": staged.zone,
+            "empty": str(staged.position == (NO_MASK,)),
             "archive": archive,
         }
         for _ in range(QUESTIONS_PER_IMAGE[split])
     ]
 
 
-def _splits(archive: str, items: Sequence[Item], seed: int) -> dict[str, str]:
-    groups = [item.group for item in items if item.split is None]
-    if not groups:
-        return {}
+def _groups_and_splits(archive: str, staged: Sequence[_Staged], seed: int) -> list[tuple[str, str]]:
+    """The group and the split of each item, in order. Pictures whose split the archive fixes keep their groups."""
+    groups = [one.item.group for one in staged]
+    free = [number for number, one in enumerate(staged) if one.item.split is None]
+    joined = joined_groups([groups[number] for number in free], [staged[number].pixels for number in free])
+    if len(set(joined)) > 1:  # else nothing could be split
+        for number, group in zip(free, joined, strict=True):
+            groups[number] = group
     try:
-        return split_by_group(groups, seed)
+        chosen = split_by_group([groups[number] for number in free], seed) if free else {}
     except DataError as error:
         raise DataError(f"Archive '{archive}': {error}") from error
+    splits = [one.item.split or chosen[group] for one, group in zip(staged, groups, strict=True)]
+    advice = "a leak. Put it into one split, or correct the rule that names cases."
+    leaks = [f"case '{group}' is in {' and '.join(sorted(found))}, {advice}" for group, found in _shared(groups, splits).items()]
+    refuse(f"Archive '{archive}'", leaks)
+    return list(zip(groups, splits, strict=True))
+
+
+def _shared(names: Sequence[str | None], splits: Sequence[str]) -> dict[str, set[str]]:
+    """The splits of each name that is in more than one; None is no name."""
+    splits_of: dict[str, set[str]] = defaultdict(set)
+    for name, split in zip(names, splits, strict=True):
+        if name is not None:
+            splits_of[name].add(split)
+    return {name: found for name, found in splits_of.items() if len(found) > 1}
+
+
+def _keep_added_columns(rows: Sequence[Row], old_rows: Sequence[Row]) -> None:
+    """Carry over what a user added to the table, such as spacing_mm, to the rows of the same pictures."""
+    added = {row["image_path"]: {key: row[key] for key in row if key not in COLUMNS} for row in old_rows}
+    for row in rows:
+        row.update(added.get(row["image_path"], {}))
 
 
 def _publish(
-    root: Path, staging: Path, modality: str, rows: Sequence[Row], card: dict[str, Any], data_kind: DataKind, target: Target
-) -> None:
-    """Move the pictures, then write the card, then the table, so that every file the table names exists."""
-    for source in sorted(staging.rglob("*.png")):
-        destination = root / BY_NAME[modality].official_folder / source.relative_to(staging)
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        source.replace(destination)
-    modalities = {**card.get("modalities", {}), BY_NAME[modality].official_folder: _card_entry(rows, target)}
+    root: Path, staging: Path, modality: str, archive: str, rows: Sequence[Row], gone: Iterable[str], card: dict[str, Any],
+    data_kind: DataKind, target: Target,
+) -> None:  # fmt: skip
+    """Write the card, move the pictures, write the table, delete the pictures that are `gone`.
+
+    While pictures with other pixels replace old ones, the card says so: the table must not be read with a part of them.
+    """
+    folder = BY_NAME[modality].official_folder
+    moves = {source: root / folder / source.relative_to(staging) for source in sorted(staging.rglob("*.png"))}
+    changes = any(new.exists() and not filecmp.cmp(source, new, shallow=False) for source, new in moves.items())
+    modalities = {**card.get("modalities", {}), folder: _card_entry(rows, target)}
     card = {"made_by": "prsbench", "schema": SCHEMA, "data_kind": str(data_kind), "modalities": modalities}
-    write_atomically(root / CARD, json.dumps(card, indent=2, sort_keys=True).encode() + b"\n")
+    _write_card(root, {**card, "interrupted": [archive, folder]} if changes else card)
+    for source, new in moves.items():
+        new.parent.mkdir(parents=True, exist_ok=True)
+        source.replace(new)
     table = io.StringIO()
-    writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(table, dict.fromkeys((*COLUMNS, *(key for row in rows for key in row))), "", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_atomically(_table(root, modality), table.getvalue().encode())
+    _remove(root, gone)
+    if changes:
+        _write_card(root, card)
+
+
+def _write_card(root: Path, card: Mapping[str, Any]) -> None:
+    write_atomically(root / CARD, json.dumps(card, indent=2, sort_keys=True).encode() + b"\n")
 
 
 def _remove(root: Path, mask_paths: Iterable[str]) -> None:
@@ -211,6 +316,20 @@ def _written(rows: Sequence[Row]) -> WrittenCounts:
     )
 
 
+def _counts_of(archive: str, staged: Sequence[_Staged], rows: Sequence[Row]) -> ArchiveCounts:
+    shares = [one.foreground for one in staged if one.foreground]
+    hashes = [one.pixels for one in staged if one.pixels]
+    split_of = {row["image_name"]: row["split"] for row in rows}
+    splits = [split_of[_file_name(archive, one.item)] for one in staged]
+    return ArchiveCounts(
+        **asdict(_written(rows)),
+        median_foreground=float(np.median(shares)) if shares else nan,
+        large_masks=tuple(_file_name(archive, one.item) for one in staged if one.foreground > 0.5),
+        equal_pictures=len(hashes) - len(set(hashes)),
+        shared_pictures=len(_shared([one.pixels for one in staged], splits)),
+    )
+
+
 def _check_archive_name(archive: str) -> None:
     # Without "_", <archive>_<stem> is unambiguous.
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", archive):
@@ -221,12 +340,18 @@ def _check_archive_name(archive: str) -> None:
 
 
 def _check_names(archive: str, items: Sequence[Item]) -> None:
-    names = Counter(_file_name(archive, item) for item in items)
+    stems: dict[str, list[str]] = defaultdict(list)
+    for item in items:
+        stems[_file_name(archive, item)].append(item.stem)
     if not items:
         raise DataError(f"Archive '{archive}': expected pictures, found none. Check the given folder.")
     refuse(
         f"Archive '{archive}'",
-        [f"'{name}' names {count} pictures, expected one. Rename them." for name, count in names.items() if count > 1],
+        [
+            f"'{name}' names {len(found)} pictures ({', '.join(found)}), expected one. Rename them."
+            for name, found in stems.items()
+            if len(found) > 1
+        ],
     )
 
 
@@ -243,8 +368,19 @@ def _read_rows(root: Path, modality: str) -> list[Row]:
     path = _table(root, modality)
     if not path.is_file():
         return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: expected a table of `prsbench prepare`, got '{error}'. Choose another folder.") from error
+    missing = set(COLUMNS) - set(reader.fieldnames or ())
+    if missing or any(None in row or None in row.values() for row in rows):
+        raise DataError(
+            f"{path}: expected a table of `prsbench prepare` with the columns {', '.join(COLUMNS)}, got another. "
+            "Choose another folder, or restore the table."
+        )
+    return rows
 
 
 def _row_order(row: Row) -> tuple[str, int, str]:

@@ -56,8 +56,13 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
     return grey > MASK_THRESHOLD
 
 
-def pixel_hash(image: NDArray[np.uint8]) -> str:
-    """sha256, in hex, of a picture's size and pixels: equal for files that show the same, in whatever format."""
+def pixel_hash(image: NDArray[np.uint8]) -> str | None:
+    """sha256, in hex, of the size and pixels of an image (H, W, 3): equal for files that show the same, in whatever format.
+
+    None for a picture of one colour, as at the ends of a scan: that two patients share it shows nothing.
+    """
+    if not np.ptp(image, axis=(0, 1)).any():
+        return None
     return sha256(str(image.shape).encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
 
 
@@ -67,7 +72,9 @@ def check_same_size(image_path: Path, image: NDArray[np.uint8], mask_path: Path,
         advice = "Resize the mask with nearest neighbour, or find the mask that belongs to this image."
         if mask.shape == image.shape[1::-1]:
             advice = "One of them is turned: both are read as their EXIF tags say. Turn the mask as the image is shown."
-        raise DataError(f"{mask_path}: expected the size of its image {image_path.name}, {_size(image)}, got {_size(mask)}. {advice}")
+        raise DataError(
+            f"{mask_path}: expected the size of its image {image_path.name}, {_size(image)}, got {_size(mask)}. {advice}"
+        )
 
 
 def write_png(path: Path, pixels: NDArray[np.uint8] | NDArray[np.bool_]) -> None:
@@ -82,7 +89,8 @@ def _decoded(path: Path) -> Image.Image:
         found = "something that is no regular file" if path.exists() else "no such file"
         raise DataError(f"{path}: expected a picture, found {found}. Restore it, or remove its row.")
     try:
-        with Image.open(path, formats=FORMATS) as picture:
+        # From a stream: given a path, Pillow maps an uncompressed TIFF that is turned with its sides exchanged.
+        with path.open("rb") as stream, Image.open(stream, formats=FORMATS) as picture:
             _refuse_unclear(path, picture)
             return ImageOps.exif_transpose(picture)
     except DataError:
@@ -135,17 +143,24 @@ def _refuse_labels(path: Path, grey: NDArray[np.uint8]) -> None:
         return
     exact = len(levels) <= FEW_COLOURS
     flat = _flat(grey, exact)
-    inside = grey[flat]
+    inside = grey[flat].astype(int)
     if not inside.size:
         return
-    black = max(DARKEST, int(inside.min()) + SAME_LEVEL[exact]) if inside.min() <= MASK_THRESHOLD else -1
-    lit = inside[inside > black]
-    if lit.size and (lit.min() <= MASK_THRESHOLD or np.ptp(lit) > SAME_LEVEL[exact]) or (exact and _has_dark_label(grey, flat)):
+    ground = inside.min()  # of the background; an area of it that is itself above 127 is not one
+    lit = inside[inside > (DARKEST if ground <= DARKEST else ground + SAME_LEVEL[exact] if ground <= MASK_THRESHOLD else -1)]
+    odd = int(((lit <= MASK_THRESHOLD) | (lit + SAME_LEVEL[exact] < levels[-1])).sum())  # not of the brightest area
+    several = odd > 0 if exact else odd > max(9, lit.size / 20)
+    if several or (exact and _has_dark_label(grey, flat, levels)):
         _refuse_levels(path, "grey levels", inside[inside > (0 if exact else DARKEST)])
 
 
-def _has_dark_label(grey: NDArray[np.uint8], flat: NDArray[np.bool_]) -> bool:
-    """Whether areas of levels 1 to 47 are labels (2 in a mask of 0, 2 and 255): large, or apart from the foreground."""
+def _has_dark_label(grey: NDArray[np.uint8], flat: NDArray[np.bool_], levels: NDArray[np.uint8]) -> bool:
+    """Whether areas of levels 1 to 47 are labels (2 in a mask of 0, 2 and 255): large, or apart from the foreground.
+
+    Not in a mask with levels between them and the foreground's, as of edges and of the noise of JPEG.
+    """
+    if levels[-2] > DARKEST:
+        return False
     lesion = grey > MASK_THRESHOLD
     dark, _ = ndimage.label((grey > 0) & (grey <= DARKEST), np.ones((3, 3)))
     sizes = np.bincount(dark.ravel())
@@ -180,7 +195,7 @@ def _flat(pixels: NDArray[np.uint8], exact: bool) -> NDArray[np.bool_]:
     return (ranges if pixels.ndim == 2 else ranges.max(axis=2)) <= tolerance
 
 
-def _refuse_levels(path: Path, kind: str, pixels: NDArray[np.uint8]) -> None:
+def _refuse_levels(path: Path, kind: str, pixels: NDArray[np.integer]) -> None:
     counts = Counter(map(tuple, pixels.tolist()) if pixels.ndim == 2 else pixels.tolist()).most_common()
     shown = ", ".join(f"{level} ({count} px)" for level, count in counts[:4]) + ", ..." * (len(counts) > 4)
     raise DataError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 
 from prsbench.harness.contract.errors import DataError
@@ -20,7 +20,6 @@ def split_by_group(groups: Iterable[str], seed: int) -> dict[str, str]:
     Args:
         groups: the group of each image, one entry per image, in any order.
         seed: other seeds give other splits of equal-sized groups.
-        fractions: desired shares of images in train, val and test.
 
     Returns:
         The split of each group. No split is empty, except val if there are only two groups.
@@ -46,3 +45,27 @@ def split_by_group(groups: Iterable[str], seed: int) -> dict[str, str]:
         chosen[group] = max(open_splits, key=lacking.__getitem__)
         lacking[chosen[group]] -= images[group]
     return chosen
+
+
+def joined_groups(groups: Sequence[str], hashes: Sequence[str | None]) -> list[str]:
+    """The group of each image where groups that share a picture, directly or through others, are one.
+
+    Args:
+        groups, hashes: of each image, in parallel; equal hashes mean the same picture, None one that joins nothing.
+
+    Returns:
+        One name per image: joined groups bear the name among theirs that sorts first, whatever the order of the images.
+    """
+    parent = {group: group for group in groups}
+
+    def root(group: str) -> str:
+        while parent[group] != group:
+            parent[group] = group = parent[parent[group]]
+        return group
+
+    first_with: dict[str, str] = {}
+    for group, picture in zip(groups, hashes, strict=True):
+        if picture is not None:
+            first, last = sorted((root(group), root(first_with.setdefault(picture, group))))
+            parent[last] = first
+    return [root(group) for group in groups]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import io
 import os
 import signal
 import sys
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 
 OK, SOME_FAILED, USER_ERROR, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
+NUMBERS = {"workers": (1, 100_000), "minutes": (0.001, 100_000), "samples": (1, 1_000_000), "seed": (0, 2**32 - 1)}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,25 +36,79 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     130 and 141 are a shell's codes for Ctrl-C and for a closed output pipe.
     """
-    options = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not where a caller put another in its place, and None where it is closed
+            stream.reconfigure(errors="backslashreplace")  # a terminal without UTF-8
     try:
+        options = _parsed(sys.argv[1:] if arguments is None else arguments)
         code = options.command(options)
-        sys.stdout.flush()  # raises BrokenPipeError here, where it is caught, and not at exit
+        _flush()  # raises BrokenPipeError here, where it is caught, and not at exit
         return code
     except PrsbenchError as error:
         print(error, file=sys.stderr)
         return USER_ERROR
     except BrokenPipeError:  # as in `prsbench config schema | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python reports it again at exit
+        _drop_output()
         return BROKEN_PIPE
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES):
+        try:
+            _flush()
+        except OSError:  # the output itself cannot be written
+            _drop_output()
+        if (problem := _problem_of(error)) is None:
             raise
-        print(f"{error}. Make room or choose another place with --out. The same command resumes the run.", file=sys.stderr)
+        print(problem, file=sys.stderr)
         return USER_ERROR
     except KeyboardInterrupt:
         print("\nStopped. Finished work is saved: the same command resumes the run.", file=sys.stderr)
         return INTERRUPTED
+
+
+def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options, with what no command can take refused.
+
+    Raises:
+        ConfigError: characters that no file of a run can hold, a number out of range, or no working folder.
+    """
+    for argument in arguments:
+        if any(character < " " and character not in "\n\t" or "\ud800" <= character < "\ue000" for character in argument):
+            what = "holds control characters, or bytes that are not UTF-8. Rename what it names, or write it in another way"
+            raise ConfigError(f"{_shortened(ascii(argument))} {what}.")
+    options = _parser().parse_args(arguments)
+    for name, (least, most) in NUMBERS.items():
+        given = getattr(options, name, None)
+        if given is not None and not least <= given <= most:  # also if it is not a number
+            raise ConfigError(f"--{name}: expected {least:,} to {most:,}, got {_shortened(str(given))}.")
+    try:
+        Path.cwd()
+    except OSError:
+        raise ConfigError("The working folder no longer exists. Change to another one.") from None
+    return options
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+def _problem_of(error: OSError) -> str | None:
+    """What the user can do about a file or folder that cannot be used; None if it is prsbench's own, or none is named."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS):
+        return f"{error}. Make room or choose another place with --out. The same command resumes the run."
+    name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes | os.PathLike) else ""
+    ours = (Path(__file__).parents[1] / room for room in ("harness", "methods", "metrics", "datasets", "results"))
+    if not name or any(Path(name).is_relative_to(room) for room in ours):
+        return None
+    return f"{_shortened(name)}: {error.strerror}. Correct the path or its permissions, or choose another one."
+
+
+def _flush() -> None:
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def _drop_output() -> None:
+    """Send what is left to nowhere, else Python reports it again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -74,6 +130,9 @@ def _parser() -> argparse.ArgumentParser:
     across.help = "only print the main tables, with all prompt sources ranked together although their inputs differ"
     events = exclusive.add_argument("--tensorboard", type=Path, metavar="DIR")
     events.help = "only write the training losses, as TensorBoard events under DIR"
+    summary = "Write a page on which every sample of a run can be seen, sorted and compared; it opens without a server."
+    view = _add(commands, "view", _view, summary, _add_run_folder)
+    view.add_argument("--to", type=Path, metavar="DIR", help="a new or empty folder, or an earlier viewer (default: RUN/viewer)")
     summary = "Show which cells of a run folder are complete, and why the others are not."
     _add(commands, "status", _status, summary, _add_run_folder)
     summary = "Show the attempts at one cell or training of a run folder, and the end of its log."
@@ -228,6 +287,8 @@ def _open(options: argparse.Namespace) -> Run:
     """The run in the folder RUN."""
     from prsbench.harness.engine.inspect.state import open_run
 
+    if options.run.exists() and not options.run.is_dir():
+        raise ConfigError(f"{options.run}: this is not a folder. Name the folder that `run` wrote, as in runs/default.")
     return open_run(options.run)
 
 
@@ -276,12 +337,13 @@ def _run(options: argparse.Namespace) -> int:
 
 def _retry(options: argparse.Namespace) -> int:
     from prsbench.harness.engine.grid.loading import changed
-    from prsbench.harness.engine.inspect.state import CellState, grid_of, move_damaged, open_run
+    from prsbench.harness.engine.inspect.state import CellState, grid_of, move_damaged
     from prsbench.harness.engine.store.run_folder import RunFolder
 
+    _open(options)
     grid, folder = changed(grid_of(options.run), _execution_changes(options)), RunFolder(options.run)
     with folder.driver_lock():
-        for line in move_damaged(open_run(options.run), options.partial):
+        for line in move_damaged(_open(options), options.partial):
             print(line)
     return _run_and_report(grid, folder, options, states={CellState.FAILED, *([CellState.SKIPPED] if options.skipped else [])})
 
@@ -337,8 +399,6 @@ def _tune(options: argparse.Namespace) -> int:
     from prsbench.harness.engine.inspect.tuning import tuning_text, write_tuning
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if options.minutes <= 0:
-        raise ConfigError(f"--minutes: expected more than 0, got {options.minutes}.")
     grid = load_grid(options.grid, [*options.changes, *_execution_changes(options)], options.data)
     folder, say = _folder(options.out, f"{grid.name}-tuning"), partial(print, file=sys.stdout, flush=True)
     how = {"executor": options.executor, "address": options.address}
@@ -350,8 +410,9 @@ def _tune(options: argparse.Namespace) -> int:
 
 
 def _plan(options: argparse.Namespace) -> int:
-    _planned(*_grid_and_folder(options))
-    return OK
+    run = _planned(*_grid_and_folder(options))
+    is_whole = not run.plan.left_out and not any("problem" in cell.origin for cell in run.plan.cells)
+    return OK if is_whole else SOME_FAILED
 
 
 def _planned(grid: GridConfig, folder: RunFolder, last: int = 0) -> Run:
@@ -422,6 +483,23 @@ def _report(options: argparse.Namespace) -> int:
     return OK
 
 
+def _view(options: argparse.Namespace) -> int:
+    from prsbench.harness.engine.inspect.results import masks_of, results, samples_of
+    from prsbench.harness.engine.worker.scoring import text_models
+    from prsbench.harness.report.viewer.samples import Source
+    from prsbench.harness.report.viewer.writer import write_viewer
+
+    run, locate, no_points = _open(options), None, ""
+    try:
+        locate = text_models(run.setting).locate
+    except (ImportError, PrsbenchError) as error:
+        no_points = f"the judge cannot be loaded ({error})."
+        print(f"The viewer will not show the points of the answers: {no_points}", file=sys.stderr)
+    source = Source(partial(samples_of, run), partial(masks_of, run), locate, no_points)
+    print(write_viewer(results(run), options.to or options.run / "viewer", source, options.run.resolve().name))
+    return OK
+
+
 def _status(options: argparse.Namespace) -> int:
     from prsbench.harness.engine.inspect.status import status_lines
 
@@ -442,9 +520,18 @@ def _test_method(options: argparse.Namespace) -> int:
     from prsbench.harness.engine.worker.process import prepare_process
 
     prepare_process(threads=1)
+    from prsbench.harness.engine.apart.process import Apart, ProcessEnded
     from prsbench.methods.authoring.conformance import report
+    from prsbench.methods.catalog import METHODS
 
-    return OK if report(options.name, print) else SOME_FAILED
+    if not METHODS[options.name].own_process:
+        return OK if report(options.name, print) else SOME_FAILED
+    sys.stdout.flush()
+    try:
+        return OK if Apart().call(report, options.name, print) else SOME_FAILED
+    except ProcessEnded as error:
+        print(f"FAILED         the check after the last line above: {error}")
+        return SOME_FAILED
 
 
 def _new_method(options: argparse.Namespace) -> int:
@@ -501,19 +588,16 @@ def _grid_and_folder(
 
 def _folder(out: str | None, name: str) -> RunFolder:
     """The run folder that `--out` names, or the default one of a grid."""
-    from prsbench.harness.engine.store.keys import FOLDER_DIGITS, key_of
-    from prsbench.harness.engine.store.remote import RemoteRunFolder, is_url
+    from prsbench.harness.engine.store.remote import RemoteRunFolder, is_url, mirror_folder
     from prsbench.harness.engine.store.run_folder import RunFolder
 
     if out and is_url(out):
-        return RemoteRunFolder(out, Path("runs") / ".mirrored" / key_of({"url": out})[:FOLDER_DIGITS])
+        return RemoteRunFolder(out, mirror_folder(out))
     return RunFolder(Path(out) if out else Path("runs") / name)
 
 
 def _execution_changes(options: argparse.Namespace) -> list[str]:
     workers = getattr(options, "workers", None)
-    if workers is not None and workers < 1:
-        raise ConfigError(f"--workers: expected 1 or more, got {workers}.")
     return [] if workers is None else [f"execution.workers={workers}"]
 
 
@@ -534,3 +618,9 @@ def _pictures(run: Run, sample_id: str, dataset: str, methods: Sequence[str]) ->
             if probability is not None:
                 maps[cell.method] = shrunk(probability)
     return Pictures(sample.query.image, sample.truth.mask, maps)
+
+
+if __name__ == "__main__":  # python -m prsbench.harness.cli
+    from prsbench import run_benchmark
+
+    sys.exit(run_benchmark.main())

@@ -307,6 +307,16 @@ _ALL = (
         "ours",
         is_binary=True,
     ),
+    Metric(
+        "text_cut",
+        "Text cut",
+        None,
+        (0, 1),
+        "share of samples whose answer or reference is longer than the judge's sentence encoder reads: judged by its beginning",
+        "No text: 0. Empty truth or no reference: not defined.",
+        "ours",
+        is_binary=True,
+    ),
 )
 
 

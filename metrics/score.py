@@ -50,6 +50,7 @@ def score_each(records: Iterable[Record], text_models: TextModels) -> Iterator[d
     placed = _placed_scores(texts, labels, text_models)
     constant = _most_frequent(zones)
     points = dict(zip(texts.sentences.texts, texts.sentences.points.tolist(), strict=True))
+    cut = {text for text, is_cut in zip(points, text_models.is_cut(list(points)) if points else (), strict=True) if is_cut}
     for record in records:
         scores = dict.fromkeys(METRICS, nan)
         if record.status == SampleStatus.OK:
@@ -61,6 +62,7 @@ def score_each(records: Iterable[Record], text_models: TextModels) -> Iterator[d
             if truth and is_placed(record):
                 scores |= word_overlap(record.answer, record.reference_answer)
                 scores["judge_error"] = _distance(points[record.reference_answer], truth)
+                scores["text_cut"] = float(not cut.isdisjoint((record.answer, record.reference_answer)))
                 scores |= next(placed)
         yield scores
 

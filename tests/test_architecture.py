@@ -21,8 +21,9 @@ MAY_IMPORT = {  # besides itself and the contract; a module belongs to the longe
     "prsbench.methods": (),
     f"{ENGINE}.grid": ("prsbench.datasets",),
     f"{ENGINE}.store": ("prsbench.metrics",),
-    f"{ENGINE}.plan": ("prsbench.datasets", f"{ENGINE}.grid", f"{ENGINE}.store"),
-    f"{ENGINE}.worker": ("prsbench.metrics", "prsbench.datasets", f"{ENGINE}.plan", f"{ENGINE}.store"),
+    f"{ENGINE}.apart": (),
+    f"{ENGINE}.plan": ("prsbench.datasets", *(f"{ENGINE}.{room}" for room in ("apart", "grid", "store"))),
+    f"{ENGINE}.worker": ("prsbench.metrics", "prsbench.datasets", *(f"{ENGINE}.{room}" for room in ("apart", "plan", "store"))),
     f"{ENGINE}.inspect": tuple(f"{ENGINE}.{room}" for room in ("grid", "plan", "store", "worker")) + ("prsbench.datasets",),
     f"{ENGINE}.driver": (ENGINE, "prsbench.datasets"),
     "prsbench.harness.report": ("prsbench.metrics",),
@@ -142,7 +143,7 @@ def test_the_root_is_not_on_the_path_of_tests():
 
 def test_the_wheel_holds_every_folder_with_code_grids_or_published_numbers():
     packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
-    folders = {path.parent for path in FILES} | {ROOT / "harness" / "grids", ROOT / "results"}
+    folders = {path.parent for path in FILES} | {ROOT, ROOT / "harness" / "grids", ROOT / "results"}
     assert packages == sorted(".".join(("prsbench", *folder.relative_to(ROOT).parts)) for folder in folders)
 
 

@@ -20,7 +20,7 @@ from prsbench.harness.contract.errors import DataError, unknown_name
 from prsbench.harness.contract.modalities import BY_NAME, MODALITIES
 from prsbench.harness.contract.source_code import code_of, import_closure
 from prsbench.harness.contract.types import DataKind
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 ARCHIVE = "phantom"
 FIRST_INDEX = {"train": 0, "val": 1_000_000, "test": 2_000_000}  # far apart, so that one split's size does not change another
@@ -34,15 +34,15 @@ class PhantomsConfig(BaseModel):
     two_share: probability of two lesions, which may not fit; None: each modality's own.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    seed: NonNegativeInt = 7
-    train: PositiveInt = 60
-    val: PositiveInt = 12
-    test: PositiveInt = 24
-    modalities: tuple[str, ...] = MODALITIES
+    seed: int = Field(default=7, ge=0, lt=2**32, strict=True)  # strict: yes is no number
+    train: int = Field(default=60, ge=1, le=FIRST_INDEX["val"], strict=True)
+    val: int = Field(default=12, ge=1, le=FIRST_INDEX["val"], strict=True)
+    test: int = Field(default=24, ge=1, le=FIRST_INDEX["val"], strict=True)
+    modalities: tuple[str, ...] = Field(default=MODALITIES, min_length=1)
     answers: Answers = "zones"
-    two_share: float | None = Field(default=None, ge=0, le=1)
+    two_share: float | None = Field(default=None, ge=0, le=1, strict=True)
 
     @field_validator("modalities")
     @classmethod
@@ -50,6 +50,8 @@ class PhantomsConfig(BaseModel):
         for modality in modalities:
             if modality not in MODALITIES:
                 raise unknown_name("modality", modality, MODALITIES)
+        if len(set(modalities)) < len(modalities):
+            raise ValueError("a modality is listed twice")
         return modalities
 
 

@@ -1,22 +1,33 @@
-"""Shared by all archives: finding the documented folder, and loading an image with its mask files."""
+"""Shared by all archives: finding the documented folder and its pictures, pairing them with masks, and what was left out.
+
+Hidden files (`._x.png` of macOS among them) and folders `__MACOSX` are never looked at. Suffixes count in any spelling. Stems are
+compared and returned in Unicode's composed form (NFC), because macOS stores the decomposed one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+import unicodedata
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial, reduce
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from prsbench.datasets.official_writer import Item
-from prsbench.datasets.pictures import check_same_size, read_image, read_mask
+from prsbench.datasets.pictures import IMAGE_SUFFIXES, check_same_size, read_image, read_mask
 from prsbench.harness.contract.errors import DataError
 
 DEPTH = 3  # levels below the given folder; archives are often unpacked one or two levels deeper than documented
 
 
 def find_folder(root: Path, expected: str, looks_right: Callable[[Path], bool]) -> Path:
-    """The first folder for which looks_right is true: the given folder, then its subfolders, level by level.
+    """The first of `find_folders`."""
+    return next(find_folders(root, expected, looks_right))
+
+
+def find_folders(root: Path, expected: str, looks_right: Callable[[Path], bool]) -> Iterator[Path]:
+    """Every folder for which looks_right is true: the given folder, then its subfolders, level by level.
 
     Args:
         expected: the documented layout in words, for the error.
@@ -24,23 +35,84 @@ def find_folder(root: Path, expected: str, looks_right: Callable[[Path], bool]) 
     Raises:
         DataError: no such folder within three levels.
     """
-    level = [Path(root)]
+    level, found = [Path(root)], False
     if not level[0].is_dir():
         raise DataError(f"{root}: expected a folder, found none. Give the folder where the archive was unpacked.")
     for _ in range(DEPTH + 1):
         for folder in level:
             if looks_right(folder):
-                return folder
-        level = [child for folder in level for child in sorted(folder.iterdir()) if child.is_dir()]
-    raise DataError(
-        f"{root}: expected {expected}, found nothing like it there or up to {DEPTH} folders below. "
-        "Give the folder where the archive was unpacked."
-    )
+                found = True
+                yield folder
+        level = [child for folder in level for child in visible(folder) if child.is_dir()]
+    if not found:
+        raise DataError(
+            f"{root}: expected {expected}, found nothing like it there or up to {DEPTH} folders below. "
+            "Give the folder where the archive was unpacked."
+        )
 
 
-def paired(stem: str, group: str, image: Path, masks: Sequence[Path]) -> Item:
+def visible(folder: Path) -> list[Path]:
+    """The files and folders in a folder, sorted, without hidden ones and `__MACOSX`; none if there is no such folder."""
+    if not folder.is_dir():
+        return []
+    try:
+        return sorted(path for path in folder.iterdir() if not _is_hidden(path.name))
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read ({error.strerror}). Correct its permissions.") from None
+
+
+def subfolder(folder: Path, name: str) -> Path:
+    """The folder of this name, in any spelling (`Benign` for `benign`); folder / name if there is none."""
+    exact = folder / name
+    others = (path for path in visible(folder) if path.name.casefold() == name.casefold() and path.is_dir())
+    return exact if exact.is_dir() else next(others, exact)
+
+
+def pictures_of(folder: Path) -> dict[str, Path]:
+    """The pictures in a folder by stem, sorted by file name; {} if there is no such folder.
+
+    Raises:
+        DataError: two files of one stem, or a name that is not in UTF-8.
+    """
+    by_stem: dict[str, Path] = {}
+    for path in visible(folder):
+        if path.suffix.lower() not in IMAGE_SUFFIXES:
+            continue
+        try:
+            stem = unicodedata.normalize("NFC", path.stem.encode().decode())
+        except UnicodeEncodeError:
+            raise DataError(
+                f"{folder}: expected file names in UTF-8, got {os.fsencode(path.name)!r}. Rename the file, or unpack the archive "
+                "again with the encoding of its names (unzip -O CP437)."
+            ) from None
+        if stem in by_stem:
+            names = [by_stem[stem].name, path.name]  # names that look alike are shown by their codes
+            one, other = names if all(map(str.isascii, names)) else map(ascii, names)
+            raise DataError(f"{folder}: expected one file per stem, got {one} and {other}. Remove one.")
+        by_stem[stem] = path
+    return by_stem
+
+
+def paired(stem: str, group: str, image: Path, masks: Sequence[Path], split: str | None = None) -> Item:
     """An item whose mask is the union of its mask files; missing files are reported when it is loaded."""
-    return Item(stem, group, partial(_load, image, tuple(masks)))
+    return Item(stem, group, partial(_load, image, tuple(masks)), split, (image, *masks))
+
+
+def left_out(root: Path, taken: Collection[Path], other: Path) -> list[Path]:
+    """The files below root that no item names, sorted; `other`, the folder of the prepared data, may lie below root."""
+    files = []
+    for folder, subfolders, names in os.walk(root):
+        subfolders[:] = [name for name in subfolders if not _is_hidden(name) and not _is_same(Path(folder, name), other)]
+        files += [Path(folder, name) for name in names if not _is_hidden(name)]
+    return sorted(set(files) - set(taken))
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve()
 
 
 def _load(image_path: Path, mask_paths: Sequence[Path]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from prsbench.datasets.official_writer import Item
-from prsbench.datasets.prepare.archive import find_folder, paired
+from prsbench.datasets.prepare.archive import find_folder, paired, pictures_of, subfolder
 
 CLASSES = ("benign", "malignant", "normal")
 
@@ -19,11 +19,21 @@ CLASSES = ("benign", "malignant", "normal")
 def find(root: Path) -> Iterator[Item]:
     """Every scan that has an image or a mask."""
     expected = "Dataset_BUSI_with_GT/{benign,malignant,normal}/<name> (n)_mask.png"
-    folder = find_folder(root, expected, lambda f: any(any((f / name).glob("*_mask.png")) for name in CLASSES))
-    masks_of: dict[Path, list[Path]] = {}
-    for path in sorted(path for name in CLASSES for path in (folder / name).glob("*.png")):
-        stem, is_mask, _ = path.stem.partition("_mask")
-        masks = masks_of.setdefault(path.with_name(f"{stem}.png"), [])
-        masks += [path] if is_mask else []
-    for image, masks in masks_of.items():
-        yield paired(image.stem, image.stem, image, masks)
+    folder = find_folder(root, expected, lambda f: any("_mask" in stem for name in CLASSES for stem in _scans(f, name)))
+    for name in CLASSES:
+        image_of: dict[str, Path] = {}
+        masks_of: dict[str, list[Path]] = {}
+        for file_stem, path in _scans(folder, name).items():
+            stem, is_mask, _ = file_stem.partition("_mask")
+            masks = masks_of.setdefault(stem, [])
+            if is_mask:
+                masks.append(path)
+            else:
+                image_of[stem] = path
+        for stem, masks in masks_of.items():
+            image = image_of.get(stem, subfolder(folder, name) / f"{stem}.png")
+            yield paired(stem, stem, image, masks)
+
+
+def _scans(folder: Path, name: str) -> dict[str, Path]:
+    return pictures_of(subfolder(folder, name))

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from prsbench.datasets.official_writer import Item
-from prsbench.datasets.prepare.archive import find_folder, paired
+from prsbench.datasets.prepare.archive import find_folder, paired, pictures_of, subfolder
 from prsbench.harness.contract.errors import DataError
 
 FIRST_FRAMES = (
@@ -25,11 +25,12 @@ LAST_FRAME = 612
 def find(root: Path) -> Iterator[Item]:
     """Every frame that has an image or a mask."""
     expected = "PNG/Original/<n>.png and PNG/Ground Truth/<n>.png"
-    folder = find_folder(root, expected, lambda f: (f / "Original").is_dir() and (f / "Ground Truth").is_dir())
-    files = [path for kind in ("Original", "Ground Truth") for path in (folder / kind).iterdir()]
-    for name in sorted({path.name for path in files if path.suffix in (".png", ".tif")}):
-        stem = Path(name).stem
-        yield paired(stem, sequence_of(stem), folder / "Original" / name, [folder / "Ground Truth" / name])
+    folder = find_folder(root, expected, lambda f: all(subfolder(f, kind).is_dir() for kind in ("Original", "Ground Truth")))
+    originals, truths = subfolder(folder, "Original"), subfolder(folder, "Ground Truth")
+    images, masks = pictures_of(originals), pictures_of(truths)
+    for stem in sorted(images.keys() | masks.keys()):
+        image, mask = images.get(stem, originals / f"{stem}.png"), masks.get(stem, truths / f"{stem}.png")
+        yield paired(stem, sequence_of(stem), image, [mask])
 
 
 def sequence_of(frame: str) -> str:

@@ -10,12 +10,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from prsbench.datasets.official_writer import Item
-from prsbench.datasets.prepare.archive import find_folder, paired
+from prsbench.datasets.prepare.archive import find_folder, paired, pictures_of, visible
 
 
 def find(root: Path) -> Iterator[Item]:
     """Every slice that has an image or a mask."""
-    folder = find_folder(root, "kaggle_3m/<patient>/<slice>_mask.tif", lambda f: any(f.glob("*/*_mask.tif")))
-    for stem_path in sorted({path.with_name(path.stem.removesuffix("_mask")) for path in folder.glob("*/*.tif")}):
-        image, mask = stem_path.with_name(f"{stem_path.name}.tif"), stem_path.with_name(f"{stem_path.name}_mask.tif")
-        yield paired(stem_path.name, stem_path.parent.name, image, [mask])
+    folder = find_folder(root, "kaggle_3m/<patient>/<slice>_mask.tif", lambda f: any(map(_has_masks, visible(f))))
+    for patient in visible(folder):
+        files = pictures_of(patient)
+        for stem in sorted({stem.removesuffix("_mask") for stem in files}):
+            image, mask = (files.get(name, patient / f"{name}.tif") for name in (stem, f"{stem}_mask"))
+            yield paired(stem, patient.name, image, [mask])
+
+
+def _has_masks(folder: Path) -> bool:
+    return any(path.stem.endswith("_mask") and path.suffix.lower() in (".tif", ".tiff") for path in visible(folder))

@@ -10,12 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from prsbench.datasets.official_writer import Item
-from prsbench.datasets.prepare.archive import find_folder, paired
+from prsbench.datasets.prepare.archive import find_folder, paired, pictures_of, visible
 
 
 def find(root: Path) -> Iterator[Item]:
     """Every case folder, complete or not."""
     expected = "PH2 Dataset images/IMDxxx/IMDxxx_Dermoscopic_Image/IMDxxx.bmp"
-    for case in sorted(find_folder(root, expected, lambda f: any(f.glob("IMD*/IMD*_Dermoscopic_Image"))).glob("IMD*")):
-        image = case / f"{case.name}_Dermoscopic_Image" / f"{case.name}.bmp"
-        yield paired(case.name, case.name, image, [case / f"{case.name}_lesion" / f"{case.name}_lesion.bmp"])
+    folder = find_folder(root, expected, lambda f: any(f.glob("IMD*/IMD*_Dermoscopic_Image")))
+    for case in (path for path in visible(folder) if path.name.startswith("IMD") and path.is_dir()):
+        image, mask = (
+            pictures_of(case / f"{case.name}_{kind}").get(stem, case / f"{case.name}_{kind}" / f"{stem}.bmp")
+            for kind, stem in (("Dermoscopic_Image", case.name), ("lesion", f"{case.name}_lesion"))
+        )
+        yield paired(case.name, case.name, image, [mask])

@@ -7,16 +7,49 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_args
 
 from prsbench.harness.contract.types import Need, PromptSource
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+# Fields of several configs. A value beyond the bounds is a slip: it would fail in the middle of a run, or be computed in silence.
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Number = Annotated[int, Field(ge=0, le=1_000_000)]  # of things that may be left out
+Width = Annotated[int, Field(ge=1, le=65_536)]  # of a network
+BatchSize = Annotated[int, Field(ge=1, le=10_000)]
+Side = Annotated[int, Field(ge=1, le=8192)]  # of a picture or a map
+Rate = Annotated[float, Field(ge=1e-9, le=100)]  # of learning; at 0, first weights would pass for trained ones
+Factor = Annotated[float, Field(ge=0, le=1e6)]  # of a term of a loss, or of weight decay
+Share = Annotated[float, Field(ge=0, le=1)]
+AnswerTokens = Annotated[int, Field(ge=1, le=10_000)]  # limit of a generated answer
+GivenPath = Annotated[str, Field(min_length=1, max_length=4096)]
 
 
-class PartConfig(BaseModel):
+class GivenConfig(BaseModel):
+    """Keys that a user sets: unknown ones, numbers that are not finite, and yes or no in place of a number are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_yes_as_a_number(cls, value: Any, field: ValidationInfo) -> Any:
+        if any(isinstance(item, bool) for item in (value if isinstance(value, list | tuple) else [value])):
+            types = _types_in(cls.model_fields[field.field_name or ""].annotation)
+            if not types.isdisjoint((int, float)) and types.isdisjoint((bool, Any)):
+                raise ValueError("expected a number")  # pydantic would read yes as 1
+        return value
+
+
+def _types_in(annotation: Any) -> set[Any]:
+    """The types that an annotation names: of `tuple[int, ...] | None`, int and None."""
+    inner = get_args(annotation)
+    return (
+        {kind for each in inner for kind in _types_in(each)} if inner else {annotation} if isinstance(annotation, type) else set()
+    )
+
+
+class PartConfig(GivenConfig):
     """Config of one trainable part or method."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     def needs(self) -> Mapping[str, Need]:
         """The trainings this one depends on, by role."""
@@ -40,5 +73,5 @@ class MethodConfig(PartConfig):
     """Config of one method. The engine puts a box into the query only if prompt_source is an oracle or jittered box."""
 
     prompt_source: PromptSource = PromptSource.QUESTION
-    box_jitter_fraction: float = 0.1  # of the box's side, each edge; used by jittered boxes only
-    batch_size: int = 8  # samples per predict call; part of the cell's identity because it can move last digits
+    box_jitter_fraction: Share = 0.1  # of the box's side, each edge; used by jittered boxes only
+    batch_size: BatchSize = 8  # samples per predict call; part of the cell's identity because it can move last digits

@@ -62,8 +62,13 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
+NO_CACHE = "PRSBENCH_NO_CACHE"  # set where code that is not ours runs: other processes trust what is stored
+
+
 def cache_folder() -> Path:
-    """$XDG_CACHE_HOME/prsbench, by default ~/.cache/prsbench."""
+    """$XDG_CACHE_HOME/prsbench, by default ~/.cache/prsbench; where NO_CACHE is set, a folder in which nothing can be stored."""
+    if os.environ.get(NO_CACHE):
+        return Path(os.devnull) / "prsbench"
     return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "prsbench"  # noqa: PTH111 (Path raises without a home)
 
 

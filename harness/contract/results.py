@@ -69,7 +69,8 @@ class CellResult:
 
     n_manifest counts the samples the data set lists for this split: n_manifest = scored + failed or missing + excluded, in every
     table. judge names the models that judged the text, with their version; judge_notes say what a reader must know of them, above
-    all that their weights are RANDOM. dataset_summary is of the entire data set, if the cell is a subgroup of it.
+    all that their weights are RANDOM; data_note is what he must know of the data set. dataset_summary is of the entire data set,
+    if the cell is a subgroup of it.
 
     A complete cell holds only its `summary` in memory; `samples` and `read` load the rest from disk on each call, so that a
     report of thousands of cells holds few of them at once. An incomplete cell has nothing to read.
@@ -87,6 +88,7 @@ class CellResult:
     labels: Labels | None = None  # None if the cell never got as far as loading its method
     judge: str = ""  # "" where the run does not say
     judge_notes: tuple[str, ...] = ()
+    data_note: str = ""
     cost: Cost | None = None  # None where none was measured, as for rows made from the truth
     summary: Summary | None = None
     dataset_summary: Summary | None = None

@@ -75,6 +75,8 @@ def _modules_of_the_user(name: str, folders: tuple[Path, ...], inside: tuple[str
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(r"[^\0\n]{1,200}\.py", node.value):
             found |= {place for folder in beside if (place := (folder / node.value).resolve()).is_file()}
         if isinstance(node, ast.ImportFrom) and node.level:
+            if not name.endswith(".py"):
+                continue  # inside its package
             base = path.parents[node.level - 1] if node.level <= len(path.parents) else path.parent
             module = f"{node.module}." if node.module else ""
             for alias in node.names:

@@ -21,8 +21,8 @@ STORED_METRICS = (  # per sample: for intervals, pairs and subgroups
 )  # fmt: skip
 STATUSES = tuple(SampleStatus)
 _OK, _FAILED, _EXCLUDED = range(3)
-_FACTS = np.dtype([("no_mask", "?"), ("zone", "i1"), ("n_lesions", "<i4"), ("area_share", "<f8")])
-_OUTCOMES = np.dtype([("status", "u1"), *((metric, "<f8") for metric in STORED_METRICS)])
+FACTS = np.dtype([("no_mask", "?"), ("zone", "i1"), ("n_lesions", "<i4"), ("area_share", "<f8")])
+OUTCOMES = np.dtype([("status", "u1"), *((metric, "<f8") for metric in STORED_METRICS)])
 
 
 class Tally(NamedTuple):
@@ -110,19 +110,34 @@ class Summary:
 def summarise_cell(records: Sequence[Record], scores: Sequence[Mapping[str, float]]) -> tuple[Summary, Samples]:
     """Summarise a cell's records and their scores; scores[i] belongs to records[i]."""
     names = Names(tuple(record.sample_id for record in records), tuple(record.group for record in records))
-    facts = np.array([_facts_of(record) for record in records], dtype=_FACTS)
+    facts = np.array([facts_of(record) for record in records], dtype=FACTS)
+    statuses, errors, seconds = ([getattr(record, name) for record in records] for name in ("status", "error", "seconds"))
     metrics = dict.fromkeys((*STORED_METRICS, *(scores[0] if scores else ())))
-    columns = {name: _column(name, records, scores) for name in metrics}
-    outcomes = np.zeros(len(records), dtype=_OUTCOMES)
-    outcomes["status"] = [STATUSES.index(record.status) for record in records]
+    columns = {name: [values.get(name, nan) for _, values in zip(records, scores, strict=True)] for name in metrics}
+    return summarise_columns(names, facts, statuses, errors, seconds, columns)
+
+
+def summarise_columns(
+    names: Names,
+    facts: NDArray[np.void],
+    statuses: Sequence[SampleStatus],
+    errors: Sequence[str],
+    seconds: Sequence[float],
+    columns: Mapping[str, Sequence[float]],
+) -> tuple[Summary, Samples]:
+    """`summarise_cell` of N samples as columns; the values of a sample that is not "ok" do not count."""
+    is_ok = np.array([status == SampleStatus.OK for status in statuses], dtype=bool)
+    values = {name: np.where(is_ok, np.array(column, dtype=np.float64), nan) for name, column in columns.items()}
+    outcomes = np.zeros(len(statuses), dtype=OUTCOMES)
+    outcomes["status"] = [STATUSES.index(status) for status in statuses]
     for metric in STORED_METRICS:
-        outcomes[metric] = columns[metric]
+        outcomes[metric] = values[metric]
     samples = Samples(names, facts, outcomes)
-    errors = (f"{r.sample_id}: {first_line(r.error)}" for r in records if r.status == SampleStatus.FAILED)
-    tallies = {name: samples.tally(column) for name, column in columns.items()}
-    took = [record.seconds for record in records if record.status == SampleStatus.OK]
-    seconds = fsum(took) / len(took) if took else nan
-    return Summary(len(records), int(samples.is_failed.sum()), tallies, min(errors, default=""), seconds), samples
+    failures = [f"{i}: {first_line(e)}" for i, e, s in zip(names.ids, errors, statuses, strict=True) if s == SampleStatus.FAILED]
+    tallies = {name: samples.tally(column) for name, column in values.items()}
+    took = [value for value, ok in zip(seconds, is_ok, strict=True) if ok]
+    mean_s = fsum(took) / len(took) if took else nan
+    return Summary(len(statuses), int(samples.is_failed.sum()), tallies, min(failures, default=""), mean_s), samples
 
 
 def to_bytes(summary: Summary, samples: Samples) -> bytes:
@@ -154,8 +169,8 @@ def samples_from(data: bytes) -> Samples:
     """The samples in a file of `to_bytes`."""
     end = data.index(b"\n") + 1
     head = json.loads(data[:end])
-    names, facts = end + head["names"], end + head["names"] + head["n"] * _FACTS.itemsize
-    return Samples(_names(data[end:names]), _facts(data[names:facts]), np.frombuffer(data[facts:], _OUTCOMES))
+    names, facts = end + head["names"], end + head["names"] + head["n"] * FACTS.itemsize
+    return Samples(_names(data[end:names]), _facts(data[names:facts]), np.frombuffer(data[facts:], OUTCOMES))
 
 
 @lru_cache(maxsize=256)  # the cells of a data set share their samples: one object for all of them
@@ -165,17 +180,12 @@ def _names(data: bytes) -> Names:
 
 @lru_cache(maxsize=256)
 def _facts(data: bytes) -> NDArray[np.void]:
-    return np.frombuffer(data, _FACTS)
+    return np.frombuffer(data, FACTS)
 
 
-def _facts_of(record: Record) -> tuple[bool, int, int, float]:
+def facts_of(record: Record) -> tuple[bool, int, int, float]:
+    """A line of FACTS."""
     area_px = record.counts.tp + record.counts.fn if record.counts else 0
     zone = ZONES.index(record.position_of_centroid) if record.position_of_centroid in ZONES else -1
     n_lesions = len(record.measures.lesion_ious) if record.measures else 0
     return record.position == (NO_MASK,), zone, n_lesions, area_px / (record.height * record.width) if area_px else nan
-
-
-def _column(name: str, records: Sequence[Record], scores: Sequence[Mapping[str, float]]) -> NDArray[np.float64]:
-    """(N,) values of a metric; NaN for a failed record, whatever its scores."""
-    pairs = [(record.status == SampleStatus.OK, values) for record, values in zip(records, scores, strict=True)]
-    return np.array([values.get(name, nan) if is_ok else nan for is_ok, values in pairs], dtype=np.float64)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from prsbench.harness.contract.errors import ContractError
 
+MOST_ANSWER_CHARACTERS = 10_000  # of an answer; the longest sensible ones have a tenth of it
 
 class DataKind(StrEnum):
     """Whether the pixels come from patients; a folder that does not say is `UNDECLARED`, never assumed real."""
@@ -137,7 +138,8 @@ class Sample:
 class Prediction:
     """What a method returns for one query.
 
-    probability is (H, W) float32 in [0, 1] at the query's native size, unstretched. answer is the sentence ("" if none).
+    probability is (H, W) float32 in [0, 1] at the query's native size, unstretched. answer is the sentence ("" if none), of
+    MOST_ANSWER_CHARACTERS at most.
     seconds is the method's wall time for this query, 0 or more.
     """
 
@@ -188,6 +190,11 @@ def check_prediction(query: Query, prediction: object) -> None:
         raise ContractError(f"{name} must lie in [0, 1], got [{p.min():.4g}, {p.max():.4g}]. Apply a sigmoid in `predict`.")
     if not isinstance(prediction.answer, str):
         raise ContractError(f"Sample '{query.sample_id}': answer must be a str, got {type(prediction.answer).__name__}.")
+    if (n := len(prediction.answer)) > MOST_ANSWER_CHARACTERS:
+        raise ContractError(
+            f"Sample '{query.sample_id}': answer must have {MOST_ANSWER_CHARACTERS} characters at most, got {n}. "
+            "Stop its generation earlier, for example with max_new_tokens."
+        )
     _check_text(prediction.answer, f"Sample '{query.sample_id}': answer")
     seconds = prediction.seconds
     if isinstance(seconds, bool) or not isinstance(seconds, int | float | np.integer | np.floating):

@@ -21,8 +21,17 @@ from typing import Any
 
 import numpy as np
 from prsbench.harness.contract.catalog import Entry, imported, resolve
-from prsbench.harness.contract.errors import ConfigError, MissingPrerequisite, reason_of, storable
-from prsbench.harness.contract.types import Box, FitContext, Prediction, Query, ReferenceRow, Weights, check_labels, check_prediction
+from prsbench.harness.contract.errors import MissingPrerequisite, reason_of, storable
+from prsbench.harness.contract.types import (
+    Box,
+    FitContext,
+    Prediction,
+    Query,
+    ReferenceRow,
+    Weights,
+    check_labels,
+    check_prediction,
+)
 from prsbench.methods.authoring.conformance_samples import examined_samples, query_for, training_samples
 from prsbench.methods.catalog import METHODS, PARTS
 from prsbench.methods.cost import measure, networks_of
@@ -302,7 +311,7 @@ def examine(name: str) -> Iterator[Finding]:
         except MissingPrerequisite as error:
             yield Finding("can be prepared", Verdict.SKIPPED, str(error))
             return
-        except (KeyboardInterrupt, ConfigError):
+        except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 (of the method under test)
             yield Finding("can be prepared", Verdict.FAILED, reason_of(error))

@@ -4,36 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from prsbench.harness.contract.config import MethodConfig, merged
+from prsbench.harness.contract.config import (
+    AnswerTokens,
+    Count,
+    Factor,
+    GivenPath,
+    MethodConfig,
+    Number,
+    Rate,
+    Share,
+    Width,
+    merged,
+)
 from prsbench.harness.contract.types import Need
 from prsbench.methods.parts.language.config import SmallLlamaConfig
-from prsbench.methods.parts.training.config import AugmentationConfig, Group, LoRAConfig, TrainingConfig
+from prsbench.methods.parts.training.config import AugmentationConfig, Epochs, Group, LoRAConfig, Questions, TrainingConfig
 from prsbench.methods.parts.training.recipe import Recipe
 from prsbench.methods.parts.weights.packaged import SMOLLM2, installed
 from prsbench.methods.text2centroid.config import Text2CentroidConfig
 from pydantic import Field, model_validator
+
+Stage = Annotated[int, Field(ge=0, le=100)]
 
 
 class BackboneConfig(Group):
     """The visual encoder's timm backbone."""
 
     name: str = "tf_efficientnet_lite0"  # paper convnext_tiny; embedded stand-in with ImageNet weights
-    weights: str | None = "packaged"  # or a path to a state dict, or null for random
-    stages: tuple[int, int, int] = (1, 3, 4)  # paper "early, mid, final"; which ones is open; strides 4, 16, 32 here
-    feature_channels: int = 64  # paper 256; embedded: outlines gain more from the finer stride, at the same cost
-    learning_rate: float = 3e-4  # ours
+    weights: GivenPath | None = "packaged"  # or a path to a state dict, or null for random
+    stages: tuple[Stage, Stage, Stage] = (1, 3, 4)  # paper "early, mid, final"; which ones is open; strides 4, 16, 32 here
+    feature_channels: Width = 64  # paper 256; embedded: outlines gain more from the finer stride, at the same cost
+    learning_rate: Rate = 3e-4  # ours
 
 
 class LossesConfig(Group):
     """Weights of the loss terms; that of the segmentation loss is 1."""
 
-    text_weight: float = 1.0  # lambda_txt, open
-    spatial_weight: float = 0.5  # lambda_sp, open
-    spatial_start: float = 0.5  # ours: share of the steps without L_spatial; too early, it teaches the mean place for every image
-    alignment_weight: float = 0.5  # ours: image tokens towards layout characters (LLaVA's feature alignment)
-    distil_weight: float = 0.5  # hidden bridge alone: towards Sentence-BERT(reference); ours
+    text_weight: Factor = 1.0  # lambda_txt, open
+    spatial_weight: Factor = 0.5  # lambda_sp, open
+    spatial_start: Share = 0.5  # ours: share of the steps without L_spatial; too early, it teaches the mean place for every image
+    alignment_weight: Factor = 0.5  # ours: image tokens towards layout characters (LLaVA's feature alignment)
+    distil_weight: Factor = 0.5  # hidden bridge alone: towards Sentence-BERT(reference); ours
 
 
 class CGReasonerConfig(TrainingConfig):
@@ -44,16 +57,16 @@ class CGReasonerConfig(TrainingConfig):
 
     size: Literal["tiny", "small", "paper"] = "tiny"  # which language model: `language`, a causal LM, LLaVA-Med
     bridge: Literal["hidden", "soft_tokens", "sampled", "none"] = "sampled"  # open: what the loss reads (bridge.py)
-    bridge_samples: int = Field(default=4, ge=2)  # ours: answers that the sampled bridge samples for an image in a step
+    bridge_samples: int = Field(default=4, ge=2, le=1000)  # ours: answers that the sampled bridge samples for an image in a step
     spatial_target: Literal["true_centroid", "predicted_mask_centroid"] = "true_centroid"  # paper; or the predicted mask's
     spatial_reaches: Literal["lora", "image_path"] = "lora"  # paper: LoRA (and the bridge)
     mask_condition: Literal["question", "generated"] = "question"  # open: whose states prompt the mask
 
     language: SmallLlamaConfig = SmallLlamaConfig()  # tiny; its `layout_side` also holds for the small size
-    language_model: str | None = None  # small: "packaged" SmolLM2 or a causal LM's folder; paper: LLaVA-Med v1.5's (Mistral-7B)
+    language_model: GivenPath | None = None  # small: "packaged" SmolLM2 or a causal LM's folder; paper: LLaVA-Med v1.5's
     language_dtype: Literal["bfloat16", "float32"] = "float32"  # paper size: of frozen weights; trained weights stay float32
     gradient_checkpointing: bool = True  # ours, paper size only: recomputes activations in the backward pass
-    answer_tokens: int = 40  # generation limit; ours
+    answer_tokens: AnswerTokens = 40  # generation limit; ours
     answered_share: float = Field(default=1.0, gt=0, le=1)  # ours: of each modality's images; the others give only masks
     text2centroid: Text2CentroidConfig = Text2CentroidConfig(weights="packaged")
     backbone: BackboneConfig = BackboneConfig()
@@ -61,14 +74,14 @@ class CGReasonerConfig(TrainingConfig):
     losses: LossesConfig = LossesConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
 
-    epochs: int = 5  # paper 20; ours at the embedded size
-    accumulate: int = 1  # ours: batches per optimizer step
-    questions_per_image: int = 3  # ours: question-answer pairs read per image and step; image features are computed once
-    projector_warmup_steps: int = 0  # small: steps on images before LoRA; 0: no warm-up at all (`warm_up.py`)
-    learning_rate: float = 2e-3  # paper 1e-4 at 1024 px with a 7B model; ours for modules trained from scratch
+    epochs: Epochs = 5  # paper 20; ours at the embedded size
+    accumulate: Count = 1  # ours: batches per optimizer step
+    questions_per_image: Questions = 3  # ours: question-answer pairs read per image and step; image features are computed once
+    projector_warmup_steps: Number = 0  # small: steps on images before LoRA; 0: no warm-up at all (`warm_up.py`)
+    learning_rate: Rate = 2e-3  # paper 1e-4 at 1024 px with a 7B model; ours for modules trained from scratch
     amp: bool = True  # bf16 autocast, on CUDA only
     keep: Literal["best", "last"] = "last"  # open; "best": the epoch with the lowest loss on the val split
-    data_parallel_workers: int = 1  # paper 2 GPUs; see `methods/parts/training/data_parallel.py` for what the grid must reserve
+    data_parallel_workers: Count = 1  # paper 2 GPUs; see `methods/parts/training/data_parallel.py` for what the grid must reserve
 
     def recipe(self) -> Recipe:
         start = {"packaged": "ImageNet-1k", None: "random weights"}.get(self.backbone.weights, "the user's weights")
@@ -149,8 +162,8 @@ SIZES: Mapping[str, Mapping[str, object]] = {"small": SMALL, "paper": PAPER}
 class CGReasonerCheckpointConfig(MethodConfig):
     """A trained CG-Reasoner from its folder (`methods/cg_reasoner/public_folder.py`)."""
 
-    checkpoint: str | None = None  # the folder; None: the row is skipped, with instructions
-    language_model: str | None = None  # overrides the folder's config.yaml, whose path may be another machine's
+    checkpoint: GivenPath | None = None  # the folder; None: the row is skipped, with instructions
+    language_model: GivenPath | None = None  # overrides the folder's config.yaml, whose path may be another machine's
     amp: bool = True  # bf16 autocast, on CUDA only
 
     def checkpoints(self) -> Mapping[str, Path]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+from prsbench.harness.contract.config import GivenPath, Share
 from prsbench.harness.contract.types import PromptSource
 from prsbench.methods.parts.sam.config import SamFileConfig
 
@@ -15,9 +16,9 @@ class GroundingDinoConfig(SamFileConfig):
 
     prompt_source: Literal[PromptSource.QUESTION] = PromptSource.QUESTION
     variant: Literal["sam_med2d"] = "sam_med2d"
-    detector: str | None = None  # folder of Grounding-DINO in transformers' form; None: skipped, with instructions
-    box_threshold: float = 0.35  # official
-    text_threshold: float = 0.25  # official
+    detector: GivenPath | None = None  # folder of Grounding-DINO in transformers' form; None: skipped, with instructions
+    box_threshold: Share = 0.35  # official
+    text_threshold: Share = 0.25  # official
 
     def checkpoints(self) -> Mapping[str, Path]:
         return {**super().checkpoints(), **({} if self.detector is None else {"detector": Path(self.detector)})}

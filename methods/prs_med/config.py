@@ -6,28 +6,28 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from prsbench.harness.contract.config import MethodConfig
+from prsbench.harness.contract.config import AnswerTokens, Factor, GivenPath, MethodConfig, Number, Rate, Side
 from prsbench.harness.contract.types import Need, PromptSource
 from prsbench.methods.parts.frozen_features.config import MultimodalConfig
 from prsbench.methods.parts.language.config import SmallLlamaConfig
-from prsbench.methods.parts.training.config import Group, LoRAConfig
+from prsbench.methods.parts.training.config import Epochs, Group, LoRAConfig
 from prsbench.methods.parts.training.recipe import NEW_VIEWS, Recipe
 
 
 class PRSMedLossesConfig(Group):
     """Weights of the loss terms; that of the segmentation loss is 1."""
 
-    text_weight: float = 1.0  # paper
-    modality_weight: float = 0.5  # paper
-    modality_epochs: int = 5  # paper: the modality head is trained in the first 5 epochs
-    alignment_weight: float = 0.5  # as CG-Reasoner: the embedded language model has to learn what a patch shows
+    text_weight: Factor = 1.0  # paper
+    modality_weight: Factor = 0.5  # paper
+    modality_epochs: Number = 5  # paper: the modality head is trained in the first 5 epochs
+    alignment_weight: Factor = 0.5  # as CG-Reasoner: the embedded language model has to learn what a patch shows
 
 
 class PRSMedConfig(MultimodalConfig):
     """The embedded (`tiny`) size. "paper": stated in the paper or in the official code; "ours": our choice."""
 
-    image_size_px: int = 128  # paper 1024; embedded
-    feature_side: int = 16  # paper 64; embedded: the decoder's cost grows with its fourth power
+    image_size_px: Side = 128  # paper 1024; embedded
+    feature_side: Side = 16  # paper 64; embedded: the decoder's cost grows with its fourth power
 
     language: SmallLlamaConfig = SmallLlamaConfig()  # paper: LLaVA-Med v1.5 (Mistral-7B)
     lora: LoRAConfig = LoRAConfig(
@@ -35,14 +35,14 @@ class PRSMedConfig(MultimodalConfig):
         alpha=16,  # paper
         dropout=0.05,  # saved adapter 0.05, code 0.1
     )
-    answer_tokens: int = 40  # generation limit; ours (official code 512)
+    answer_tokens: AnswerTokens = 40  # generation limit; ours (official code 512)
 
     losses: PRSMedLossesConfig = PRSMedLossesConfig()
 
-    epochs: int = 7  # ours, two more than CG-Reasoner
-    learning_rate: float = 1e-3  # paper 1e-4; ours for modules trained from scratch
-    encoder_learning_rate: float | None = None  # paper 1e-4; None: the encoder is frozen (trained, a step takes 10 s of a core)
-    weight_decay: float = 1e-5  # paper
+    epochs: Epochs = 7  # ours, two more than CG-Reasoner
+    learning_rate: Rate = 1e-3  # paper 1e-4; ours for modules trained from scratch
+    encoder_learning_rate: Rate | None = None  # paper 1e-4; None: the encoder is frozen (trained, a step takes 10 s of a core)
+    weight_decay: Factor = 1e-5  # paper
 
     @property
     def trains_encoder(self) -> bool:
@@ -60,9 +60,9 @@ class PRSMedOfficialConfig(MethodConfig):
     """The official weights."""
 
     prompt_source: Literal[PromptSource.QUESTION] = PromptSource.QUESTION
-    checkpoint: str | None = None  # the official folder; None: skipped, with instructions
-    llava: str | None = None  # a folder with LLaVA-Med v1.5 in transformers' Llava form
-    answer_tokens: int = 512  # official code
+    checkpoint: GivenPath | None = None  # the official folder; None: skipped, with instructions
+    llava: GivenPath | None = None  # a folder with LLaVA-Med v1.5 in transformers' Llava form
+    answer_tokens: AnswerTokens = 512  # official code
     precision: Literal["bf16", "fp32"] = "bf16"  # of LLaVA-Med (official code fp16); encoder and decoder stay in float32
     as_released: bool = False  # True: without the LoRA adapter, which the official loader silently leaves out
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from prsbench.harness.contract.config import MethodConfig
+from prsbench.harness.contract.config import MethodConfig, Side
 from prsbench.harness.contract.types import PromptSource
+from pydantic import Field
 
 
 class CeilingConfig(MethodConfig):
@@ -17,7 +18,7 @@ class CeilingConfig(MethodConfig):
 class ShuffledAnswerConfig(CeilingConfig):
     """Oracle masks with shuffled answers."""
 
-    shuffle_seed: int = 0
+    shuffle_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
 
 
 class FloorConfig(MethodConfig):
@@ -29,4 +30,4 @@ class FloorConfig(MethodConfig):
 class MeanMaskConfig(FloorConfig):
     """The mean training mask of a modality."""
 
-    grid_px: int = 64  # side of the square the masks are averaged on; finer detail averages out anyway
+    grid_px: Side = 64  # side of the square the masks are averaged on; finer detail averages out anyway

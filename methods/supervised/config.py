@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from prsbench.methods.parts.training.config import TrainingConfig
+from prsbench.harness.contract.config import Rate, Width
+from prsbench.methods.parts.training.config import Epochs, TrainingConfig
 from prsbench.methods.parts.training.recipe import Recipe
 
 
@@ -12,12 +13,12 @@ class SupervisedConfig(TrainingConfig):
     """A segmentation network without text, trained on all modalities together. It ignores the question."""
 
     network: Literal["unet", "unet_imagenet", "nnunet", "swin_unet"]
-    base_features: int = 16  # nnU-Net 32; embedded. Swin-UNet's must be divisible by 12
-    max_features: int = 256  # nnU-Net 512 in 2-D; embedded
-    encoder_learning_rate: float | None = None  # of the ImageNet encoder, which only unet_imagenet has
+    base_features: Width = 16  # nnU-Net 32; embedded. Swin-UNet's must be divisible by 12
+    max_features: Width = 256  # nnU-Net 512 in 2-D; embedded
+    encoder_learning_rate: Rate | None = None  # of the ImageNet encoder, which only unet_imagenet has
 
-    epochs: int = 7  # ours, two more than CG-Reasoner; the other numbers are CG-Reasoner's
-    learning_rate: float = 2e-3
+    epochs: Epochs = 7  # ours, two more than CG-Reasoner; the other numbers are CG-Reasoner's
+    learning_rate: Rate = 2e-3
     amp: bool = True  # bf16 autocast, on CUDA only
 
     def recipe(self) -> Recipe:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from prsbench.harness.contract.config import Count, Factor, Rate, Width
 from prsbench.methods.parts.training.config import PretrainedPartConfig
 
 
@@ -16,7 +17,7 @@ class Text2CentroidConfig(PretrainedPartConfig):
     part: ClassVar[str] = "text2centroid"
 
     weights: Literal["packaged", "retrain"] = "retrain"  # ours: shipped, trained on grammar sentences; or trained here (paper)
-    hidden: tuple[int, ...] = (256, 64)  # open in the paper; ours
-    steps: int = 600  # ours: full-batch, seconds
-    learning_rate: float = 2e-3  # ours
-    weight_decay: float = 1e-4  # ours
+    hidden: tuple[Width, ...] = (256, 64)  # open in the paper; ours
+    steps: Count = 600  # ours: full-batch, seconds
+    learning_rate: Rate = 2e-3  # ours
+    weight_decay: Factor = 1e-4  # ours

@@ -25,13 +25,13 @@ Point = NDArray[np.float32]
 
 
 class PackagedJudge:
-    """The text models that scoring uses; name holds the version and the first digits of the weights' checksum."""
+    """The text models that scoring uses; name holds the version, how many sentences trained it, and its checksum."""
 
     def __init__(self, device: str):
         self._encoder = sentence_encoder(device)
-        self._reader, version = load_reader(shipped(JUDGE, INSTEAD))
+        self._reader, version, n_sentences = load_reader(shipped(JUDGE, INSTEAD))
         self._reader.to(device)
-        self.name = f"packaged {version} (sha256 {JUDGE.sha256[:8]})"
+        self.name = f"packaged {version} (sentences: {n_sentences:,}, sha256 {JUDGE.sha256[:8]})"
         self.checksum = sha256(f"{self._encoder.checksum}/{JUDGE.sha256}".encode()).hexdigest()
         self.notes = random_notes()
         self._known: dict[str, Point] = {}
@@ -40,6 +40,10 @@ class PackagedJudge:
     def embed(self, sentences: Sequence[str]) -> NDArray[np.float32]:
         """(N, 384) unit sentence embeddings."""
         return self._encoder.encode(sentences).numpy()
+
+    def is_cut(self, sentences: Sequence[str]) -> list[bool]:
+        """Whether each sentence is longer than the encoder reads."""
+        return self._encoder.is_cut(sentences)
 
     def locate(self, sentences: Sequence[str]) -> NDArray[np.float32]:
         """(N, 2) points in the image frame. One sentence at a time, so that no point depends on the other sentences."""

@@ -29,6 +29,7 @@ from torch.nn import functional as F
 
 METHOD = "text2centroid"  # as named in its config.yaml
 INSTEAD = "`judge: val` and text2centroid `weights: retrain`"  # of our files
+FEW_SENTENCES = 30  # about six for each of the five zones; ours
 
 
 class CentroidHead(nn.Module):
@@ -53,6 +54,7 @@ class Text2Centroid:
         self.config = config
         self.head = CentroidHead(config.hidden)
         self.checksum = ""
+        self.n_sentences = 0  # that trained it here
         self._errors: list[Line] = []
 
     @classmethod
@@ -78,6 +80,7 @@ class Text2Centroid:
         if not pairs:
             raise DataError("Text2Centroid: no sample with a non-empty mask to train on. Check the split and the masks.")
         answers = [pair.answer for pair in pairs]
+        self.n_sentences = len(answers)
         embedding_NE = sentence_encoder(context.device).encode(answers).to(context.device)
         target_N2 = torch.tensor([pair.point for pair in pairs], dtype=torch.float32, device=context.device)
         self.head.to(context.device)
@@ -94,6 +97,7 @@ class Text2Centroid:
         save_file({k: v.cpu() for k, v in self.head.state_dict().items()}, folder / "head.safetensors")
         write_report(self._errors, folder)
         description = {"sentence_encoder": sentence_encoder().checksum, "config": self.config.model_dump(mode="json")}
+        description["sentences"] = self.n_sentences
         describe(folder, METHOD, description)
 
     def load(self, folder: Path, device: str) -> None:
@@ -105,6 +109,7 @@ class Text2Centroid:
                 "Train it again in this environment."
             )
         self.head = CentroidHead(saved["config"]["hidden"])
+        self.n_sentences = saved["sentences"]
         self._hold(load_file(folder / "head.safetensors"), device)
         self.checksum = _checksum(file_hash(folder / "head.safetensors"))
 
@@ -116,6 +121,10 @@ class Text2Centroid:
         """(N, 384) unit sentence embeddings."""
         return sentence_encoder(_device(self.head)).encode(sentences).numpy()
 
+    def is_cut(self, sentences: Sequence[str]) -> list[bool]:
+        """Whether each sentence is longer than the encoder reads."""
+        return sentence_encoder(_device(self.head)).is_cut(sentences)
+
     @torch.no_grad()
     def locate(self, sentences: Sequence[str]) -> NDArray[np.float32]:
         """(N, 2) points in the image frame. One sentence at a time, so that no point depends on the other sentences."""
@@ -126,11 +135,15 @@ class Text2Centroid:
 
     @property
     def name(self) -> str:
-        return f"trained on val (checksum {self.checksum[:8]})"
+        return f"trained on val (sentences: {self.n_sentences:,}, checksum {self.checksum[:8]})"
 
     @property
     def notes(self) -> tuple[str, ...]:
-        return random_notes()
+        few = (
+            f"FEW SENTENCES: the judge was trained on {self.n_sentences} of val, fewer than {FEW_SENTENCES}, so that PRScore says "
+            "little. Enlarge val, or set `judge: packaged`"
+        )
+        return (*random_notes(), *([few] if self.n_sentences < FEW_SENTENCES else []))
 
 
 def load_text_models(folder: Path, device: str) -> Text2Centroid:

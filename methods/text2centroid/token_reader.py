@@ -41,10 +41,10 @@ class TokenReader(nn.Module):
         return self.mlp((weight_NTH[..., None] * value_NTHV).sum(1).flatten(1))
 
 
-def load_reader(path: Path) -> tuple[TokenReader, str]:
-    """The frozen reader that a file of `pretraining` holds, in float16, and its version."""
+def load_reader(path: Path) -> tuple[TokenReader, str, int]:
+    """The frozen reader that a file of `pretraining` holds, in float16, its version, and how many sentences trained it."""
     reader = TokenReader()
     with safe_open(str(path), "pt") as file:
         reader.load_state_dict({name: file.get_tensor(name).float() for name in file.keys()})  # noqa: SIM118 - not a mapping
-        version = file.metadata()["version"]
-    return reader.eval().requires_grad_(False), version
+        recipe = file.metadata()
+    return reader.eval().requires_grad_(False), recipe["version"], int(recipe["sentences"])

@@ -21,7 +21,7 @@ class ParserJudge:
     """
 
     def __init__(self, models: TextModels):
-        self.embed = models.embed
+        self.embed, self.is_cut = models.embed, models.is_cut
         self.name = f"parser {VERSION}, mean points of random masks"
         self.checksum = sha256(f"{models.checksum}/parser {VERSION}".encode()).hexdigest()
         self.notes = models.notes

@@ -30,8 +30,8 @@ class TextModels(Protocol):
     """The learned text models (sentence encoder and Text2Centroid), the same for a whole table.
 
     name is what tables call them, with their version; checksum identifies their weights. embed returns (N, D) float32 sentence
-    embeddings, locate (N, 2) float32 points (x, y) in [-1, 1]^2. notes are what a reader of any score must know, such as weights
-    that are random because a package is missing.
+    embeddings, locate (N, 2) float32 points (x, y) in [-1, 1]^2, is_cut whether they read only a sentence's beginning. notes are
+    what a reader of any score must know, such as weights that are random because a package is missing.
     """
 
     name: str
@@ -41,6 +41,8 @@ class TextModels(Protocol):
     def embed(self, sentences: Sequence[str]) -> NDArray[np.float32]: ...
 
     def locate(self, sentences: Sequence[str]) -> NDArray[np.floating]: ...
+
+    def is_cut(self, sentences: Sequence[str]) -> Sequence[bool]: ...
 
 
 def has_text(sentence: str) -> bool:

@@ -288,6 +288,9 @@ class CheapModels:
     def locate(self, sentences: list[str]) -> NDArray[np.float32]:
         return np.full((len(sentences), 2), 0.5, np.float32)
 
+    def is_cut(self, sentences: list[str]) -> list[bool]:
+        return [False] * len(sentences)
+
 
 def peak_of_scoring(n: int) -> str:
     """Score n records one by one, store and write the scores as for a cell, and return the process's peak memory."""

@@ -36,6 +36,9 @@ class QuadrantModels:
     def locate(self, sentences):
         return np.array([PLACES.get(next(iter(parse(s).zones), ""), (0, 0)) for s in sentences], np.float32)
 
+    def is_cut(self, sentences):
+        return [len(sentence) > 100 for sentence in sentences]
+
 
 def record(truth, predicted=None, answer="The lesion is top left.", reference="Found at the top left.", **changes):
     predicted = truth if predicted is None else predicted
@@ -195,6 +198,19 @@ def test_text_models_that_break_their_contract_are_refused(embeddings, points):
 
     with pytest.raises(ContractError, match="Text models"):
         score([record(lesion())], Broken())
+
+
+@pytest.mark.parametrize(
+    ("answer", "reference", "expected"),
+    [("Top left.", "Found at the top left.", 0.0), ("Top left. " * 11, "Found at the top left.", 1.0),
+     ("Top left.", "Top left. " * 11, 1.0), ("", "Top left.", 0.0)],
+)  # fmt: skip
+def test_a_sample_says_whether_the_judge_read_only_the_beginning_of_its_texts(answer, reference, expected):
+    assert score_one(lesion(), answer=answer, reference=reference)["text_cut"] == expected
+
+
+def test_without_a_true_mask_it_is_not_defined_whether_a_text_was_cut():
+    assert isnan(score_one(EMPTY, answer="Top left. " * 11)["text_cut"])
 
 
 def test_an_ok_record_without_counts_names_its_sample():

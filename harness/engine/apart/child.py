@@ -12,6 +12,7 @@ import sys
 import traceback
 from contextlib import suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -63,19 +64,14 @@ def _answer(request: bytes) -> list[bytes]:
 
 
 def _described(error: BaseException) -> dict[str, Any]:
-    number = error.errno if isinstance(error, OSError) else None
-    return {
-        "kinds": [kind.__name__ for kind in type(error).__mro__],
-        "text": reason_of(error),
-        "errno": number,
-        "strerror": None if number is None else f"{error.strerror}: {error.filename}" if error.filename else error.strerror,
-        "trace": traceback.format_exc(),
-    }
+    of_system = [error.errno, f"{error.strerror}: {error.filename}"] if isinstance(error, OSError) and error.errno else None
+    kinds = [kind.__name__ for kind in type(error).__mro__]
+    return {"kinds": kinds, "text": reason_of(error), "of_system": of_system, "trace": traceback.format_exc()}
 
 
 def _write_to(log: str) -> None:
     """Append what is printed, also by libraries, to this file."""
-    with open(log, "ab") as stream:
+    with Path(log).open("ab") as stream:
         for descriptor in (1, 2):
             os.dup2(stream.fileno(), descriptor)
 

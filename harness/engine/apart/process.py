@@ -15,11 +15,13 @@ from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from prsbench.harness.contract import errors
 from prsbench.harness.contract.errors import PrsbenchError
+from prsbench.harness.contract.files import NO_CACHE
 
 CHILD = "prsbench.harness.engine.apart.child"
 POLL_S = 1.0
@@ -42,15 +44,15 @@ class Apart:
     """A process that calls functions, one at a time, and is killed with the last reference to this object.
 
     Functions go there by name and their arguments pickled. What they return comes back as JSON and arrays, never as pickled
-    objects: nothing of the other process is run or imported here. Its output goes where `sys.stdout` is written when it is called.
-    A call that does not end normally, as by Ctrl-C or a time limit, kills the process.
+    objects: nothing of the other process is run or imported here. Its output goes where ours goes at the time of the call. A call
+    that does not end normally, as by Ctrl-C or a time limit, kills the process.
     """
 
     def __init__(self) -> None:
         ours, theirs = Pipe()
         command = [sys.executable, "-P", "-m", CHILD, str(theirs.fileno()), str(os.getpid())]
         log = _log_path()
-        with nullcontext() if log is None else open(log, "ab") as output:
+        with nullcontext() if log is None else Path(log).open("ab") as output:
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -58,7 +60,7 @@ class Apart:
                 stderr=None if output is None else subprocess.STDOUT,
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,  # Ctrl-C reaches us alone, and what it starts can be ended with it
-                env={**os.environ, "PYTHONIOENCODING": "utf-8:backslashreplace"},
+                env={**os.environ, "PYTHONIOENCODING": "utf-8:backslashreplace", NO_CACHE: "1"},
             )
         theirs.close()
         self._process, self._connection = process, ours
@@ -96,7 +98,7 @@ class Apart:
         return reply, arrays
 
     def _wait(self, timeout_s: float | None) -> None:
-        """Return when there is an answer. Processes that it forked may hold its end of the connection, so it is asked for, too."""
+        """Return when there is an answer. What the process forked may keep its end of the connection open after it has ended."""
         give_up = time.monotonic() + (float("inf") if timeout_s is None else timeout_s)
         while not self._connection.poll(POLL_S):
             if self._process.poll() is not None and not self._connection.poll():
@@ -111,7 +113,9 @@ class Apart:
             return "its process closed the connection to prsbench. A method must leave the files alone that it did not open."
         if code < 0:
             return f"its process was killed by {signal.Signals(-code).name}: a crash in a library, or too little memory."
-        return f"its process ended with exit code {code}: os._exit, or a crash in a library. A method must return or raise an error."
+        return (
+            f"its process ended with exit code {code}: os._exit, or a crash in a library. A method must return or raise an error."
+        )
 
 
 def peak_memory_bytes() -> int:
@@ -129,14 +133,14 @@ def _kill(process: subprocess.Popen[bytes], connection: Connection[Any, Any]) ->
 def _log_path() -> str | None:
     """The file that the output of a node goes to now, if it goes to one."""
     name = getattr(sys.stdout, "name", None)
-    return name if isinstance(name, str) and os.path.isfile(name) else None
+    return name if isinstance(name, str) and Path(name).is_file() else None
 
 
 def _error_of(error: dict[str, Any]) -> Exception:
     kind = getattr(errors, error["kinds"][0], None)
     found: Exception
-    if error["errno"] is not None:
-        found = OSError(error["errno"], error["strerror"])
+    if error["of_system"] is not None:
+        found = OSError(*error["of_system"])
     elif isinstance(kind, type) and issubclass(kind, PrsbenchError):
         found = kind(error["text"])
     else:

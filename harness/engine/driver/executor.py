@@ -15,6 +15,7 @@ from prsbench.harness.engine.grid.schema import Execution, Resources, base_name
 from prsbench.harness.engine.store.run_folder import LOG
 from prsbench.harness.engine.worker.failures import Failure
 from prsbench.harness.engine.worker.job import Job, Outcome, failed, perform
+from prsbench.harness.engine.worker.loaded_methods import clear_loaded_methods
 from prsbench.harness.engine.worker.setting import Setting
 
 Finished = tuple[Job, dict[str, Outcome]]
@@ -61,7 +62,7 @@ class SerialExecutor:
         return job, outcomes
 
     def stop(self) -> None:
-        pass
+        clear_loaded_methods()
 
 
 class RayExecutor:

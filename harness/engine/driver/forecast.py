@@ -58,7 +58,7 @@ def forecast(cells: Iterable[CellNode], trainings: Sequence[TrainingNode], earli
 
 
 def planned_lines(run: Run, workers: int) -> Iterator[str]:
-    """Each cell of a plan with its state, why it is stale, and what is left to do; then the counts and the forecast."""
+    """Each cell of a plan with its state, why it is stale, and what is left to do; then the counts, the forecast and why rows will fail."""
     earlier_work, labels, pending = EarlierWork(run.plan, run.setting.folder), Counter[str](), []
     for stored in stored_cells(run.plan.cells, run.setting):
         state, left = stored.state, stored.left
@@ -75,6 +75,7 @@ def planned_lines(run: Run, workers: int) -> Iterator[str]:
         yield f"{n_stored} cells to re-measure or re-score from their stored predictions: their methods do not run."
     if not n_stored or to_predict or trainings:
         yield forecast(to_predict, trainings, earlier_work).text(workers)
+    yield from dict.fromkeys(f"Will fail: {cell.origin['problem']}" for cell in run.plan.cells if "problem" in cell.origin)
 
 
 def estimate(run: Run, workers: int, like: Path) -> str:

@@ -16,6 +16,7 @@ from prsbench.harness.engine.worker.job import Job, Outcome
 from prsbench.harness.engine.worker.setting import Setting
 
 EVERY_SECONDS = 10.0
+STILL_S = 60.0  # without progress, after which a job may hang
 
 
 class Progress:
@@ -26,6 +27,7 @@ class Progress:
         self._began = time.monotonic()
         self._started: dict[Job, float] = {}  # running jobs, and when each started
         self._first_seen: dict[Job, tuple[float, float]] = {}  # time and share done at the first report: above 0 if resumed
+        self._still: dict[Job, tuple[str, float]] = {}  # the last step seen of each running job, and since when
         self._seconds: dict[Job, float] = {}  # that each job took which has ended
         self._has_ended = threading.Event()
         self._thread = threading.Thread(target=self._report, daemon=True)
@@ -72,6 +74,20 @@ class Progress:
             left_text = f"{'at least' if untimed else 'about'} {clock(left)} left" if left else "time left not known yet"
             done = f"{len(self._seconds)}/{len(self._jobs)} done"
             self._say(f"    {done}, {spent} so far, {left_text}; now: {'; '.join(running) or 'nothing'}")
+            self._say_what_stands_still()
+
+    def _say_what_stands_still(self) -> None:
+        """Once for each job that shows no progress for STILL_S, if no time limit will end it."""
+        now = time.monotonic()
+        for job, started in list(self._started.items()) if self._setting.timeout_s is None else ():
+            step = self._step(job)
+            last, since = self._still.get(job, ("", started))
+            if step != last:
+                self._still[job] = (step, now)
+            elif now - since > STILL_S:
+                self._still[job] = (step, float("inf"))
+                advice = "If it hangs, press Ctrl-C, set execution.timeout_s (in seconds) in the grid and repeat the command"
+                self._say(f"    {job.title}: no progress for {clock(now - since)}. {advice}.")
 
     def _step(self, job: Job) -> str:
         state = self._state(job)

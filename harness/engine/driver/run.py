@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, replace
 from itertools import islice
 
-from prsbench.harness.contract.errors import RunFolderError, unknown_name
+from prsbench.harness.contract.errors import RunFolderError, first_line, unknown_name
 from prsbench.harness.engine.driver.executor import Executor, make_executor
 from prsbench.harness.engine.driver.progress import Progress
 from prsbench.harness.engine.driver.schedule import jobs_to_do, ready
 from prsbench.harness.engine.grid.schema import GridConfig, base_name
 from prsbench.harness.engine.inspect.state import SCHEMA, CellState, Left, Run, RunStatus, stored_cells
 from prsbench.harness.engine.plan.choices import Registry, check_choices
-from prsbench.harness.engine.plan.data import check_all, open_all, prepare_roots
-from prsbench.harness.engine.plan.nodes import CellNode
+from prsbench.harness.engine.plan.data import check_all, open_with_notes, prepare_roots
+from prsbench.harness.engine.plan.nodes import CellNode, left_out_lines
 from prsbench.harness.engine.plan.planning import make_plan
 from prsbench.harness.engine.store.json_files import write_json
 from prsbench.harness.engine.store.run_folder import Ending, NodeFolder, RunFolder
 from prsbench.harness.engine.worker.failures import Failure
 from prsbench.harness.engine.worker.job import Job, Outcome
 from prsbench.harness.engine.worker.process import prepare_process
-from prsbench.harness.engine.worker.provenance import now, provenance_of_run
+from prsbench.harness.engine.worker.provenance import command_line, now, provenance_of_run
 from prsbench.harness.engine.worker.setting import Setting
 
 Say = Callable[[str], None]
@@ -37,9 +36,13 @@ def plan_run(grid: GridConfig, registry: Registry, folder: RunFolder, say: Say) 
     """
     check_choices(grid, registry)
     roots = prepare_roots(grid, folder, say)
-    datasets = open_all(roots)
-    check_all(datasets, grid.split, folder)
-    plan = make_plan(grid, datasets, registry)
+    datasets, notes = open_with_notes(roots)
+    data = check_all(datasets, grid, folder)
+    for line in [*notes, *(f"{name}: {text}" for name, text in data.disclosed.items())]:
+        say(f"Note: {line}")
+    plan = make_plan(grid, data.usable, registry, data.refused, data.disclosed)
+    for line in left_out_lines(plan):
+        say(line)
     setting = Setting.of_plan(
         plan,
         folder.path,
@@ -49,7 +52,7 @@ def plan_run(grid: GridConfig, registry: Registry, folder: RunFolder, say: Say) 
         device=grid.execution.device,
         threads=grid.execution.threads_per_worker,
         timeout_s=grid.execution.timeout_s,
-        command=tuple(sys.argv),
+        command=command_line(),
     )
     return Run(plan, setting, RunStatus.PLANNED)
 
@@ -95,7 +98,9 @@ def run_grid(
         except BaseException:  # such as Ctrl-C or a full disk: run.json must not say "running"
             _write_description(run, grid, folder, RunStatus.INTERRUPTED)
             raise
-        done = all(stored.state is CellState.CACHED for stored in stored_cells(chosen, run.setting))
+        for line in left_out_lines(run.plan):
+            say(first_line(line))
+        done = not run.plan.left_out and all(stored.state is CellState.CACHED for stored in stored_cells(chosen, run.setting))
         return _write_description(run, grid, folder, RunStatus.COMPLETE if done else RunStatus.INCOMPLETE)
 
 

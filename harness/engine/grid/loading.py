@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
 from prsbench.harness.contract.errors import ConfigError, unknown_name
 from prsbench.harness.engine.grid.packaged import GRIDS, packaged_grids
-from prsbench.harness.engine.grid.schema import GridConfig
-from prsbench.harness.engine.grid.validation import validated
-from prsbench.harness.engine.grid.yaml_lines import line_of, read_mapping
+from prsbench.harness.engine.grid.schema import GridConfig, GridText
+from prsbench.harness.engine.grid.validation import shortened, validated
+from prsbench.harness.engine.grid.yaml_lines import MOST_CHARACTERS, Place, read_mapping, read_value
+
+_MOST_BYTES = 4 * MOST_CHARACTERS
+_SUFFIXES = (".yaml", ".yml")
+_OTHER_KINDS = {stat.S_ISDIR: "a folder", stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket"}
 
 
 def load_grid(name_or_path: str, changes: Iterable[str] = (), data_root: Path | None = None) -> GridConfig:
@@ -24,16 +28,15 @@ def load_grid(name_or_path: str, changes: Iterable[str] = (), data_root: Path | 
         data_root: the folder for every `prs_med` source that names none.
 
     Raises:
-        ConfigError: a key or value is wrong; it names file, line and the nearest known key.
+        ConfigError: a key or value is wrong; it names file, line, a change that set it, and the nearest known key.
     """
     where, text = _read(name_or_path)
-    content = _without_aliases(read_mapping(text, where))
-    for change in changes:
-        _apply(content, change)
-    for source in content["data"] if isinstance(content.get("data"), list) else ():
-        if isinstance(source, dict) and source.get("source") == "prs_med" and data_root is not None:
-            source.setdefault("root", str(data_root.resolve()))
-    return validated(GridConfig, content, lambda path: f"{where}{_in_line(text, path)}: ").read_from(where, text)
+    content = read_mapping(text, where)
+    source = GridText(where, text, tuple((_apply(content, change), change) for change in changes))
+    for data in content["data"] if isinstance(content.get("data"), list) else ():
+        if isinstance(data, dict) and data.get("source") == "prs_med" and data_root is not None:
+            data.setdefault("root", str(data_root.resolve()))
+    return validated(GridConfig, content, source.place_of).read_from(source)
 
 
 def changed(grid: GridConfig, changes: Iterable[str]) -> GridConfig:
@@ -44,61 +47,98 @@ def changed(grid: GridConfig, changes: Iterable[str]) -> GridConfig:
     return validated(GridConfig, content, lambda _: "--set: ")
 
 
-def _in_line(text: str, path: Sequence[str | int]) -> str:
-    line = line_of(text, path)
-    return f" line {line}" if line else ""
-
-
 def _read(name_or_path: str) -> tuple[str, str]:
-    path = Path(name_or_path)
-    if path.suffix in (".yaml", ".yml") or path.is_file():
-        try:
-            return str(path), path.read_text()
-        except OSError as error:
-            raise ConfigError(f"{path}: the grid file cannot be read ({error.strerror}).") from None
-    if name_or_path not in packaged_grids():
-        raise unknown_name("grid", name_or_path, packaged_grids())
-    return f"grid '{name_or_path}'", (GRIDS / f"{name_or_path}.yaml").read_text()
-
-
-def _without_aliases(value: Any) -> Any:
-    """A copy without YAML's aliases, which are one object in several places: changing one row would change the others."""
-    if isinstance(value, dict):
-        return {key: _without_aliases(item) for key, item in value.items()}
-    return [_without_aliases(item) for item in value] if isinstance(value, list) else value
-
-
-def _apply(content: dict[str, Any], change: str) -> None:
-    path, equals, value = change.partition("=")
-    if not equals:
-        raise ConfigError(f"--set {change}: expected a.b=value, got no '='.")
-    *parents, last = [int(step) if step.isdigit() else step for step in path.split(".")]
-    target: Any = content
+    """What to call the grid in messages, and its text. A file takes precedence over a packaged grid of the same name."""
+    path, is_packaged = Path(name_or_path), name_or_path in packaged_grids()
     try:
-        for step in parents:
-            target = _child(target, step)
-        target[last] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        problem = getattr(error, "problem", None) or str(error)
-        raise ConfigError(f"--set {change}: the value is not plain YAML ({problem}).") from None
-    except (IndexError, StopIteration, TypeError, AttributeError):
-        methods = [next(iter(item), "") if isinstance(item, dict) else item for item in content.get("methods") or ()]
-        near = get_close_matches(path, [f"methods.{name}" for name in methods], n=1, cutoff=0.6)
-        hint = f" Did you mean '{near[0]}'?" if near else ""
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        mode, why = None, getattr(error, "strerror", "") or "no file can have this name"
+    if mode is not None and stat.S_ISREG(mode):
+        return str(path), _text_of(path)
+    if is_packaged:
+        return f"grid '{name_or_path}'", (GRIDS / f"{name_or_path}.yaml").read_text(encoding="utf-8")
+    if mode is not None:  # opening a pipe would wait for a writer
+        why = f"it is {next((kind for is_one, kind in _OTHER_KINDS.items() if is_one(mode)), 'a device')}, not a file"
+    elif path.suffix not in _SUFFIXES:
+        raise unknown_name("grid", name_or_path, packaged_grids())
+    raise _unreadable(path, why)
+
+
+def _text_of(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:
+            raise _unreadable(path, f"it has more than {_MOST_BYTES:,} bytes")
+        return data.decode("utf-8-sig")
+    except OSError as error:
+        raise _unreadable(path, error.strerror) from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        byte = f"{error.object[error.start]:#04x}"
         raise ConfigError(
-            f"--set {change}: the grid has no key '{path}'.{hint} "
-            "Give a method by its name, as in methods.cg_reasoner.epochs=12; items of other lists are counted from 0."
+            f"{path} line {line}: byte {byte} is not UTF-8. Save the grid in UTF-8."
         ) from None
 
 
-def _child(parent: Any, step: str | int) -> Any:
-    """The value under `step`, an empty mapping if there is none yet. A method in the list is found by its name."""
-    if isinstance(parent, dict):
-        parent[step] = {} if parent.get(step) is None else parent[step]
-        return parent[step]
-    if isinstance(step, int):
-        return parent[step]
-    index = next(i for i, item in enumerate(parent) if item == step or isinstance(item, dict) and step in item)
-    if not isinstance(parent[index], dict):
-        parent[index] = {step: {}}  # a bare name
-    return _child(parent[index], step)
+def _unreadable(path: Path, why: str | None) -> ConfigError:
+    return ConfigError(f"{shortened(str(path))}: the grid file cannot be read ({why}).")
+
+
+def _apply(content: dict[str, Any], change: str) -> Place:
+    """Set one value in the content; returns the path of what was set."""
+    path, equals, text = change.partition("=")
+    shown = f"--set {shortened(change)}"
+    if not equals:
+        raise ConfigError(f"{shown}: expected a.b=value, got no '='.")
+    value = read_value(text, shown)
+    target: Any = content
+    place: Place = ()
+    steps = path.split(".")
+    while True:
+        if isinstance(target, list) and (index := _item_named(target, steps)) is not None:
+            name = _name(target[index])
+            target[index] = target[index] if isinstance(target[index], dict) else {name: {}}  # a bare name
+            target, place, steps = target[index], (*place, index), [name, *steps[name.count(".") + 1 :]]
+        key = _key(target, steps[0])
+        if key is None:
+            raise _not_there(shown, target, place, steps)
+        place = (*place, key)
+        if len(steps) == 1:
+            target[key] = value
+            return place
+        if isinstance(target, dict) and target.get(key) is None:
+            target[key] = {}
+        target, steps = target[key], steps[1:]
+
+
+def _item_named(items: Sequence[Any], steps: Sequence[str]) -> int | None:
+    """Which item of a list, such as a method, has the name that the steps begin with; a name may hold dots, as `my.py:Mine`."""
+    named = ((index, _name(item)) for index, item in enumerate(items))
+    return next((index for index, name in named if name and name.split(".") == steps[: name.count(".") + 1]), None)
+
+
+def _name(item: Any) -> str:
+    """The name of a list's item, which is a name or a mapping with the name as its only key; "" if it is neither."""
+    name = next(iter(item)) if isinstance(item, dict) and len(item) == 1 else item
+    return name if isinstance(name, str) else ""
+
+
+def _key(target: Any, step: str) -> str | int | None:
+    """The step as a key of the target; None if it has no such key. A mapping takes any: it is checked with the grid."""
+    if isinstance(target, list):
+        return int(step) if step.isascii() and step.isdecimal() and len(step) < 9 and int(step) < len(target) else None
+    return step if isinstance(target, dict) else None
+
+
+def _not_there(shown: str, target: Any, place: Place, steps: Sequence[str]) -> ConfigError:
+    here = ".".join(map(str, place))
+    if not isinstance(target, list):
+        return ConfigError(f"{shown}: '{here}' is {type(target).__name__} {shortened(repr(target))}, which has no keys.")
+    names = [name for item in target if (name := _name(item))]
+    starts = [".".join(steps[:count]) for count in range(1, len(steps) + 1)]
+    near = next((near[0] for start in starts if (near := get_close_matches(start, names, n=1, cutoff=0.6))), None)
+    hint = f" Did you mean '{here}.{near}'?" if near else ""
+    known = ", ".join(names) if names else f"items 0 to {len(target) - 1}" if target else "nothing yet"
+    return ConfigError(f"{shown}: '{here}' has no '{shortened(steps[0])}'.{hint} Known: {shortened(known, 600)}")

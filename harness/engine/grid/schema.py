@@ -5,23 +5,47 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import reduce
 from itertools import product
+from math import prod
+from operator import eq
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from prsbench.datasets.phantoms.dataset import PhantomsConfig
-from prsbench.harness.contract.config import merged
+from prsbench.harness.contract.config import GivenConfig, merged
 from prsbench.harness.contract.errors import ConfigError
 from prsbench.harness.contract.records import VARIANT_MARK
-from prsbench.harness.engine.grid.yaml_lines import line_of
+from prsbench.harness.engine.grid.validation import shortened
+from prsbench.harness.engine.grid.yaml_lines import Place, line_of
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
-from pydantic.types import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+MOST_ROWS = 10_000  # of a grid
+MOST_SEEDS = 10_000
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what numpy and torch take
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+@dataclass(frozen=True)
+class GridText:
+    """The text that a grid was read from, and what the command line set in it: where things are, for error messages."""
+
+    where: str = ""  # path of the file, or name of the packaged grid
+    text: str = ""
+    changes: tuple[tuple[Place, str], ...] = ()  # (path of what was set, `a.b=value`)
+
+    def place_of(self, path: Sequence[str | int]) -> str:
+        """As in "my.yaml line 7: ", after the `--set` that set this value, if one did; "" if there is no file."""
+        setting = next((f"--set {shortened(change)}: " for place, change in reversed(self.changes) if _leads_to(place, path)), "")
+        line = line_of(self.text, path)
+        return f"{setting}{self.where}{f' line {line}' if line else ''}: " if self.where else ""
+
+
+def _leads_to(place: Place, path: Sequence[str | int]) -> bool:
+    """Whether the path begins with this place; it may hold steps that are not in the file, such as a union's tag."""
+    steps = iter(path)
+    return all(step in steps for step in place)
 
 
 class Phantoms(PhantomsConfig):
@@ -41,14 +65,16 @@ class Phantoms(PhantomsConfig):
         return PhantomsConfig.model_validate(self.model_dump(exclude={"source"}))
 
 
-class PrsMedFolder(_Strict):
+class PrsMedFolder(BaseModel):
     """A folder in the official PRS-Med/MMRS layout; root may come from the command line's `--data`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     source: Literal["prs_med"] = "prs_med"
     root: Path | None = None
 
 
-class MethodChoice(_Strict):
+class MethodChoice(GivenConfig):
     """One method of the grid; overrides replace its catalog entry's defaults. row is its name in tables and folders."""
 
     name: str
@@ -60,7 +86,7 @@ class MethodChoice(_Strict):
         return f"{self.name}{VARIANT_MARK}{self.variant}" if self.variant else self.name
 
 
-class Sweep(_Strict):
+class Sweep(GivenConfig):
     """A method of the grid with every combination of these values: a row for each, in place of the plain row.
 
     A key in a group of the method's config is written with dots, as in "lora.rank".
@@ -77,7 +103,7 @@ class Sweep(_Strict):
         ]
 
 
-class Ablation(_Strict):
+class Ablation(GivenConfig):
     """A method of the grid whose plain row stays as the parent, and a row for each value that changes only this value."""
 
     method: str
@@ -88,7 +114,7 @@ class Ablation(_Strict):
         return [variant for sweep in sweeps for variant in sweep.variants(choice)]
 
 
-class AblationSetting(_Strict):
+class AblationSetting(GivenConfig):
     """A setting in which an effect is looked for: every combination of values of one method, on a fixed number of images."""
 
     method: str
@@ -98,12 +124,12 @@ class AblationSetting(_Strict):
     over: Mapping[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(min_length=1)
 
 
-class CellFilter(_Strict):
+class CellFilter(GivenConfig):
     """Selects cells by row, data set and seed; names may contain * and ?. A key left out selects all."""
 
     method: str = "*"
     dataset: str = "*"
-    seed: int | None = None
+    seed: Seed | None = None
 
     def matches(self, row: str, dataset: str, seed: int) -> bool:
         return self.selects_row(row) and fnmatchcase(dataset, self.dataset) and self.seed in (None, seed)
@@ -112,23 +138,28 @@ class CellFilter(_Strict):
         return fnmatchcase(row, self.method) or base_name(row) == self.method
 
 
-class Resources(_Strict):
+Amount = Annotated[float, Field(gt=0, le=1e6)]  # of a resource
+
+
+class Resources(GivenConfig):
     """What one job of a method requires of its machine, in Ray's units; the serial executor ignores it."""
 
-    cpus: PositiveFloat = 1.0
-    gpus: NonNegativeFloat | None = None  # fractions share a GPU; None: an equal share of the GPUs
-    memory_gib: PositiveFloat | None = None
-    custom: Mapping[str, PositiveFloat] = {}  # such as {a100: 1}: custom resources of the cluster's nodes
+    cpus: Amount = 1.0
+    gpus: float | None = Field(default=None, ge=0, le=1e6)  # fractions share a GPU; None: an equal share of the GPUs
+    memory_gib: Amount | None = None
+    custom: Mapping[str, Amount] = {}  # such as {a100: 1}: custom resources of the cluster's nodes
 
 
-class Execution(_Strict):
+class Execution(GivenConfig):
     """How the work is executed; it does not enter a cell's identity, but is recorded."""
 
-    workers: PositiveInt | Literal["auto"] = "auto"  # auto: cores / threads_per_worker
-    threads_per_worker: PositiveInt = 1  # more than one spin at barriers on a busy machine
+    workers: Annotated[int, Field(ge=1, le=100_000)] | Literal["auto"] = "auto"  # auto: cores / threads_per_worker
+    threads_per_worker: int = Field(default=1, ge=1, le=1000)  # more than one spin at barriers on a busy machine
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    timeout_s: PositiveFloat | None = None  # per training or cell; None: no limit
-    retries: NonNegativeInt = 1  # of a node whose worker process died: a preempted spot machine, a crash outside Python
+    timeout_s: float | None = Field(default=None, gt=0, le=1e8)  # per training or cell; None: no limit
+    retries: int = Field(
+        default=1, ge=0, le=1000
+    )  # of a node whose worker died: a preempted spot machine, a crash outside Python
     resources: Mapping[str, Resources] = {}  # by method or part; the others take one core and an equal share of the GPUs
 
     @field_validator("workers", mode="wrap")
@@ -137,25 +168,26 @@ class Execution(_Strict):
         try:
             return check(value)
         except ValidationError:  # pydantic has a message for each of the two types
-            raise ValueError("expected 'auto' or a whole number of 1 or more") from None
+            raise ValueError("expected 'auto' or a whole number of 1 to 100,000") from None
 
 
-class GridConfig(_Strict):
+class GridConfig(GivenConfig):
     """One comparison: every method on every data set with every seed."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")  # becomes a folder's name
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)  # becomes a folder's name
     data: tuple[Annotated[Phantoms | PrsMedFolder, Field(discriminator="source")], ...] = Field(min_length=1)
     methods: tuple[MethodChoice, ...] = Field(min_length=1)
-    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    seeds: tuple[Seed, ...] = Field(default=(0,), min_length=1, max_length=MOST_SEEDS)
     split: Literal["test"] = "test"
     judge: Literal["packaged", "val", "parser"] = "packaged"  # of PRScore: shipped, trained on the val split, or the rule parser
+    allow_shared_pictures: bool = False  # of two splits; otherwise a data set with equal pictures in two splits is refused
     sweeps: tuple[Sweep, ...] = ()
     ablations: tuple[Ablation, ...] = ()
     include: tuple[CellFilter, ...] = ()  # empty: every cell
     exclude: tuple[CellFilter, ...] = ()
     execution: Execution = Execution()
 
-    _source: tuple[str, str] = PrivateAttr(("", ""))  # its name or path, and its text; for error messages
+    _source: GridText = PrivateAttr(GridText())
 
     @property
     def rows(self) -> tuple[MethodChoice, ...]:
@@ -167,17 +199,20 @@ class GridConfig(_Strict):
             rows += [v for ablation in self.ablations if ablation.method == choice.name for v in ablation.variants(choice)]
         return tuple(rows)
 
-    def read_from(self, where: str, text: str) -> GridConfig:
+    def read_from(self, source: GridText) -> GridConfig:
         """The grid itself, which now names this file and its lines in errors."""
-        self._source = (where, text)
+        self._source = source
         return self
 
-    def place_of(self, method: str, key: Sequence[str | int] = ()) -> str:
-        """Where a method, or a key of its overrides, is in the file, as in "my.yaml line 7: "; "" if there is no file."""
-        where, text = self._source
-        index = next((i for i, choice in enumerate(self.methods) if choice.name == method), 0)
-        line = line_of(text, ("methods", index, method, *key))
-        return f"{where} line {line}: " if line else ""
+    def place_of(self, choice: MethodChoice, key: Sequence[str | int] = ()) -> str:
+        """Where a row's method, or a key of its config, is in the file, as in "my.yaml line 7: "; "" if there is no file."""
+        for kind, group, items in (("sweeps", "over", self.sweeps), ("ablations", "change", self.ablations)):
+            for index, item in enumerate(items if choice.variant else ()):
+                for name in getattr(item, group):
+                    if item.method == choice.name and all(map(eq, name.split("."), key)):
+                        return self._source.place_of((kind, index, group, name))
+        index = next((i for i, one in enumerate(self.methods) if one.name == choice.name), 0)
+        return self._source.place_of(("methods", index, choice.name, *key))
 
     @field_validator("split", mode="before")
     @classmethod
@@ -194,6 +229,9 @@ class GridConfig(_Strict):
 
     @model_validator(mode="after")
     def _sweeps_fit(self) -> GridConfig:
+        variants = sum(prod(map(len, sweep.over.values())) for sweep in self.sweeps)
+        if variants > MOST_ROWS:
+            raise ValueError(f"sweeps: expected at most {MOST_ROWS:,} rows, got {variants:,}. Sweep fewer values at once")
         swept = {sweep.method for sweep in self.sweeps}
         for kind, items in (("sweeps", self.sweeps), ("ablations", self.ablations)):
             for item in items:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import date
 from difflib import get_close_matches
 from typing import Any, TypeVar, get_args
 
@@ -10,6 +11,7 @@ from prsbench.harness.contract.errors import ConfigError
 from pydantic import BaseModel, ValidationError
 
 Model = TypeVar("Model", bound=BaseModel)
+_MOST_PROBLEMS = 20
 
 
 def validated(model: type[Model], content: Any, place_of: Callable[[Sequence[str | int]], str]) -> Model:
@@ -17,7 +19,15 @@ def validated(model: type[Model], content: Any, place_of: Callable[[Sequence[str
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise ConfigError("\n".join(place_of(item["loc"]) + _problem(model, item) for item in error.errors())) from None
+        problems = error.errors(include_url=False, include_context=False)
+        lines = [place_of(item["loc"]) + _problem(model, item) for item in problems[:_MOST_PROBLEMS]]
+        more = [f"and {len(problems) - _MOST_PROBLEMS} more"] if len(problems) > _MOST_PROBLEMS else []
+        raise ConfigError("\n".join([*lines, *more])) from None
+
+
+def shortened(text: str, most: int = 200) -> str:
+    """The text, or its beginning and its length."""
+    return text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
 
 
 def _problem(model: type[BaseModel], item: Any) -> str:
@@ -25,11 +35,20 @@ def _problem(model: type[BaseModel], item: Any) -> str:
     name = ".".join(map(str, (*place, last)))
     if item["type"] != "extra_forbidden":
         message = item["msg"].removeprefix("Value error, ")  # pydantic's mark of our own validators
-        return f"{name}: {message}, got {item['input']!r}." if name else f"{message}."
+        return f"{name}: {message}, got {_shown(item['input'])}." if name else f"{message}."
     known = _fields_at(model, place)
     near = get_close_matches(str(last), known, n=1, cutoff=0.6)
     hint = f" Did you mean '{near[0]}'?" if near else ""
     return f"unknown key '{name}'.{hint} Known: {', '.join(sorted(known))}"
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = shortened(repr(value))
+    except ValueError:  # of a number with thousands of digits
+        return "a number with thousands of digits"
+    is_surprise = isinstance(value, bool | date)
+    return f"{text} (YAML reads yes, no, on, off and dates so; put a text in quotes)" if is_surprise else text
 
 
 def _fields_at(model: type[BaseModel], place: list[Any]) -> list[str]:

@@ -20,19 +20,34 @@ UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _OTHER_BASE = re.compile(r"[-+]?(0[0-7_]+|[1-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)")
 
 
+class _Loader(yaml.SafeLoader):
+    """Stops at the bracket or indent that lies too deep, for which YAML itself takes seconds before its recursion fails."""
+
+    def fetch_flow_collection_start(self, token: type[yaml.Token]) -> None:
+        self._refuse_depth(self.flow_level)
+        super().fetch_flow_collection_start(token)
+
+    def add_indent(self, column: int) -> bool:
+        self._refuse_depth(len(self.indents))
+        return super().add_indent(column)
+
+    def _refuse_depth(self, depth: int) -> None:
+        if depth > _DEEPEST:
+            raise yaml.MarkedYAMLError(problem=f"values lie more than {_DEEPEST} levels deep", problem_mark=self.get_mark())
+
+
 def read_mapping(text: str, where: str) -> dict[str, Any]:
     """The content of a grid file.
 
     Raises:
-        ConfigError: it is not YAML, is not a mapping, gives a key twice (YAML itself would silently use the last), or `read_value`
-            refuses one of its values.
+        ConfigError: it is no mapping, gives a key twice (YAML itself would silently use the last), or `read_value` refuses it.
     """
-    content = read_value(text, where)
+    content, places = _read(text, where, has_lines=True)
     if not isinstance(content, dict):
-        kind = {type(None): "nothing: the file is empty", list: "a list", str: "one text"}.get(type(content), repr(content))
+        kind = {type(None): "nothing: it is empty", list: "a list", str: "one text"}.get(type(content), repr(content))
         raise ConfigError(f"{where}: expected a mapping with name, data and methods, got {kind}.")
     seen: dict[Place, int] = {}
-    for path, line in _places(_compose(text), ()):
+    for path, line in places:
         if path in seen:
             name = ".".join(map(str, path))
             raise ConfigError(f"{where} line {line}: '{name}' is given twice, first in line {seen[path]}. Remove one.")
@@ -40,33 +55,38 @@ def read_mapping(text: str, where: str) -> dict[str, Any]:
     return content
 
 
-def read_value(text: str, where: str, in_line: bool = True) -> Any:
-    """The value that a YAML text holds, in which no object is in two places. in_line: errors name the line in the text.
+def read_value(text: str, where: str) -> Any:
+    """The value that a short YAML text holds, as after `--set`; errors name no line. No object in it is in two places.
 
     Raises:
-        ConfigError: the text is not YAML, is too long, too deep or refers to itself; a number is octal or sexagesimal by YAML's
-            rules, which few expect, or has thousands of digits; a string is too long, or holds control characters.
+        ConfigError: it is not YAML, is too long, too deep or refers to itself; a number is octal or in base 60 by YAML's rules,
+            which few expect, or has thousands of digits; a string is too long, or holds control characters.
     """
+    return _read(text, where)[0]
 
-    def place(line: int | None) -> str:
-        return f"{where} line {line}: " if in_line and line else f"{where}: "
 
+def _read(text: str, where: str, has_lines: bool = False) -> tuple[Any, list[tuple[Place, int]]]:
+    """The value, and (path, line) of every key and item."""
     if len(text) > MOST_CHARACTERS:
         raise ConfigError(f"{where}: expected at most {MOST_CHARACTERS:,} characters of YAML, got {len(text):,}.")
+
+    def place(line: int) -> str:
+        return f"{where} line {line}: " if has_lines else f"{where}: "
+
     try:
         node = _compose(text)
         for line, problem in _problems(node):
             raise ConfigError(place(line) + problem)
-        return _constructed(node)
+        places = list(_places(node, ()))  # before the node is read, which unfolds its merged keys (<<)
+        return _unshared(_constructed(node)), places
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         what = ", ".join(filter(None, (error.context, error.problem)))
-        raise ConfigError(f"{place(mark and mark.line + 1)}this is not YAML that prsbench reads ({what}).") from None
-    except yaml.reader.ReaderError as error:  # a character that YAML does not allow
+        raise ConfigError(f"{place(mark.line + 1 if mark else 1)}this is not plain YAML ({what}).") from None
+    except yaml.reader.ReaderError as error:
+        character = error.character if isinstance(error.character, str) else chr(error.character)
         line = text.count("\n", 0, error.position) + 1
-        raise ConfigError(f"{place(line)}this is not YAML: it holds the character {chr(error.character)!r}.") from None  # type: ignore[arg-type]
-    except RecursionError:
-        raise ConfigError(f"{where}: values lie more than {_DEEPEST} levels deep.") from None
+        raise ConfigError(f"{place(line)}this is not YAML, which has no character {character!r}. Take it out.") from None
 
 
 def line_of(text: str, path: Sequence[str | int]) -> int | None:
@@ -82,7 +102,7 @@ def line_of(text: str, path: Sequence[str | int]) -> int | None:
 
 
 def _compose(text: str) -> yaml.Node | None:
-    return yaml.compose(text, Loader=yaml.SafeLoader)
+    return yaml.compose(text, Loader=_Loader)
 
 
 @lru_cache(maxsize=4)
@@ -103,31 +123,30 @@ def _places(node: yaml.Node | None, path: Place) -> Iterator[tuple[Place, int]]:
 
 
 def _problems(root: yaml.Node | None) -> Iterator[tuple[int, str]]:
-    """(line from 1, what is wrong) of the values that YAML allows and a grid does not; sizes are counted without unfolding."""
-    sizes: dict[int, int] = {}  # by node: the number of values in it; 0 while they are counted
+    """(line from 1, what is wrong) of what YAML allows and a grid does not. Aliases are counted, not unfolded."""
+    measured: dict[int, tuple[int, int]] = {}  # by node: number of values and levels in it; none while it is being measured
 
-    def walk(node: yaml.Node, depth: int) -> Iterator[tuple[int, str]]:
-        line, sizes[id(node)] = node.start_mark.line + 1, 0
-        if depth > _DEEPEST:
-            yield line, f"values lie more than {_DEEPEST} levels deep."
-        elif isinstance(node, yaml.ScalarNode):
+    def measure(node: yaml.Node) -> Iterator[tuple[int, str]]:
+        line, size, levels = node.start_mark.line + 1, 1, 1
+        measured[id(node)] = (0, 0)
+        if isinstance(node, yaml.ScalarNode):
             if problem := _problem_of(node):
                 yield line, problem
-            size = 0
         else:
-            size = 0
             for inner in _inner(node):
-                if id(inner) not in sizes:
-                    yield from walk(inner, depth + 1)
-                elif not sizes[id(inner)]:
+                if id(inner) not in measured:
+                    yield from measure(inner)
+                elif measured[id(inner)] == (0, 0):
                     yield line, "a value refers to itself by an alias (*). Write it out."
-                size += sizes[id(inner)]
-        sizes[id(node)] = size + 1
+                size, levels = size + measured[id(inner)][0], max(levels, measured[id(inner)][1] + 1)
+        measured[id(node)] = size, levels
         if size > _MOST_VALUES:
             yield line, f"aliases (*) unfold to more than {_MOST_VALUES:,} values. Write out what is meant."
+        if levels > _DEEPEST:
+            yield line, f"values lie more than {_DEEPEST} levels deep."
 
     if root is not None:
-        yield from walk(root, 0)
+        yield from measure(root)
 
 
 def _inner(node: yaml.Node) -> list[yaml.Node]:
@@ -145,17 +164,16 @@ def _problem_of(node: yaml.ScalarNode) -> str:
     if node.tag.endswith((":int", ":float")) and _OTHER_BASE.fullmatch(node.value):
         meant = "a number in base 60" if ":" in node.value else "an octal number"
         return f"YAML reads {written} as {meant}. Write it in another way, or in quotes if it is a text."
-    try:
-        _constructed(node)
-    except (ValueError, OverflowError):  # int() and datetime.date() of what only looks like a number or a date
-        return f"{written} looks like a number or a date, but is none. Correct it, or put it in quotes."
+    if not node.tag.endswith((":str", ":merge")):
+        try:
+            _constructed(node)
+        except (ValueError, LookupError, OverflowError, AttributeError):  # of int() or datetime, for what only looks so
+            return f"{written} looks like a number or a date, but cannot be read as one. Correct it, or put it in quotes."
     return ""
 
 
 def _constructed(node: yaml.Node | None) -> Any:
-    if node is None:
-        return None
-    return _unshared(yaml.SafeLoader("").construct_document(node))
+    return None if node is None else yaml.SafeLoader("").construct_document(node)
 
 
 def _unshared(value: Any) -> Any:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from prsbench.harness.contract.errors import DataError, RunFolderError
+import numpy as np
+from numpy.typing import NDArray
+from prsbench.harness.contract.errors import DataError, RunFolderError, first_line
 from prsbench.harness.contract.results import HELD_OUT, CellResult, Details, HeldOut, ResultStatus
 from prsbench.harness.contract.summary import Samples, Summary, samples_from, summarise_cell, summary_from
 from prsbench.harness.contract.types import DataKind, Sample
 from prsbench.harness.engine.inspect.state import CellState, Run, StoredCell, stored_cells
-from prsbench.harness.engine.plan.data import open_all
+from prsbench.harness.engine.plan.data import manifest_hash, open_all
+from prsbench.harness.engine.plan.nodes import LeftOut
 from prsbench.harness.engine.store.cell_folder import CellFolder
+from prsbench.harness.engine.store.prediction_maps import each_map
 
 STATUS_OF = {
     CellState.NEW: ResultStatus.MISSING,
@@ -73,7 +79,28 @@ def results(run: Run) -> list[CellResult]:
     """
     if any(cell.split != "test" for cell in run.plan.cells):
         raise RunFolderError(f"{run.setting.folder}: a tuning run, scored on val; its tuning.csv is all there is to report.")
-    return [result_of(stored, run.plan.protocol) for stored in stored_cells(run.plan.cells, run.setting)]
+    found = [result_of(stored, run.plan.protocol) for stored in stored_cells(run.plan.cells, run.setting)]
+    found = [replace(cell, data_note=run.plan.disclosed.get(cell.dataset, "")) for cell in found]
+    return found + [_left_out(cell, found, run.plan.protocol) for cell in run.plan.left_out]
+
+
+def _left_out(cell: LeftOut, found: Sequence[CellResult], protocol: str) -> CellResult:
+    """The failed result of a cell without data, with the labels of its row; missing where the row was not run at all."""
+    others = [other for other in found if other.method == cell.method]
+    is_run = not others or any(other.status is not ResultStatus.MISSING for other in others)
+    title, _, problems = cell.error.partition("\n")
+    return CellResult(
+        method=cell.method,
+        dataset=cell.dataset,
+        modality=cell.modality,
+        seed=cell.seed,
+        data_kind=DataKind(cell.data_kind),
+        protocol=protocol,
+        status=ResultStatus.FAILED if is_run else ResultStatus.MISSING,
+        error=f"{title}{problems and f', such as {first_line(problems)}'}" if is_run else "not run yet",
+        n_manifest=0,
+        labels=next((other.labels for other in others if other.labels), None),
+    )
 
 
 def trainings_of(run: Run) -> dict[str, Path]:
@@ -103,3 +130,22 @@ def sample_of(run: Run, dataset: str, sample_id: str) -> tuple[int, Sample] | No
     split = run.plan.cells[0].split
     index = [row.sample_id for row in opened.rows if row.split == split].index(sample_id)
     return index, opened.samples(split)[index]
+
+
+def samples_of(run: Run, dataset: str) -> Sequence[Sample] | str:
+    """The samples of a data set in the order of its records, or why they are not there: moved away, or changed since the run."""
+    cell = next(cell for cell in run.plan.cells if cell.dataset == dataset)
+    try:
+        opened = next((d for d in open_all(run.setting.roots) if d.name == dataset), None)
+        if opened and manifest_hash(opened, cell.split) == cell.origin["manifest"]:
+            return opened.samples(cell.split)
+    except (DataError, OSError):
+        opened = None
+    return f"the data set '{dataset}' {'has changed since the run' if opened else 'is no longer where the run found it'}"
+
+
+def masks_of(run: Run, result: CellResult) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+    """(number of the record, (H, W) mask at probability >= 0.5) of a complete cell, in order, without samples that have no map."""
+    wanted = result.method, result.dataset, result.seed
+    cell = next(cell for cell in run.plan.cells if (cell.method, cell.dataset, cell.seed) == wanted)
+    return ((number, maps.mask) for number, maps in each_map(run.setting.run.cell(cell.folder)))

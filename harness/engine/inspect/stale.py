@@ -116,6 +116,8 @@ def _change(name: str, before: Any, after: Any) -> str:
     values = [str(value) for value in (before, after)]
     if name.startswith("code."):
         return f"code of {name.removeprefix('code.')}"
+    if name.startswith("reads."):
+        return f"{name.removeprefix('reads.')}, which it reads"
     if any(len(value) > 40 for value in values):  # hashes, long lists
         values = [value if value == "not installed" else "changed" for value in values]
         return f"{name} {values[0]} -> installed" if values[0] == "not installed" else f"{name} {values[1]}"

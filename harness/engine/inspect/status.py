@@ -9,6 +9,7 @@ from pathlib import Path
 from prsbench.harness.contract.errors import first_line, unknown_name
 from prsbench.harness.contract.records import SampleStatus
 from prsbench.harness.engine.inspect.state import CellState, Run, RunStatus, StoredCell, stored_cells
+from prsbench.harness.engine.plan.nodes import left_out_lines
 from prsbench.harness.engine.store.run_folder import LOG, PROGRESS, NodeFolder, TrainingFolder
 
 LOG_LINES = 40
@@ -31,6 +32,7 @@ def status_lines(run: Run) -> Iterator[str]:
             yield _line(stored)
         elif n_failed := counted[SampleStatus.FAILED]:
             yield f"partial  {stored.node.folder}: {n_failed} of {stored.node.n_manifest} samples failed"
+    yield from left_out_lines(run.plan)
     total = sum(cell.n_manifest for cell in run.plan.cells)
     n_scored, n_failed, n_excluded = (samples[status] for status in SampleStatus)
     unfinished = f" + {samples['unfinished']} in unfinished cells" if samples["unfinished"] else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,9 +11,12 @@ from prsbench.harness.contract.catalog import Catalog, Entry, resolve
 from prsbench.harness.contract.config import PartConfig, merged
 from prsbench.harness.contract.errors import ConfigError, unknown_name
 from prsbench.harness.contract.types import Need
-from prsbench.harness.engine.grid.schema import CellFilter, GridConfig
+from prsbench.harness.engine.grid.schema import CellFilter, GridConfig, MethodChoice
 from prsbench.harness.engine.grid.validation import validated
 from prsbench.harness.engine.plan.described import described, described_schema
+
+
+PlaceOf = Callable[[Sequence[str | int]], str]
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,9 @@ def check_choices(grid: GridConfig, registry: Registry) -> None:
     Raises:
         ConfigError: all that is wrong, at once.
     """
-    for _, _, config in resolve_choices(grid, registry):
+    for choice, (_, _, config) in zip(grid.rows, resolve_choices(grid, registry), strict=True):
         for need in config.needs().values():
-            part_of(need, registry.parts)
+            part_of(need, registry.parts, partial(_place_of_part, grid, choice))
     refuse_idle_filters(item for item in (*grid.include, *grid.exclude) if not _selects_any_row(item, grid))
 
 
@@ -83,10 +86,11 @@ def refuse_idle_filters(filters: Iterable[CellFilter]) -> None:
         raise ConfigError(f"include/exclude: no cell of this grid fits {idle}. Correct the names, or take it out.")
 
 
-def part_of(need: Need, parts: Catalog) -> tuple[Entry, PartConfig]:
-    """The part that a method needs, with its checked config."""
+def part_of(need: Need, parts: Catalog, place_of: PlaceOf = lambda _: "") -> tuple[Entry, PartConfig]:
+    """The part that a method needs, with its checked config. place_of says where in the grid a key of it is."""
     entry = parts[need.trainable]
-    return entry, validated(resolve(entry.config), merged(entry.defaults, need.config), lambda _: f"part '{entry.name}': ")
+    config = merged(entry.defaults, need.config)
+    return entry, validated(resolve(entry.config), config, lambda path: f"{place_of(path)}part '{entry.name}': ")
 
 
 def resolve_choices(grid: GridConfig, registry: Registry) -> list[tuple[str, Entry, PartConfig]]:
@@ -95,17 +99,18 @@ def resolve_choices(grid: GridConfig, registry: Registry) -> list[tuple[str, Ent
     Raises:
         ConfigError: unknown methods or keys, all at once.
     """
-    choices, problems = [], []
+    choices: list[tuple[str, Entry, PartConfig]] = []
+    problems = []
     for choice in grid.rows:
         try:
             entry = registry.methods[choice.name]
-            place_of = partial(_place_of, grid, choice.name)
+            place_of = partial(_place_of, grid, choice)
             if entry.own_process:
                 every = [other.overrides for other in grid.rows if other.name == choice.name]
-                entry, config = described(entry, every, every.index(choice.overrides), place_of)
+                choices.append((choice.row, *described(entry, every, every.index(choice.overrides), place_of)))
             else:
                 config = validated(resolve(entry.config), merged(entry.defaults, choice.overrides), place_of)
-            choices.append((choice.row, entry, config))
+                choices.append((choice.row, entry, config))
         except ConfigError as error:
             problems.append(str(error))
     known = (*registry.methods, *registry.parts)
@@ -115,5 +120,10 @@ def resolve_choices(grid: GridConfig, registry: Registry) -> list[tuple[str, Ent
     return choices
 
 
-def _place_of(grid: GridConfig, method: str, path: Sequence[str | int]) -> str:
-    return f"{grid.place_of(method, path)}method '{method}': "
+def _place_of(grid: GridConfig, choice: MethodChoice, path: Sequence[str | int]) -> str:
+    return f"{grid.place_of(choice, path)}method '{choice.name}': "
+
+
+def _place_of_part(grid: GridConfig, choice: MethodChoice, path: Sequence[str | int]) -> str:
+    """A row hands the keys under its `config`, if it has any, to its part unchecked."""
+    return _place_of(grid, choice, ("config", *path))

@@ -62,7 +62,12 @@ def described(
     Raises:
         ConfigError: there is no such file or class, or the config refuses the changes.
     """
-    found = _described(entry, _content(entry), json.dumps([merged(entry.defaults, changes) for changes in overrides], default=str))
+    found = _described(
+        entry.name,
+        entry.factory,
+        _content(entry),
+        json.dumps([merged(entry.defaults, changes) for changes in overrides], default=str),
+    )
     if "problem" in found:
         return replace(entry, trains=False), StatedConfig(overrides[number], {}, {}, found["problem"])
     config = found["configs"][number]
@@ -81,16 +86,16 @@ def described_schema(entry: Entry, template: str) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=64)
-def _described(entry: Entry, content: bytes, changes: str) -> dict[str, Any]:
+def _described(name: str, factory: str, content: bytes, changes: str) -> dict[str, Any]:  # noqa: ARG001
     """What `_describe` says, or the problem; asked once for each content of the file."""
-    name = entry.factory.rpartition(":")[0]
+    entry, module = Entry(name, "", factory, f"{factory}Config"), factory.rpartition(":")[0]
     try:
         found: dict[str, Any] = Apart().call(_describe, entry, changes, timeout_s=IMPORT_S)
     except ConfigError:
         raise
     except (PrsbenchError, OSError) as error:
         what = "Correct the file, or install what it imports; the other rows are not affected."
-        return {"problem": f"{name} cannot be imported: {reason_of(error)}. {what}"}
+        return {"problem": f"{module} cannot be imported: {reason_of(error)}. {what}"}
     return found
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from prsbench.harness.engine.store.keys import FOLDER_DIGITS
@@ -68,8 +68,24 @@ def _folder_name(name: str) -> str:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """A cell that the grid asks for and the plan lacks, because its data set cannot be used; error says why."""
+
+    method: str
+    dataset: str
+    modality: str
+    data_kind: str
+    seed: int
+    error: str
+
+
+@dataclass(frozen=True)
 class Plan:
-    """The graph of a grid. text_models_key is of what judges the text of every cell: of a training, or of shipped text models."""
+    """The graph of a grid. text_models_key is of what judges the text of every cell: of a training, or of shipped text models.
+
+    datasets names those that are used, for training too; empty in run folders of older versions, which used all. disclosed says,
+    by data set, what a reader of its numbers must know.
+    """
 
     protocol: str
     trainings: Mapping[str, TrainingNode]  # by key; a training comes after those it needs
@@ -77,6 +93,9 @@ class Plan:
     text_models_key: str
     measuring_hash: str  # of the code that makes records of predictions
     scoring_hash: str  # of the code that makes scores of records
+    datasets: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    disclosed: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The plan as plain JSON; asdict would copy the origin of every cell."""
@@ -87,13 +106,26 @@ class Plan:
             "text_models": self.text_models_key,
             "measuring": self.measuring_hash,
             "scoring": self.scoring_hash,
+            "datasets": list(self.datasets),
+            "left_out": [asdict(cell) for cell in self.left_out],
+            "disclosed": dict(self.disclosed),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Plan:
         trainings = {key: TrainingNode(**node) for key, node in data["trainings"].items()}
         cells = tuple(CellNode(**cell) for cell in data["cells"])
-        return cls(data["protocol"], trainings, cells, data["text_models"], data["measuring"], data["scoring"])
+        left_out = tuple(LeftOut(**cell) for cell in data.get("left_out", ()))
+        of_data = (tuple(data.get("datasets", ())), left_out, data.get("disclosed", {}))
+        return cls(data["protocol"], trainings, cells, data["text_models"], data["measuring"], data["scoring"], *of_data)
+
+
+def left_out_lines(plan: Plan) -> Iterator[str]:
+    """A sentence for every reason that cells are left out, with their rows and data sets."""
+    for error in dict.fromkeys(cell.error for cell in plan.left_out):
+        cells = [cell for cell in plan.left_out if cell.error == error]
+        rows, datasets = (", ".join(dict.fromkeys(names)) for names in zip(*((c.method, c.dataset) for c in cells), strict=True))
+        yield f"LEFT OUT, as failed rows: {rows} on {datasets}, {error}"
 
 
 def units(cells: Iterable[CellNode]) -> list[tuple[CellNode, ...]]:

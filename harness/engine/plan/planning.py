@@ -15,8 +15,8 @@ from prsbench.harness.engine.grid.schema import GridConfig
 from prsbench.harness.engine.plan.choices import Registry, part_of, refuse_idle_filters, resolve_choices
 from prsbench.harness.engine.plan.data import manifest_hash
 from prsbench.harness.engine.plan.described import StatedConfig
-from prsbench.harness.engine.plan.fingerprints import checkpoint_hash, code_hashes, packaged_hash
-from prsbench.harness.engine.plan.nodes import CellNode, Plan, TrainingNode
+from prsbench.harness.engine.plan.fingerprints import checkpoint_hash, code_hashes, packaged_hash, read_hashes
+from prsbench.harness.engine.plan.nodes import CellNode, LeftOut, Plan, TrainingNode
 from prsbench.harness.engine.store.keys import key_of
 
 PROTOCOL = "prsbench-1"  # published 256 thresholds and 0.5; empty truths excluded and counted
@@ -42,36 +42,60 @@ _SCORING_CODE = ("prsbench.metrics.score", "prsbench.metrics.text.parser_judge",
 _SCORE_PACKAGES = ("prsbench.metrics", "prsbench.harness.contract")  # where the imports of both are followed
 
 
-def make_plan(grid: GridConfig, datasets: Sequence[FolderDataset], registry: Registry) -> Plan:
+def make_plan(
+    grid: GridConfig,
+    datasets: Sequence[FolderDataset],
+    registry: Registry,
+    refused: Sequence[tuple[FolderDataset, str]] = (),
+    disclosed: Mapping[str, str] | None = None,
+) -> Plan:
     """Every node of the grid with its key.
+
+    Args:
+        refused: data sets that cannot be used, and why; their cells are listed as left out.
+        disclosed: as in `CheckedData`.
 
     Raises:
         ConfigError: an unknown method or config key, all of them at once.
-        DataError: a method has to be trained, and no data set has training samples.
+        DataError: no cell is left, because every method has to be trained, and no data set has training samples.
     """
     choices = resolve_choices(grid, registry)
     # Once per data set, not per cell: in a large grid this is most of the planning.
     tests = [(dataset, manifest_hash(dataset, grid.split), len(dataset.samples(grid.split))) for dataset in datasets]
     trainings = _Trainings(datasets, registry.parts)
-    if grid.judge == "val":  # one judge for all seeds
+    if grid.judge == "val" and not trainings.has_split("val"):
+        text_models_key = key_of({"judge": "none"})
+    elif grid.judge == "val":  # one judge for all seeds
         text_models_key = trainings.add_part(Need(registry.text_part, {}, split="val"), seed=0)
     else:
         text_models_key = key_of({"judge": grid.judge, **_origin(registry.packaged_judge, PartConfig(), ())})
-    cells = []
+    cells, left_out = [], []
     is_selected = _Selection(grid)
     for row, entry, config in choices:
         origin = {"protocol": PROTOCOL, **_origin(entry, config, _CELL_CODE)}
         for seed in grid.seeds:
             selected = [test for test in tests if is_selected(row, test[0].name, seed)]
-            training = trainings.add(entry, config, seed, "train") if entry.trains and selected else None
+            missing = [(dataset, f"not read: {error}") for dataset, error in refused if is_selected(row, dataset.name, seed)]
+            training = None
+            try:
+                training = trainings.add(entry, config, seed, "train") if entry.trains and selected else None
+            except DataError as error:  # no samples to train on
+                missing += [(dataset, str(error)) for dataset, _, _ in selected]
+                selected = []
             for dataset, manifest, n in selected:
                 facts = {"manifest": manifest, **origin}
                 cells.append(_cell(row, entry, config, facts, seed, dataset, grid.split, n, training))
+            for dataset, error in missing:
+                left_out.append(LeftOut(row, dataset.name, dataset.modality, str(dataset.data_kind), seed, error))
     refuse_idle_filters(is_selected.idle_filters)
+    if left_out and not cells:
+        raise DataError("\n".join(dict.fromkeys(cell.error for cell in left_out)))
     measuring_hash, scoring_hash = (
         key_of(code_hashes(import_closure(code, inside=_SCORE_PACKAGES))) for code in (_MEASURING_CODE, _SCORING_CODE)
     )
-    return Plan(PROTOCOL, trainings.nodes, tuple(cells), text_models_key, measuring_hash, scoring_hash)
+    names = tuple(dataset.name for dataset in datasets)
+    judged = (text_models_key, measuring_hash, scoring_hash)
+    return Plan(PROTOCOL, trainings.nodes, tuple(cells), *judged, names, tuple(left_out), disclosed or {})
 
 
 class _Selection:
@@ -98,10 +122,17 @@ class _Trainings:
         }
         self.nodes: dict[str, TrainingNode] = {}
 
+    def has_split(self, split: str) -> bool:
+        """Whether any data set has samples in this split."""
+        return bool(self._manifests[split])
+
     def add(self, entry: Entry, config: PartConfig, seed: int, split: str) -> str:
         """Add a training with everything it needs; returns its key."""
-        if not self._manifests[split]:
-            raise DataError(f"'{entry.name}' is trained on the {split} split, and no data set has one.")
+        if not self.has_split(split):
+            raise DataError(
+                f"'{entry.name}' is trained on the {split} split, and no data set has one. Add samples of split {split}, or take "
+                "the row out of the grid: rows that are not trained here need the test split alone."
+            )
         needs = {role: self.add_part(need, seed) for role, need in sorted(config.needs().items())}
         values = config.model_dump(mode="json")
         used = {name: self._manifests[name] for name in ("train", "val") if split in ("train", name)}
@@ -119,14 +150,17 @@ class _Trainings:
 
 
 def _origin(entry: Entry, config: PartConfig, code: Iterable[str]) -> dict[str, Any]:
-    """Code and weight files, by name; of a user's file that cannot be imported, why not."""
+    """Code, weight files and, of a user's method, the files it reads, by name; of a file that cannot be imported, why not."""
     if isinstance(config, StatedConfig) and config.problem:
         return {"code": {}, "packaged": {}, "checkpoints": {}, "problem": config.problem}
-    return {
+    origin = {
         "code": code_hashes((*entry.sources, *code)),
         "packaged": {f"{file.requirement}: {file.path}": packaged_hash(file) for file in entry.packaged},
         "checkpoints": {name: checkpoint_hash(path) for name, path in config.checkpoints().items()},
     }
+    if entry.own_process:
+        origin["reads"] = read_hashes(entry.sources, _without_paths(config.model_dump(mode="json"), config.checkpoints()))
+    return origin
 
 
 def _without_paths(values: Mapping[str, Any], paths: Collection[str], group: str = "") -> dict[str, Any]:

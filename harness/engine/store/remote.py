@@ -2,23 +2,26 @@
 
 Object stores have no locks, appends or renames, so the work is done in a local folder and each node is copied when it ends, its
 seal last, so that a remote reader also sees a finished node or none. A node that was running when this machine was lost is
-computed again; a sealed node never is.
+computed again; a sealed node never is. What a URL says of users, passwords and queries is neither stored nor printed.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import unquote
 from uuid import uuid4
 
 from prsbench.harness.contract.errors import ConfigError, RunFolderError
 from prsbench.harness.contract.files import write_atomically
 from prsbench.harness.engine.store.cell_folder import MEASURED, SCORED
+from prsbench.harness.engine.store.keys import FOLDER_DIGITS, key_of
 from prsbench.harness.engine.store.run_folder import SEAL, RunFolder
 
 LEASE = "driver.json"
@@ -32,28 +35,54 @@ def is_url(place: str) -> bool:
     return "://" in place
 
 
+def without_credentials(text: str) -> str:
+    """A text, such as a command line, with `***` for the user, the password and the query of each URL in it."""
+    text = re.sub(r"://[^/\s]*@", "://***@", text)
+    return re.sub(r"(://[^\s?]*\?)\S+", r"\1***", text)
+
+
+def mirror_folder(url: str) -> Path:
+    """Where the work of a run at a URL is done; a new password changes nothing."""
+    named = re.sub(r"(://[^/:@]*):[^/]*@", r"\1@", url).partition("?")[0]
+    return Path("runs") / ".mirrored" / key_of({"url": named})[:FOLDER_DIGITS]
+
+
 class Mirror:
     """A run folder at a URL and the local folder in which the work is done."""
 
     def __init__(self, url: str, local: Path):
         import fsspec
 
+        self.url, self._local = without_credentials(url), local
+        parts = re.findall(r"://([^/\s]*)@", url) + re.findall(r"=([^&\s]+)", url.partition("?")[2])
+        parts += [part.partition(":")[2] for part in parts]
+        secrets = {secret for part in parts for secret in (part, unquote(part)) if secret}
+        self._secrets = sorted(secrets, key=len, reverse=True)
         try:
-            self._remote, self._root = fsspec.core.url_to_fs(url.rstrip("/"))
-        except (ImportError, ValueError) as error:
-            raise ConfigError(f"--out {url}: {error}. Name a path, or a URL of a filesystem that fsspec knows.") from None
-        self.url, self._local = url, local
+            self._remote, root = fsspec.core.url_to_fs(url)
+        except Exception as error:  # noqa: BLE001 (each filesystem has its own, and some connect here)
+            said = f"--out {self.url}: {self._said(error)}"
+            raise ConfigError(f"{said}. Name a path, or a URL of a filesystem that fsspec knows and can reach.") from None
+        self._root = root.rstrip("/")
 
     def pull(self) -> int:
         """Copy every sealed node that is missing locally; returns how many."""
         n_copied = 0
+        self._call("invalidate_cache")
         for kind in _NODES:
             for source in self._folders(f"{self._root}/{kind}"):
                 folder = self._local / kind / source.rpartition("/")[2]
-                if not (folder / SEAL).exists() and self._remote.exists(f"{source}/{SEAL}"):
+                if not (folder / SEAL).exists() and self._call("exists", f"{source}/{SEAL}"):
                     self._download(source, folder)
                     n_copied += 1
         return n_copied
+
+    def push_missing(self) -> None:
+        """Copy every node that is sealed here and not at the URL: what ended while the URL could not be reached."""
+        for kind in _NODES:
+            for seal in sorted((self._local / kind).glob(f"*/{SEAL}")):
+                if not self._call("exists", self._name_of(seal)):
+                    self.push(seal.parent)
 
     def push(self, folder: Path) -> None:
         """Copy a node, or any folder or file of the run, to the URL."""
@@ -88,8 +117,9 @@ class Mirror:
         finally:
             over.set()
             beating.join()
-            if self.is_ours():
-                self._remote.rm_file(f"{self._root}/{LEASE}")
+            with suppress(RunFolderError):  # if it cannot be reached, the next driver waits for the lease to die
+                if self.is_ours():
+                    self._call("rm_file", f"{self._root}/{LEASE}")
 
     def is_ours(self) -> bool:
         """Whether no other driver has taken over the run, as one may if this machine was unreachable for long."""
@@ -97,9 +127,12 @@ class Mirror:
 
     def _keep_beating(self, over: threading.Event) -> None:
         number = 0
-        while not over.wait(BEATS_S) and self.is_ours():
-            number += 1
-            self._beat(number)
+        while not over.wait(BEATS_S):
+            with suppress(RunFolderError):  # the network may be back at the next beat
+                if not self.is_ours():
+                    return
+                number += 1
+                self._beat(number)
 
     def _beat(self, number: int) -> None:
         self._write(f"{self._root}/{LEASE}", json.dumps({"driver": self._driver, "beat": number}).encode())
@@ -115,36 +148,64 @@ class Mirror:
 
     def _read_lease(self) -> dict[str, Any]:
         try:
-            return json.loads(self._remote.cat_file(f"{self._root}/{LEASE}"))
-        except FileNotFoundError:
+            found: dict[str, Any] = json.loads(self._call("cat_file", f"{self._root}/{LEASE}"))
+            return found
+        except (FileNotFoundError, ValueError):  # an empty lease is being written
             return {}
 
     def _folders(self, parent: str) -> list[str]:
         try:
-            return sorted(entry["name"] for entry in self._remote.ls(parent, detail=True) if entry["type"] == "directory")
+            return sorted(e["name"].rstrip("/") for e in self._call("ls", parent, detail=True) if e["type"] == "directory")
         except FileNotFoundError:
             return []
 
     def _download(self, source: str, folder: Path) -> None:
         """Copy a node, its seal last, so that a kill leaves no partial node that looks complete."""
-        files = sorted(self._remote.find(source), key=lambda name: name.rpartition("/")[2] in _LATE)
+        files = sorted(self._call("find", source), key=lambda name: name.rpartition("/")[2] in _LATE)
         for name in files:
-            write_atomically(folder / name[len(source) :].lstrip("/"), self._remote.cat_file(name), durable=False)
+            inner = PurePosixPath(name[len(source) :].lstrip("/"))
+            if ".." in inner.parts:
+                raise RunFolderError(f"{self.url}: a file there is named '{name}', which leaves the run folder. Delete it.")
+            write_atomically(folder / inner, self._call("cat_file", name), durable=False)
 
     def _upload(self, path: Path) -> None:
         self._write(self._name_of(path), path.read_bytes())
 
     def _delete_if_changed(self, path: Path) -> None:
         name = self._name_of(path)
-        if path.exists() and self._remote.exists(name) and self._remote.cat_file(name) != path.read_bytes():
-            self._remote.rm_file(name)
+        if path.exists() and self._call("exists", name) and self._call("cat_file", name) != path.read_bytes():
+            self._call("rm_file", name)
 
     def _name_of(self, path: Path) -> str:
         return f"{self._root}/{path.relative_to(self._local).as_posix()}"
 
     def _write(self, name: str, data: bytes) -> None:
-        self._remote.makedirs(name.rpartition("/")[0], exist_ok=True)
-        self._remote.pipe_file(name, data)
+        self._call("makedirs", name.rpartition("/")[0], exist_ok=True)
+        self._call("pipe_file", name, data)
+
+    def _call(self, method: str, *arguments: Any, **named: Any) -> Any:
+        """Call a method of the filesystem.
+
+        Raises:
+            FileNotFoundError: as the filesystem does.
+            RunFolderError: whatever else it raises; each filesystem has its own errors.
+        """
+        try:
+            return getattr(self._remote, method)(*arguments, **named)
+        except FileNotFoundError:
+            raise FileNotFoundError(self.url) from None
+        except Exception as error:  # noqa: BLE001
+            kept = "What is finished is kept; the same command then resumes."
+            raise RunFolderError(
+                f"{self.url}: {method} failed ({self._said(error)}). Check the address, its credentials and the network. {kept}"
+            ) from None
+
+    def _said(self, error: Exception) -> str:
+        """What an error says, without the credentials in the URL."""
+        text = without_credentials(f"{type(error).__name__}: {error}")
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text.rstrip(".")
 
 
 def _is_temporary(path: Path) -> bool:
@@ -157,12 +218,13 @@ class RemoteRunFolder(RunFolder):
 
     def __init__(self, url: str, local: Path):
         super().__init__(local)
-        self._mirror = Mirror(url, local)
+        self._mirror = Mirror(url, self.path)
 
     @contextmanager
     def driver_lock(self) -> Iterator[None]:
         with super().driver_lock(), self._mirror.lease(print):
             self._mirror.pull()
+            self._mirror.push_missing()
             yield
 
     def node_ended(self, folder: Path) -> None:

@@ -115,7 +115,7 @@ class RunFolder:
     """
 
     def __init__(self, path: Path):
-        self.path = path
+        self.path = path.absolute()  # what runs here may change the working folder
 
     @property
     def description(self) -> Path:

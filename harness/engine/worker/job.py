@@ -14,7 +14,7 @@ from prsbench.harness.engine.apart.process import ProcessEnded, peak_memory_byte
 from prsbench.harness.engine.plan.data import open_all
 from prsbench.harness.engine.plan.nodes import CellNode, TrainingNode
 from prsbench.harness.engine.store.run_folder import LOG, Ending, RunFolder
-from prsbench.harness.engine.worker import loaded_methods, measuring, prediction, process, scoring, training
+from prsbench.harness.engine.worker import loaded_methods, measuring, prediction, process, process_state, scoring, training
 from prsbench.harness.engine.worker.failures import Failure, NodeTimeout, class_of, time_limit
 from prsbench.harness.engine.worker.setting import Setting
 
@@ -85,7 +85,7 @@ def perform(job: Job, setting: Setting) -> dict[str, Outcome]:
     process.return_freed_memory()  # of the previous job, which may have been larger
     setting = replace(setting, device=process.resolve_device(setting.device))
     try:
-        datasets = open_all(setting.roots)
+        datasets = [data for data in open_all(setting.roots) if data.name in setting.datasets or not setting.datasets]
     except PrsbenchError as error:  # the data has changed since the driver opened it
         return dict.fromkeys(job.keys, failed(Failure.ERROR, str(error), traceback.format_exc()))
     by_name = {dataset.name: dataset for dataset in datasets}
@@ -123,7 +123,10 @@ class _Attempt:
         self.folder.mkdir(parents=True, exist_ok=True)
         started = time.monotonic()
         with (self.folder / LOG).open("a", errors="backslashreplace") as log, redirect_stdout(log), redirect_stderr(log):
+            before = process_state.state()
             outcome = self._advance()
+            for change in process_state.put_back(before):
+                print(f"This node changed {change}; it was put back.")
         self.seconds += time.monotonic() - started
         if outcome is None:
             return None

@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from prsbench.harness.engine.store.remote import without_credentials
 from prsbench.harness.engine.worker.setting import Setting
 
 LIBRARIES = ("torch", "torchvision", "timm", "transformers", "peft", "sentence-transformers", "ray", "numpy", "scipy", "pillow")
@@ -23,9 +24,14 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+def command_line() -> tuple[str, ...]:
+    """The command that runs, without the credentials of URLs in it."""
+    return tuple(map(without_credentials, sys.argv))
+
+
 def provenance_of_run() -> dict[str, Any]:
     """The provenance that all nodes of a run share."""
-    return {"command": sys.argv, "time": now(), **_code(), "packages": _versions(), "hardware": _hardware()}
+    return {"command": list(command_line()), "time": now(), **_code(), "packages": _versions(), "hardware": _hardware()}
 
 
 def provenance_of_process(setting: Setting) -> dict[str, Any]:

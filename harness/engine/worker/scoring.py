@@ -4,18 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from math import nan
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from prsbench.harness.contract.catalog import resolve
+from prsbench.harness.contract.errors import ConfigError
 from prsbench.harness.contract.records import Record
 from prsbench.harness.engine.plan.nodes import CellNode
 from prsbench.harness.engine.store.cell_folder import CellFolder
 from prsbench.harness.engine.store.record_files import Scores
 from prsbench.harness.engine.worker.process import resolve_device
 from prsbench.harness.engine.worker.setting import Setting
+from prsbench.metrics.catalog import METRICS
 from prsbench.metrics.score import score_each
 from prsbench.metrics.text.parser_judge import ParserJudge
 from prsbench.metrics.text.placed_texts import TextModels
+
+NO_JUDGE = (
+    "No judge, so PRScore and all that needs the points of texts is not known: `judge: val` is trained on the val split, and no "
+    "data set has one. Add one, or choose `judge: packaged`"
+)
+
+
+class NoJudge:
+    """Stands in for a judge that could not be trained: `scores_of` gives NaN for all that depends on one."""
+
+    name, checksum = "none", "none"
+    notes: Sequence[str] = [NO_JUDGE]
+
+    def embed(self, sentences: Sequence[str]) -> NDArray[np.float32]:
+        return np.ones((len(sentences), 1), np.float32)
+
+    def locate(self, sentences: Sequence[str]) -> NDArray[np.floating]:
+        return np.zeros((len(sentences), 2))
+
+    def is_cut(self, sentences: Sequence[str]) -> Sequence[bool]:
+        return [False] * len(sentences)
 
 
 def scoring_identity(setting: Setting) -> dict[str, str | None]:
@@ -30,16 +56,31 @@ def score_cell(cell: CellNode, setting: Setting) -> None:
     records = folder.records()
     identity = {**scoring_identity(setting), "records": folder.records_hash}
     if not folder.is_scored(identity):
-        folder.write_scores(identity, text_models(setting), records, scores_of(records, setting))
+        folder.write_scores(identity, _judge(setting), records, scores_of(records, setting))
 
 
 def scores_of(records: Sequence[Record], setting: Setting) -> Sequence[Mapping[str, float]]:
     """The scores of these records, computed now."""
-    return Scores(score_each(records, text_models(setting)))
+    judge = _judge(setting)
+    scores = score_each(records, judge)
+    if isinstance(judge, NoJudge):
+        scores = ({name: nan if METRICS[name].needs_text_models else row[name] for name in row} for row in scores)
+    return Scores(scores)
 
 
 def text_models(setting: Setting) -> TextModels:
-    """The judge of this run, loaded once a process."""
+    """The judge of this run, loaded once a process.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    judge = _judge(setting)
+    if isinstance(judge, NoJudge):
+        raise ConfigError(f"{NO_JUDGE}.")
+    return judge
+
+
+def _judge(setting: Setting) -> TextModels:
     key = setting.text_models_key
     weights = setting.weights_folder(key) if key in setting.trainings else None
     return _text_models(setting.text_models_loader, weights, resolve_device(setting.device), setting.judge)
@@ -47,5 +88,7 @@ def text_models(setting: Setting) -> TextModels:
 
 @lru_cache(maxsize=1)
 def _text_models(loader: str, folder: Path | None, device: str, judge: str) -> TextModels:
+    if judge == "val" and folder is None:
+        return NoJudge()
     models: TextModels = resolve(loader)(folder, device)
     return ParserJudge(models) if judge == "parser" else models

@@ -19,6 +19,7 @@ class Setting:
     """What all jobs of a run share; small, and the same for every worker.
 
     trainings maps a training's key to its folder's name; text_models_key is the key of what judges text, a training or not.
+    datasets names the data sets that are used; empty in run folders of older versions, which used all.
     """
 
     folder: Path
@@ -33,6 +34,7 @@ class Setting:
     timeout_s: float | None = None  # of one node
     command: tuple[str, ...] = ()  # of the driver
     judge: str = "val"  # as in the grid
+    datasets: tuple[str, ...] = ()
 
     @classmethod
     def of_plan(cls, plan: Plan, folder: Path, **facts: Any) -> Self:
@@ -43,6 +45,7 @@ class Setting:
             text_models_key=plan.text_models_key,
             measuring_hash=plan.measuring_hash,
             scoring_hash=plan.scoring_hash,
+            datasets=plan.datasets,
             **facts,
         )
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import nan
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
-from prsbench.harness.contract.results import CellResult
+from prsbench.harness.contract.summary import Samples
 from prsbench.harness.report.statistics.rows import Row, summarise
 from prsbench.metrics.catalog import METRICS
 
 RESAMPLES, SEED, LEVEL = 2000, 0, 0.95
+_TIE = 1e-12  # means that differ by less are equal
 FEW_GROUPS = 50  # an interval over fewer is flagged
 Values = NDArray[np.float64]
 
@@ -37,7 +39,7 @@ class Rank:
 
 
 def ranks(rows: Sequence[Row], metric: str) -> list[list[Rank]]:
-    """Each ranking of two rows or more, best row first. Rows with failed samples, without a number or on other samples are left out.
+    """Each ranking of two rows or more, best first. Rows with failed samples, no number or other samples are left out.
 
     All rows of a ranking are scored on the same resampled groups, drawn within each data set; each row's seeds are drawn anew.
     """
@@ -55,51 +57,55 @@ def _manifest(row: Row) -> list[tuple[str, int]]:
 
 
 def _ranking(rows: Sequence[Row], metric: str) -> list[Rank]:
-    rng = np.random.default_rng(SEED)
-    datasets = sorted({cell.dataset for row in rows for cell in row.cells})
-    modality_of = {cell.dataset: cell.modality for cell in rows[0].cells}
-    n_datasets = [sum(modality_of[other] == modality_of[name] for other in datasets) for name in datasets]
-    weights = [1 / (n * len(set(modality_of.values()))) for n in n_datasets]
-    means_RB, n_groups = np.zeros((len(rows), RESAMPLES)), 0
-    for dataset, weight in zip(datasets, weights, strict=True):
-        groups = sorted({group for row in rows for cell in _of(row, dataset) for group in cell.samples().names.groups})
-        n_groups += len(groups)
-        drawn_BG = rng.multinomial(len(groups), np.full(len(groups), 1 / len(groups)), RESAMPLES).astype(float)
-        for means_B, row in zip(means_RB, rows, strict=True):
-            means_B += weight * _resampled(_of(row, dataset), metric, groups, drawn_BG, rng)
-    if not METRICS[metric].higher_is_better:
-        means_RB = -means_RB
-    rank_RB = 1 + (means_RB[None] > means_RB[:, None] + 1e-12).sum(axis=1)
-    scores = [summarise(row, metric).value for row in rows]
-    order = sorted(range(len(rows)), key=lambda i: -scores[i] if METRICS[metric].higher_is_better else scores[i])
+    sign = 1 if METRICS[metric].higher_is_better else -1
+    resampled_RB, n_groups = _resampled_means(rows, metric)
+    resampled_RB *= sign
+    rank_RB = 1 + (resampled_RB[None] > resampled_RB[:, None] + _TIE).sum(axis=1)
+    means = [summarise(row, metric).value for row in rows]
+    order = sorted(range(len(rows)), key=lambda i: -sign * means[i])
     found = []
-    for place, i in enumerate(order):
-        behind = order[place + 1] if place + 1 < len(order) else None
-        p_next = float(np.mean(means_RB[behind] >= means_RB[i] - 1e-12)) if behind is not None else float("nan")
+    for i, behind in zip(order, [*order[1:], None], strict=True):
+        p_next = nan if behind is None else float(np.mean(resampled_RB[behind] >= resampled_RB[i] - _TIE))
         low, high = np.quantile(rank_RB[i], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], method="inverted_cdf")
-        rank = 1 + sum(scores[k] > scores[i] if METRICS[metric].higher_is_better else scores[k] < scores[i] for k in order)
-        found.append(Rank(rows[i], scores[i], rank, float(np.mean(rank_RB[i] == 1)), int(low), int(high), p_next, n_groups))
+        rank = 1 + sum(sign * other > sign * means[i] for other in means)
+        found.append(Rank(rows[i], means[i], rank, float(np.mean(rank_RB[i] == 1)), int(low), int(high), p_next, n_groups))
     return found
 
 
-def _of(row: Row, dataset: str) -> list[CellResult]:
-    return sorted((cell for cell in row.cells if cell.dataset == dataset), key=lambda cell: cell.seed)
+def _resampled_means(rows: Sequence[Row], metric: str) -> tuple[Values, int]:
+    """(R, B) means over modalities of each row in each resample, and the number of groups."""
+    rng = np.random.default_rng(SEED)
+    modality_of = {cell.dataset: cell.modality for cell in sorted(rows[0].cells, key=lambda cell: cell.dataset)}
+    modalities = list(modality_of.values())
+    seeds = [sorted({cell.seed for cell in row.cells}) for row in rows]
+    drawn_seeds = [
+        _drawn(len(some), np.random.default_rng([SEED, crc32(row.method.encode())]))
+        for some, row in zip(seeds, rows, strict=True)
+    ]
+    means_RB, n_groups = np.zeros((len(rows), RESAMPLES)), 0
+    for dataset, modality in modality_of.items():
+        cells = [{cell.seed: cell.samples() for cell in row.cells if cell.dataset == dataset} for row in rows]
+        place = {group: i for i, group in enumerate(sorted({g for some in cells for s in some.values() for g in s.names.groups}))}
+        drawn_BG = _drawn(len(place), rng)
+        n_groups += len(place)
+        for means_B, of_row, drawn_BS in zip(means_RB, cells, drawn_seeds, strict=True):
+            by_seed_BS = np.stack([_means_of(of_row[seed], metric, place, drawn_BG) for seed in sorted(of_row)], axis=1)
+            means_B += (
+                (by_seed_BS * drawn_BS).sum(axis=1) / drawn_BS.sum(axis=1) / modalities.count(modality) / len(set(modalities))
+            )
+    return means_RB, n_groups
 
 
-def _resampled(
-    cells: Sequence[CellResult], metric: str, groups: Sequence[str], drawn_BG: Values, rng: np.random.Generator
-) -> Values:
-    """(B,) means of one data set on the drawn groups, over as many drawn seeds as there are; 0 where no group has a value."""
-    place = {group: i for i, group in enumerate(groups)}
-    by_seed_SB = np.zeros((len(cells), len(drawn_BG)))
-    for means_B, cell in zip(by_seed_SB, cells, strict=True):
-        samples = cell.samples()
-        values = samples.outcomes[metric]
-        codes = np.array([place[group] for group in samples.names.groups])[np.isfinite(values)]
-        total_G = np.bincount(codes, values[np.isfinite(values)], len(groups))
-        count_B = drawn_BG @ np.bincount(codes, minlength=len(groups))
-        means_B += np.divide(drawn_BG @ total_G, count_B, out=np.zeros(len(drawn_BG)), where=count_B > 0)
-    if len(cells) == 1:
-        return by_seed_SB[0]
-    drawn_BS = rng.multinomial(len(cells), np.full(len(cells), 1 / len(cells)), len(drawn_BG))
-    return np.einsum("bs,sb->b", drawn_BS / len(cells), by_seed_SB)
+def _drawn(n: int, rng: np.random.Generator) -> Values:
+    """(B, n) how often each of n things is drawn, of n draws with replacement."""
+    return rng.multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(float)
+
+
+def _means_of(samples: Samples, metric: str, place: Mapping[str, int], drawn_BG: Values) -> Values:
+    """(B,) means of one cell on the drawn groups; 0 where no drawn group has a value."""
+    values = samples.outcomes[metric]
+    is_defined = np.isfinite(values)
+    codes = np.array([place[group] for group in samples.names.groups])[is_defined]
+    total_G = np.bincount(codes, values[is_defined], len(place))
+    count_B = drawn_BG @ np.bincount(codes, minlength=len(place))
+    return np.divide(drawn_BG @ total_G, count_B, out=np.zeros(len(drawn_BG)), where=count_B > 0)

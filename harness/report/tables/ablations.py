@@ -9,7 +9,7 @@ from prsbench.harness.report.statistics.means_and_differences import PairedDiffe
 from prsbench.harness.report.statistics.rows import Row, modalities_of
 from prsbench.harness.report.tables import footnotes
 from prsbench.harness.report.tables.comparisons import resolution
-from prsbench.harness.report.tables.table import Table, data_kind_of, marked, modality_text, number_text, text_table
+from prsbench.harness.report.tables.table import Table, data_kind_of, judges_of, marked, modality_text, number_text, text_table
 from prsbench.metrics.catalog import METRICS
 
 WITH_T2C, WITHOUT_T2C = "cg_reasoner", "cg_reasoner_without_t2c"
@@ -43,7 +43,7 @@ def _ablations(name: str, title: str, caption: str, rows: Sequence[Row], scopes:
         change = variant.method.removeprefix(f"{parent.method}{VARIANT_MARK}")
         means = [number_text(value) for value in (paired.second, paired.first)]
         lines.append([change, parent.method, *label, *means, *_numbers(paired)])
-    labels = ("change", "parent", "metric", "modality", "data kind")
+    labels = ("change", "parent", "metric", "modality", "data kind", "judge")
     notes = (*_notes(pairs, found), *footnotes.VARIANTS)
     return text_table(name, title, caption, labels, ("without", "with", *_DIFFERENCE), lines, notes, remarks=("n", "remark"))
 
@@ -60,7 +60,7 @@ def t2c_ablation(rows: Sequence[Row]) -> Table | None:
         return None
     found = list(_differences(pairs, lambda row: [*modalities_of(row.cells), None]))
     lines = [[*label, number_text(d.first), number_text(d.second), *_numbers(d)] for _, _, label, d in found]
-    labels = ("metric", "modality", "data kind")
+    labels = ("metric", "modality", "data kind", "judge")
     numbers = ("with T2C", "without T2C", *_DIFFERENCE)
     caption = (
         f"{WITH_T2C} minus {WITHOUT_T2C}, mean paired difference on the same samples: the effect of the spatial loss and, with "
@@ -82,7 +82,8 @@ def _differences(pairs: Sequence[Pair], scopes: Scopes) -> Iterator[Difference]:
         for modality in scopes(pair[0]):
             first, second = ([cell for cell in row.cells if modality in (None, cell.modality)] for row in pair)
             for metric, paired in zip(ABLATED, paired_differences(first, second, ABLATED), strict=True):
-                label = [marked(METRICS[metric].title, metric, *pair), modality_text(modality, "all"), data_kind_of(pair[0])]
+                title, where = marked(METRICS[metric].title, metric, *pair), modality_text(modality, "all")
+                label = [title, where, data_kind_of(pair[0]), judges_of(pair)]
                 yield pair, metric, label, paired
 
 

@@ -18,12 +18,21 @@ from prsbench.harness.report.statistics.rows import Row, summarise
 from prsbench.harness.report.statistics.significance import holm
 from prsbench.harness.report.statistics.validity import NOT_VALID
 from prsbench.harness.report.tables import footnotes
-from prsbench.harness.report.tables.table import LABELS, Table, data_kind_of, labels_of, marked, number_text, text_table
+from prsbench.harness.report.tables.table import (
+    LABELS,
+    Table,
+    data_kind_of,
+    judges_of,
+    labels_of,
+    marked,
+    number_text,
+    text_table,
+)
 from prsbench.metrics.catalog import METRICS
 
 METRICS_COMPARED = ("mdice_pranet", "dice@0.5", "prscore", "position_accuracy")
 MOST_PAIRS = 500  # of rows; more would take hours, and Holm's correction would leave nothing significant
-_PAIR = ("metric", "method", "against", "prompt source", "data kind")
+_PAIR = ("metric", "method", "against", "prompt source", "data kind", "judge")
 _NUMBERS = ("difference", "95% low", "95% high", "p", "resolves", "d_z", "rank-biserial", "groups", "trainings")
 
 
@@ -67,7 +76,7 @@ def comparisons(rows: Sequence[Row]) -> Table | None:
         for (first, second), difference, p in zip(pairs, differences, holm([d.p for d in differences]), strict=True):
             source = " / ".join(dict.fromkeys([first.label("prompt_source"), second.label("prompt_source")]))
             title = marked(METRICS[metric].title, metric, first, second)
-            labels = [title, first.method, second.method, source, data_kind_of(first)]
+            labels = [title, first.method, second.method, source, data_kind_of(first), judges_of((first, second))]
             lines.append([*labels, *_numbers(difference, p), difference.reason or "-"])
     data = footnotes.of_data([row for pair in pairs for row in pair])
     bound = (footnotes.BOUNDED_COMPARISONS.format(most=MOST_PAIRS),) if is_bounded else ()

@@ -136,12 +136,14 @@ def of_data(rows: Sequence[Row]) -> list[str]:
     kinds = dict.fromkeys(row.data_kind for row in rows)
     mixed = ["Rows of different data kinds are never averaged or ranked together."] if len(kinds) > 1 else []
     protocols = [f"Protocol: {protocol}." for protocol in dict.fromkeys(row.protocol for row in rows)]
+    of_sets = dict.fromkeys(f"{cell.dataset}: {cell.data_note}." for row in rows for cell in row.cells if cell.data_note)
     notes = dict.fromkeys(note for row in rows for note in row.judge_notes)
-    warned = [f"{note}. Numbers marked {RANDOM_JUDGE} (PRScore, its components, T2C points) are meaningless." for note in notes]
+    meaningless = f" Numbers marked {RANDOM_JUDGE} (PRScore, its components, T2C points) are meaningless."
+    warned = [f"{note}.{meaningless if note.startswith(RANDOM_JUDGE) else ''}" for note in notes]
     judges = dict.fromkeys(judge for row in rows for judge in row.judges)
     named = [f"Judge of the texts: {judge}." for judge in judges]
     named += ["These judges differ: their PRScores cannot be compared."] if len(judges) > 1 else []
-    return [*(DATA_LINES[kind] for kind in kinds), *mixed, *named, *warned, *protocols]
+    return [*(DATA_LINES[kind] for kind in kinds), *mixed, *of_sets, *named, *warned, *protocols]
 
 
 def of_rows(rows: Sequence[Row], n_is_for: str) -> list[str]:
@@ -177,7 +179,7 @@ def of_validity(rows: Sequence[Row]) -> list[str]:
     cells = [cell for row in rows for cell in row.cells]
     refused = dict.fromkeys(reason for cell in cells if (reason := why_not_valid(cell, "prscore")))
     unchecked = dict.fromkeys(c.dataset for c in cells if c.status == ResultStatus.COMPLETE and n_references(c) < LEAST_SAMPLES)
-    lines = [PRSCORE, *_best_blind_row(rows), VALIDITY, *(f"{NOT_VALID}: {reason}." for reason in refused)]
+    lines = [PRSCORE, *_best_blind_row(rows), *_cut_texts(rows), VALIDITY, *(f"{NOT_VALID}: {reason}." for reason in refused)]
     if unchecked:
         lines.append(f"Fewer than {LEAST_SAMPLES} references, so validity is not checked: {', '.join(unchecked)}.")
     return lines
@@ -190,6 +192,20 @@ def _best_blind_row(rows: Sequence[Row]) -> list[str]:
         return []
     value, method = max(known)
     return [f"{method}, which does not see the image, has PRScore {value:.3f}; a lower one of another row shows no reasoning."]
+
+
+def _cut_texts(rows: Sequence[Row]) -> list[str]:
+    """How many texts of each row the judge read only in part."""
+    lines = []
+    for row in rows:
+        tallies = [cell.summary.tallies["text_cut"] for cell in row.cells if cell.summary and "text_cut" in cell.summary.tallies]
+        if n_cut := sum(round(tally.mean * tally.n_scored) for tally in tallies if tally.n_scored):
+            n = sum(tally.n_scored for tally in tallies)
+            lines.append(
+                f"{row.method}: in {n_cut} of {n} samples the answer or the reference is longer than the judge's sentence encoder "
+                "reads; PRScore judges the beginning alone."
+            )
+    return lines
 
 
 def missing_numbers(rows: Sequence[Row]) -> list[str]:

@@ -45,7 +45,9 @@ def to_latex(table: Table) -> str:
     """A booktabs table with modalities above their metrics; needs \\usepackage{booktabs} and graphicx."""
     shown = shown_columns(table)
     columns = "".join("r" if _is_number(table, name) else "l" for name in shown)
-    rows = [" & ".join(cells) + r" \\" for cells in _cells(table, shown, latex, r"\textbf{{{}}}".format, r"\underline{{{}}}".format)]
+    rows = [
+        " & ".join(cells) + r" \\" for cells in _cells(table, shown, latex, r"\textbf{{{}}}".format, r"\underline{{{}}}".format)
+    ]
     caption = latex(" ".join([f"{table.title}. {table.caption}", *same_in_every_row(table)]))
     return "\n".join(
         [

@@ -73,11 +73,13 @@ def published_and_reproduced(rows: Sequence[Row]) -> Table:
         known = [title_of(number.method).replace(" (embedded)", ""), number.modality, METRICS[number.metric].title, number.source]
         if not standing[number.method]:
             lines.append([*known, "-", "-", number_text(number.value), *["-"] * 5, "not run"])
-        for row in standing[number.method]:
-            lines.append([*known, row.method, data_kind_of(row), number_text(number.value), *_ours(number, row)])
+        lines += [
+            [*known, row.method, data_kind_of(row), number_text(number.value), *_ours(number, row)]
+            for row in standing[number.method]
+        ]
     notes = (*footnotes.of_data([row for some in standing.values() for row in some]), RULE)
-    title = "Published beside reproduced"
-    return text_table("published", title, f"{title}: ours minus the published number.", _LABELS, _NUMBERS, lines, notes, ["verdict"])
+    caption = "Each published number, and ours minus it."
+    return text_table("published", "Published beside reproduced", caption, _LABELS, _NUMBERS, lines, notes, ["verdict"])
 
 
 def _rows_for(method: str, rows: Sequence[Row]) -> list[Row]:

@@ -185,9 +185,7 @@ def number_or_status(score: Score, is_reference: bool, is_mean: bool = False) ->
     return f"{score.value:.3f}{doubt}{below}{spread}{score.failed_text}"
 
 
-def best_and_second(
-    rows: Sequence[Row], scores: Sequence[Score], higher_is_better: bool | None
-) -> tuple[list[int], list[int]]:
+def best_and_second(rows: Sequence[Row], scores: Sequence[Score], higher_is_better: bool | None) -> tuple[list[int], list[int]]:
     """The rows that share the best printed number of their ranking, and the second best; a row without a rival is neither."""
     best: list[int] = []
     second: list[int] = []

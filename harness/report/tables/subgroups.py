@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from prsbench.harness.contract.position import ZONES
 from prsbench.harness.contract.results import CellResult, ResultStatus
-from prsbench.harness.contract.summary import Names
+from prsbench.harness.contract.summary import Names, Samples
 from prsbench.harness.report.statistics.rows import Row
 
 SIZES = ("small", "medium", "large")
@@ -80,6 +81,24 @@ class Subsets:
             groups = np.array([self._members.get((dataset, name)) for name in names.ids], dtype=np.object_)
             self._names[key] = names, groups  # storing the names keeps their id unique
         return self._names[key][1]
+
+
+def restricted(cells: Sequence[CellResult], members: Membership, group: str) -> list[CellResult]:
+    """Complete cells with the samples of one subgroup alone, for paired differences; other cells stay as they are."""
+
+    def samples_of(cell: CellResult) -> Samples:
+        samples = cell.samples()
+        is_member = np.array([members.get((cell.dataset, name)) == group for name in samples.names.ids], dtype=bool)
+        ids, groups = (tuple(np.array(names, dtype=object)[is_member]) for names in (samples.names.ids, samples.names.groups))
+        return Samples(Names(ids, groups), samples.facts[is_member], samples.outcomes[is_member])
+
+    found = []
+    for cell in cells:
+        if cell.status == ResultStatus.COMPLETE:
+            n_members = len(samples_of(cell).names.ids)
+            cell = replace(cell, samples=partial(samples_of, cell), n_manifest=n_members)
+        found.append(cell)
+    return found
 
 
 def _facts(rows: Sequence[Row], is_known: Callable[[NDArray[np.void]], NDArray[np.bool_]]) -> Iterator[tuple[str, str, np.void]]:

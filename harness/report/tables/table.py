@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
@@ -39,8 +39,8 @@ class Table:
     """A finished table.
 
     frame holds strings only; `labels` are its leading text columns, `numbers` the columns of numbers; further columns are
-    remarks. `best` lists (line number, column name) of cells to emphasise, `second` those to underline. `is_long` marks tables for
-    machines, only in CSV.
+    remarks. `best` lists (line number, column name) of cells to emphasise, `second` those to underline. `is_long` marks tables
+    for machines, only in CSV.
     """
 
     name: str
@@ -85,6 +85,11 @@ def labels_of(row: Row) -> list[str]:
     return [row.method, prompts, "; ".join([weights, *random_parts]), texts, data_kind_of(row), protocol]
 
 
+def judges_of(rows: Iterable[Row]) -> str:
+    """The models that judged the texts of these rows, with their versions, or "-"."""
+    return " / ".join(dict.fromkeys(judge for row in rows for judge in row.judges)) or "-"
+
+
 def number_text(value: float, form: str = ".3f") -> str:
     """A formatted number, or "-" if it is not finite."""
     return format(value, form) if isfinite(value) else "-"
@@ -97,5 +102,7 @@ def modality_text(modality: str | None, everything: str) -> str:
 
 def marked(text: str, metric: str, *rows: Row) -> str:
     """A printed number or a metric's title, marked RANDOM if it depends on judges with random weights."""
-    is_random = METRICS[metric].needs_text_models and any(row.judge_notes for row in rows)
+    is_random = METRICS[metric].needs_text_models and any(
+        note.startswith(RANDOM_JUDGE) for row in rows for note in row.judge_notes
+    )
     return f"{text} {RANDOM_JUDGE}" if is_random and any(map(str.isalnum, text)) else text

@@ -11,7 +11,8 @@ from prsbench.harness.contract.records import VARIANT_MARK
 from prsbench.harness.report.statistics.means_and_differences import PairedDifference, paired_differences
 from prsbench.harness.report.statistics.rows import Row
 from prsbench.harness.report.tables import footnotes
-from prsbench.harness.report.tables.table import Table, data_kind_of, marked, number_text, text_table
+from prsbench.harness.report.tables.subgroups import LESIONS, by_lesion_count, restricted
+from prsbench.harness.report.tables.table import Table, data_kind_of, judges_of, marked, number_text, text_table
 from prsbench.metrics.catalog import METRICS
 
 JUDGED = ("position_accuracy", "centroid_error_of_text")  # the first decides, the second stands beside it
@@ -40,16 +41,21 @@ def verdicts(rows: Sequence[Row]) -> Table | None:
     if not pairs:
         return None
     lines = []
+    members = by_lesion_count([row for pair in pairs for row in pair])
+    scopes = (None, *(LESIONS if len(set(members.values())) > 1 else ()))
     for row, control in pairs:
         images = _images(row)
-        for metric, paired in zip(JUDGED, paired_differences(row.cells, control.cells, JUDGED), strict=True):
-            label = marked(METRICS[metric].title, metric, row, control)
-            means = [number_text(value) for value in (paired.second, paired.first)]
-            found = [number_text(value, "+.3f") for value in (paired.difference, paired.low, paired.high)]
-            numbers = [*means, *found, number_text(paired.sd_over_seeds), str(paired.n_groups), str(paired.n_seeds)]
-            row_name, control_name = (one.method.partition(VARIANT_MARK)[2] for one in (row, control))
-            lines.append([row_name, control_name, label, data_kind_of(row), *numbers, verdict(metric, paired, images)])
-    labels = ("with", "without", "metric", "data kind")
+        names = [one.method.partition(VARIANT_MARK)[2] for one in (row, control)]
+        for scope in scopes:
+            sides = [restricted(one.cells, members, scope) if scope else one.cells for one in (row, control)]
+            for metric, paired in zip(JUDGED, paired_differences(sides[0], sides[1], JUDGED), strict=True):
+                label = [marked(METRICS[metric].title, metric, row, control), scope or "all"]
+                means = [number_text(value) for value in (paired.second, paired.first)]
+                found = [number_text(value, "+.3f") for value in (paired.difference, paired.low, paired.high)]
+                numbers = [*means, *found, number_text(paired.sd_over_seeds), str(paired.n_groups), str(paired.n_seeds)]
+                word = "-" if scope else verdict(metric, paired, images)  # the rule is about all images
+                lines.append([*names, *label, data_kind_of(row), judges_of((row, control)), *numbers, word])
+    labels = ("with", "without", "metric", "images", "data kind", "judge")
     notes = footnotes.of_data([row for pair in pairs for row in pair])
     return text_table("verdicts", "Verdicts", RULE, labels, _NUMBERS, lines, notes, remarks=("verdict",))
 

@@ -112,7 +112,9 @@ def shown_of(cells: Sequence[CellResult], source: Source) -> Shown:
             groups = {name: members.get((dataset, sample_id), "") for name, members in subgroups.items()}
             samples.append(ShownSample(dataset, record, groups, here))
     if not samples:
-        raise RunFolderError("No row has a record of a sample yet, so there is nothing to view. `prsbench status` says what is missing.")
+        raise RunFolderError(
+            "No row has a record of a sample yet, so there is nothing to view. `prsbench status` says what is missing."
+        )
     stacked = np.full((len(METRICS), len(rows), len(samples)), nan)
     for number, places, scores in parts:
         stacked[:, number, places] = scores.T
@@ -182,7 +184,9 @@ def _with_points(shown: Shown, source: Source) -> Shown:
     if source.locate is None:
         return replace(shown, notes=(*shown.notes, f"The points of the answers are not there: {source.no_points}"))
     is_text = [[o.status == SampleStatus.OK and bool(o.text.strip()) for o in sample.outcomes] for sample in shown.samples]
-    texts = sorted({o.text for s, has in zip(shown.samples, is_text, strict=True) for o, h in zip(s.outcomes, has, strict=True) if h})
+    texts = sorted(
+        {o.text for s, has in zip(shown.samples, is_text, strict=True) for o, h in zip(s.outcomes, has, strict=True) if h}
+    )
     points = dict(zip(texts, np.asarray(source.locate(texts)).tolist(), strict=True)) if texts else {}
     stored = shown.scores.get("centroid_error_of_text", np.full((len(shown.rows), len(shown.samples)), nan))
     unlike = set()

@@ -99,9 +99,7 @@ def _index(shown: Shown, name: str) -> dict[str, Any]:
         "warnings": [DATA_LINES[kind] for kind in kinds if kind is not DataKind.REAL],
         "kinds": {str(kind): "" if kind is DataKind.REAL else str(kind).upper() for kind in kinds},
         "notes": list(shown.notes),
-        "rows": [
-            {"id": r.id, "method": r.row.method, "labels": labels_of(r), "notes": list(r.row.notes)} for r in shown.rows
-        ],
+        "rows": [{"id": r.id, "method": r.row.method, "labels": labels_of(r), "notes": list(r.row.notes)} for r in shown.rows],
         "metrics": [[key, METRICS[key].title, METRICS[key].higher_is_better, METRICS[key].protocol] for key in shown.scores],
         "facets": [_facet(key, *facet, orders.get(key, [])) for key, facet in facets.items()],
         "ids": [sample_key(s.dataset, s.facts.sample_id) for s in shown.samples],

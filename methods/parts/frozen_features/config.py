@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from prsbench.harness.contract.config import PartConfig
+from typing import Annotated
+
+from prsbench.harness.contract.config import AnswerTokens, PartConfig, Side
 from prsbench.harness.contract.types import Need
 from prsbench.methods.parts.language.config import SmallLlamaConfig
-from prsbench.methods.parts.training.config import AugmentationConfig, ImageAugmentationConfig, LoRAConfig, TrainingConfig
+from prsbench.methods.parts.training.config import (
+    AugmentationConfig,
+    ImageAugmentationConfig,
+    LoRAConfig,
+    Questions,
+    TrainingConfig,
+)
 from prsbench.methods.parts.training.recipe import Recipe
+from pydantic import Field
 
 # Of each image: the original, its mirror image and four random ones. At 128 px a view of an image costs 0.4 s of a core and
 # 0.85 MB of disk: 24 minutes and 3 GB for 600 images, once for all methods and seeds.
 VIEWS = 6
+Views = Annotated[int, Field(ge=1, le=1000)]
 
 
 class LiteMedSAMFeaturesConfig(PartConfig):
     """LiteMedSAM's frozen features of the training images, each in a few views: computed once per grid."""
 
-    image_size_px: int = 128  # as CG-Reasoner
-    stages_side: int = 16  # the two stages before the neck are averaged down to this side; the neck's features are not
-    views: int = VIEWS
+    image_size_px: Side = 128  # as CG-Reasoner
+    stages_side: Side = 16  # the two stages before the neck are averaged down to this side; the neck's features are not
+    views: Views = VIEWS
     augmentation: ImageAugmentationConfig = ImageAugmentationConfig()
 
     def need(self) -> Need:
@@ -29,8 +39,8 @@ class LiteMedSAMFeaturesConfig(PartConfig):
 class FrozenFeaturesConfig(TrainingConfig):
     """What the methods on LiteMedSAM's frozen features have in common. `views` replaces CG-Reasoner's new view at every step."""
 
-    feature_side: int
-    views: int = VIEWS  # ours: 1 is the original alone
+    feature_side: Side
+    views: Views = VIEWS  # ours: 1 is the original alone
     augmentation: AugmentationConfig = AugmentationConfig()
 
     def recipe(self) -> Recipe:
@@ -53,8 +63,8 @@ class MultimodalConfig(FrozenFeaturesConfig):
 
     language: SmallLlamaConfig
     lora: LoRAConfig
-    answer_tokens: int  # generation limit
-    questions_per_image: int = 3  # as CG-Reasoner
+    answer_tokens: AnswerTokens  # generation limit
+    questions_per_image: Questions = 3  # as CG-Reasoner
 
     def recipe(self) -> Recipe:
         return {**super().recipe(), "questions": f"{self.questions_per_image} an image and step", "LoRA": self.lora.recipe()}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from prsbench.methods.parts.training.config import PretrainedPartConfig
-from pydantic import model_validator
+from prsbench.harness.contract.config import BatchSize, Count, Rate, Width
+from prsbench.methods.parts.training.config import Part, PretrainedPartConfig, Shift
+from pydantic import Field, model_validator
 
 PRETRAINING_ROWS = 597_275  # of the packaged weights
+
+Squares = Annotated[int, Field(ge=1, le=64)]
 
 
 class SmallLlamaConfig(PretrainedPartConfig):
@@ -20,24 +23,26 @@ class SmallLlamaConfig(PretrainedPartConfig):
     keys_of_both: ClassVar[tuple[str, ...]] = ("weights", "layout_side", "token_side")
 
     weights: Literal["packaged", "retrain"] = "packaged"  # ours: pre-trained by `pretraining`, or here on the train split's texts
-    layout_side: int = 12  # ours: masks are laid out as 12 x 12 characters; 6 x 6 leave one label in twenty open
-    token_side: int = 6  # ours: read as 6 x 6 tokens, each the sum of its 2 x 2 characters; a method's image tokens use the same
-    vocabulary: int = 1024
-    width: int = 128
-    layers: int = 2
-    heads: int = 4
-    feed_forward: int = 384
-    steps: int = 2000  # ours: below 600 it learns the sentences but not to read the layouts
-    batch_size: int = 24
-    learning_rate: float = 2e-3
-    shift: float = 0.4  # ours: layouts are moved by up to this much (the frame is 2 wide), and their answers adapted
-    zoom: float = 0.3  # ours: layouts are scaled by 1 - zoom to 1 + zoom
-    word_dropout: float = 0.4  # of the words of every second question, against overfitting to the wording
+    layout_side: Squares = 12  # ours: masks are laid out as 12 x 12 characters; 6 x 6 leave one label in twenty open
+    token_side: Squares = 6  # ours: read as 6 x 6 tokens, each the sum of its 2 x 2 characters, as are a method's image tokens
+    vocabulary: Annotated[int, Field(ge=260, le=200_000)] = 1024  # at least the 256 bytes and 4 marks
+    width: Width = 128
+    layers: Annotated[int, Field(ge=1, le=256)] = 2
+    heads: Annotated[int, Field(ge=1, le=1024)] = 4
+    feed_forward: Width = 384
+    steps: Count = 2000  # ours: below 600 it learns the sentences but not to read the layouts
+    batch_size: BatchSize = 24
+    learning_rate: Rate = 2e-3
+    shift: Shift = 0.4  # ours: layouts are moved by up to this much (the frame is 2 wide), and their answers adapted
+    zoom: Part = 0.3  # ours: layouts are scaled by 1 - zoom to 1 + zoom
+    word_dropout: Part = 0.4  # of the words of every second question, against overfitting to the wording
 
     @model_validator(mode="after")
     def _sides_fit(self) -> SmallLlamaConfig:
         if self.layout_side % self.token_side:
             raise ValueError(f"layout_side: {self.layout_side} is not a multiple of token_side, {self.token_side}. Set both")
+        if self.width % (2 * self.heads):
+            raise ValueError(f"width: {self.width} is not a multiple of twice the number of heads, {self.heads}. Set both")
         return self
 
     @property

@@ -17,6 +17,7 @@ from torch import Tensor
 
 WIDTH = 384
 _BATCH = 16
+_MOST_HASHED = 256  # words, as many as MiniLM reads word pieces
 _MOST_KNOWN = 20_000  # sentences in memory, 40 MB, where a disk cache has the others
 
 
@@ -85,6 +86,12 @@ class SentenceEncoder:
             group, batch_size=len(group), convert_to_tensor=True, normalize_embeddings=True, show_progress_bar=False
         )
         return zip(group, encoded.float().cpu().clone(), strict=True)  # inference tensors cannot be trained on: clone
+
+    def is_cut(self, sentences: Sequence[str]) -> list[bool]:
+        """Whether each sentence has more word pieces than the encoder reads: it is encoded by its beginning alone."""
+        if self.is_random:
+            return [len(sentence.split()) > _MOST_HASHED for sentence in sentences]
+        return [len(self._tokenizer(sentence)["input_ids"]) > self.network.max_seq_length for sentence in sentences]
 
     @torch.no_grad()
     def token_states(self, sentences: Sequence[str], layers: int) -> list[Tensor]:
@@ -192,4 +199,4 @@ class _RandomMiniLM(torch.nn.Module):
 
 
 def _hashed(text: str, vocabulary: int) -> list[int]:
-    return [zlib.crc32(word.encode()) % vocabulary for word in text.lower().split()] or [0]
+    return [zlib.crc32(word.encode()) % vocabulary for word in text.lower().split()[:_MOST_HASHED]] or [0]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal, Self
 
-from prsbench.harness.contract.config import MethodConfig
+from prsbench.harness.contract.config import GivenPath, MethodConfig
 from prsbench.harness.contract.types import PromptSource
 from pydantic import model_validator
 
@@ -32,7 +32,7 @@ class SamConfig(MethodConfig):
 class SamFileConfig(SamConfig):
     """Weights from the user's copy of the official checkpoint."""
 
-    checkpoint: str | None = None  # path; None: the row is skipped, with instructions
+    checkpoint: GivenPath | None = None  # path; None: the row is skipped, with instructions
     preprocessing: Literal["predictor", "test_set"] = "predictor"  # SAM-Med2D's published figures used its test-set loader
 
     @model_validator(mode="after")

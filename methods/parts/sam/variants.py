@@ -98,7 +98,7 @@ def checkpoint_of(config: SamConfig) -> tuple[dict[str, Tensor], str]:
         return read_lite_medsam()
     assert isinstance(config, SamFileConfig)  # all other variants read the user's file
     state: dict[str, Any] = read_checkpoint(config.checkpoint, config.row, OFFICIAL_FILES[config.variant])
-    if "model" in state:  # SAM-Med2D's file also holds training state
+    if isinstance(state.get("model"), dict):  # SAM-Med2D's file also holds training state
         state = state["model"]
     status = Path(str(config.checkpoint)).stat()
     return state, f"{config.checkpoint}@{status.st_mtime_ns} {status.st_size}"

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from prsbench.harness.contract.config import MethodConfig
+from prsbench.harness.contract.config import AnswerTokens, Factor, GivenPath, MethodConfig, Rate, Side
 from prsbench.harness.contract.types import Need, PromptSource
 from prsbench.methods.parts.frozen_features.config import MultimodalConfig
 from prsbench.methods.parts.language.config import SmallLlamaConfig
-from prsbench.methods.parts.training.config import Group, LoRAConfig
+from prsbench.methods.parts.training.config import Clip, Epochs, Group, LoRAConfig
 
 WIDTHS = {"7b": 4096, "13b": 5120}  # of the language model; distinguishes the two sizes
 
@@ -24,10 +24,10 @@ class OfficialConfig(MethodConfig):
 
     prompt_source: Literal[PromptSource.QUESTION] = PromptSource.QUESTION
     size: Literal["7b", "13b"]
-    checkpoint: str | None = None  # folder with weights, config.json and tokenizer; None: skipped, with instructions
-    vision_tower: str | None = None  # folder with CLIP, which the official checkpoint leaves out
+    checkpoint: GivenPath | None = None  # folder with weights, config.json and tokenizer; None: skipped, with instructions
+    vision_tower: GivenPath | None = None  # folder with CLIP, which the official checkpoint leaves out
     request: str = "Please output segmentation mask and explain why."  # official training template; follows every question
-    answer_tokens: int = 512  # official
+    answer_tokens: AnswerTokens = 512  # official
     precision: Literal["bf16", "fp32"] = "bf16"  # official; of the language model and CLIP, mask modules stay in float32
     load_in: Literal["8bit", "4bit"] | None = None  # official option; quantises the language model with bitsandbytes
 
@@ -44,17 +44,17 @@ class OfficialConfig(MethodConfig):
 class SegTokenLossesConfig(Group):
     """Weights of the loss terms."""
 
-    text_weight: float = 1.0  # official
-    bce_weight: float = 2.0  # official
-    dice_weight: float = 0.5  # official
-    alignment_weight: float = 0.5  # as CG-Reasoner: the embedded language model has to learn what a patch shows
+    text_weight: Factor = 1.0  # official
+    bce_weight: Factor = 2.0  # official
+    dice_weight: Factor = 0.5  # official
+    alignment_weight: Factor = 0.5  # as CG-Reasoner: the embedded language model has to learn what a patch shows
 
 
 class TinyConfig(MultimodalConfig):
     """The embedded size. "official": the value in the code that LISA and PixelLM share; "ours": our choice."""
 
-    image_size_px: int = 128  # official 1024 (LISA), 448 (PixelLM); as CG-Reasoner
-    feature_side: int = 16  # official 64, 32; as PRS-Med here
+    image_size_px: Side = 128  # official 1024 (LISA), 448 (PixelLM); as CG-Reasoner
+    feature_side: Side = 16  # official 64, 32; as PRS-Med here
 
     language: SmallLlamaConfig = SmallLlamaConfig()  # official: LLaVA (Vicuna or Llama 2)
     lora: LoRAConfig = LoRAConfig(
@@ -62,14 +62,14 @@ class TinyConfig(MultimodalConfig):
         alpha=16,  # official
         dropout=0.05,  # official
     )
-    answer_tokens: int = 48  # generation limit; ours (official 512)
+    answer_tokens: AnswerTokens = 48  # generation limit; ours (official 512)
     losses: SegTokenLossesConfig = SegTokenLossesConfig()
 
-    epochs: int = 7  # as PRS-Med here
-    learning_rate: float = 1e-3  # official 3e-4; ours for modules trained from scratch
-    decoder_learning_rate: float = 1e-3  # official 3e-4
-    weight_decay: float = 1e-5  # as PRS-Med here (official 0)
-    gradient_clip: float = 1.0  # official
+    epochs: Epochs = 7  # as PRS-Med here
+    learning_rate: Rate = 1e-3  # official 3e-4; ours for modules trained from scratch
+    decoder_learning_rate: Rate = 1e-3  # official 3e-4
+    weight_decay: Factor = 1e-5  # as PRS-Med here (official 0)
+    gradient_clip: Clip = 1.0  # official
 
     def needs(self) -> Mapping[str, Need]:
         features = self.features().model_copy(update={"stages_side": self.feature_side})

@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from prsbench.harness.contract.config import MethodConfig, PartConfig, merged
+from prsbench.harness.contract.config import (
+    BatchSize,
+    Factor,
+    GivenConfig,
+    MethodConfig,
+    Number,
+    PartConfig,
+    Rate,
+    Share,
+    Side,
+    merged,
+)
 from prsbench.harness.contract.types import Need, PromptSource
 from prsbench.methods.parts.training.recipe import NEW_VIEWS, NOTHING, Recipe
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, Field, model_validator
+
+Clip = Annotated[float, Field(ge=1e-6, le=1e6)]  # of the gradient's norm
+Epochs = Annotated[int, Field(ge=1, le=100_000)]  # with none, first weights would pass for trained ones
+Questions = Annotated[int, Field(ge=1, le=1000)]  # read per image and step
+Shift = Annotated[float, Field(ge=0, le=2)]  # in units of which the frame is 2 wide
+Part = Annotated[float, Field(ge=0, lt=1)]  # a share that leaves something
 
 
-class Group(BaseModel):
-    """Keys of a method's config that belong together, such as `lora.rank`; unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Group(GivenConfig):
+    """Keys of a method's config that belong together, such as `lora.rank`."""
 
 
 class PretrainedPartConfig(PartConfig):
@@ -41,10 +56,10 @@ class PretrainedPartConfig(PartConfig):
 class LoRAConfig(Group):
     """LoRA on the language model's attention projections. The defaults are CG-Reasoner's."""
 
-    rank: int = 16  # paper
-    alpha: int = 16  # paper
-    dropout: float = 0.05  # saved adapter 0.05, paper text 0.1
-    learning_rate: float = 1e-3  # ours: at 5e-3 the language model forgets part of its reading
+    rank: Annotated[int, Field(ge=1, le=4096)] = 16  # paper
+    alpha: Annotated[int, Field(ge=1, le=65_536)] = 16  # paper
+    dropout: Part = 0.05  # saved adapter 0.05, paper text 0.1
+    learning_rate: Rate = 1e-3  # ours: at 5e-3 the language model forgets part of its reading
 
     def recipe(self) -> str:
         return f"rank {self.rank}, alpha {self.alpha}, dropout {self.dropout:g}"
@@ -53,16 +68,16 @@ class LoRAConfig(Group):
 class ImageAugmentationConfig(Group):
     """How training images vary, in every method trained here; masks and answers follow. All numbers are ours."""
 
-    horizontal_flip: float = 0.5  # probability; the words left and right are exchanged with the image's sides
-    shift: float = 0.3  # images are moved by up to this much (the frame is 2 wide)
-    zoom: float = 0.2  # images are scaled by 1 - zoom to 1 + zoom
-    intensity_jitter: float = 0.2  # brightness, contrast, gamma
+    horizontal_flip: Share = 0.5  # probability; the words left and right are exchanged with the image's sides
+    shift: Shift = 0.3  # images are moved by up to this much (the frame is 2 wide)
+    zoom: Part = 0.2  # images are scaled by 1 - zoom to 1 + zoom
+    intensity_jitter: Part = 0.2  # brightness, contrast, gamma
 
 
 class AugmentationConfig(ImageAugmentationConfig):
     """How training images and questions vary, in every method that reads questions."""
 
-    word_dropout: float = 0.4  # ours: share of words dropped from every second question, against learning forms by heart
+    word_dropout: Part = 0.4  # ours: share of words dropped from every second question, against learning forms by heart
 
 
 NO_AUGMENTATION = AugmentationConfig(horizontal_flip=0.0, shift=0.0, zoom=0.0, intensity_jitter=0.0, word_dropout=0.0)
@@ -75,15 +90,15 @@ class TrainingConfig(MethodConfig):
     """
 
     prompt_source: Literal[PromptSource.QUESTION] = PromptSource.QUESTION
-    image_size_px: int = 128  # CG-Reasoner's paper 1024; embedded
-    epochs: int
-    batch_size: int = 8  # CG-Reasoner's paper 4 per GPU, 2 GPUs
-    learning_rate: float
-    weight_decay: float = 1e-5  # CG-Reasoner's paper
-    final_learning_rate: float = 1e-6  # CG-Reasoner's paper
-    gradient_clip: float = 1.0  # CG-Reasoner's paper
-    warmup_steps: int = 20  # ours
-    adam_eps: float = 1e-6  # CG-Reasoner's paper
+    image_size_px: Side = 128  # CG-Reasoner's paper 1024; embedded
+    epochs: Epochs
+    batch_size: BatchSize = 8  # CG-Reasoner's paper 4 per GPU, 2 GPUs
+    learning_rate: Rate
+    weight_decay: Factor = 1e-5  # CG-Reasoner's paper
+    final_learning_rate: Annotated[float, Field(ge=0, le=100)] = 1e-6  # CG-Reasoner's paper
+    gradient_clip: Clip = 1.0  # CG-Reasoner's paper
+    warmup_steps: Number = 20  # ours
+    adam_eps: Annotated[float, Field(ge=1e-16, le=1)] = 1e-6  # CG-Reasoner's paper
     augmentation: ImageAugmentationConfig = ImageAugmentationConfig()
 
     def recipe(self) -> Recipe:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,17 +94,28 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], source: str) -> Matche
 
 
 def match(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], source: str) -> Matched:
-    """Match every tensor by name and shape; a missing or unknown tensor, or one of another shape, is an error."""
+    """Match every tensor by name, shape and kind of number; a missing or unknown tensor, or one that holds NaN, is an error."""
     own, given = _weights(expected), _weights(found)
     missing, unknown = sorted(own.keys() - given.keys()), sorted(given.keys() - own.keys())
-    reshaped = sorted(key for key in own.keys() & given.keys() if own[key].shape != given[key].shape)
+    reshaped = sorted(key for key in own.keys() & given.keys() if not _is_like(given[key], own[key]))
     if missing or unknown or reshaped:
         raise PrsbenchError(
-            f"{source}: does not fit the network: {len(missing)} tensors missing ({', '.join(missing[:3])}), {len(unknown)} "
-            f"unknown ({', '.join(unknown[:3])}), {len(reshaped)} of another shape ({', '.join(reshaped[:3])}). "
+            f"{source}: does not fit the network: {len(missing)} tensors missing ({_first(missing)}), {len(unknown)} "
+            f"unknown ({_first(unknown)}), {len(reshaped)} of another shape or kind of number ({_first(reshaped)}). "
             "Is it the checkpoint of another method?"
         )
+    if undefined := sorted(key for key, tensor in given.items() if tensor.is_floating_point() and tensor.isnan().any()):
+        raise PrsbenchError(f"{source}: {len(undefined)} tensors hold NaN ({_first(undefined)}). Fetch it again, or train it again.")
     return Matched(len(given), len(own))
+
+
+def _is_like(tensor: object, own: Tensor) -> bool:
+    """Whether it is a tensor of the same shape, and both hold floating-point numbers or both integers."""
+    return isinstance(tensor, Tensor) and tensor.shape == own.shape and tensor.is_floating_point() == own.is_floating_point()
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(f"{name:.80}" for name in names[:3])
 
 
 def _weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 from prsbench.harness.contract.errors import ConfigError
-from prsbench.harness.contract.source_code import code_without_prose, import_closure, named_files
+from prsbench.harness.contract.source_code import code_of, code_without_prose, import_closure, named_files
 
 ROOT = Path(__file__).parents[3]
 FILES = sorted(path for room in ("harness", "methods", "metrics", "datasets") for path in (ROOT / room).rglob("*.py"))
@@ -109,6 +109,50 @@ def test_a_file_next_to_a_module_counts_if_the_module_names_it(package):
     lab, folder = package(reads="TABLE = 'table.json'", silent="")
     (folder / "table.json").write_text("{}")
     assert named_files(f"{lab}.reads") == (folder / "table.json",) and named_files(f"{lab}.silent") == ()
+
+
+@pytest.mark.parametrize(
+    ("code", "files"),
+    [
+        ("import net", ["net.py"]),
+        ("from net import X", ["net.py"]),
+        ("def f():\n    import pkg.sub.deep", ["pkg/__init__.py", "pkg/sub/deep.py"]),
+        ("from pkg.sub import deep", ["pkg/__init__.py", "pkg/sub/deep.py"]),
+        ("from pkg import *", ["pkg/__init__.py", "pkg/thing.py"]),
+        ("import importlib\nimportlib.import_module('net')", ["net.py"]),
+        ("__import__('pkg.thing')", ["pkg/__init__.py", "pkg/thing.py"]),
+        ("import importlib\nimportlib.import_module(f'pkg.{k}')", ["pkg/__init__.py", "pkg/thing.py"]),
+        ("PLACE = 'pkg/sub/deep.py'", ["pkg/sub/deep.py"]),
+        ("from caller import f", ["caller.py", "net.py"]),
+        ("import relative.one", ["net.py", "relative/__init__.py", "relative/one.py", "relative/two.py"]),
+        ("import above", ["../above.py"]),
+        ("import on_path", ["../path/on_path.py"]),
+        ("import json, numpy, prsbench_nowhere", []),
+    ],
+)
+def test_modules_beside_a_users_file_count_however_they_are_imported(tmp_path, monkeypatch, code, files):
+    texts = {
+        "own/mine.py": code, "own/net.py": "X = 1", "own/caller.py": "from net import X", "own/unused.py": "", "above.py": "",
+        "own/pkg/__init__.py": "", "own/pkg/thing.py": "", "own/pkg/sub/deep.py": "", "path/on_path.py": "",
+        "own/relative/__init__.py": "from . import two", "own/relative/one.py": "from net import X",
+        "own/relative/two.py": "from .one import X",
+    }  # fmt: skip
+    for name, text in texts.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    monkeypatch.syspath_prepend(tmp_path / "path")
+    mine = tmp_path / "own" / "mine.py"
+    expected = {str((tmp_path / "own" / file).resolve()) for file in ("mine.py", *files)}
+    assert set(import_closure([str(mine)])) == expected
+
+
+@pytest.mark.parametrize("content", [b"def (:", b"\xff\xfe", b"x = '\0'", b"x = ('"])
+def test_a_file_that_is_no_python_imports_nothing_and_counts_by_its_bytes(tmp_path, content):
+    path = tmp_path / "mine.py"
+    path.write_bytes(content)
+    assert import_closure([str(path)]) == (str(path),)
+    assert code_of(str(path)).encode("latin-1") == content
 
 
 def test_a_module_that_is_not_there_is_an_error():

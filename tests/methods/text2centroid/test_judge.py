@@ -70,7 +70,7 @@ def test_no_sentences_give_no_points(judge):
 
 
 def test_its_name_has_the_version_and_the_first_digits_of_the_files_checksum(judge):
-    assert judge.name.startswith("packaged 1 (sha256 ") and packaged.JUDGE.sha256[:8] in judge.name
+    assert judge.name.startswith("packaged 1 (sentences: 40,000, sha256 ") and packaged.JUDGE.sha256[:8] in judge.name
     assert judge.notes == ()
     assert judge.checksum not in (packaged.JUDGE.sha256, sentence_encoder().checksum), "it is of the sentence encoder too"
 

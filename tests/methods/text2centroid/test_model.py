@@ -5,7 +5,7 @@ from prsbench.harness.contract.errors import DataError
 from prsbench.harness.contract.types import FitContext
 from prsbench.methods.parts.language.sentence_bert import WIDTH, SentenceEncoder, sentence_encoder
 from prsbench.methods.text2centroid.config import Text2CentroidConfig
-from prsbench.methods.text2centroid.model import Text2Centroid, load_text_models
+from prsbench.methods.text2centroid.model import FEW_SENTENCES, Text2Centroid, load_text_models
 
 SENTENCES = [f"The lesion is at the {v} {h} and far from the center." for v in ("top", "bottom") for h in ("left", "right")]
 
@@ -47,6 +47,23 @@ def test_a_point_does_not_depend_on_the_other_sentences(trained):
 def test_a_saved_part_comes_back_with_the_same_points_and_checksum(trained):
     first, second = load_text_models(trained, "cpu"), load_text_models(trained, "cpu")
     assert first.checksum == second.checksum and (first.locate(SENTENCES) == second.locate(SENTENCES)).all()
+
+
+def test_a_judge_says_how_many_sentences_trained_it_and_warns_of_few(trained, tmp_path, discs):
+    models = load_text_models(trained, "cpu")
+    assert models.name.startswith("trained on val (sentences: 4, checksum ")
+    assert any(note.startswith("FEW SENTENCES: the judge was trained on 4 of val, fewer than 30") for note in models.notes)
+    part = Text2Centroid(Text2CentroidConfig(steps=1))
+    part.fit(discs(FEW_SENTENCES), [], FitContext(0, "cpu"))
+    part.save(tmp_path)
+    assert not any("FEW" in note for note in load_text_models(tmp_path, "cpu").notes)
+
+
+def test_a_sentence_of_more_word_pieces_than_the_encoder_reads_is_cut():
+    models = Text2Centroid(Text2CentroidConfig())
+    assert models.is_cut(["top left " * 127, "top left " * 128, "a" * 5000, ""]) == [False, True, False, False]
+    start, whole = models.embed(["top left " * 127, "top left " * 200])
+    assert np.allclose(start, whole, atol=1e-6)  # the rest is not read
 
 
 def test_no_sentences_give_no_points(trained):

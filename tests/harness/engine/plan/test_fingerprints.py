@@ -2,8 +2,10 @@
 
 import hashlib
 import importlib
+import os
 
 import pytest
+from prsbench.harness.contract import files
 from prsbench.harness.contract.catalog import PackagedFile
 from prsbench.harness.contract.errors import ConfigError
 from prsbench.harness.engine.plan import fingerprints
@@ -50,6 +52,42 @@ def test_a_checkpoint_counts_by_its_bytes_and_not_by_its_place(tmp_path):
     (tmp_path / "changed.bin").write_bytes(b"2")
     assert fingerprints.checkpoint_hash(tmp_path / "here" / "a.bin") != fingerprints.checkpoint_hash(tmp_path / "changed.bin")
     assert fingerprints.checkpoint_hash(tmp_path / "nowhere") == "not there"
+
+
+@pytest.fixture
+def large(tmp_path, monkeypatch):
+    """A file that counts as large, and the list of files that were hashed."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(files, "LARGE_BYTES", 4)
+    monkeypatch.setattr(files, "AT_REST_NS", -1)
+    hashed = []
+    monkeypatch.setattr(files, "file_hash", lambda path: hashed.append(path) or hashlib.sha256(path.read_bytes()).hexdigest())
+    path = tmp_path / "large.bin"
+    path.write_bytes(b"12345")
+    return path, hashed
+
+
+def test_a_large_file_is_hashed_once_until_it_changes_even_if_its_size_and_its_time_stay(large):
+    path, hashed = large
+    first = files.remembered_hash(path)
+    assert files.remembered_hash(path) == first and len(hashed) == 1
+    before = path.stat()
+    path.write_bytes(b"54321")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert files.remembered_hash(path) != first and len(hashed) == 2
+
+
+def test_a_hash_that_was_kept_is_not_trusted_if_it_cannot_be_read_or_is_of_a_file_just_written(large, tmp_path, monkeypatch):
+    path, _ = large
+    first = files.remembered_hash(path)
+    kept = next((tmp_path / "cache").rglob("*.json"))
+    for content in ("", "[]", "{}", '{"state": 1, "sha256": "0"}'):
+        kept.write_text(content)
+        assert files.remembered_hash(path) == first
+    kept.unlink()
+    monkeypatch.setattr(files, "AT_REST_NS", 10**12)
+    files.remembered_hash(path)
+    assert not kept.exists(), "written moments ago: another write may leave its times as they are"
 
 
 def test_code_that_is_not_there_is_an_error():

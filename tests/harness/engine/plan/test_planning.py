@@ -133,7 +133,8 @@ def test_a_plan_survives_its_file(planned):
     plan = planned()
     stored = json.loads(json.dumps(plan.to_json()))
     assert Plan.from_json(stored) == plan
-    assert list(stored) == ["protocol", "trainings", "cells", "text_models", "measuring", "scoring"], "as in older run folders"
+    as_before = ["protocol", "trainings", "cells", "text_models", "measuring", "scoring"]  # older run folders hold these alone
+    assert list(stored)[:6] == as_before and Plan.from_json({key: stored[key] for key in as_before}).cells == plan.cells
 
 
 def test_rows_that_share_image_features_go_to_one_worker(planned):

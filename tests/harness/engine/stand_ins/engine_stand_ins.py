@@ -32,6 +32,9 @@ class Judges:
     def locate(self, sentences):
         return self.embed(sentences)[:, :2] * 2 - 1
 
+    def is_cut(self, sentences):
+        return [False] * len(sentences)
+
 
 def load_judges(folder, device):
     assert (folder / "part.json").is_file() and device != "auto"

@@ -143,6 +143,23 @@ def test_a_random_judge_of_text_is_named_at_every_number_it_gave_and_in_every_ta
     assert "RANDOM" not in _row(_tables([replace(cell(), judge_notes=(note,))])["main"], "cg_reasoner")["mean mDice"]
 
 
+def test_a_judge_of_few_sentences_is_named_in_every_table_of_its_scores_without_the_mark_of_random_ones(cell):
+    note = "FEW SENTENCES: the judge was trained on 1 of val"
+    tables = _tables([replace(cell(), judge_notes=(note,))])
+    for name in ("main", "reasoning", "prscore_levels", "text"):
+        assert f"{note}." in tables[name].footnotes and "RANDOM" not in tables[name].frame.to_csv(), name
+
+
+def test_texts_that_the_judge_read_in_part_are_counted_under_every_table_with_prscore(cell, refilled):
+    known = cell(values=(0.5,) * 4)
+    for flags, told in (((1, 0, 0, 1), True), ((0, 0, 0, 0), False)):
+        scores = [{**scores, "text_cut": flag} for scores, flag in zip(known.scores, flags, strict=True)]
+        tables = _tables([refilled(known, known.records, scores)])
+        for name in ("reasoning", "reasoning_by_modality", "prscore_levels"):
+            found = any(n.startswith("cg_reasoner: in 2 of 4 samples the answer or") for n in tables[name].footnotes)
+            assert found is told, name
+
+
 def test_a_random_part_of_a_method_is_noted_in_every_line_of_its_row(cell):
     note = "backbone tf_efficientnet_lite0: RANDOM initialisation"
     row = cell()

@@ -184,6 +184,9 @@ class Reader:
         points = locate_by_rule(sentences)
         return np.where(np.isnan(points), (0.3, 0.1), points).astype(np.float32)
 
+    def is_cut(self, sentences):
+        return [False] * len(sentences)
+
 
 @pytest.mark.parametrize(("words", "text"), [(" ".join, "1.000"), (lambda zone: "lorem ipsum", "not valid here")])
 def test_from_records_to_the_table_words_that_the_judge_does_not_know_leave_no_prscore(cell, refilled, words, text):

@@ -1,0 +1,73 @@
+"""samples.csv.gz and cells.json: every table follows from them byte for byte, and damage is refused."""
+
+import gzip
+import json
+from dataclasses import replace
+
+import pytest
+from prsbench.harness.contract.errors import DataError
+from prsbench.harness.contract.results import Cost, HeldOut
+from prsbench.harness.report.exports.samples import CELLS, SAMPLES, Results, read_results, write_results
+from prsbench.harness.report.tables.cost import cost_table
+from prsbench.harness.report.tables.formats import to_csv
+from prsbench.harness.report.tables.scores import tables_of
+
+HELD_OUT = HeldOut("cg_reasoner", 0, ("position", "n", "error"), (("top left", "3", "0.1"),))
+
+
+@pytest.fixture
+def results(cell):
+    names = ("cg_reasoner", "cg_reasoner_without_t2c", "oracle", "whole_image")
+    cells = [cell(n, (0.1 * i + 0.123456789, 0.5, 0.75), m) for i, n in enumerate(names) for m in ("brain_mri", "lung_ct")]
+    cells += [cell("prs_med", (0.5, 0.6, 0.7), "brain_mri", failed=(1,), empty=(2,))]
+    cells += [cell("prs_med", (0.5, 0.6, 0.7), "lung_ct", status="failed", error="out of memory")]
+    cells[0] = replace(cells[0], cost=Cost(10, 5, 7, float("nan"), "cpu"), judge="packaged 1", judge_notes=("a note",))
+    return Results(cells, [HELD_OUT], {})
+
+
+def texts(found):
+    return {table.name: to_csv(table) for table in [*tables_of(found.cells, found.held_out), cost_table(found.cells)]}
+
+
+def test_every_table_follows_from_the_two_files_byte_for_byte(results, tmp_path):
+    write_results(results, tmp_path, {})
+    assert texts(read_results(tmp_path)) == texts(results)
+
+
+def test_the_same_results_give_the_same_bytes_and_so_does_what_was_read(results, tmp_path):
+    write_results(results, tmp_path / "a", {"commit": "abc"})
+    write_results(read_results(tmp_path / "a"), tmp_path / "b", {"commit": "abc"})
+    for name in (SAMPLES, CELLS):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_there_is_one_line_per_sample_and_row_with_its_question_and_answer(results, tmp_path):
+    write_results(results, tmp_path, {})
+    head, *lines = gzip.decompress((tmp_path / SAMPLES).read_bytes()).decode().splitlines()
+    assert len(lines) == 8 * 3 + 3 and head.startswith("row,dataset,modality,seed,data_kind,sample_id")
+    assert "According to oracle" in "".join(lines) and ",synthetic," in lines[0]
+
+
+def test_losses_of_trainings_come_along(results, tmp_path):
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "losses.csv").write_text("step,loss\n1,2.0\n")
+    (tmp_path / "weights" / "model.safetensors").write_bytes(b"no")
+    write_results(replace(results, trainings={"cg_reasoner s0": tmp_path / "weights"}), tmp_path / "out", {})
+    [(title, folder)] = read_results(tmp_path / "out").trainings.items()
+    assert title == "cg_reasoner s0" and [path.name for path in folder.iterdir()] == ["losses.csv"]
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "format", "json"])
+def test_files_that_are_missing_or_damaged_are_refused_by_name(results, tmp_path, damage):
+    write_results(results, tmp_path, {})
+    if damage == "missing":
+        (tmp_path / SAMPLES).unlink()
+    elif damage == "cut":
+        (tmp_path / SAMPLES).write_bytes((tmp_path / SAMPLES).read_bytes()[:-40])
+    elif damage == "json":
+        (tmp_path / CELLS).write_text("{")
+    else:
+        described = json.loads((tmp_path / CELLS).read_text())
+        (tmp_path / CELLS).write_text(json.dumps({**described, "format": "other"}))
+    with pytest.raises(DataError, match=f"{tmp_path}"):
+        read_results(tmp_path)
