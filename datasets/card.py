@@ -65,10 +65,8 @@ def _card(root: Path) -> dict[str, Any]:
         DataKind(card["data_kind"])
         if card["schema"] != SCHEMA:
             raise ValueError(f"schema {card['schema']!r}")
-        for name, entry in dict(card.get("modalities", {})).items():
-            if not isinstance(entry, dict) or not isinstance(entry.get("target", ""), str):
-                raise ValueError(f"modality '{name}' of another shape")
-        if not all(isinstance(name, str) for name in [*card.get("modalities", {}), *card.get("interrupted", [])]):
+        targets = [entry.get("target", "") for entry in card.get("modalities", {}).values()]
+        if not all(isinstance(text, str) for text in [*targets, *card.get("interrupted", [])]):
             raise ValueError("another shape")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{path}: expected a card of schema {SCHEMA}, got {error!r}. Prepare the data set again.") from error

@@ -28,7 +28,8 @@ class PrepareReport:
     """What `prepare` wrote, and what to look at. images_per_split has train, val and test; groups are patients, videos or cases.
 
     median_foreground is the median share of its picture that a mask covers, NaN if all are empty and for phantoms. large_masks
-    cover more than half; equal_pictures show what another one shows, shared_pictures are in more than one split; left_out are the files below --from that were not taken.
+    cover more than half; equal_pictures show what another one shows, shared_pictures are in more than one split. left_out are the
+    files below --from that were not taken.
     """
 
     source: str
@@ -50,12 +51,10 @@ class PrepareReport:
         found = f"{self.images} images in {self.groups} groups ({per_split}; {self.empty_masks} with an empty mask{median})"
         lines = [f"{self.source}: {found} as {', '.join(self.modalities)} in {self.folder}"]
         if self.equal_pictures:
-            text = f"  {self.equal_pictures} images equal another one pixel by pixel. "
+            where = "Equal images share a group, so that no two splits share one."
             if self.shared_pictures:
-                text += f"{self.shared_pictures} pictures are in two splits: the archive's splits, or too few groups, leave no choice."
-            else:
-                text += "Equal images share a group, so that no two splits share one."
-            lines.append(text)
+                where = f"{self.shared_pictures} are in two splits: the archive's splits, or too few groups, leave no choice."
+            lines.append(f"  {self.equal_pictures} images equal another one pixel by pixel. {where}")
         if self.median_foreground > 0.5:
             lines.append(
                 f"  Warning: half of the masks cover more than {self.median_foreground:.0%} of their picture. Are they inverted? "
@@ -125,7 +124,10 @@ def prepare(
     if not items:
         raise DataError(f"{from_folder}: expected pictures, found none. Not taken: {_listed('file', left)}. Check the folder.")
     name = archive or (from_folder.resolve().name if source == "pairs" else source)
-    counts = write_modality(to_folder, modality, target_of(modality, target), name, DataKind.REAL, items, seed)
+    try:
+        counts = write_modality(to_folder, modality, target_of(modality, target), name, DataKind.REAL, items, seed)
+    except OSError as error:
+        raise _unwritable(to_folder, error) from error
     checked = (counts.median_foreground, counts.large_masks, counts.equal_pictures, counts.shared_pictures, left)
     return PrepareReport(
         name, to_folder, (modality,), counts.images, counts.empty_masks, counts.groups, counts.images_per_split, *checked
@@ -148,10 +150,17 @@ def _prepare_phantoms(to_folder: Path, seed: int) -> PrepareReport:
     from prsbench.datasets.phantoms.dataset import PhantomsConfig, materialise
 
     config = PhantomsConfig(seed=seed)
-    materialise(config, to_folder)
+    try:
+        materialise(config, to_folder)
+    except OSError as error:
+        raise _unwritable(to_folder, error) from error
     written = [written_in(to_folder, name) for name in config.modalities]
     per_split: Counter[str] = Counter()
     for counts in written:
         per_split.update(counts.images_per_split)
     images, empty, groups = (sum(getattr(counts, name) for counts in written) for name in ("images", "empty_masks", "groups"))
     return PrepareReport("phantoms", to_folder, config.modalities, images, empty, groups, dict(per_split))
+
+
+def _unwritable(folder: Path, error: OSError) -> DataError:
+    return DataError(f"--to {folder}: cannot be written: {error}. Make room, shorten the names, or choose another folder.")

@@ -93,7 +93,9 @@ def image_candidates(mask_path: str) -> list[str]:
 
 def says_nothing(text: str) -> bool:
     """Whether a cell is empty, or holds what pandas and spreadsheets write for an empty one, such as "nan", "N/A" or "-"."""
-    return re.sub(r"^[\W_]+|[\W_]+$", "", text).casefold() in NOTHING
+    text = text.strip()
+    is_long = len(text) > 9 and text[0].isalnum() and text[-2:-1].isalnum()
+    return not is_long and re.sub(r"^[\W_]+|[\W_]+$", "", text).casefold() in NOTHING
 
 
 def read_table(table: Path) -> list[Line]:
@@ -206,15 +208,17 @@ def resolve_rows(
     """
     unread = [f"{line.where}: {line.problem}" for line in lines if line.problem]
     lines = [line for line in lines if not line.problem]
-    first = {line.mask: line for line in reversed(lines)}
-    images = {line.mask: _first_file(base, image_candidates(line.mask)) for line in lines}
+    first: dict[str, Line] = {}
+    for line in lines:
+        first.setdefault(line.mask, line)
+    images = {mask: _first_file(base, image_candidates(mask)) for mask in first}
     rows = []
     questions: Counter[str] = Counter()
     for line in lines:
         stem = PurePosixPath(line.cell("image_name").replace("\\", "/")).stem or PurePosixPath(line.mask).stem
         rows.append(_row(base, f"{modality}/{stem}#{questions[stem]}", line, images[line.mask]))
         questions[stem] += 1
-    folders: dict[Path, Path] = {}
+    folders = {base: base.resolve()}
     path_problems = [problem for mask, image in images.items() for problem in _path_problems(base, first[mask], image, folders)]
     problems = [*unread, *path_problems, *_split_problems(lines, rows), *_repeated_rows(lines, rows, may_repeat)]
     return rows, [*problems, *_empty_texts(rows), *_spacing_problems(lines, rows)], list(_position_notes(lines))
@@ -271,9 +275,9 @@ def _path_problems(base: Path, line: Line, image: Path | None, folders: dict[Pat
         yield f"{path}: expected its image, found none (tried {tried} and other suffixes). Restore it."
     else:
         for file in (path, image):
-            for folder in {base, file.parent} - folders.keys():
-                folders[folder] = folder.resolve()
-            real = file.resolve() if file.is_symlink() else folders[file.parent] / file.name
+            if file.parent not in folders:
+                folders[file.parent] = file.parent.resolve()
+            real = file.resolve() if file.is_symlink() else folders[file.parent]
             if not real.is_relative_to(folders[base]):
                 yield f"{file}: expected a file below {base}, got a link to {real}. Put the file itself there (`cp -rL` does)."
 
@@ -306,7 +310,7 @@ def _repeated_rows(lines: Sequence[Line], rows: Sequence[Row], may_repeat: bool)
         before = seen.setdefault((str(row.mask), question), number)
         if lines[before].table == line.table:
             before = seen.setdefault((str(row.mask), question, answer), number)
-        drawn_twice = may_repeat and row.split != "test" and all(other.mask == row.mask for other in rows[before:number])
+        drawn_twice = may_repeat and row.split != "test" and all(rows[k].mask == row.mask for k in range(before, number))
         if before < number and not drawn_twice:
             yield (
                 f"{line.where}: expected each question about a mask once, got the one of {lines[before].where} again. Remove one "
@@ -336,8 +340,9 @@ def _position_notes(lines: Sequence[Line]) -> Iterator[str]:
     """Signs of shifted cells. Labels come from the masks, so they are no problems."""
     unknown, elsewhere = [], []
     for line in lines:
-        position, answer = line.cell("position"), _places(line.cell("answer"))
+        position = line.cell("position")
         places = _places(position)
+        answer = _places(line.cell("answer")) if places else set()
         if position and not places and not re.search(r"(?i)\bno\b", position):
             unknown.append(line)
         if any(places & axis and answer & axis and not places & answer & axis for axis in _AXES):

@@ -78,8 +78,8 @@ class ArchiveCounts(WrittenCounts):
     """Counts of one archive, and what may be wrong with its pictures.
 
     median_foreground: share of the picture, over masks that are not empty; NaN if all are. large_masks: names of those above one
-    half. equal_pictures: how many show, pixel by pixel, what an earlier one of the archive shows; shared_pictures: how many distinct
-    pictures are in more than one split.
+    half. equal_pictures: how many show, pixel by pixel, what an earlier one of the archive shows; shared_pictures: how many
+    distinct ones are in more than one split.
     """
 
     median_foreground: float
@@ -124,6 +124,7 @@ def write_modality(
     Raises:
         ConfigError: the archive's name cannot start a file name.
         DataError: faults in the archive (all of them, first 20 shown), or a root to which the archive cannot be added.
+        OSError: the root cannot be written.
     """
     _check_archive_name(archive)
     items = list(items)
@@ -139,10 +140,7 @@ def write_modality(
             staged, rows = _stage(staging, modality, target, archive, items, seed, answers)
             _keep_added_columns(rows, old_rows)
             rows_now = sorted(other_rows + rows, key=_row_order)
-            gone = {row["image_path"] for row in old_rows} - {row["image_path"] for row in rows_now}
-            _publish(root, staging, modality, archive, rows_now, gone, card, data_kind, target)
-        except OSError as error:
-            raise DataError(f"{root}: cannot be written: {error}. Make room, or choose another folder with --to.") from error
+            _publish(root, staging, modality, archive, rows_now, card, data_kind, target)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
     return _counts_of(archive, staged, rows)
@@ -151,12 +149,8 @@ def write_modality(
 @contextmanager
 def _only_writer(root: Path) -> Iterator[None]:
     """Hold the lock of a root, which is made if it does not exist; wait while another process holds it."""
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        stream = (root / LOCK).open("w")
-    except OSError as error:
-        raise DataError(f"{root}: expected a folder to write to, got '{error.strerror}'. Choose another with --to.") from None
-    with stream:
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / LOCK).open("w") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -258,16 +252,16 @@ def _shared(names: Sequence[str | None], splits: Sequence[str]) -> dict[str, set
 
 def _keep_added_columns(rows: Sequence[Row], old_rows: Sequence[Row]) -> None:
     """Carry over what a user added to the table, such as spacing_mm, to the rows of the same pictures."""
-    added = {row["image_path"]: {key: row[key] for key in row if key not in COLUMNS} for row in old_rows}
+    added = {row["image_name"]: {key: row[key] for key in row if key not in COLUMNS} for row in old_rows}
     for row in rows:
-        row.update(added.get(row["image_path"], {}))
+        row.update(added.get(row["image_name"], {}))
 
 
 def _publish(
-    root: Path, staging: Path, modality: str, archive: str, rows: Sequence[Row], gone: Iterable[str], card: dict[str, Any],
-    data_kind: DataKind, target: Target,
+    root: Path, staging: Path, modality: str, archive: str, rows: Sequence[Row], card: dict[str, Any], data_kind: DataKind,
+    target: Target,
 ) -> None:  # fmt: skip
-    """Write the card, move the pictures, write the table, delete the pictures that are `gone`.
+    """Write the card, move the pictures, write the table, delete pictures of the archive that it does not name.
 
     While pictures with other pixels replace old ones, the card says so: the table must not be read with a part of them.
     """
@@ -285,7 +279,7 @@ def _publish(
     writer.writeheader()
     writer.writerows(rows)
     write_atomically(_table(root, modality), table.getvalue().encode())
-    _remove(root, gone)
+    _remove_others(root / folder, archive, {row["image_name"]: row["split"] for row in rows})
     if changes:
         _write_card(root, card)
 
@@ -294,11 +288,11 @@ def _write_card(root: Path, card: Mapping[str, Any]) -> None:
     write_atomically(root / CARD, json.dumps(card, indent=2, sort_keys=True).encode() + b"\n")
 
 
-def _remove(root: Path, mask_paths: Iterable[str]) -> None:
-    """Delete the pictures of rows that are no longer in the table."""
-    for mask_path in mask_paths:
-        (root / mask_path).unlink(missing_ok=True)
-        (root / mask_path.replace("_masks/", "_images/", 1)).unlink(missing_ok=True)
+def _remove_others(folder: Path, archive: str, split_of: Mapping[str, str]) -> None:
+    """Delete the archive's pictures that are not in the table, such as those of an earlier or an interrupted call."""
+    for path in folder.glob(f"*_*/{archive}_*.png"):
+        if path.parent.name.rpartition("_")[0] != split_of.get(path.name):
+            path.unlink()
 
 
 def _card_entry(rows: Sequence[Row], target: Target) -> dict[str, Any]:
@@ -371,10 +365,9 @@ def _read_rows(root: Path, modality: str) -> list[Row]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
-            rows = list(reader)
+            missing, rows = set(COLUMNS) - set(reader.fieldnames or ()), list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: expected a table of `prsbench prepare`, got '{error}'. Choose another folder.") from error
-    missing = set(COLUMNS) - set(reader.fieldnames or ())
     if missing or any(None in row or None in row.values() for row in rows):
         raise DataError(
             f"{path}: expected a table of `prsbench prepare` with the columns {', '.join(COLUMNS)}, got another. "

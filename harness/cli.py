@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 
 OK, SOME_FAILED, USER_ERROR, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
+LONGEST_PATH = 3000  # of a run folder; systems allow 4096 bytes for the paths of the files in it
 NUMBERS = {"workers": (1, 100_000), "minutes": (0.001, 100_000), "samples": (1, 1_000_000), "seed": (0, 2**32 - 1)}
 
 
@@ -300,10 +301,13 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _audit_judge(options: argparse.Namespace) -> int:
+    run = _open(options)
+    if not options.model.is_dir():
+        raise ConfigError(f"{options.model}: no such folder. Name the folder of a causal language model with --model.")
     from prsbench.harness.audit.judge import audit_judge, line_of
     from prsbench.methods.parts.language.local_llm import LocalCausalLM
 
-    for row in audit_judge(_open(options), LocalCausalLM(options.model)):
+    for row in audit_judge(run, LocalCausalLM(options.model)):
         print(line_of(row))
     return OK
 
@@ -315,6 +319,8 @@ def _audit_leaks(options: argparse.Namespace) -> int:
     audits = leaks.audit_leaks(run, options.method, options.samples)
     effects = counterfactual.counterfactuals(run, options.method, options.samples)
     print(leaks_page.page(audits, effects), end="")
+    for dataset, note in run.plan.disclosed.items():
+        print(f"{dataset}: {note}. What a method learnt of them in training is no leak by these checks.")
     return OK if leaks_page.is_clean(audits) else SOME_FAILED
 
 
@@ -356,7 +362,7 @@ def _run_and_report(
     states: Collection[CellState] = (),
 ) -> int:
     """Run a grid, write its report and print the main tables."""
-    from prsbench.harness.contract.results import ResultStatus
+    from prsbench.harness.contract.results import ResultStatus, digest_of
     from prsbench.harness.engine.driver.run import run_grid
     from prsbench.harness.engine.inspect.results import held_out, results, trainings_of
     from prsbench.harness.engine.inspect.state import RunStatus
@@ -369,6 +375,7 @@ def _run_and_report(
     write_report(cells, folder.path, partial(_pictures, run), trainings_of(run), held_out(run))
     folder.report_written()
     print(f"\n{summary_text(cells)}\nTables, figures and report.html are in {folder.path}")
+    print(f"Digest of these results: {digest_of(cells)}")
     is_complete = run.status is RunStatus.COMPLETE and all(cell.status is not ResultStatus.FAILED for cell in cells)
     return OK if is_complete else SOME_FAILED
 
@@ -435,13 +442,19 @@ def _logs(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
+    from prsbench.harness.contract.results import digest_of
     from prsbench.harness.engine.inspect.results import held_out, results
     from prsbench.harness.engine.inspect.verify import verify_run
     from prsbench.harness.report.writer import changed_tables
 
     run = _open(options)
-    problems = [*verify_run(run), *changed_tables(results(run), options.run, held_out(run))]
+    cells, problems = results(run), list(verify_run(run))
+    try:
+        problems += changed_tables(cells, options.run, held_out(run))
+    except PrsbenchError as error:  # a damaged file, which the tables need
+        problems.append(f"{options.run}: its tables are not compared: {error}")
     print("\n".join(problems) or f"{options.run}: all hashes, scores and tables match the records.")
+    print(f"Digest of these results: {digest_of(cells)}")
     return SOME_FAILED if problems else OK
 
 
@@ -485,17 +498,11 @@ def _report(options: argparse.Namespace) -> int:
 
 def _view(options: argparse.Namespace) -> int:
     from prsbench.harness.engine.inspect.results import masks_of, results, samples_of
-    from prsbench.harness.engine.worker.scoring import text_models
     from prsbench.harness.report.viewer.samples import Source
     from prsbench.harness.report.viewer.writer import write_viewer
 
-    run, locate, no_points = _open(options), None, ""
-    try:
-        locate = text_models(run.setting).locate
-    except (ImportError, PrsbenchError) as error:
-        no_points = f"the judge cannot be loaded ({error})."
-        print(f"The viewer will not show the points of the answers: {no_points}", file=sys.stderr)
-    source = Source(partial(samples_of, run), partial(masks_of, run), locate, no_points)
+    run = _open(options)
+    source = Source(partial(samples_of, run), partial(masks_of, run))
     print(write_viewer(results(run), options.to or options.run / "viewer", source, options.run.resolve().name))
     return OK
 
@@ -593,7 +600,10 @@ def _folder(out: str | None, name: str) -> RunFolder:
 
     if out and is_url(out):
         return RemoteRunFolder(out, mirror_folder(out))
-    return RunFolder(Path(out) if out else Path("runs") / name)
+    path = Path(out) if out else Path("runs") / name
+    if len(os.fsencode(path.absolute())) > LONGEST_PATH:
+        raise ConfigError(f"{_shortened(str(path))}: expected a path of at most {LONGEST_PATH:,} bytes. Choose another with --out.")
+    return RunFolder(path)
 
 
 def _execution_changes(options: argparse.Namespace) -> list[str]:

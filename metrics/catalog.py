@@ -286,6 +286,19 @@ _ALL = (
         "ours",
         **_JUDGED,
     ),
+    *(
+        Metric(
+            name,
+            title,
+            None,
+            (-1, 1),
+            "where the judge reads the answer; image frame",
+            "No text: not defined.",
+            "ours",
+            **_JUDGED,
+        )
+        for name, title in (("text_x", "Text x"), ("text_y", "Text y"))
+    ),
     Metric(
         "direction_undefined",
         "Direction undefined",

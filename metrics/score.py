@@ -57,6 +57,8 @@ def score_each(records: Iterable[Record], text_models: TextModels) -> Iterator[d
             scores |= mask_scores(record, best) | _rule_scores(record)
             if (of_record := official_zones(record)) != {NO_MASK}:
                 scores["position_constant"] = float(of_record == constant)
+            if has_text(record.answer):
+                scores["text_x"], scores["text_y"] = points[record.answer]
             if (truth := record.truth_centroid) and has_text(record.answer):
                 scores["centroid_error_of_text"] = _distance(points[record.answer], truth)
             if truth and is_placed(record):

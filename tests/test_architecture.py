@@ -43,7 +43,7 @@ CATALOGS = ("prsbench.methods.catalog", "prsbench.datasets.catalog", "prsbench.m
 AT_HOME = {  # heavy library -> where alone it may be imported
     "torch": ("prsbench.methods", f"{ENGINE}.worker.process"),
     "transformers": ("prsbench.methods",),
-    "ray": (f"{ENGINE}.driver.executor", "prsbench.methods.parts.training.data_parallel"),
+    "ray": (f"{ENGINE}.driver.ray_start", "prsbench.methods.parts.training.data_parallel"),
     "pandas": ("prsbench.harness.report",),
     "matplotlib": ("prsbench.harness.report",),
 }

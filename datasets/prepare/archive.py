@@ -99,8 +99,11 @@ def paired(stem: str, group: str, image: Path, masks: Sequence[Path], split: str
 
 
 def left_out(root: Path, taken: Collection[Path], other: Path) -> list[Path]:
-    """The files below root that no item names, sorted; `other`, the folder of the prepared data, may lie below root."""
-    files = []
+    """The files below root, or beside a taken one, that were not taken; sorted.
+
+    `other`, the folder of the prepared data, may lie below root and is left alone.
+    """
+    files = [path for folder in {file.parent for file in taken} for path in visible(folder) if path.is_file()]
     for folder, subfolders, names in os.walk(root):
         subfolders[:] = [name for name in subfolders if not _is_hidden(name) and not _is_same(Path(folder, name), other)]
         files += [Path(folder, name) for name in names if not _is_hidden(name)]

@@ -81,7 +81,8 @@ def _pairs(image_folder: Path, mask_folder: Path) -> Iterator[tuple[str, Path, l
     images, masks = pictures_of(image_folder), pictures_of(mask_folder)
     like: dict[str, list[str]] = defaultdict(list)
     for stem in images:
-        like[MARKS_IMAGE.sub("", stem).casefold()].append(stem)
+        for name in {stem.casefold(), MARKS_IMAGE.sub("", stem).casefold()}:
+            like[name].append(stem)
     masks_of: dict[str, list[Path]] = {stem: [] for stem in images}
     for stem, path in masks.items():
         near = like[MARKS_MASK.sub("", stem).casefold()]

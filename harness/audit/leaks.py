@@ -2,7 +2,7 @@
 
 `Query` cannot hold the reference, so a leak needs another way: a row made from the truth under another label, a table looked up
 by sample id, a cache keyed by the image object, a caller's variables. Each check closes one way; a prediction that changes by a
-single bit used it. Test images in a method's training data are not found here: splits are checked when data are prepared.
+single bit used it. Test images in a method's training data are not found here: `run` refuses equal pictures in two splits.
 """
 
 from __future__ import annotations

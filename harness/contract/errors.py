@@ -61,6 +61,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> ConfigError:
     names = sorted(known)
     near = get_close_matches(name, names, n=1, cutoff=0.6)
     hint = f" Did you mean '{near[0]}'?" if near else ""
+    name = name if len(name) <= 200 else f"{name[:200]}..."
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
     return ConfigError(f"No {kind} is called '{name}'.{hint} Known: {', '.join(names[:_MOST_NAMES])}{more}")
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
+from hashlib import sha256
 from math import isnan, nan
 from typing import Any, NoReturn
 
@@ -89,6 +91,7 @@ class CellResult:
     judge: str = ""  # "" where the run does not say
     judge_notes: tuple[str, ...] = ()
     data_note: str = ""
+    digest: str = ""  # a hash of the records and scores of a complete cell, but for times and the texts of errors
     cost: Cost | None = None  # None where none was measured, as for rows made from the truth
     summary: Summary | None = None
     dataset_summary: Summary | None = None
@@ -108,6 +111,19 @@ class CellResult:
     def scores(self) -> Sequence[Mapping[str, float]]:
         """Read from disk now; scores[i] holds the metric values of records[i]. NaN: undefined, counted but left out of means."""
         return self.read()[1]
+
+
+def digest_of(cells: Iterable[CellResult]) -> str:
+    """One sha256 of all that decides the tables of these cells, so that a published table can be held against its run folder.
+
+    The order of the cells, costs, times, paths and the texts of errors do not count: they differ between machines.
+    """
+    facts = (
+        [c.method, c.dataset, c.modality, c.seed, c.data_kind, c.data_note, c.protocol, c.status, c.n_manifest]
+        + [asdict(c.labels) if c.labels else None, c.judge, list(c.judge_notes), c.digest]
+        for c in cells
+    )
+    return sha256("\n".join(sorted(json.dumps(fact, sort_keys=True) for fact in facts)).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

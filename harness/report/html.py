@@ -10,7 +10,7 @@ from prsbench.harness.contract.results import CellResult
 from prsbench.harness.contract.types import DataKind, PromptSource, TextSource, Weights
 from prsbench.harness.report.figures.canvas import Figure
 from prsbench.harness.report.statistics.rows import rows_of
-from prsbench.harness.report.tables.footnotes import DATA_LINES, missing_numbers
+from prsbench.harness.report.tables.footnotes import DATA_LINES, missing_numbers, of_not_run
 from prsbench.harness.report.tables.formats import header_groups, same_in_every_row, shown_columns
 from prsbench.harness.report.tables.table import Table
 
@@ -101,7 +101,7 @@ def _meanings(introduction: str, meanings: Mapping[str, str]) -> str:
 
 
 def _failures(cells: Sequence[CellResult]) -> list[str]:
-    lines = missing_numbers(rows_of(cells))
+    lines = [*missing_numbers(rows_of(cells)), *of_not_run(cells)]
     if not lines:
         return ["<p>Every cell is complete and no sample failed.</p>"]
     return ["<h2>What is missing</h2>", _list(lines, "notes lost")]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from prsbench.datasets.catalog import SOURCES, prepare
 from prsbench.datasets.official_reader import open_root
+from prsbench.datasets.official_writer import LOCK
 from prsbench.harness.contract.catalog import resolve
 from prsbench.harness.contract.errors import ConfigError, DataError
 
@@ -68,4 +70,86 @@ def test_a_faulty_archive_leaves_no_data_set_behind(archive, tmp_path):
     (archive / "masks" / "p0_z0.png").unlink()
     with pytest.raises(DataError, match="p0_z0.png: expected a mask, found none"):
         prepare("pairs", archive, tmp_path / "to", modality="lung_ct", target="lungs")
-    assert not list((tmp_path / "to").rglob("*"))
+    assert [path.name for path in (tmp_path / "to").rglob("*")] == [LOCK]
+
+
+def lungs(archive, to):
+    return prepare("pairs", archive, to, modality="lung_xray", target="lungs")
+
+
+def test_every_file_that_is_not_taken_is_counted_and_ten_are_named(archive, tmp_path):
+    assert "Not taken" not in str(lungs(archive, tmp_path / "to"))
+    for number in range(11):
+        (archive / "images" / f"scan{number:02d}.gif").write_bytes(b"x")
+    (archive / "Thumbs.db").write_bytes(b"x")
+    for hidden in (".DS_Store", "images/._p0_z0.png", "__MACOSX/images/._p0_z0.png"):
+        (archive / hidden).parent.mkdir(parents=True, exist_ok=True)
+        (archive / hidden).write_bytes(b"x")
+    text = str(lungs(archive, tmp_path / "to"))
+    assert "Not taken: 12 files (Thumbs.db, images/scan00.gif, " in text and "scan08.gif and 2 more)" in text
+    assert "._" not in text and "DS_Store" not in text and "MACOSX" not in text
+
+
+def test_files_in_a_linked_folder_are_counted_and_the_prepared_folder_below_is_not(archive, tmp_path):
+    (archive / "images").rename(tmp_path / "elsewhere")
+    (archive / "images").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/notes.txt").write_text("x")
+    for _ in range(2):
+        assert "Not taken: 1 file (images/notes.txt)" in str(lungs(archive, archive / "to"))
+
+
+def test_no_picture_at_all_names_what_is_there(tmp_path):
+    (tmp_path / "from/images").mkdir(parents=True)
+    (tmp_path / "from/masks").mkdir()
+    (tmp_path / "from/images/a.dcm").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"expected pictures, found none. Not taken: 1 file \(images/a.dcm\)"):
+        lungs(tmp_path / "from", tmp_path / "to")
+
+
+def test_inverted_masks_are_noticed_by_the_median_foreground(archive, tmp_path, pictures):
+    assert "median foreground 12%)" in str(lungs(archive, tmp_path / "to"))
+    masks = sorted((archive / "masks").iterdir())
+    pictures.file(masks[3], ~pictures.mask())
+    assert "covered by 1 mask (clinic_p1_z3.png). Inverted?" in str(lungs(archive, tmp_path / "to"))
+    for path in masks:
+        pictures.file(path, ~pictures.mask())
+    assert "Warning: half of the masks cover more than 88% of their picture. Are they inverted?" in str(
+        lungs(archive, tmp_path / "to")
+    )
+
+
+def test_empty_masks_have_no_median_foreground(archive, tmp_path, pictures):
+    for path in (archive / "masks").iterdir():
+        pictures.file(path, np.zeros((6, 8), np.uint8))
+    assert "median" not in str(lungs(archive, tmp_path / "to"))
+
+
+def test_equal_images_are_said_to_share_a_group(archive, tmp_path, pictures):
+    pictures.file(archive / "images/p4_z9.png", pictures.image(0))
+    report = lungs(archive, tmp_path / "to")
+    assert report.groups == 4
+    assert "1 images equal another one pixel by pixel. Equal images share a group" in str(report)
+
+
+def test_equal_images_in_two_splits_are_said_where_nothing_else_is_possible(archive, tmp_path, pictures):
+    for path in (archive / "images").iterdir():
+        pictures.file(path, pictures.image(0))
+    assert "1 are in two splits" in str(lungs(archive, tmp_path / "to"))
+
+
+def test_a_place_that_cannot_be_written_is_one_sentence(archive, tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ConfigError, match="file: expected a folder, got a file"):
+        lungs(archive, tmp_path / "file")
+    with pytest.raises(DataError, match="file/below: cannot be written"):
+        lungs(archive, tmp_path / "file/below")
+    with pytest.raises(DataError, match="file/below: cannot be written"):
+        prepare("phantoms", None, tmp_path / "file/below")
+
+
+def test_a_name_that_is_too_long_with_its_archives_is_one_sentence(archive, tmp_path, pictures):
+    stem = "x" * 249
+    pictures.file(archive / f"images/{stem}.png", pictures.image(1))
+    pictures.file(archive / f"masks/{stem}.png", pictures.mask())
+    with pytest.raises(DataError, match="cannot be written: .*File name too long"):
+        lungs(archive, tmp_path / "to")

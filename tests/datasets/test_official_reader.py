@@ -237,3 +237,26 @@ def test_a_size_of_a_pixel_that_is_none_is_named(root, edit_table, given):
     edit_table(root / TABLE, lambda rows: [row | {"spacing_mm": given if row is rows[0] else ""} for row in rows])
     with pytest.raises(DataError, match=f"column spacing_mm, as in '0.7 0.65', got '{given}'"):
         open_root(root)[0].check()
+
+
+def test_the_same_picture_in_two_splits_is_named_whatever_its_format(root, pictures):
+    first, second = sorted(root.rglob("train_images/*.png"))[:2]
+    test = sorted(root.rglob("test_images/*.png"))[0]
+    shutil.copy(second, first)  # in one split: no leak
+    (dataset,) = open_root(root)
+    assert dataset.check() == []
+    with Image.open(first) as picture:
+        picture.save(test, compress_level=0)
+    assert test.read_bytes() != first.read_bytes()
+    (dataset,) = open_root(root)
+    assert dataset.check() == [f"{test} (test) is the same picture as {first} (train)."]
+    pictures.file(test, pictures.image(99))
+    (dataset,) = open_root(root)
+    assert dataset.check() == []
+
+
+def test_pictures_of_one_colour_are_not_taken_for_the_same(root, pictures):
+    for split in ("train", "test"):
+        pictures.file(sorted(root.rglob(f"{split}_images/*.png"))[0], pictures.image(1) * 0)
+    (dataset,) = open_root(root)
+    assert dataset.check() == []

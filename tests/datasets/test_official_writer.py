@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import json
+import multiprocessing
+import os
+import signal
+import time
 
 import numpy as np
 import pytest
 from prsbench.datasets import official_writer
 from prsbench.datasets.official_reader import open_root
-from prsbench.datasets.official_writer import COLUMNS, OFFICIAL_COLUMNS, Item, write_modality, written_in
+from prsbench.datasets.official_writer import COLUMNS, LOCK, OFFICIAL_COLUMNS, Item, write_modality, written_in
 from prsbench.datasets.questions import target_of
 from prsbench.harness.contract.errors import ConfigError, DataError
 from prsbench.harness.contract.types import DataKind
@@ -165,3 +170,117 @@ def test_an_archive_name_that_cannot_start_a_file_name_is_refused(tmp_path, make
 def test_a_split_that_the_archive_gives_is_used(tmp_path, make_items, pictures):
     fixed = [Item(split, split, lambda: (pictures.image(0), pictures.mask()), split) for split in ("test", "val")]
     assert write(tmp_path, fixed).images_per_split == {"train": 0, "val": 1, "test": 1}
+
+
+def redrawn(items):
+    """The same names with other masks."""
+    return [Item(item.stem, item.group, lambda item=item: (item.load()[0], ~item.load()[1])) for item in items]
+
+
+@pytest.mark.parametrize("step", ["after the pictures", "table", "deletion", "last card"])
+def test_a_crash_while_pictures_are_replaced_is_refused_until_the_archive_is_prepared_again(
+    root, make_items, monkeypatch, tree_bytes, tmp_path, step
+):
+    write(root, make_items(4), archive="other")
+    write(tmp_path / "want", make_items(12))
+    write(tmp_path / "want", make_items(4), archive="other")
+    write(tmp_path / "want", redrawn(make_items(8)))
+    real_write, cards = official_writer.write_atomically, []
+
+    def crash(*_, **__):
+        raise KeyboardInterrupt
+
+    def write_file(path, data):
+        cards.extend([path] * (path.name == "prsbench.json"))
+        if (step == "table" and path.suffix == ".csv") or (step == "last card" and len(cards) == 2):
+            crash()
+        real_write(path, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(official_writer, "write_atomically", write_file)
+        if step == "after the pictures":
+            patch.setattr(official_writer.csv, "DictWriter", crash)
+        if step == "deletion":
+            patch.setattr(official_writer, "_remove_others", crash)
+        with pytest.raises(KeyboardInterrupt):
+            write(root, redrawn(make_items(8)))
+    with pytest.raises(DataError, match="was stopped while it replaced the pictures of made in brain_tumors_ct_scan"):
+        open_root(root)
+    with pytest.raises(DataError, match="Prepare that archive again"):
+        write(root, make_items(4), archive="other")
+    write(root, redrawn(make_items(8)))
+    assert tree_bytes(root) == tree_bytes(tmp_path / "want")
+    (dataset,) = open_root(root)
+    dataset.check()
+
+
+def hold(root, ready):
+    with (root / LOCK).open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        ready.set()
+        time.sleep(60)
+
+
+def test_a_second_writer_waits_and_a_killed_one_leaves_no_stale_lock(root, make_items, capfd):
+    context = multiprocessing.get_context("fork")
+    ready = context.Event()
+    first = context.Process(target=hold, args=(root, ready))
+    first.start()
+    assert ready.wait(30)
+    second = context.Process(target=write, args=(root, make_items(6)), kwargs={"archive": "other"})
+    second.start()
+    second.join(1)
+    assert second.is_alive() and written_in(root, "brain_mri").images == 12
+    os.kill(first.pid, signal.SIGKILL)
+    second.join(30)
+    first.join(30)
+    assert second.exitcode == 0 and written_in(root, "brain_mri").images == 18
+    assert "another process is writing here. Waiting" in capfd.readouterr().err
+
+
+def test_two_archives_written_at_once_are_both_there(tmp_path, make_items):
+    context = multiprocessing.get_context("fork")
+    names = [f"archive{number}" for number in range(4)]
+    writers = [context.Process(target=write, args=(tmp_path / "root", make_items(6)), kwargs={"archive": name}) for name in names]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(60)
+    assert {row["archive"] for row in rows_of(tmp_path / "root")} == set(names)
+    assert written_in(tmp_path / "root", "brain_mri").images == len(list((tmp_path / "root").rglob("*_images/*.png"))) == 24
+
+
+def test_equal_pictures_share_a_group_and_so_a_split(tmp_path, make_items, pictures):
+    items = make_items(20)
+    copies = [Item(f"copy{n}", f"copy{n}", items[n].load) for n in range(10)]
+    counts = write(tmp_path, [*items, *copies])
+    assert (counts.images, counts.groups, counts.equal_pictures, counts.shared_pictures) == (30, 10, 10, 0)
+    group_of = {row["image_name"]: (row["group"], row["split"]) for row in rows_of(tmp_path)}
+    assert all(group_of[f"made_copy{n}.png"] == group_of[f"made_s{n:02d}.png"] for n in range(10))
+
+
+def test_black_pictures_join_nothing(tmp_path, pictures):
+    black = [Item(f"b{n}", f"b{n}", lambda: (np.zeros((6, 8, 3), np.uint8), pictures.mask())) for n in range(4)]
+    assert write(tmp_path, black).groups == 4
+
+
+def test_a_case_in_two_splits_of_the_archive_is_refused_by_name(tmp_path, pictures):
+    items = [Item(split, "p1", lambda: (pictures.image(0), pictures.mask()), split) for split in ("train", "test")]
+    with pytest.raises(DataError, match="case 'p1' is in test and train, a leak"):
+        write(tmp_path, items)
+
+
+def test_a_column_added_by_hand_stays_when_archives_are_prepared_again(root, make_items, edit_table):
+    edit_table(root / "brain_tumors_ct_scan.csv", lambda rows: [{**row, "spacing_mm": "0.7 0.65"} for row in rows])
+    write(root, make_items(2 + 12))
+    write(root, make_items(4), archive="other")
+    spacing = {row["image_name"]: row["spacing_mm"] for row in rows_of(root)}
+    assert {name for name, value in spacing.items() if value == "0.7 0.65"} == {f"made_s{number:02d}.png" for number in range(12)}
+    assert spacing["made_s13.png"] == spacing["other_s01.png"] == ""
+
+
+@pytest.mark.parametrize("table", ["image_path,archive\nx,made\n", "", "\0", ",".join(COLUMNS) + "\na,b\n"])
+def test_a_table_of_another_kind_is_not_written_over(root, make_items, table):
+    (root / "brain_tumors_ct_scan.csv").write_text(table)
+    with pytest.raises(DataError, match="expected a table of `prsbench prepare`"):
+        write(root, make_items(4))

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prsbench.datasets.splits import split_by_group
+from prsbench.datasets.splits import joined_groups, split_by_group
 from prsbench.harness.contract.errors import DataError
 
 
@@ -59,3 +59,14 @@ def test_the_larger_of_two_groups_is_trained_on():
 def test_a_single_group_is_refused_by_name():
     with pytest.raises(DataError, match="at least 2 groups.*got 1.*patient7"):
         split_by_group(["patient7"] * 5, 0)
+
+
+def test_groups_that_share_a_picture_directly_or_through_others_become_one():
+    groups, hashes = ["c", "b", "a", "d", "d", "e"], ["1", "1", "2", "1", "2", None]
+    assert joined_groups(groups, hashes) == ["a", "a", "a", "a", "a", "e"]
+    assert joined_groups(groups[::-1], hashes[::-1]) == ["e", "a", "a", "a", "a", "a"]
+
+
+def test_groups_without_a_common_picture_stay_and_none_joins_nothing():
+    assert joined_groups(["a", "a", "b", "c"], ["1", "1", None, None]) == ["a", "a", "b", "c"]
+    assert joined_groups([], []) == []

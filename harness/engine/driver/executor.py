@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from prsbench.harness.contract.errors import ConfigError, first_line
-from prsbench.harness.engine.driver.ray_start import start_ray
+from prsbench.harness.engine.driver.ray_start import OwnRay, import_ray, start_ray
 from prsbench.harness.engine.grid.schema import Execution, Resources, base_name
 from prsbench.harness.engine.store.run_folder import LOG
 from prsbench.harness.engine.worker.failures import Failure
@@ -74,10 +74,10 @@ class RayExecutor:
     """
 
     def __init__(self, setting: Setting, execution: Execution, address: str | None):
-        import ray
-
+        ray = import_ray(address)
         self._ray, self._execution, self._on_cluster = ray, execution, address is not None
         start_ray(ray, address, workers_here(execution))
+        self._own = None if self._on_cluster else OwnRay(ray)
         # `perform` reads its setting from the object store: it is the same for all jobs.
         self._task, self._setting = ray.remote(max_retries=0)(perform), ray.put(setting)
         self._run, self._timeout_s, self._device = setting.run, setting.timeout_s, setting.device
@@ -102,13 +102,20 @@ class RayExecutor:
     def next_finished(self) -> Finished:
         done: list[Any] = []
         while not done:
-            done, _ = self._ray.wait(list(self._running), num_returns=1, timeout=POLL_S if self._timeout_s else None)
-            self._kill_stuck_workers()
+            try:
+                done, _ = self._ray.wait(list(self._running), num_returns=1, timeout=POLL_S)
+            finally:
+                if self._own:
+                    self._own.check()
+            if self._timeout_s:
+                self._kill_stuck_workers()
         running = self._running.pop(done[0])
         return running.job, self._outcomes(running, done[0])
 
     def stop(self) -> None:
         self._ray.shutdown()
+        if self._own:
+            self._own.end()
 
     def _outcomes(self, running: _Running, reference: Any) -> dict[str, Outcome]:
         try:

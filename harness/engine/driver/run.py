@@ -10,6 +10,7 @@ from itertools import islice
 from prsbench.harness.contract.errors import RunFolderError, first_line, unknown_name
 from prsbench.harness.engine.driver.executor import Executor, make_executor
 from prsbench.harness.engine.driver.progress import Progress
+from prsbench.harness.engine.driver.ray_start import check_address
 from prsbench.harness.engine.driver.schedule import jobs_to_do, ready
 from prsbench.harness.engine.grid.schema import GridConfig, base_name
 from prsbench.harness.engine.inspect.state import SCHEMA, CellState, Left, Run, RunStatus, stored_cells
@@ -17,7 +18,7 @@ from prsbench.harness.engine.plan.choices import Registry, check_choices
 from prsbench.harness.engine.plan.data import check_all, open_with_notes, prepare_roots
 from prsbench.harness.engine.plan.nodes import CellNode, left_out_lines
 from prsbench.harness.engine.plan.planning import make_plan
-from prsbench.harness.engine.store.json_files import write_json
+from prsbench.harness.engine.store.json_files import sealed, write_json
 from prsbench.harness.engine.store.run_folder import Ending, NodeFolder, RunFolder
 from prsbench.harness.engine.worker.failures import Failure
 from prsbench.harness.engine.worker.job import Job, Outcome
@@ -83,6 +84,8 @@ def run_grid(
     for name in only:
         if name not in known:
             raise unknown_name("method of this grid", name, known)
+    if address is not None and executor == "ray":
+        check_address(address)  # before data are drawn and checked
     prepare_process(grid.execution.threads_per_worker)
     with folder.driver_lock():
         run = plan_run(grid, registry, folder, say)
@@ -192,12 +195,11 @@ def _write_description(run: Run, grid: GridConfig, folder: RunFolder, status: Ru
     """Write run.json: everything a reader needs to open the run without the grid file or the catalogs."""
     content = {
         "schema": SCHEMA,
-        "status": status,
         "provenance": provenance_of_run(),
         "grid": grid.model_dump(mode="json"),
         "setting": run.setting.to_json(),
         "plan": run.plan.to_json(),
     }
-    write_json(folder.description, content, indent=None)
+    write_json(folder.description, {"status": status, **sealed(content)}, indent=None)
     folder.run_described()
     return replace(run, status=status)

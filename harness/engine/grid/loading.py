@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ def load_grid(name_or_path: str, changes: Iterable[str] = (), data_root: Path | 
     source = GridText(where, text, tuple((_apply(content, change), change) for change in changes))
     for data in content["data"] if isinstance(content.get("data"), list) else ():
         if isinstance(data, dict) and data.get("source") == "prs_med" and data_root is not None:
-            data.setdefault("root", str(data_root.resolve()))
+            data.setdefault("root", os.path.realpath(data_root))
     return validated(GridConfig, content, source.place_of).read_from(source)
 
 
@@ -77,9 +78,7 @@ def _text_of(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         byte = f"{error.object[error.start]:#04x}"
-        raise ConfigError(
-            f"{path} line {line}: byte {byte} is not UTF-8. Save the grid in UTF-8."
-        ) from None
+        raise ConfigError(f"{path} line {line}: byte {byte} is not UTF-8. Save the grid in UTF-8.") from None
 
 
 def _unreadable(path: Path, why: str | None) -> ConfigError:
@@ -96,11 +95,14 @@ def _apply(content: dict[str, Any], change: str) -> Place:
     target: Any = content
     place: Place = ()
     steps = path.split(".")
+    methods = content["methods"] if isinstance(content.get("methods"), list) else []
     while True:
-        if isinstance(target, list) and (index := _item_named(target, steps)) is not None:
-            name = _name(target[index])
-            target[index] = target[index] if isinstance(target[index], dict) else {name: {}}  # a bare name
-            target, place, steps = target[index], (*place, index), [name, *steps[name.count(".") + 1 :]]
+        names = list(map(_name, target)) if isinstance(target, list) else []
+        steps = _whole_name(steps, {*map(_name, methods), *(target if isinstance(target, dict) else names)})
+        if steps[0] in names:  # a method by its name
+            index = names.index(steps[0])
+            target[index] = target[index] if isinstance(target[index], dict) else {steps[0]: {}}
+            target, place = target[index], (*place, index)
         key = _key(target, steps[0])
         if key is None:
             raise _not_there(shown, target, place, steps)
@@ -113,10 +115,11 @@ def _apply(content: dict[str, Any], change: str) -> Place:
         target, steps = target[key], steps[1:]
 
 
-def _item_named(items: Sequence[Any], steps: Sequence[str]) -> int | None:
-    """Which item of a list, such as a method, has the name that the steps begin with; a name may hold dots, as `my.py:Mine`."""
-    named = ((index, _name(item)) for index, item in enumerate(items))
-    return next((index for index, name in named if name and name.split(".") == steps[: name.count(".") + 1]), None)
+def _whole_name(steps: list[str], names: Collection[str]) -> list[str]:
+    """The steps, with those that are one name with dots put together."""
+    counts = (count for count in range(len(steps), 1, -1) if ".".join(steps[:count]) in names)
+    count = next(counts, 1)
+    return [".".join(steps[:count]), *steps[count:]]
 
 
 def _name(item: Any) -> str:

@@ -19,7 +19,8 @@ def validated(model: type[Model], content: Any, place_of: Callable[[Sequence[str
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_context=False)
+        found = error.errors(include_url=False, include_context=False)
+        problems = [item for item in found if item["type"] != "too_short" or not item["input"]]  # else its items are wrong
         lines = [place_of(item["loc"]) + _problem(model, item) for item in problems[:_MOST_PROBLEMS]]
         more = [f"and {len(problems) - _MOST_PROBLEMS} more"] if len(problems) > _MOST_PROBLEMS else []
         raise ConfigError("\n".join([*lines, *more])) from None
@@ -34,7 +35,7 @@ def _problem(model: type[BaseModel], item: Any) -> str:
     *place, last = item["loc"] or ("",)
     name = ".".join(map(str, (*place, last)))
     if item["type"] != "extra_forbidden":
-        message = item["msg"].removeprefix("Value error, ")  # pydantic's mark of our own validators
+        message = item["msg"].removeprefix("Value error, ").replace("valid tuple", "list")  # pydantic marks our own validators
         return f"{name}: {message}, got {_shown(item['input'])}." if name else f"{message}."
     known = _fields_at(model, place)
     near = get_close_matches(str(last), known, n=1, cutoff=0.6)
@@ -47,8 +48,8 @@ def _shown(value: Any) -> str:
         text = shortened(repr(value))
     except ValueError:  # of a number with thousands of digits
         return "a number with thousands of digits"
-    is_surprise = isinstance(value, bool | date)
-    return f"{text} (YAML reads yes, no, on, off and dates so; put a text in quotes)" if is_surprise else text
+    is_surprise = isinstance(value, bool | date)  # to who meant a text
+    return f"{text} (YAML reads yes, no, on, off and dates so; a text needs quotes)" if is_surprise else text
 
 
 def _fields_at(model: type[BaseModel], place: list[Any]) -> list[str]:

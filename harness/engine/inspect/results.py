@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from prsbench.harness.contract.errors import DataError, RunFolderError, first_line
+from prsbench.harness.contract.files import file_hash
 from prsbench.harness.contract.results import HELD_OUT, CellResult, Details, HeldOut, ResultStatus
 from prsbench.harness.contract.summary import Samples, Summary, samples_from, summarise_cell, summary_from
 from prsbench.harness.contract.types import DataKind, Sample
@@ -20,6 +22,7 @@ from prsbench.harness.engine.plan.data import manifest_hash, open_all
 from prsbench.harness.engine.plan.nodes import LeftOut
 from prsbench.harness.engine.store.cell_folder import CellFolder
 from prsbench.harness.engine.store.prediction_maps import each_map
+from prsbench.harness.engine.store.run_folder import SEAL, TrainingFolder
 
 STATUS_OF = {
     CellState.NEW: ResultStatus.MISSING,
@@ -33,13 +36,15 @@ def result_of(stored: StoredCell, protocol: str) -> CellResult:
     """What the report gets of one cell; an incomplete cell has a reason in place of numbers."""
     cell, folder, state, error = stored.node, stored.folder, stored.state, stored.error
     contents: dict[str, Any] = {}
+    with suppress(RunFolderError):  # then it is damaged, and `error` says so
+        contents["labels"] = folder.labels
     if state is CellState.CACHED:
         try:
-            contents = {"summary": _summary(folder), "cost": folder.cost}
+            contents |= {"summary": _summary(folder), "cost": folder.cost, "digest": folder.results_hash}
             contents |= {"judge": folder.judge, "judge_notes": folder.judge_notes}
             contents |= {"samples": partial(_samples, folder.path), "read": partial(_details, folder.path)}
         except RunFolderError as damage:  # its bytes changed, but not its size and modification time
-            state, error = CellState.FAILED, str(damage)
+            state, error, contents = CellState.FAILED, str(damage), {"labels": folder.labels}
     return CellResult(
         method=cell.method,
         dataset=cell.dataset,
@@ -50,7 +55,6 @@ def result_of(stored: StoredCell, protocol: str) -> CellResult:
         status=STATUS_OF[state],
         error=error,
         n_manifest=cell.n_manifest,
-        labels=folder.labels,
         **contents,
     )
 
@@ -110,11 +114,19 @@ def trainings_of(run: Run) -> dict[str, Path]:
 
 
 def held_out(run: Run) -> list[HeldOut]:
-    """What the run's finished trainings measured on held-out samples, in the order of the plan."""
+    """What the run's finished trainings measured on held-out samples, in the order of the plan.
+
+    Raises:
+        RunFolderError: such a file is not what was sealed.
+    """
     tables = []
     for node in run.plan.trainings.values():
-        path = run.setting.weights_folder(node.key) / HELD_OUT
-        if path.is_file():
+        folder = TrainingFolder(run.setting.training_folder(node.key))
+        path = folder.weights / HELD_OUT
+        known = folder.read(SEAL)["files"].get(HELD_OUT) if folder.digest else None
+        if known and (not path.is_file() or file_hash(path) != known):
+            raise RunFolderError(f"{path} is not what was sealed. Delete {folder.path} and run again; it is trained again.")
+        if known:
             with path.open(newline="") as stream:
                 header, *lines = map(tuple, csv.reader(stream))
             tables.append(HeldOut(node.name, node.seed, header, tuple(lines)))
@@ -122,30 +134,30 @@ def held_out(run: Run) -> list[HeldOut]:
 
 
 def sample_of(run: Run, dataset: str, sample_id: str) -> tuple[int, Sample] | None:
-    """A sample by its id, with its index in the records of its cells; None if the data set is no longer there."""
-    try:
-        opened = next(d for d in open_all(run.setting.roots) if d.name == dataset)
-    except (DataError, StopIteration):
+    """A sample by its id, with its index in the records of its cells; None if the data set was moved away, or changed since."""
+    samples = samples_of(run, dataset)
+    if isinstance(samples, str):
         return None
-    split = run.plan.cells[0].split
-    index = [row.sample_id for row in opened.rows if row.split == split].index(sample_id)
-    return index, opened.samples(split)[index]
+    opened = next(d for d in open_all(run.setting.roots) if d.name == dataset)
+    split = next(cell.split for cell in run.plan.cells if cell.dataset == dataset)
+    index = [row.sample_id for row in opened.manifest(split)].index(sample_id)
+    return index, samples[index]
 
 
 def samples_of(run: Run, dataset: str) -> Sequence[Sample] | str:
     """The samples of a data set in the order of its records, or why they are not there: moved away, or changed since the run."""
-    cell = next(cell for cell in run.plan.cells if cell.dataset == dataset)
+    cell, opened = next(cell for cell in run.plan.cells if cell.dataset == dataset), None
     try:
         opened = next((d for d in open_all(run.setting.roots) if d.name == dataset), None)
         if opened and manifest_hash(opened, cell.split) == cell.origin["manifest"]:
             return opened.samples(cell.split)
     except (DataError, OSError):
-        opened = None
+        pass
     return f"the data set '{dataset}' {'has changed since the run' if opened else 'is no longer where the run found it'}"
 
 
 def masks_of(run: Run, result: CellResult) -> Iterator[tuple[int, NDArray[np.bool_]]]:
-    """(number of the record, (H, W) mask at probability >= 0.5) of a complete cell, in order, without samples that have no map."""
+    """(number of the record, (H, W) mask at probability >= 0.5) of each sample of a complete cell that has a map, in order."""
     wanted = result.method, result.dataset, result.seed
     cell = next(cell for cell in run.plan.cells if (cell.method, cell.dataset, cell.seed) == wanted)
     return ((number, maps.mask) for number, maps in each_map(run.setting.run.cell(cell.folder)))

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from prsbench.harness.contract.errors import RunFolderError
 from prsbench.harness.engine.inspect.state import Left, StoredCell
 from prsbench.harness.engine.plan.nodes import Plan, TrainingNode
-from prsbench.harness.engine.store.cell_folder import CELL, CellFolder
+from prsbench.harness.engine.store.cell_folder import CELL
+from prsbench.harness.engine.store.json_files import read_json
 from prsbench.harness.engine.store.keys import FOLDER_DIGITS
 from prsbench.harness.engine.store.run_folder import SEAL, Ending, NodeFolder, TrainingFolder
 
@@ -23,7 +27,8 @@ class EarlierWork:
     def __init__(self, plan: Plan, run_folder: Path):
         self._plan = plan
         self._cells: dict[str, list[Path]] = defaultdict(list)  # by method, data set and seed
-        self._trainings: dict[str, TrainingFolder] = {}  # by the key's first digits; each file of them is read once
+        self._trainings: dict[str, TrainingFolder] = {}  # by the key's first digits
+        self._node_in = cache(_node_in)  # many cells depend on one training
         for folder in _folders(run_folder / "cells"):
             self._cells[_without_key(folder.name)].append(folder)
         for folder in _folders(run_folder / "trainings"):
@@ -34,8 +39,8 @@ class EarlierWork:
         if planned.folder.is_sealed():
             return _why_incomplete(planned)
         new = asdict(planned.node)
-        similar = [CellFolder(path) for path in self._cells[_without_key(planned.node.folder)] if (path / SEAL).exists()]
-        changes = [list(self._changes(old["node"], new)) for folder in similar if (old := folder.read(CELL))]
+        similar = [path / CELL for path in self._cells[_without_key(planned.node.folder)] if (path / SEAL).exists()]
+        changes = [list(self._changes(old, new)) for path in similar if (old := self._node_in(path))]
         return _listed(min(changes, key=len)) if changes else None
 
     def attempts(self, method: str) -> Iterator[tuple[str, dict[str, Any], Path]]:
@@ -65,12 +70,12 @@ class EarlierWork:
 
     def _training_changes(self, name: str, before: str | None, after: str | None) -> Iterator[str]:
         folder = self._trainings.get(before[:FOLDER_DIGITS]) if before else None
-        seal = folder.read(SEAL) if folder else None
-        if not seal or not after or "node" not in seal:
+        old = self._node_in(folder.path / SEAL) if folder else None
+        if not old or not after:
             yield f"{name} is a different one"
             return
         new = self._plan.trainings[after]
-        yield from (f"{new.name}: {change}" for change in self._changes(seal["node"], asdict(new)))
+        yield from (f"{new.name}: {change}" for change in self._changes(old, asdict(new)))
 
 
 def _why_incomplete(planned: StoredCell) -> str:
@@ -85,6 +90,15 @@ def _why_incomplete(planned: StoredCell) -> str:
         stored = folder.scored_with
     changed = [name for name, value in wanted.items() if value not in (None, stored.get(name))]
     return f"{', '.join(changed)} changed" if stored and changed else "it was interrupted before that"
+
+
+def _node_in(path: Path) -> Mapping[str, Any] | None:
+    """The node that a file of any version describes; None if it is damaged or names none."""
+    with suppress(RunFolderError):
+        stored = read_json(path)
+        node = stored.get("node") if isinstance(stored, dict) else None
+        return node if isinstance(node, dict) else None
+    return None
 
 
 def _finished(folder: NodeFolder) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from prsbench.harness.contract.errors import first_line, unknown_name
+from prsbench.harness.contract.errors import RunFolderError, first_line, unknown_name
 from prsbench.harness.contract.records import SampleStatus
 from prsbench.harness.engine.inspect.state import CellState, Run, RunStatus, StoredCell, stored_cells
 from prsbench.harness.engine.plan.nodes import left_out_lines
@@ -69,8 +69,11 @@ def _history(folder: Path, show_all: bool) -> str:
 
 def _line(stored: StoredCell) -> str:
     """The line of a cell that is not complete."""
-    tick = stored.folder.read(PROGRESS) if stored.state is CellState.NEW else None
-    text = f"{tick['done']} of {tick['total']} {tick['message']}" if tick else first_line(stored.error)
+    try:
+        tick = stored.folder.read(PROGRESS) if stored.state is CellState.NEW else None
+        text = f"{tick['done']} of {tick['total']} {tick['message']}" if tick else first_line(stored.error)
+    except (RunFolderError, KeyError, TypeError):  # for display only
+        text = "at work"
     return f"{stored.state:8} {stored.node.folder}{_tries(stored.folder)}: {text}"
 
 

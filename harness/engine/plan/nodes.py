@@ -62,9 +62,12 @@ class CellNode:
         return f"{_folder_name(self.method)}--{self.dataset}--s{self.seed}-{self.key[:FOLDER_DIGITS]}"
 
 
+_MOST_BYTES = 120  # file systems allow 255; the rest of a folder's name tells its node from others
+
+
 def _folder_name(name: str) -> str:
-    """A method's name as part of a folder's: a user's method is named by its file, as in ./mine/net.py:Net."""
-    return name.replace("/", "-").lstrip(".-")
+    """A method's name as part of a folder's, cut to fit: a user's method is named by its file, as in ./mine/net.py:Net."""
+    return name.replace("/", "-").lstrip(".-").encode()[:_MOST_BYTES].decode(errors="ignore")
 
 
 @dataclass(frozen=True)

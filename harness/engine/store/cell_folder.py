@@ -1,17 +1,20 @@
 """The folder of one cell: identity, predictions with their seal, records, and scores.
 
-cell.json (identity, labels, provenance); predictions.jsonl, maps.bin and sealed.json; cost.json; records.jsonl and measured.json
-(the code and predictions they were measured with); scores.json with summary.bin (what a report reads of records and scores) and
-scored.json (what they were computed from); attempts.json, log.txt.
+cell.json (identity, labels, provenance), predictions.jsonl, maps.bin and cost.json, all under the seal in sealed.json;
+records.jsonl and measured.json (the code and predictions they were measured with); scores.json with summary.bin (what a report
+reads of records and scores) and scored.json (what they were computed from); attempts.json, log.txt.
 """
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from hashlib import sha256
 from itertools import count
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,8 @@ from prsbench.harness.contract.summary import is_current, summarise_cell, to_byt
 from prsbench.harness.contract.types import Labels, PromptSource, TextSource, Weights
 from prsbench.harness.engine.store import record_files
 from prsbench.harness.engine.store.journal import PREDICTIONS, RECORDS, StoredPrediction, damaged_line, read_lines
+from prsbench.harness.engine.store.json_files import damaged, read_sealed_json
+from prsbench.harness.engine.store.keys import canonical_json
 from prsbench.harness.engine.store.prediction_maps import MAPS
 from prsbench.harness.engine.store.run_folder import SEAL, NodeFolder
 from prsbench.metrics.text.placed_texts import TextModels
@@ -34,6 +39,9 @@ SCORES = "scores.json"
 SCORED = "scored.json"
 COST = "cost.json"
 _MEASURED_FILES = (SCORED, SCORES, SUMMARY, MEASURED, RECORDS)  # in the order to delete them: a file before its source
+_PREDICTED = (PREDICTIONS, MAPS)
+_SEALED_FILES = (CELL, COST, *_PREDICTED)
+_DIFFER = ("seconds", "batch_size", "error")  # fields of a record that differ between machines
 
 
 class CellFolder(NodeFolder):
@@ -42,9 +50,10 @@ class CellFolder(NodeFolder):
     def begin(self, node: Mapping[str, Any], labels: Labels, weights: str | None, provenance: Mapping[str, Any]) -> None:
         """Write cell.json. Results of another node, other weights or other labels are deleted first."""
         identity = {"node": node, "labels": {**asdict(labels), "notes": list(labels.notes)}, "weights": weights}
-        known = self.read(CELL)
-        if known and all(known[name] == value for name, value in identity.items()):
-            return
+        with suppress(RunFolderError):  # a damaged file is written again
+            known = self.read(CELL)
+            if known and all(known.get(name) == value for name, value in identity.items()):
+                return
         self.discard()
         self.write(CELL, {**identity, "provenance": provenance})
 
@@ -54,28 +63,47 @@ class CellFolder(NodeFolder):
 
     @property
     def labels(self) -> Labels | None:
-        """The labels of the cell's row, or None if its method was never loaded."""
+        """The labels of the cell's row, or None if its method was never loaded.
+
+        Raises:
+            RunFolderError: cell.json is not what was written.
+        """
         cell = self.read(CELL)
         if cell is None:
             return None
-        prompt, weights, text, notes = (cell["labels"][name] for name in ("prompt_source", "weights", "text_source", "notes"))
-        return Labels(PromptSource(prompt), Weights(weights), TextSource(text), tuple(notes))
+        try:
+            prompt, weights, text, notes = (cell["labels"][name] for name in ("prompt_source", "weights", "text_source", "notes"))
+            return Labels(PromptSource(prompt), Weights(weights), TextSource(text), tuple(notes))
+        except (ValueError, KeyError, TypeError) as error:
+            raise damaged(self.path / CELL, error) from None
+
+    @property
+    def node(self) -> Mapping[str, Any]:
+        """The node that the cell was computed as; empty if its method was never loaded."""
+        return (self.read(CELL) or {"node": {}})["node"]
 
     @property
     def cost(self) -> Cost | None:
-        """The stored cost of the cell's method, or None."""
+        """The stored cost of the cell's method, or None.
+
+        Raises:
+            RunFolderError: cost.json is not what was written.
+        """
         stored = self.read(COST)
-        return Cost.from_json(stored) if stored else None
+        try:
+            return Cost.from_json(stored) if stored else None
+        except (KeyError, TypeError) as error:
+            raise damaged(self.path / COST, error) from None
 
     def write_cost(self, cost: Cost | None) -> None:
-        """Store the method's cost. It differs between machines, so no seal or key includes it."""
+        """Store the method's cost. It differs between machines: it is sealed, but no key and no digest of results includes it."""
         if cost is not None:
             self.write(COST, cost.to_json())
 
     def seal(self, predictions: Sequence[StoredPrediction], weights: str | None) -> None:
-        """Declare predictions and maps complete."""
+        """Declare predictions and maps complete, with the identity, labels and cost that lie beside them."""
         statuses = Counter(prediction.status for prediction in predictions)
-        files = {name: _fingerprint(self.path / name) for name in (PREDICTIONS, MAPS) if (self.path / name).exists()}
+        files = {name: _fingerprint(self.path / name) for name in _SEALED_FILES if (self.path / name).exists()}
         self.write(SEAL, {"files": files, "weights": weights, "n": len(predictions), "statuses": statuses})
 
     def is_sealed(self, weights: str | None = None) -> bool:
@@ -101,7 +129,8 @@ class CellFolder(NodeFolder):
 
     def measuring_identity(self, measuring: str) -> dict[str, str]:
         """What the sealed cell's records must be measured with: the hashes of the measuring code and of the sealed files."""
-        return {"measuring": measuring} | {name: facts["sha256"] for name, facts in self.read(SEAL)["files"].items()}
+        files = self.read(SEAL)["files"]
+        return {"measuring": measuring} | {name: files[name]["sha256"] for name in _PREDICTED if name in files}
 
     def begin_measuring(self, identity: Mapping[str, str]) -> None:
         """Write what the records are being measured with. Other records are deleted first, with their scores."""
@@ -146,16 +175,48 @@ class CellFolder(NodeFolder):
     def damaged_files(self, is_thorough: bool = False) -> list[str]:
         """A message for each file of the sealed cell that is not the one that was sealed; empty if all are.
 
-        A file of unchanged size and modification time counts as intact, unless is_thorough: then every file is hashed again, as
+        A large file of unchanged size and modification time counts as intact, unless is_thorough: then it is hashed again, as
         before it is read.
+
+        Raises:
+            RunFolderError: the seal itself is not what was written.
         """
-        files = {self.path / name: known for name, known in self.read(SEAL)["files"].items()}
-        return [_damage(path) for path, known in files.items() if not _is_same(path, known, is_thorough)]
+        found, files = [], self.read(SEAL)["files"]
+        for name in _SEALED_FILES:
+            path, known = self.path / name, files.get(name)
+            if not _is_same(path, known, is_thorough or name in (CELL, COST)) if known else os.path.lexists(path) or name == CELL:
+                found.append(_damage(path))
+        return found
 
     def damaged_records(self, is_thorough: bool = False) -> str:
-        """A message if the cell's records are not the ones that were measured; "" if they are, or if there are none yet."""
-        path, known = self.path / RECORDS, self._measured_records
-        return _damage(path) if known and not _is_same(path, known, is_thorough) else ""
+        """A message if the cell's records or scores are not the ones that were written; "" if they are, or if there are none yet.
+
+        Raises:
+            RunFolderError: measured.json or scored.json is not what was written.
+        """
+        for name, known in ((RECORDS, self._measured_records), (SCORES, self._scored.get("scores"))):
+            if known and not _is_same(self.path / name, known, is_thorough):
+                return _damage(self.path / name)
+        return ""
+
+    def damage(self, is_thorough: bool = False) -> str:
+        """The message on the first changed file, files that cannot be made again first; "" if all are intact or not sealed."""
+        try:
+            if self.read(SEAL) is None:
+                return ""
+            return next(iter(self.damaged_files(is_thorough)), "") or self.damaged_records(is_thorough)
+        except RunFolderError as error:
+            return str(error)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            return str(damaged(self.path, ValueError(f"a file in it has another shape: {error!r}")))
+
+    @property
+    def is_predicted(self) -> bool:
+        """Whether the cell's sealed files are intact, so that its records can be made again from them."""
+        try:
+            return not self.damaged_files(is_thorough=True)
+        except (RunFolderError, KeyError, TypeError, AttributeError):
+            return False
 
     def write_scores(
         self,
@@ -164,14 +225,15 @@ class CellFolder(NodeFolder):
         records: Sequence[Record],
         scores: Sequence[Mapping[str, float]],
     ) -> None:
-        """Write the scores and their summary, then what they were computed from."""
+        """Write the scores and their summary, then what they were computed from and a hash of the results."""
         self.delete(SCORED)  # a kill must not leave new scores with an old identity
         sync(self.path)
         record_files.write_scores(self.path / SCORES, scores)
         summary = to_bytes(*summarise_cell(records, scores))
         write_atomically(self.path / SUMMARY, summary)
         judged = {"judge": judges.name, "text_models_checksum": judges.checksum, "text_models_notes": list(judges.notes)}
-        self.write(SCORED, {"identity": identity, "summary": sha256(summary).hexdigest(), **judged})
+        hashes = {"summary": sha256(summary).hexdigest(), "scores": _fingerprint(self.path / SCORES)}
+        self.write(SCORED, {"identity": identity, **hashes, "results": results_hash(records, scores), **judged})
 
     @property
     def scored_with(self) -> dict[str, str]:
@@ -184,6 +246,11 @@ class CellFolder(NodeFolder):
         return bool(stored) and all(value in (None, stored.get(name)) for name, value in identity.items())
 
     @property
+    def results_hash(self) -> str:
+        """`results_hash` of the scored cell."""
+        return self._scored.get("results", "")
+
+    @property
     def judge(self) -> str:
         """The name and version of the models that judged the cell's text; "" in runs of older versions."""
         return self._scored.get("judge", "")
@@ -193,21 +260,22 @@ class CellFolder(NodeFolder):
         """What a reader must know about the models that judged the cell's text."""
         return tuple(self._scored.get("text_models_notes", ()))
 
-    @property
-    def is_summarised(self) -> bool:
-        """Whether the cell's scores come with a summary; runs of older versions have none."""
-        return "summary" in self._scored
-
     def summary(self) -> bytes | None:
         """The bytes of the scored cell's summary; None if there is none, if another version wrote it, or if its bytes changed."""
         try:
             data = (self.path / SUMMARY).read_bytes()
-        except FileNotFoundError:
+        except OSError:
             return None
         return data if sha256(data).hexdigest() == self._scored.get("summary") and is_current(data) else None
 
     def scores(self) -> Sequence[Mapping[str, float]]:
-        """The scores of the scored cell, one mapping per record."""
+        """The scores of the scored cell, one mapping per record.
+
+        Raises:
+            RunFolderError: the file is not the one that was written.
+        """
+        if not _is_same(self.path / SCORES, self._scored["scores"], is_thorough=True):
+            raise RunFolderError(_damage(self.path / SCORES))
         return record_files.read_scores(self.path / SCORES)
 
     @property
@@ -239,16 +307,39 @@ def _fingerprint(path: Path) -> dict[str, Any]:
     return {"sha256": file_hash(path), "bytes": path.stat().st_size, "changed_ns": path.stat().st_mtime_ns}
 
 
+def results_hash(records: Sequence[Record], scores: Sequence[Mapping[str, float]]) -> str:
+    """sha256 of all that tables say of records and scores, but for what differs between machines: times, errors' texts."""
+    found = sha256()
+    for record, values in zip(records, scores, strict=True):
+        facts = {name: value for name, value in record.to_json().items() if name not in _DIFFER}
+        plain = {name: None if isnan(value) else value for name, value in values.items()}
+        found.update(canonical_json([facts, plain]).encode())
+    return found.hexdigest()
+
+
 def _is_same(path: Path, known: Mapping[str, Any], is_thorough: bool) -> bool:
-    if not path.exists() or path.stat().st_size != known["bytes"]:
+    try:
+        facts = path.stat()
+        if not path.is_file() or facts.st_size != known["bytes"]:
+            return False
+        return facts.st_mtime_ns == known["changed_ns"] and not is_thorough or file_hash(path) == known["sha256"]
+    except OSError:  # not there, or not readable
         return False
-    unchanged = path.stat().st_mtime_ns == known["changed_ns"]
-    return unchanged and not is_thorough or file_hash(path) == known["sha256"]
 
 
 def _damage(path: Path) -> str:
-    line = damaged_line(path) if path.name != MAPS and path.exists() else None
-    where = f"{path} line {line}" if line else str(path)
-    if path.name == RECORDS:
-        return f"{where} is not what was measured. Run `prsbench retry`; the stored predictions are measured again."
-    return f"{where} is not what was sealed. Delete its folder or run `prsbench retry`; the cell is computed again."
+    """What is wrong with a file that is not the one that was sealed or measured, and what to do."""
+    if path.name in (RECORDS, SCORES):
+        said, advice = "is not what was measured", "Run `prsbench retry`; the stored predictions are measured again."
+    else:
+        said, advice = "is not what was sealed", "Delete its folder or run `prsbench retry`; the cell is computed again."
+    where = str(path)
+    with suppress(OSError):
+        if path.name in (CELL, COST):
+            try:
+                read_sealed_json(path, advice)
+            except RunFolderError as error:  # names the field
+                return str(error)
+        elif path.name in (RECORDS, PREDICTIONS) and (line := damaged_line(path)):
+            where = f"{path} line {line}"
+    return f"{where} {said}. {advice}"

@@ -14,7 +14,7 @@ from typing import Any
 
 from prsbench.harness.contract.errors import RunFolderError
 from prsbench.harness.contract.files import folder_hashes, sync
-from prsbench.harness.engine.store.json_files import read_json, write_json
+from prsbench.harness.engine.store.json_files import damaged, read_json, read_sealed_json, sealed, write_json
 from prsbench.harness.engine.store.keys import key_of
 
 SEAL = "sealed.json"
@@ -22,6 +22,7 @@ PROGRESS = "progress.json"  # of a running node; for display only
 ATTEMPTS = "attempts.json"  # how each attempt at a node ended, what it took
 LOG = "log.txt"
 WEIGHTS = "weights"  # folder of what a training's `save` wrote
+_NOT_SEALED = (PROGRESS, ATTEMPTS)  # files that no number depends on: what happened, and when
 
 
 class Ending(StrEnum):
@@ -36,7 +37,7 @@ class NodeFolder:
     """The folder of a training or a cell.
 
     Each JSON file is read once, and again after this object wrote it: make a new object to see what another process wrote.
-    Callers share what was read and must not change it.
+    Callers share what was read and must not change it. All but attempts and progress hold the hashes of their fields.
     """
 
     def __init__(self, path: Path):
@@ -44,13 +45,17 @@ class NodeFolder:
         self._stored: dict[str, Any] = {}
 
     def read(self, name: str) -> Any:
-        """The content of a JSON file, or None if there is no such file."""
+        """The content of a JSON file, or None if there is no such file.
+
+        Raises:
+            RunFolderError: it is not what was written; names the fields that changed.
+        """
         if name not in self._stored:
-            self._stored[name] = read_json(self.path / name)
+            self._stored[name] = (read_json if name in _NOT_SEALED else read_sealed_json)(self.path / name)
         return self._stored[name]
 
     def write(self, name: str, content: Any) -> None:
-        write_json(self.path / name, content)
+        write_json(self.path / name, content if name in _NOT_SEALED else sealed(content))
         self._stored.pop(name, None)
 
     def delete(self, *names: str) -> None:
@@ -70,8 +75,26 @@ class NodeFolder:
 
     @property
     def attempts(self) -> list[dict[str, Any]]:
-        """The attempts at the node that ended, oldest first. An attempt killed with its driver has no entry."""
-        return (self.read(ATTEMPTS) or {"attempts": []})["attempts"]
+        """The attempts at the node that ended, oldest first; none if their file is damaged.
+
+        An attempt killed with its driver has no entry.
+        """
+        try:
+            return self.checked_attempts()
+        except RunFolderError:
+            return []
+
+    def checked_attempts(self) -> list[dict[str, Any]]:
+        """The attempts at the node that ended.
+
+        Raises:
+            RunFolderError: their file is damaged.
+        """
+        stored = self.read(ATTEMPTS)
+        found = [] if stored is None else stored.get("attempts") if isinstance(stored, dict) else None
+        if not isinstance(found, list) or not all(map(_is_attempt, found)):
+            raise damaged(self.path / ATTEMPTS, ValueError("it does not list attempts"), "Delete it; no number depends on it.")
+        return [{"reason": None, "error": "", "trace": "", "time": "", "seconds": 0.0, **attempt} for attempt in found]
 
     @property
     def last_failure(self) -> dict[str, Any] | None:
@@ -83,6 +106,16 @@ class NodeFolder:
         self.write(ATTEMPTS, {"attempts": [*self.attempts, attempt]})
 
 
+def _is_attempt(entry: Any) -> bool:
+    texts, numbers = ("error", "trace", "time"), ("seconds", "samples", "peak_memory_bytes")
+    return (
+        isinstance(entry, dict)
+        and entry.get("kind") in list(Ending)
+        and all(isinstance(entry.get(name, ""), str) for name in texts)
+        and all(isinstance(entry.get(name, 0), int | float) for name in numbers)
+    )
+
+
 class TrainingFolder(NodeFolder):
     """The folder of one training: the weights that `save` wrote, and their seal."""
 
@@ -92,8 +125,11 @@ class TrainingFolder(NodeFolder):
 
     @property
     def digest(self) -> str | None:
-        """The hash of the sealed weights, or None if they are not sealed."""
-        stored = self.read(SEAL)
+        """The hash of the sealed weights; None if they are not sealed, or if their seal is damaged: they are trained again."""
+        try:
+            stored = self.read(SEAL)
+        except RunFolderError:
+            return None
         return stored["digest"] if stored else None
 
     def seal(self, partial: Path, facts: Mapping[str, Any]) -> None:
@@ -145,10 +181,10 @@ class RunFolder:
         try:
             with (self.path / ".driver.lock").open() as stream:
                 fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
         except BlockingIOError:
             return True
+        except OSError:  # no such file, or none that can be locked
+            return False
         return False
 
     @contextmanager

@@ -56,12 +56,12 @@ def score_cell(cell: CellNode, setting: Setting) -> None:
     records = folder.records()
     identity = {**scoring_identity(setting), "records": folder.records_hash}
     if not folder.is_scored(identity):
-        folder.write_scores(identity, _judge(setting), records, scores_of(records, setting))
+        folder.write_scores(identity, judge_of(setting), records, scores_of(records, setting))
 
 
 def scores_of(records: Sequence[Record], setting: Setting) -> Sequence[Mapping[str, float]]:
     """The scores of these records, computed now."""
-    judge = _judge(setting)
+    judge = judge_of(setting)
     scores = score_each(records, judge)
     if isinstance(judge, NoJudge):
         scores = ({name: nan if METRICS[name].needs_text_models else row[name] for name in row} for row in scores)
@@ -74,13 +74,14 @@ def text_models(setting: Setting) -> TextModels:
     Raises:
         ConfigError: it has none.
     """
-    judge = _judge(setting)
+    judge = judge_of(setting)
     if isinstance(judge, NoJudge):
         raise ConfigError(f"{NO_JUDGE}.")
     return judge
 
 
-def _judge(setting: Setting) -> TextModels:
+def judge_of(setting: Setting) -> TextModels:
+    """What judges texts in this run, loaded once a process; a `NoJudge` if it has none."""
     key = setting.text_models_key
     weights = setting.weights_folder(key) if key in setting.trainings else None
     return _text_models(setting.text_models_loader, weights, resolve_device(setting.device), setting.judge)

@@ -1,16 +1,17 @@
-"""What all figures share: colours, rendering to PNG bytes, and the SYNTHETIC mark."""
+"""What all figures share: colours, style, rendering to PNG, SVG and PDF bytes, and the SYNTHETIC mark."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from prsbench.harness.contract.types import DataKind, PromptSource
-from prsbench.harness.report.statistics.rows import UNKNOWN
+from prsbench.harness.report.statistics.rows import UNKNOWN, Row
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
 
@@ -25,29 +26,82 @@ SOURCE_COLOURS: Mapping[str, str] = {
     PromptSource.NONE: "#C4C4C4",
     UNKNOWN: "#CC79A7",
 }
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7", "#8C8C8C")  # for lines that are no prompt source
 WARNING_COLOUR = "#B00020"
 _DPI = 120
-_MARK: Mapping[str, Any] = {"rotation": 30, "fontsize": 80, "weight": "bold", "alpha": 0.07, "zorder": 10}
+_MARK: Mapping[str, Any] = {"weight": "bold", "alpha": 0.07, "zorder": 10}
+_CLOSE = 0.03  # of an axis: points nearer than this share a label
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A finished PNG. The title and caption, which say the data kind, are also in the PNG's text fields."""
+    """A finished figure: its bytes by format ("png", "svg", "pdf"), with title and caption, which say the data kind, inside."""
 
     name: str
     title: str
     caption: str
-    png: bytes
+    files: Mapping[str, bytes]
+
+    @property
+    def png(self) -> bytes:
+        return self.files["png"]
 
 
 def finish(canvas: Canvas, name: str, title: str, caption: str) -> Figure:
-    """Render to PNG, without a date or version in the bytes."""
-    buffer, metadata = BytesIO(), {"Software": None, "Title": title, "Description": caption}
-    canvas.savefig(buffer, format="png", dpi=_DPI, facecolor="white", metadata=metadata)
-    return Figure(name, title, caption, buffer.getvalue())
+    """Render in every format, without a date, version or random id in the bytes."""
+    from matplotlib import rc_context
+
+    texts = {
+        "png": {"Software": None, "Title": title, "Description": caption},
+        "svg": {"Date": None, "Creator": None, "Title": title, "Description": caption},
+        "pdf": {"CreationDate": None, "Creator": None, "Producer": None, "Title": title, "Subject": caption},
+    }
+    files = {}
+    with rc_context({"svg.hashsalt": name, "pdf.fonttype": 42}):
+        for kind, metadata in texts.items():
+            buffer = BytesIO()
+            canvas.savefig(buffer, format=kind, dpi=_DPI, facecolor="white", metadata=metadata)
+            files[kind] = buffer.getvalue()
+    return Figure(name, title, caption, files)
+
+
+def colour_of(row: Row) -> str:
+    """The colour of the row's prompt source."""
+    source = row.label("prompt_source")
+    return SOURCE_COLOURS.get(source, SOURCE_COLOURS[UNKNOWN])
+
+
+def line_style(number: int, marker: bool = False) -> dict[str, Any]:
+    """Colour, dashes and marker of the n-th line: different for many lines, also without colours."""
+    dashes = ("-", "--", ":", "-.")[number // len(PALETTE) % 4]
+    return {"color": PALETTE[number % len(PALETTE)], "linestyle": dashes, "marker": "osD^vPX"[number % 7] if marker else ""}
+
+
+def joined_labels(points: Sequence[tuple[float, float]]) -> list[tuple[str, int]]:
+    """Labels for points numbered from 1 on, and the point that each stands at; points that lie close together share one."""
+    spans = [max(values) - min(values) or 1.0 for values in zip(*points, strict=True)]
+    labels: list[list[int]] = []
+    for number, point in enumerate(points, 1):
+        for some in labels:
+            if all(abs(a - b) < _CLOSE * span for a, b, span in zip(points[some[0] - 1], point, spans, strict=True)):
+                some.append(number)
+                break
+        else:
+            labels.append([number])
+    return [(", ".join(map(str, some)), some[0]) for some in labels]
+
+
+def tidy(axes: Axes, grid: Literal["x", "y", "both"]) -> None:
+    """A light grid behind the data, and no frame but the axes."""
+    axes.grid(axis=grid, color="#DDDDDD", linewidth=0.8)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
 
 
 def mark_data_kind(canvas: Canvas, kind: DataKind) -> None:
     """Write the data kind across the figure, unless its images are real."""
     if kind is not DataKind.REAL:
-        canvas.text(0.5, 0.5, str(kind).upper(), ha="center", va="center", color=WARNING_COLOUR, **_MARK)
+        width, height = canvas.get_size_inches()
+        size = {"fontsize": min(80, 7 * width, 24 * height), "rotation": 30 if height > width / 3 else 0}
+        canvas.text(0.5, 0.5, str(kind).upper(), ha="center", va="center", color=WARNING_COLOUR, **_MARK, **size)

@@ -98,13 +98,22 @@ def rows_of(cells: Sequence[CellResult], across_prompts: bool = False) -> list[R
     """Group cells into rows, sorted by data kind, protocol and prompt source, then by first appearance.
 
     A data set on which another method of the same data kind and protocol was run, but not this one, becomes a missing cell, so
-    that no mean silently covers fewer modalities.
+    that no mean silently covers fewer modalities. Methods that were not run at all are no rows, as `not_run` says.
     """
     gathered: dict[tuple[str, DataKind, str], list[CellResult]] = {}
+    left_out = not_run(cells)
     for cell in cells:
+        if cell.method in left_out:
+            continue
         gathered.setdefault((cell.method, cell.data_kind, cell.protocol), []).append(cell)
     rows = [Row(*key, _with_missing(group, cells), across_prompts) for key, group in gathered.items()]
     return sorted(rows, key=_order)
+
+
+def not_run(cells: Sequence[CellResult]) -> list[str]:
+    """The methods of the grid of which no cell was begun, such as those left out by --only; none if no method was run."""
+    begun = {cell.method for cell in cells if cell.status != ResultStatus.MISSING}
+    return [method for method in dict.fromkeys(cell.method for cell in cells) if method not in begun] if begun else []
 
 
 def modalities_of(cells: Sequence[CellResult]) -> list[str]:

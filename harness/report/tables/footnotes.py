@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from math import isfinite
 
 from prsbench.harness.contract.errors import first_line
-from prsbench.harness.contract.results import ResultStatus
+from prsbench.harness.contract.results import CellResult, ResultStatus
 from prsbench.harness.contract.types import DataKind, PromptSource
 from prsbench.harness.report.statistics.intervals import FEW_GROUPS, FEWEST_GROUPS
 from prsbench.harness.report.statistics.means_and_differences import mean_with_counts
-from prsbench.harness.report.statistics.rows import Row, modalities_of, summarise
+from prsbench.harness.report.statistics.rows import Row, modalities_of, not_run, summarise
 from prsbench.harness.report.statistics.validity import (
     LEAST_AUC,
     LEAST_AUC_OF_WORSE,
@@ -206,6 +206,12 @@ def _cut_texts(rows: Sequence[Row]) -> list[str]:
                 "reads; PRScore judges the beginning alone."
             )
     return lines
+
+
+def of_not_run(cells: Sequence[CellResult]) -> list[str]:
+    """One line that names the methods of the grid that are no rows here."""
+    names = not_run(cells)
+    return [f"In the grid but not run (left out by --only, or not begun yet), so no rows here: {', '.join(names)}."] if names else []
 
 
 def missing_numbers(rows: Sequence[Row]) -> list[str]:

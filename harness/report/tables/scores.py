@@ -50,7 +50,7 @@ Columns = Mapping[Column, tuple[str, Sequence[Score]]]  # of each column its met
 def tables_of(cells: Sequence[CellResult], held_out: Sequence[HeldOut] = ()) -> list[Table]:
     """Every table that these cells can fill: first those for reading, then `main_long`."""
     rows = rows_of(cells)
-    tables: list[Table | None] = [main(rows), overlap_at_half(rows), reasoning(rows), reasoning_by_modality(rows)]
+    tables: list[Table | None] = [main(rows, footnotes.of_not_run(cells)), overlap_at_half(rows), reasoning(rows), reasoning_by_modality(rows)]
     tables += [validity(rows), right_and_wrong(rows), prscore_levels(rows), text(rows)]
     tables += [published_protocol(rows), outlines_and_lesions(rows)]
     tables += [intervals(rows), comparisons(rows), *(subgroup(rows, name) for name in subgroups.KINDS)]
@@ -77,11 +77,11 @@ def subgroup(rows: Sequence[Row], name: str) -> Table:
     return _table(name, title, caption, rows, columns, sizes, *_reasoning_notes(rows))
 
 
-def main(rows: Sequence[Row]) -> Table:
-    """Segmentation by the published protocol in every modality, with `dice@0.5` next to the means."""
+def main(rows: Sequence[Row], notes: Sequence[str] = ()) -> Table:
+    """Segmentation by the published protocol in every modality, with `dice@0.5` next to the means; notes are more footnotes."""
     metrics = ("mdice_pranet", "miou_pranet")
     caption = "mDice and mIoU (PraNet protocol) per modality; Dice@0.5 next to their means over modalities."
-    return _by_modality("main", "Segmentation, published protocol", caption, rows, metrics, (*metrics, "dice@0.5"))
+    return _by_modality("main", "Segmentation, published protocol", caption, rows, metrics, (*metrics, "dice@0.5"), *notes)
 
 
 def overlap_at_half(rows: Sequence[Row]) -> Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import hypot, isfinite, nan
+from math import nan
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from prsbench.harness.contract.errors import RunFolderError, first_line
 from prsbench.harness.contract.records import Record, SampleStatus
 from prsbench.harness.contract.results import CellResult, ResultStatus
-from prsbench.harness.contract.types import Point, Sample
+from prsbench.harness.contract.types import Sample
 from prsbench.harness.report.statistics.rows import UNKNOWN, Row, rows_of
 from prsbench.harness.report.statistics.validity import NOT_VALID, why_not_valid
 from prsbench.harness.report.tables.subgroups import KINDS
@@ -20,29 +20,26 @@ from prsbench.metrics.catalog import METRICS
 
 NOT_OF_ROW = "not of this row"  # another data kind than the row's: such samples are not listed with it
 NO_RECORD = "no record"
+NO_POINTS = "No point of an answer can be shown: the run was scored by an older version, or its judge is not valid on these data."
 STATUSES = (
     *map(str, SampleStatus),
     *(f"row {status}" for status in ResultStatus if status is not ResultStatus.COMPLETE),
     NO_RECORD,
     NOT_OF_ROW,
 )
-_POINT_TOLERANCE = 1e-3  # image frame; between a point and the distance of it that was scored, maybe on another machine
 Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where pixels and points come from; the caller reads them from the run folder and its data.
+    """Where pixels come from; the caller reads them from the run folder and its data.
 
     samples: the samples of a data set, in the order of its records, or why they are not there. masks: (number of the record,
-    (H, W) bool) of a complete cell, in order, without the samples that have none. locate: sentences to (N, 2) points, as the
-    run's judge does; None if it cannot be loaded, and then no_points says why.
+    (H, W) bool) of a complete cell, in order, without the samples that have none.
     """
 
     samples: Callable[[str], Sequence[Sample] | str]
     masks: Callable[[CellResult], Iterator[tuple[int, Mask]]]
-    locate: Callable[[Sequence[str]], NDArray[np.floating]] | None = None
-    no_points: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,9 +57,7 @@ class Outcome(NamedTuple):
 
     status: str
     text: str
-    predicted: Point | None = None
     number: int = -1
-    point: tuple[float, float] | None = None  # where the judge reads the answer
 
 
 @dataclass(frozen=True)
@@ -85,7 +80,7 @@ class Shown:
     notes: Sequence[str]
 
 
-def shown_of(cells: Sequence[CellResult], source: Source) -> Shown:
+def shown_of(cells: Sequence[CellResult]) -> Shown:
     """Gather rows, samples and scores, data set by data set; only a few numbers and the texts of each record stay in memory.
 
     A metric that has no number at all is left out. Scores that the judge cannot give on a data set are NaN, with a note.
@@ -121,8 +116,9 @@ def shown_of(cells: Sequence[CellResult], source: Source) -> Shown:
     known = {name: column for name, column in zip(METRICS, stacked, strict=True) if np.isfinite(column).any()}
     known = {name: column for name, column in known.items() if not _repeats_another(name, known)}
     notes |= dict.fromkeys(note for row in report_rows for note in row.judge_notes)
-    shown = Shown(rows, samples, known, tuple(notes))
-    return _with_points(shown, source)
+    if "text_x" not in known:
+        notes[NO_POINTS] = None
+    return Shown(rows, samples, known, tuple(notes))
 
 
 def _shown_rows(rows: Sequence[Row]) -> list[ShownRow]:
@@ -147,7 +143,7 @@ def _read(cell: CellResult | None, facts: dict[str, Record]) -> tuple[dict[str, 
     for number, (record, values) in enumerate(zip(*cell.read(), strict=True)):
         is_ok = record.status == SampleStatus.OK
         text = record.answer if is_ok else first_line(record.error)
-        outcomes[record.sample_id] = Outcome(str(record.status), text, record.predicted_centroid, number)
+        outcomes[record.sample_id] = Outcome(str(record.status), text, number)
         lines.append([values.get(name, nan) if is_ok else nan for name in METRICS])
         known = facts.get(record.sample_id)
         if known is None or (is_ok and known.status != SampleStatus.OK):
@@ -177,40 +173,6 @@ def _repeats_another(name: str, columns: Mapping[str, NDArray[np.float64]]) -> b
     """Whether a metric with another rule for empty masks says the same as the metric without it."""
     plain = columns.get(name.partition("[")[0])
     return "[" in name and plain is not None and np.array_equal(columns[name], plain, equal_nan=True)
-
-
-def _with_points(shown: Shown, source: Source) -> Shown:
-    """The samples with the judge's point for every answer, in cells where these points give the scores that were stored."""
-    if source.locate is None:
-        return replace(shown, notes=(*shown.notes, f"The points of the answers are not there: {source.no_points}"))
-    is_text = [[o.status == SampleStatus.OK and bool(o.text.strip()) for o in sample.outcomes] for sample in shown.samples]
-    texts = sorted(
-        {o.text for s, has in zip(shown.samples, is_text, strict=True) for o, h in zip(s.outcomes, has, strict=True) if h}
-    )
-    points = dict(zip(texts, np.asarray(source.locate(texts)).tolist(), strict=True)) if texts else {}
-    stored = shown.scores.get("centroid_error_of_text", np.full((len(shown.rows), len(shown.samples)), nan))
-    unlike = set()
-    for i, sample in enumerate(shown.samples):
-        truth = sample.facts.truth_centroid
-        for number, outcome in enumerate(sample.outcomes):
-            if is_text[i][number] and truth and isfinite(error := float(stored[number, i])):
-                x, y = points[outcome.text]
-                if not abs(hypot(x - truth.x, y - truth.y) - error) <= _POINT_TOLERANCE:
-                    unlike.add((number, sample.dataset))
-    samples = []
-    for sample, has in zip(shown.samples, is_text, strict=True):
-        is_shown = [h and (number, sample.dataset) not in unlike for number, h in enumerate(has)]
-        pairs = zip(sample.outcomes, is_shown, strict=True)
-        located = tuple(o._replace(point=_finite(points[o.text])) if is_shown else o for o, is_shown in pairs)
-        samples.append(replace(sample, outcomes=located))
-    lost = sorted({f"{shown.rows[number].id} on {dataset}" for number, dataset in unlike})
-    why = [f"The points of the answers are not shown for {name}: another judge scored them." for name in lost]
-    return replace(shown, samples=samples, notes=(*shown.notes, *why))
-
-
-def _finite(point: Sequence[float]) -> tuple[float, float] | None:
-    x, y = point
-    return (x, y) if isfinite(x) and isfinite(y) else None
 
 
 def labels_of(row: ShownRow) -> list[tuple[str, str]]:

@@ -51,11 +51,11 @@ async function column(metric, row) {
   return columns.get(key);
 }
 
-/** The texts and points of a sample, with its strings filled in. */
+/** The texts of a sample, with its strings filled in. */
 async function textsOf(sample) {
   const chunk = await load(`texts-${Math.floor(sample / run.texts)}`);
   const entry = chunk.samples[sample % run.texts];
-  const rows = entry.rows.map(([text, predicted, point]) => ({ text: chunk.texts[text], predicted, point }));
+  const rows = entry.rows.map((text) => chunk.texts[text]);
   return { ...entry, question: chunk.texts[entry.question], reference: chunk.texts[entry.reference], group: chunk.texts[entry.group], rows };
 }
 
@@ -116,7 +116,7 @@ async function found(words, samples) {
   const hits = chunks.map((chunk) => chunk.texts.map((text) => text.toLowerCase().includes(words)));
   return samples.filter((sample) => {
     const [hit, entry] = [hits[Math.floor(sample / run.texts)], chunks[Math.floor(sample / run.texts)].samples[sample % run.texts]];
-    return hit[entry.question] || hit[entry.reference] || shown.some((row) => hit[entry.rows[row][0]]) || run.ids[sample].toLowerCase().includes(words);
+    return hit[entry.question] || hit[entry.reference] || shown.some((row) => hit[entry.rows[row]]) || run.ids[sample].toLowerCase().includes(words);
   });
 }
 
@@ -227,7 +227,8 @@ async function drawSample() {
   $("question").textContent = `“${texts.question}”`;
   const masks = overlays[sample % run.overlays];
   const panels = [truthPanel(sample, texts, masks[0])];
-  rowsShown().forEach((row, i) => row >= 0 && panels.push(rowPanel(sample, texts, masks, row, LETTERS[i])));
+  for (const [i, row] of rowsShown().entries()) if (row >= 0) panels.push(await rowPanel(sample, texts, masks, row, LETTERS[i]));
+  if (sample !== order[place]) return;
   $("panels").replaceChildren(...panels);
   await drawScores(sample);
 }
@@ -263,13 +264,14 @@ function truthPanel(sample, texts, mask) {
   return panel;
 }
 
-function rowPanel(sample, texts, masks, row, letter) {
+async function rowPanel(sample, texts, masks, row, letter) {
   const panel = element("div", "panel");
-  const [shown, status] = [texts.rows[row], statusOf(sample, row)];
+  const [text, status] = [texts.rows[row], statusOf(sample, row)];
+  const point = (await Promise.all(["text_x", "text_y"].map((name) => column(name, row)))).map((values) => values?.[sample]);
   const labels = run.rows[row].labels.slice(0, 3).map((pair) => pair.join(": ")).join(" · ");
-  panel.append(element("h3", "", `${letter}: ${run.rows[row].id}`), frame(sample, texts, [["prediction", masks[1 + row]], ["truth", masks[0]]], shown.point, `image with the prediction of ${run.rows[row].id}`));
-  if (status !== "ok") panel.append(element("p", "lost", `${status.toUpperCase()}${shown.text ? `: ${shown.text}` : ""}`));
-  else panel.append(element("p", "", shown.text.trim() || "(no text)"));
+  panel.append(element("h3", "", `${letter}: ${run.rows[row].id}`), frame(sample, texts, [["prediction", masks[1 + row]], ["truth", masks[0]]], point.every(Number.isFinite) ? point : null, `image with the prediction of ${run.rows[row].id}`));
+  if (status !== "ok") panel.append(element("p", "lost", `${status.toUpperCase()}${text ? `: ${text}` : ""}`));
+  else panel.append(element("p", "", text.trim() || "(no text)"));
   panel.append(element("p", "labels", labels + (status === "ok" && !masks[1 + row] ? " · no prediction map is stored" : "")));
   const rating = element("fieldset", "rating");
   rating.append(element("legend", "", "Rating"));
@@ -424,6 +426,7 @@ async function start() {
   for (const { key, title, values, titles } of run.facets) if (values.length > 1) field($("facets"), key, title, [["", "all"], ...values.map((value, i) => [value, titles[i]])]);
   field($("facets"), "status", "Status in row A", [["", "all"], ...run.statuses.slice(0, -1).map((status) => [status, status])]);
   for (const name of ["by", "sort", "order", "search"]) bind($(name), name);
+  $("point").disabled = !run.metrics.some(([name]) => name === "text_x");
   for (const name of LAYERS) $(name).onchange = () => layers(LAYERS.filter((each) => $(each).checked));
   $("worst").onclick = () => jump("worst", 0).catch(fail);
   $("best").onclick = () => jump("best", 0).catch(fail);

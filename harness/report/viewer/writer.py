@@ -19,7 +19,7 @@ from typing import Any
 from prsbench.harness.contract.errors import PrsbenchError, RunFolderError, reason_of
 from prsbench.harness.contract.modalities import ALL
 from prsbench.harness.contract.results import CellResult, ResultStatus
-from prsbench.harness.contract.types import DataKind, Point, Sample
+from prsbench.harness.contract.types import DataKind, Sample
 from prsbench.harness.report.tables.footnotes import DATA_LINES
 from prsbench.harness.report.tables.subgroups import KINDS
 from prsbench.harness.report.viewer.links import sample_key
@@ -30,7 +30,6 @@ from prsbench.metrics.catalog import METRICS
 FORMAT = 1  # of the data files; raised when viewer.js of an older version would misread them
 _PAGE = ("index.html", "viewer.js", "viewer.css")
 _TEXTS, _OVERLAYS = 250, 16  # samples per file
-_DIGITS = 4  # of points in the image frame
 
 
 def write_viewer(cells: Sequence[CellResult], folder: Path, source: Source, name: str) -> Path:
@@ -47,7 +46,7 @@ def write_viewer(cells: Sequence[CellResult], folder: Path, source: Source, name
     """
     if folder.exists() and not (folder / "data" / "index.js").exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RunFolderError(f"{folder}: expected a new or empty folder or an earlier viewer. Choose another with --to.")
-    shown = shown_of(cells, source)
+    shown = shown_of(cells)
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     try:
@@ -126,7 +125,7 @@ def _facet(key: str, title: str, titles: dict[str, str], values: Sequence[str], 
 
 
 def _texts(samples: Sequence[ShownSample]) -> dict[str, Any]:
-    """Texts and points of some samples; every distinct text stands once."""
+    """The texts of some samples; every distinct text stands once."""
     number: dict[str, int] = {}
 
     def text(value: str) -> int:
@@ -138,20 +137,11 @@ def _texts(samples: Sequence[ShownSample]) -> dict[str, Any]:
             "reference": text(s.facts.reference_answer),
             "group": text(s.facts.group),
             "size": [s.facts.height, s.facts.width],
-            "truth": _xy(s.facts.truth_centroid),
-            "rows": [[text(o.text), _xy(o.predicted), _rounded(o.point)] for o in s.outcomes],
+            "rows": [text(o.text) for o in s.outcomes],
         }
         for s in samples
     ]
     return {"texts": list(number), "samples": entries}
-
-
-def _xy(point: Point | None) -> list[float] | None:
-    return _rounded((point.x, point.y)) if point else None
-
-
-def _rounded(point: tuple[float, float] | None) -> list[float] | None:
-    return [round(value, _DIGITS) for value in point] if point else None
 
 
 def _write_pixels(shown: Shown, folder: Path, source: Source) -> tuple[list[int], list[str]]:
@@ -166,7 +156,7 @@ def _write_pixels(shown: Shown, folder: Path, source: Source) -> tuple[list[int]
     images: list[int] = []
 
     def overlays() -> Iterator[list[str]]:
-        for sample, truth, masks in _pixels(shown, source):
+        for truth, masks in _pixels(shown, source):
             drawn = [_png(prediction_overlay(mask)) if mask is not None else "" for mask in masks]
             if isinstance(truth, str):
                 images.append(-1 - reasons.setdefault(truth, len(reasons)))
@@ -185,8 +175,8 @@ def _write_pixels(shown: Shown, folder: Path, source: Source) -> tuple[list[int]
     return images, list(reasons)
 
 
-def _pixels(shown: Shown, source: Source) -> Iterator[tuple[ShownSample, Sample | str, list[Mask | None]]]:
-    """Each sample with its image and truth, or why they are not there, and the mask of each row, in order; one at a time."""
+def _pixels(shown: Shown, source: Source) -> Iterator[tuple[Sample | str, list[Mask | None]]]:
+    """The image and truth of each sample, or why they are not there, and the mask of each row, in order; one at a time."""
     for dataset, group in groupby(shown.samples, key=lambda sample: sample.dataset):
         pictures = source.samples(dataset)
         cells = [row.cells.get(dataset) for row in shown.rows]
@@ -198,7 +188,7 @@ def _pixels(shown: Shown, source: Source) -> Iterator[tuple[ShownSample, Sample 
                 while (head := heads[row]) and head[0] < outcome.number:
                     heads[row] = next(streams[row], None)
                 masks.append(head[1] if head and head[0] == outcome.number else None)
-            yield sample, _picture(sample, pictures), masks
+            yield _picture(sample, pictures), masks
 
 
 def _picture(sample: ShownSample, pictures: Sequence[Sample] | str) -> Sample | str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 import yaml
-from prsbench.harness.contract.errors import PrsbenchError
+from prsbench.harness.contract.errors import PrsbenchError, first_line
 from prsbench.harness.contract.files import file_hash, folder_hashes
 from torch import Tensor
 
@@ -35,15 +35,21 @@ def described(folder: Path, method: str) -> dict[str, Any]:
     path = folder / DESCRIPTION
     if not path.is_file():
         raise PrsbenchError(f"{folder}: no {DESCRIPTION} found. Name a folder that `prsbench export` or a training wrote.")
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        reason = f"{type(error).__name__}: {first_line(str(error)):.100}"
+        raise PrsbenchError(f"{path}: damaged ({reason}). Export or train it again.") from None
     got = (content.get("schema"), content.get("method")) if isinstance(content, dict) else (None, None)
     if got != (SCHEMA, method):
         raise PrsbenchError(
             f"{path}: expected schema {SCHEMA} of '{method}', got schema {got[0]} of '{got[1]}'. "
             "Read it with the version of prsbench that wrote it, or train it again."
         )
-    files = content["sha256"].items()
-    bad = [name for name, expected in files if not (folder / name).is_file() or file_hash(folder / name) != expected]
+    files = content.get("sha256")
+    if not isinstance(files, dict):
+        raise PrsbenchError(f"{path}: expected the checksums of the folder's files under sha256. Export or train it again.")
+    bad = [name for name, expected in files.items() if not (folder / name).is_file() or file_hash(folder / name) != expected]
     if bad:
         raise PrsbenchError(f"{folder}: {len(bad)} files missing or changed ({', '.join(bad[:3])}). Export or train it again.")
     return content

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from prsbench.harness.contract.errors import MissingPrerequisite
 from prsbench.harness.contract.types import Weights
+from prsbench.methods.parts.weights.checkpoints import match
 from prsbench.methods.parts.weights.packaged import EFFICIENTNET_LITE0, locate
 from prsbench.methods.parts.weights.tensor_files import read_tensors
 from torch import Tensor, nn
@@ -37,7 +38,9 @@ def build_backbone(name: str, stages: Sequence[int], weights: str | None) -> tup
         else:
             note += f" ({EFFICIENTNET_LITE0.requirement} is not installed or has no weights for it)"
     elif weights is not None:
-        model.load_state_dict(_read(Path(weights)))
+        state = _read(Path(weights))
+        match(model.state_dict(), state, weights)
+        model.load_state_dict(state, strict=False)  # not strict: BatchNorm's step counters may be missing
         source, note = Weights.OFFICIAL, f"backbone {name}: {Path(weights).name}"
     extractor = timm.create_model(name, pretrained=False, features_only=True, out_indices=tuple(stages))
     # The extractor names its tensors like the model (flattened or not), so all its tensors must be found.

@@ -37,3 +37,10 @@ def test_a_scan_without_mask_and_a_mask_without_scan_are_reported(tmp_path, put,
     for item, message in zip(find(tmp_path), [r"\(1\).png: expected a mask", r"\(2\).png: .* no such file"], strict=True):
         with pytest.raises(DataError, match=message):
             item.load()
+
+
+def test_classes_and_suffixes_of_any_spelling_are_taken(tmp_path, put, loaded, pictures):
+    for folder, stem, suffix in (("Benign", "benign (1)", "PNG"), ("MALIGNANT", "malignant (1)", "jpg")):
+        put(f"{folder}/{stem}.{suffix}")
+        put(f"{folder}/{stem}_mask.png", pictures.mask())
+    assert set(loaded(find(tmp_path))) == {"benign (1)", "malignant (1)"}

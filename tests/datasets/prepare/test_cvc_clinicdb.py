@@ -33,3 +33,10 @@ def test_frames_are_paired_and_grey_mask_edges_are_cut_at_127(tmp_path, put, loa
     assert (stem, group) == ("26", "sequence-02")
     np.testing.assert_array_equal(image, pictures.image(26))
     assert mask[0].tolist() == [False, False, True, True] * 2
+
+
+def test_a_frame_and_its_mask_may_be_spelled_otherwise(tmp_path, put, loaded, pictures):
+    put("PNG/Original/1.tif")
+    put("PNG/ground truth/1.PNG", pictures.mask())
+    put("PNG/Original/._1.png")
+    assert list(loaded(find(tmp_path))) == ["1"]

@@ -30,3 +30,10 @@ def test_a_lonely_image_and_a_lonely_mask_are_both_reported(tmp_path, put, pictu
         lonely_image.load()
     with pytest.raises(DataError, match="P_2.tif"):
         lonely_mask.load()
+
+
+def test_suffixes_of_any_spelling_are_taken(tmp_path, put, loaded, pictures):
+    for number, suffix in enumerate(("tif", "TIF", "tiff", "png")):
+        put(f"kaggle_3m/P{number}/P{number}_1.{suffix}")
+        put(f"kaggle_3m/P{number}/P{number}_1_mask.{suffix}", pictures.mask())
+    assert set(loaded(find(tmp_path))) == {"P0_1", "P1_1", "P2_1", "P3_1"}

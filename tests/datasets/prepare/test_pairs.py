@@ -1,6 +1,8 @@
-"""Pairs: same stems, any suffix, and the rule that names cases."""
+"""Pairs: stems that match, the rule that names cases, and several folders."""
 
 from __future__ import annotations
+
+import unicodedata
 
 import numpy as np
 import pytest
@@ -57,3 +59,109 @@ def test_two_files_of_one_stem_are_refused(tmp_path, put, pictures):
     put("masks/a.png", pictures.mask())
     with pytest.raises(DataError, match="one file per stem, got a.bmp and a.png"):
         list(find(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("CHNCXR_0001_0", "CHNCXR_0001_0_mask"),
+        ("ISIC_0000001", "ISIC_0000001_segmentation"),
+        ("ISIC_0000001", "ISIC_0000001_Segmentation"),
+        ("a", "a_seg"),
+        ("a", "a_label"),
+        ("a", "a-gt"),
+        ("a", "a GT"),
+        ("a", "a_ground_truth"),
+        ("a", "A_MASK"),
+        ("image_7", "mask_7"),
+        ("7_image", "7_mask"),
+        ("IMG_7", "img_7"),
+    ],
+)
+def test_what_marks_a_mask_in_its_name_is_understood(tmp_path, put, loaded, pictures, image, mask):
+    put(f"images/{image}.jpg")
+    put(f"masks/{mask}.png", pictures.mask())
+    ((stem, (_, _, pixels)),) = loaded(find(tmp_path)).items()
+    assert stem == image
+    np.testing.assert_array_equal(pixels, pictures.mask())
+
+
+def test_a_stem_that_ends_like_a_mask_on_both_sides_is_its_own(tmp_path, put, loaded, pictures):
+    for stem, rows in (("a", 1), ("a_gt", 3)):
+        put(f"images/{stem}.png")
+        put(f"masks/{stem}.png", pictures.mask(rows=rows))
+    items = loaded(find(tmp_path))
+    assert [int(items[stem][2].sum()) for stem in ("a", "a_gt")] == [3, 9]
+
+
+def test_two_masks_of_one_image_are_refused_by_both_names(tmp_path, put, pictures):
+    put("images/a.png")
+    put("masks/a.png", pictures.mask())
+    put("masks/a_mask.png", pictures.mask())
+    with pytest.raises(DataError, match="expected one mask of a.png, got a.png and a_mask.png"):
+        list(find(tmp_path))
+
+
+def test_a_mask_that_could_belong_to_two_images_belongs_to_neither(tmp_path, put, pictures):
+    put("images/a_image.png")
+    put("images/A.png")
+    put("masks/a_mask.png", pictures.mask())
+    problems = 0
+    for item in find(tmp_path):
+        with pytest.raises(DataError):
+            item.load()
+        problems += 1
+    assert problems == 3
+
+
+def test_names_are_compared_in_composed_unicode(tmp_path, put, loaded, pictures):
+    name = "M\u00fcller_1"
+    put(f"images/{unicodedata.normalize('NFD', name)}.png")
+    put(f"masks/{unicodedata.normalize('NFC', name)}.png", pictures.mask())
+    assert list(loaded(find(tmp_path))) == [name]
+
+
+def put_pair(put, pictures, folder, stem, seed=0):
+    put(f"{folder}/images/{stem}.png", seed=seed)
+    put(f"{folder}/masks/{stem}.png", pictures.mask())
+
+
+@pytest.mark.parametrize(
+    "names", [("train", "val", "test"), ("Training", "Validation", "Test_Data"), ("isic-train", "isic_valid", "isic test")]
+)
+def test_folders_named_train_val_and_test_are_taken_with_their_splits(tmp_path, put, pictures, names):
+    for number, name in enumerate(names):
+        put_pair(put, pictures, name, f"p{number}")
+    assert {item.stem: (item.split, item.group) for item in find(tmp_path)} == {
+        "p0": ("train", "p0"), "p1": ("val", "p1"), "p2": ("test", "p2"),
+    }  # fmt: skip
+
+
+def test_folders_that_each_count_from_one_get_their_split_in_stem_and_case(tmp_path, put, pictures):
+    for name in ("train", "test"):
+        put_pair(put, pictures, name, "001_z1")
+    assert {(item.stem, item.group, item.split) for item in find(tmp_path)} == {
+        ("train-001_z1", "train-001", "train"),
+        ("test-001_z1", "test-001", "test"),
+    }
+
+
+def test_splits_below_images_and_masks_are_taken_too(tmp_path, put, pictures):
+    for split in ("train", "test"):
+        put(f"Images/{split}/{split}1.png")
+        put(f"Masks/{split}/{split}1.png", pictures.mask())
+    assert {(item.stem, item.split) for item in find(tmp_path)} == {("train1", "train"), ("test1", "test")}
+
+
+@pytest.mark.parametrize("names", [("CVC-300", "Kvasir"), ("train", "other"), ("a/train", "b/train"), ("train", "latest")])
+def test_other_folders_are_refused_with_their_list(tmp_path, put, pictures, names):
+    for name in names:
+        put_pair(put, pictures, name, "a")
+    with pytest.raises(DataError, match="got 2: .*") as caught:
+        list(find(tmp_path))
+    assert all(name in str(caught.value) for name in names)
+
+
+def test_one_folder_is_split_here_whatever_its_name(tmp_path, put, pictures):
+    put_pair(put, pictures, "train", "a")
+    assert [item.split for item in find(tmp_path)] == [None]

@@ -25,3 +25,9 @@ def test_a_case_without_its_lesion_is_reported(tmp_path, put):
     (item,) = find(tmp_path)
     with pytest.raises(DataError, match="IMD003_lesion.bmp"):
         item.load()
+
+
+def test_bitmaps_of_another_spelling_are_taken(tmp_path, put, loaded, pictures):
+    put(f"{FOLDER}/IMD004/IMD004_Dermoscopic_Image/IMD004.BMP")
+    put(f"{FOLDER}/IMD004/IMD004_lesion/IMD004_lesion.png", pictures.mask())
+    assert list(loaded(find(tmp_path))) == ["IMD004"]

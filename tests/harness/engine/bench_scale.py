@@ -51,14 +51,16 @@ def fill(run, finished):
         folder = stored.folder.path
         folder.mkdir(parents=True, exist_ok=True)
         kept = ("predictions.jsonl", "maps.bin", "records.jsonl", "measured.json", "scores.json", "summary.bin")
-        for name in (*kept, "attempts.json", "cell.json"):
+        for name in (*kept, "attempts.json"):
             if not (folder / name).exists():
                 os.link(finished / name, folder / name)
-        seal = json.loads((finished / "sealed.json").read_text())
-        write_json(folder / "sealed.json", seal, durable=False)
-        scored = json.loads((finished / cell_folder.SCORED).read_text())
-        scored["identity"] = stored.scores_wanted
-        write_json(folder / cell_folder.SCORED, scored, durable=False)
+        known = cell_folder.CellFolder(finished)
+        stored.folder.write(cell_folder.CELL, {**known.read(cell_folder.CELL), "node": asdict(stored.node)})
+        of_cell = file_hash(folder / cell_folder.CELL), (folder / cell_folder.CELL).stat().st_size
+        seal = known.read("sealed.json")
+        files = {**seal["files"], cell_folder.CELL: dict(zip(("sha256", "bytes"), of_cell, strict=True), changed_ns=0)}
+        stored.folder.write("sealed.json", {**seal, "files": files})
+        stored.folder.write(cell_folder.SCORED, {**known.read(cell_folder.SCORED), "identity": stored.scores_wanted})
 
 
 def say_what_breaks(finished, folder, n_cells):

@@ -165,8 +165,8 @@ def test_cells_made_with_other_weights_are_computed_again(stand_ins, data_root, 
     work = len(lines(tmp_path))
     for node in run.plan.trainings.values():
         if node.name == "trained":
-            seal = run.setting.training_folder(node.key) / "sealed.json"
-            seal.write_text(json.dumps({**json.loads(seal.read_text()), "digest": "retrained"}))
+            folder = TrainingFolder(run.setting.training_folder(node.key))
+            folder.write(SEAL, {**folder.read(SEAL), "digest": "retrained"})
     assert stand_ins.numbers(go(stand_ins, data_root, tmp_path / "run", ["trained"])) == stand_ins.numbers(run)
     assert len(lines(tmp_path)) == work + 10
 

@@ -1,6 +1,5 @@
 """`plan`: what is new, what is stale and why, and what the rest will take."""
 
-import json
 from dataclasses import replace
 from uuid import uuid4
 
@@ -9,7 +8,7 @@ from prsbench.harness.contract.catalog import Catalog, PackagedFile
 from prsbench.harness.engine.driver.forecast import planned_lines
 from prsbench.harness.engine.driver.run import plan_run, run_grid
 from prsbench.harness.engine.plan import fingerprints, planning
-from prsbench.harness.engine.store.run_folder import RunFolder
+from prsbench.harness.engine.store.run_folder import SEAL, RunFolder, TrainingFolder
 
 BEFORE = ["bright", {"trained": {"secret": "a"}}]
 
@@ -119,8 +118,8 @@ def test_a_weight_package_installed_since_is_reported_for_the_training_that_lack
 def test_changed_metrics_and_a_repeated_training_are_told_apart(planned, stand_ins, data_root, tmp_path, monkeypatch):
     run = plan_run(stand_ins.make_grid(data_root, BEFORE), stand_ins.REGISTRY, RunFolder(tmp_path / "run"), str)
     training = next(node for node in run.plan.trainings.values() if node.name == "trained")
-    seal = run.setting.training_folder(training.key) / "sealed.json"
-    seal.write_text(json.dumps({**json.loads(seal.read_text()), "digest": "retrained"}))
+    folder = TrainingFolder(run.setting.training_folder(training.key))
+    folder.write(SEAL, {**folder.read(SEAL), "digest": "retrained"})
     monkeypatch.setattr("prsbench.harness.engine.driver.run.make_plan", lambda *a: replace(run.plan, scoring_hash="changed"))
     lines = planned()
     assert of(lines, "bright").startswith("re-score ") and of(lines, "bright").endswith(": scoring changed")

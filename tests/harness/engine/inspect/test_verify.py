@@ -1,11 +1,10 @@
 """`verify`, `status`, `logs` and `retry`: what they report of a run folder."""
 
-import json
 import os
 import shutil
-from math import nan
 from pathlib import Path
 
+import engine_stand_ins
 import pytest
 from prsbench.harness import cli
 from prsbench.harness.engine.driver.run import run_grid
@@ -22,8 +21,6 @@ from prsbench.harness.report.tables.scores import tables_of
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A finished run and its data, to be copied."""
-    import engine_stand_ins
-
     place = tmp_path_factory.mktemp("finished")
     root = engine_stand_ins.write_data(place / "run" / "data" / "given")
     grid = engine_stand_ins.make_grid(root, ["bright", "trained"])
@@ -74,11 +71,15 @@ def test_a_changed_byte_is_found_and_named(run, harm, said):
     assert said in problem
 
 
-def test_a_changed_score_is_found_though_no_hash_holds_it(run):
-    path = cell(run) / cell_folder.SCORES
-    scores = json.loads(path.read_text())
+def test_a_changed_score_is_found_even_if_the_hashes_are_those_of_the_changed_file(run):
+    folder = cell_folder.CellFolder(cell(run))
+    scores = [dict(row) for row in folder.scores()]
     scores[2]["dice@0.5"] -= 1e-12
-    record_files.write_scores(path, [{name: nan if value is None else value for name, value in row.items()} for row in scores])
+    record_files.write_scores(folder.path / cell_folder.SCORES, scores)
+    (problem,) = verify_run(run)
+    assert "scores.json is not what was measured" in problem
+    assert [result.status for result in results(run)].count("failed") == 1, "no table has it"
+    folder.write_scores(folder.scored_with, engine_stand_ins.Judges(), folder.records(), scores)
     (problem,) = verify_run(run)
     assert "its scores are not those of its records" in problem
 
@@ -168,6 +169,6 @@ def test_retry_and_verify_of_the_command_line_end_in_a_complete_run(run, stand_i
 
 def test_a_run_folder_of_another_version_is_refused_with_its_schema(run):
     description = run.setting.run.description
-    description.write_text(description.read_text().replace('"schema": 3', '"schema": 2'))
-    with pytest.raises(Exception, match="run.json has schema 2, this version reads 3"):
+    description.write_text(description.read_text().replace('"schema": 4', '"schema": 3'))
+    with pytest.raises(Exception, match="run.json has schema 3, this version reads 4"):
         open_run(run.setting.folder)

@@ -6,7 +6,7 @@ from math import isnan
 
 import pytest
 from prsbench.harness.contract.types import DataKind
-from prsbench.harness.report.statistics.rows import rows_of, summarise
+from prsbench.harness.report.statistics.rows import not_run, rows_of, summarise
 
 
 def test_the_mean_over_modalities_weighs_them_equally(cell):
@@ -43,6 +43,13 @@ def test_a_complete_cell_in_which_every_sample_failed_is_incomplete(cell):
 def test_a_modality_where_a_metric_is_defined_nowhere_does_not_spoil_the_mean(cell):
     (row,) = rows_of([cell(empty=(0, 1)), cell(modality="skin_rgb", values=(0.3,))])
     assert summarise(row, "prscore").value == pytest.approx(0.3)
+
+
+def test_a_method_of_which_no_cell_was_begun_is_no_row_and_is_named(cell):
+    left_out = [cell("oracle", status="missing"), cell("oracle", modality="skin_rgb", status="missing")]
+    begun = [cell(), cell(modality="skin_rgb", status="missing")]
+    assert [row.method for row in rows_of([*left_out, *begun])] == ["cg_reasoner"] and not_run([*left_out, *begun]) == ["oracle"]
+    assert [row.method for row in rows_of(left_out)] == ["oracle"] and not_run(left_out) == []  # nothing was run
 
 
 def test_a_data_set_only_others_were_run_on_is_a_missing_cell(cell):

@@ -160,6 +160,13 @@ def test_texts_that_the_judge_read_in_part_are_counted_under_every_table_with_pr
             assert found is told, name
 
 
+def test_rows_left_out_of_a_run_stand_in_no_table_and_once_in_a_note_under_the_first(cell):
+    tables = _tables([cell(), cell("oracle", status="missing")])
+    for name, table in tables.items():
+        assert "oracle" not in table.frame.to_csv(), name
+        assert any("so no rows here: oracle." in note for note in table.footnotes) is (name == "main"), name
+
+
 def test_a_random_part_of_a_method_is_noted_in_every_line_of_its_row(cell):
     note = "backbone tf_efficientnet_lite0: RANDOM initialisation"
     row = cell()

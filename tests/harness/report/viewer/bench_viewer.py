@@ -39,8 +39,8 @@ def record(modality: str, number: int) -> Record:
     return Record(
         sample_id=f"{modality}/case_{number:06d}#0", group=f"case {number // 3}", modality=modality, data_kind=DataKind.SYNTHETIC,
         status="ok", error="", question=f"Please describe where finding {number} lies in this picture.",
-        reference_answer=f"Finding {number} is located in the {place} and far from the center.", answer="", height=SIDE, width=SIDE,
-        position=(place,), near_centre=False, position_of_centroid=place, truth_centroid=Point(0.1, 0.2),
+        reference_answer=f"Finding {number} is located in the {place} and far from the center.", answer="", height=SIDE,
+        width=SIDE, position=(place,), near_centre=False, position_of_centroid=place, truth_centroid=Point(0.1, 0.2),
         predicted_centroid=Point(0.2, 0.1), counts=None, seconds=0.1,
     )  # fmt: skip
 
@@ -104,8 +104,8 @@ def browse(page: Path) -> None:
             print(f"{name}: {driver.execute_async_script(code) / (20 if 'mean of 20' in name else 1):.0f} ms")
         frames = driver.execute_async_script(
             "const end = arguments[0], list = document.getElementById('list'), took = []; let last = performance.now(), n = 0;"
-            "(function go(now) { took.push(now - last); last = now; list.scrollTop += 900; if (++n < 200) requestAnimationFrame(go);"
-            "else end(took.slice(2)) })(last)"
+            "(function go(now) { took.push(now - last); last = now; list.scrollTop += 900;"
+            "if (++n < 200) requestAnimationFrame(go); else end(took.slice(2)) })(last)"
         )
         print(f"scrolling: median frame {np.median(frames):.0f} ms, 99 % {np.quantile(frames, 0.99):.0f} ms")
     finally:
@@ -119,7 +119,7 @@ def main(n_samples: int = 10_000, n_rows: int = 15) -> None:
     cells = [cell(row, modality, of) for row in range(n_rows) for modality, of in records.items()]
     with tempfile.TemporaryDirectory() as folder:
         begin = time.perf_counter()
-        page = write_viewer(cells, Path(folder) / "v", Source(lambda d: Pictures(records[d]), masks, None, "not timed"), "bench")
+        page = write_viewer(cells, Path(folder) / "v", Source(lambda d: Pictures(records[d]), masks), "bench")
         print(f"write {n_samples} samples x {n_rows} rows: {time.perf_counter() - begin:.0f} s")
         sizes = [path.stat().st_size for path in page.parent.rglob("*") if path.is_file()]
         index = (page.parent / "data" / "index.js").stat().st_size

@@ -36,7 +36,7 @@ def make_source(cells: list[CellResult], **changes: object) -> Source:
     def masks(cell: CellResult) -> Iterator[tuple[int, np.ndarray]]:
         return ((i, disc(i + 3)) for i, record in enumerate(cell.records) if record.status == "ok")
 
-    return Source(**{"samples": samples, "masks": masks, "no_points": "there is no judge", **changes})
+    return Source(**{"samples": samples, "masks": masks, **changes})
 
 
 def read_data(folder: Path, name: str) -> object:

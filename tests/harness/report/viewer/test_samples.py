@@ -1,124 +1,101 @@
 """Rows, samples and scores of the viewer."""
 
-from dataclasses import replace
 from math import isnan, nan
 
 import numpy as np
 import pytest
 from prsbench.harness.contract.errors import RunFolderError
-from prsbench.harness.contract.types import DataKind, Point
-from prsbench.harness.report.viewer.samples import labels_of, shown_of
+from prsbench.harness.contract.types import DataKind
+from prsbench.harness.report.viewer.samples import NO_POINTS, labels_of, shown_of
 from prsbench.metrics.catalog import METRICS
 
 
-def gathered(cells, source, **changes):
-    return shown_of(cells, source(cells, **changes))
-
-
-def test_every_sample_of_every_row_is_there_with_its_own_scores(cell, source):
-    shown = gathered([cell("cg_reasoner", (0.5, 0.7)), cell("oracle", (0.9, 1.0))], source)
+def test_every_sample_of_every_row_is_there_with_its_own_scores(cell):
+    shown = shown_of([cell("cg_reasoner", (0.5, 0.7)), cell("oracle", (0.9, 1.0))])
     assert [row.id for row in shown.rows] == ["cg_reasoner", "oracle"]
     assert [sample.facts.sample_id for sample in shown.samples] == ["brain_mri/00", "brain_mri/01"]
     assert shown.scores["dice@0.5"].tolist() == [[0.5, 0.7], [0.9, 1.0]]
 
 
-def test_records_in_another_order_keep_their_scores(cell, refilled, source):
+def test_records_in_another_order_keep_their_scores(cell, refilled):
     first, other = cell("cg_reasoner", (0.1, 0.2, 0.3)), cell("oracle", (0.4, 0.5, 0.6))
     turned = refilled(other, other.records[::-1], other.scores[::-1])
-    shown = gathered([first, turned], source)
+    shown = shown_of([first, turned])
     assert shown.scores["dice@0.5"].tolist() == [[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]]
     assert [sample.outcomes[1].number for sample in shown.samples] == [2, 1, 0]
 
 
-def test_a_failed_sample_has_its_error_and_no_number(cell, source):
-    shown = gathered([cell(values=(0.5, 0.7), failed=(1,))], source)
+def test_a_failed_sample_has_its_error_and_no_number(cell):
+    shown = shown_of([cell(values=(0.5, 0.7), failed=(1,))])
     outcome = shown.samples[1].outcomes[0]
     assert (outcome.status, outcome.text) == ("failed", "RuntimeError: out of memory")
     assert isnan(shown.scores["dice@0.5"][0, 1])
 
 
 @pytest.mark.parametrize("status", ["failed", "skipped", "missing"])
-def test_a_row_that_did_not_run_is_shown_with_its_reason_on_every_sample(cell, source, status):
+def test_a_row_that_did_not_run_is_shown_with_its_reason_on_every_sample(cell, status):
     lost = cell("oracle", status=status, error="no weights\nand more").without_numbers()
-    shown = gathered([cell(), lost], source)
+    shown = shown_of([cell(), lost])
     assert {sample.outcomes[1][:2] for sample in shown.samples} == {(f"row {status}", "no weights")}
     assert np.isnan(shown.scores["dice@0.5"][1]).all()
 
 
-def test_a_sample_that_one_row_lacks_is_not_lost(cell, source):
-    shown = gathered([cell("cg_reasoner", (0.5,)), cell("oracle", (0.9, 1.0))], source)
+def test_a_sample_that_one_row_lacks_is_not_lost(cell):
+    shown = shown_of([cell("cg_reasoner", (0.5,)), cell("oracle", (0.9, 1.0))])
     assert [sample.outcomes[0].status for sample in shown.samples] == ["ok", "no record"]
 
 
-def test_seeds_are_rows_of_their_own_and_one_seed_is_not_named(cell, source):
+def test_seeds_are_rows_of_their_own_and_one_seed_is_not_named(cell):
     cells = [cell(seed=0), cell(values=(0.1, 0.2), seed=3), cell("oracle")]
-    shown = gathered(cells, source)
+    shown = shown_of(cells)
     assert [row.id for row in shown.rows] == ["cg_reasoner, seed 0", "cg_reasoner, seed 3", "oracle"]
     assert shown.scores["dice@0.5"][1].tolist() == [0.1, 0.2]
 
 
-def test_synthetic_and_real_samples_never_share_a_row(cell, source):
-    shown = gathered([cell(dataset="drawn"), cell(dataset="real", kind=DataKind.REAL)], source)
+def test_synthetic_and_real_samples_never_share_a_row(cell):
+    shown = shown_of([cell(dataset="drawn"), cell(dataset="real", kind=DataKind.REAL)])
     assert [row.id for row in shown.rows] == ["cg_reasoner, synthetic", "cg_reasoner, real"]
     assert {sample.outcomes[1].status for sample in shown.samples if sample.dataset == "drawn"} == {"not of this row"}
 
 
-def test_a_metric_without_any_number_is_left_out(cell, refilled, source):
+def test_a_metric_without_any_number_is_left_out(cell, refilled):
     plain = cell()
-    shown = gathered([refilled(plain, plain.records, [{**s, "hd95_mm": nan} for s in plain.scores])], source)
+    shown = shown_of([refilled(plain, plain.records, [{**s, "hd95_mm": nan} for s in plain.scores])])
     assert "hd95_mm" not in shown.scores and "hd95_px" in shown.scores
 
 
-def test_a_rule_for_empty_masks_that_changes_nothing_is_left_out(cell, refilled, source):
+def test_a_rule_for_empty_masks_that_changes_nothing_is_left_out(cell, refilled):
     plain = cell()
     changed = [{**s, "dice@0.5[empty=1]": 1.0 if i else s["dice@0.5"]} for i, s in enumerate(plain.scores)]
-    shown = gathered([refilled(plain, plain.records, changed)], source)
+    shown = shown_of([refilled(plain, plain.records, changed)])
     assert "dice@0.5[empty=1]" in shown.scores and "dice@0.5[empty=0]" not in shown.scores
 
 
-def test_scores_of_a_judge_that_cannot_read_the_data_are_not_shown(cell, refilled, source):
+def test_scores_of_a_judge_that_cannot_read_the_data_are_not_shown(cell, refilled):
     plain = cell(values=(0.5,) * 12)
     blind = refilled(plain, plain.records, [{**s, "judge_auc": 0.5, "judge_error": 0.9} for s in plain.scores])
-    shown = gathered([blind], source)
+    shown = shown_of([blind])
     assert "prscore" not in shown.scores and "dice@0.5" in shown.scores
     assert any("PRScore of cg_reasoner: not valid here" in note for note in shown.notes)
 
 
-def test_no_record_at_all_is_an_error_and_not_an_empty_page(cell, source):
+def test_no_record_at_all_is_an_error_and_not_an_empty_page(cell):
     with pytest.raises(RunFolderError, match="No row has a record"):
-        gathered([cell(status="failed", error="boom").without_numbers()], source)
+        shown_of([cell(status="failed", error="boom").without_numbers()])
 
 
-def test_a_row_discloses_what_it_was_given(cell, source):
-    labels = dict(labels_of(gathered([cell("lite_medsam_oracle_box")], source).rows[0]))
+def test_a_row_discloses_what_it_was_given(cell):
+    labels = dict(labels_of(shown_of([cell("lite_medsam_oracle_box")]).rows[0]))
     assert labels["prompt source"] == "oracle box" and labels["weights"] == "packaged checkpoint"
     assert labels["text source"] == "templated from own mask" and labels["protocol"] == "native size"
 
 
-def located(cell, refilled, truth, errors):
-    plain = cell(values=(0.5,) * len(errors))
-    records = [replace(record, truth_centroid=truth) for record in plain.records]
-    return refilled(plain, records, [{**s, "centroid_error_of_text": e} for s, e in zip(plain.scores, errors, strict=True)])
+def test_a_run_without_points_says_so(cell, refilled):
+    plain = cell()
+    old = refilled(plain, plain.records, [{**s, "text_x": nan, "text_y": nan} for s in plain.scores])
+    assert NO_POINTS in shown_of([old]).notes and NO_POINTS not in shown_of([plain]).notes
 
 
-def test_the_point_of_an_answer_is_shown_where_it_gives_the_stored_error(cell, refilled, source):
-    here = located(cell, refilled, Point(0.0, 0.0), (0.5, 0.5))
-    shown = gathered([here], source, locate=lambda texts: np.array([[0.3, 0.4]] * len(texts)))
-    assert [sample.outcomes[0].point for sample in shown.samples] == [(0.3, 0.4), (0.3, 0.4)]
-
-
-def test_points_of_another_judge_than_the_one_that_scored_are_not_shown(cell, refilled, source):
-    here = located(cell, refilled, Point(0.0, 0.0), (0.5, 0.7))
-    shown = gathered([here], source, locate=lambda texts: np.array([[0.3, 0.4]] * len(texts)))
-    assert [sample.outcomes[0].point for sample in shown.samples] == [None, None]
-    assert any("another judge scored them" in note for note in shown.notes)
-
-
-def test_without_a_judge_the_page_says_why_there_are_no_points(cell, source):
-    shown = gathered([cell()], source)
-    assert "The points of the answers are not there: there is no judge" in shown.notes
-
-
-def test_all_metrics_of_the_catalog_can_be_sorted_by(cell, source):
-    names = set(gathered([cell()], source).scores)
+def test_all_metrics_of_the_catalog_can_be_sorted_by(cell):
+    names = set(shown_of([cell()]).scores)
     assert names == {name for name in METRICS if "[" not in name}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
-from math import nan
 
 import numpy as np
 import pytest
@@ -54,13 +53,11 @@ def page(cell, refilled, source, tmp_path_factory):
             ]
             if modality == "lung_ct":
                 records[3] = replace(records[3], answer=EVIL, question=EVIL, reference_answer=EVIL, group=EVIL)
-            scores = [{**s, "s_vis": 1 - s["dice@0.5"], "hd95_px": 10 * s["dice@0.5"]} for s in plain.scores]
+            changed = {"text_x": 0.5, "text_y": -0.5}
+            scores = [{**s, **changed, "s_vis": 1 - s["dice@0.5"], "hd95_px": 10 * s["dice@0.5"]} for s in plain.scores]
             cells.append(refilled(plain, records, scores))
     cells[3] = cells[3].without_numbers(status="failed", error="out of memory")  # whole_image on lung_ct
-    given = source(cells, locate=lambda texts: np.full((len(texts), 2), 0.5), no_points="")
-    scores = [{**s, "centroid_error_of_text": nan} for s in cells[0].scores]
-    cells[0] = refilled(cells[0], cells[0].records, scores)
-    return cells, write_viewer(cells, tmp_path_factory.mktemp("run") / "viewer", given, "three rows")
+    return cells, write_viewer(cells, tmp_path_factory.mktemp("run") / "viewer", source(cells), "three rows")
 
 
 @pytest.fixture
@@ -217,7 +214,7 @@ def test_the_point_of_the_text_lies_where_the_judge_put_it(opened):
     driver = opened("#sample=" + "brain_mri%2Fbrain_mri%2F01&row=oracle")
     dot, frame = at(driver, ".dot"), driver.find_elements(By.CSS_SELECTOR, ".frame")[1]
     centre = dot.rect["x"] + dot.rect["width"] / 2 - frame.rect["x"], dot.rect["y"] + dot.rect["height"] / 2 - frame.rect["y"]
-    assert centre == pytest.approx((0.75 * frame.rect["width"], 0.75 * frame.rect["height"]), abs=1.5)  # (0.5, 0.5) in the frame
+    assert centre == pytest.approx((0.75 * frame.rect["width"], 0.25 * frame.rect["height"]), abs=1.5)  # (0.5, -0.5) in the frame
 
 
 def test_a_link_to_a_sample_opens_it_and_the_address_follows_the_reader(opened, browser):

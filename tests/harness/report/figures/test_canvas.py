@@ -1,0 +1,41 @@
+"""All figures: the same bytes each time in every format, the data kind in the caption, and None where there is nothing to draw."""
+
+from dataclasses import replace
+
+import pytest
+from prsbench.harness.contract.modalities import MODALITIES
+from prsbench.harness.contract.types import DataKind
+from prsbench.harness.report.figures.canvas import joined_labels
+from prsbench.harness.report.figures.cost import quality_against_cost
+from prsbench.harness.report.figures.rank_stability import rank_stability
+from prsbench.harness.report.figures.scatter import dice_against_prscore
+from prsbench.harness.report.figures.slopes import t2c_slopes
+from prsbench.harness.report.figures.subgroups import subgroup_lines
+from prsbench.harness.report.statistics.rows import rows_of
+
+DRAWN = [dice_against_prscore, t2c_slopes, subgroup_lines, rank_stability, quality_against_cost]
+
+
+@pytest.fixture
+def rows(cell):
+    ladder = {"cg_reasoner": 0.8, "cg_reasoner_without_t2c": 0.7, "oracle": 1.0}
+    values = {name: tuple(level - 0.02 * i for i in range(6)) for name, level in ladder.items()}
+    return rows_of([cell(name, some, modality) for name, some in values.items() for modality in MODALITIES[:2]])
+
+
+@pytest.mark.parametrize("draw", DRAWN)
+def test_a_figure_has_the_same_bytes_each_time_and_says_synthetic_in_caption_and_picture(rows, draw):
+    once, again, real = (draw(rows, kind) for kind in (DataKind.SYNTHETIC, DataKind.SYNTHETIC, DataKind.REAL))
+    assert once.files == again.files and set(once.files) == {"png", "svg", "pdf"}
+    assert "SYNTHETIC" in once.caption and once.png != real.png
+
+
+@pytest.mark.parametrize("draw", DRAWN)
+def test_without_complete_rows_there_is_no_figure(rows, draw):
+    failed = [replace(row, cells=tuple(replace(c, status="failed").without_numbers() for c in row.cells)) for row in rows]
+    assert draw([], DataKind.REAL) is None
+    assert draw([row for row in failed if row.method == "oracle"], DataKind.REAL) is None
+
+
+def test_points_that_lie_close_together_share_one_label():
+    assert joined_labels([(0.0, 0.0), (1.0, 1.0), (0.001, 0.001)]) == [("1, 3", 1), ("2", 2)]
