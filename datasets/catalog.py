@@ -61,7 +61,7 @@ class PrepareReport:
                 "The target must be white on black."
             )
         elif self.large_masks:
-            lines.append(f"  More than half of the picture is covered by {_listed('mask', self.large_masks)}. Inverted?")
+            lines.append(f"  More than half of the picture is covered by {_listed('mask', self.large_masks)}. Are they inverted?")
         if self.left_out:
             lines.append(f"  Not taken: {_listed('file', self.left_out)}.")
         return "\n".join(lines).encode("utf-8", "backslashreplace").decode()

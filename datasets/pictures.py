@@ -122,8 +122,8 @@ def _bits_per_channel(picture: Image.Image) -> int:
     """As in the file; Pillow drops the low bytes of 16-bit colour without a word."""
     if picture.format == "TIFF":
         return int(np.max(picture.getexif().get(BITS_PER_SAMPLE, 1)))  # one number or one of each channel
-    raw_mode = str(picture.tile[0].args) if picture.tile else ""  # of a PNG, such as "RGB;16B"
-    return 16 if picture.format == "PNG" and ";16" in raw_mode else 8
+    tiles = str(getattr(picture, "tile", ()))  # with the raw mode of a PNG, such as "RGB;16B"
+    return 16 if picture.format == "PNG" and ";16" in tiles else 8
 
 
 def _refuse_labels(path: Path, grey: NDArray[np.uint8]) -> None:
@@ -165,7 +165,7 @@ def _has_dark_label(grey: NDArray[np.uint8], flat: NDArray[np.bool_], levels: ND
     dark, _ = ndimage.label((grey > 0) & (grey <= DARKEST), np.ones((3, 3)))
     sizes = np.bincount(dark.ravel())
     areas = np.setdiff1d(dark[flat], 0)
-    touching = dark[ndimage.binary_dilation(lesion, np.ones((3, 3)))]
+    touching = dark[ndimage.binary_dilation(lesion, np.ones((3, 3), bool))]
     apart = np.setdiff1d(areas, touching)
     return bool(4 * sizes[areas].sum() > lesion.sum() or 20 * sizes[apart].sum() > lesion.sum())
 

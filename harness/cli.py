@@ -602,7 +602,9 @@ def _folder(out: str | None, name: str) -> RunFolder:
         return RemoteRunFolder(out, mirror_folder(out))
     path = Path(out) if out else Path("runs") / name
     if len(os.fsencode(path.absolute())) > LONGEST_PATH:
-        raise ConfigError(f"{_shortened(str(path))}: expected a path of at most {LONGEST_PATH:,} bytes. Choose another with --out.")
+        raise ConfigError(
+            f"{_shortened(str(path))}: expected a path of at most {LONGEST_PATH:,} bytes. Choose another with --out."
+        )
     return RunFolder(path)
 
 

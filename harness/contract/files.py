@@ -78,7 +78,7 @@ def remembered_hash(path: Path) -> str:
     if facts.st_size < LARGE_BYTES:
         return file_hash(path)
     state = [str(path.resolve()), facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns]
-    kept = cache_folder() / "hashes" / f"{hashlib.sha256(os.fsencode(state[0])).hexdigest()[:16]}.json"
+    kept = cache_folder() / "hashes" / f"{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:16]}.json"
     try:
         stored = json.loads(kept.read_text(encoding="utf-8"))
         if stored["state"] == state:

@@ -106,7 +106,7 @@ def _declared(path: Path) -> Iterator[str]:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
             value = getattr(node, "value", None)
             if value and any(isinstance(target, ast.Name) and target.id == DECLARED for target in targets):
-                yield from _literal_texts(value, f"{path}, line {value.lineno}: `{DECLARED}` of {owner.name}")
+                yield from _literal_texts(value, f"{path}, line {value.lineno}: `{DECLARED}` of {getattr(owner, 'name', '')}")
 
 
 def _literal_texts(node: ast.AST, what: str) -> list[str]:

@@ -16,6 +16,7 @@ from prsbench.harness.contract.errors import ContractError
 
 MOST_ANSWER_CHARACTERS = 10_000  # of an answer; the longest sensible ones have a tenth of it
 
+
 class DataKind(StrEnum):
     """Whether the pixels come from patients; a folder that does not say is `UNDECLARED`, never assumed real."""
 

@@ -84,7 +84,7 @@ def summary_text(cells: Sequence[CellResult], across_prompts: bool = False) -> s
     """
     from prsbench.harness.report.statistics.rows import rows_of
     from prsbench.harness.report.tables.ablations import ablations, t2c_ablation
-    from prsbench.harness.report.tables.footnotes import of_not_run
+    from prsbench.harness.report.tables.footnotes import of_few_groups, of_not_run
     from prsbench.harness.report.tables.formats import to_text
     from prsbench.harness.report.tables.scores import main, reasoning
     from prsbench.harness.report.tables.validity import validity
@@ -92,7 +92,8 @@ def summary_text(cells: Sequence[CellResult], across_prompts: bool = False) -> s
     rows = rows_of(cells, across_prompts)
     texts: list[str] = []
     printed: set[str] = set()
-    for table in (main(rows, of_not_run(cells)), reasoning(rows), validity(rows), t2c_ablation(rows), ablations(rows)):
+    notes = [*of_not_run(cells), *of_few_groups(cells)]
+    for table in (main(rows, notes), reasoning(rows), validity(rows), t2c_ablation(rows), ablations(rows)):
         if table:
             texts.append(to_text(replace(table, footnotes=tuple(note for note in table.footnotes if note not in printed))))
             printed.update(table.footnotes)

@@ -28,6 +28,9 @@ class CLASSConfig(MethodConfig):
 
 
 class CLASS:
+    # Modules, files and folders that this file or its config names are part of a result's key: when they change, its cells run
+    # again. Name here what cannot be seen so, by paths from this file's folder: reads = ["../weights/net.bin"]
+
     def __init__(self, config: CLASSConfig):
         self.config = config
 

@@ -54,7 +54,7 @@ class Text2Centroid:
         self.config = config
         self.head = CentroidHead(config.hidden)
         self.checksum = ""
-        self.n_sentences = 0  # that trained it here
+        self.n_sentences = 0  # that trained it here; 0 of shipped weights
         self._errors: list[Line] = []
 
     @classmethod
@@ -140,10 +140,10 @@ class Text2Centroid:
     @property
     def notes(self) -> tuple[str, ...]:
         few = (
-            f"FEW SENTENCES: the judge was trained on {self.n_sentences} of val, fewer than {FEW_SENTENCES}, so that PRScore says "
+            f"FEW SENTENCES: the judge was trained on {self.n_sentences} of val, fewer than {FEW_SENTENCES}, so PRScore says "
             "little. Enlarge val, or set `judge: packaged`"
         )
-        return (*random_notes(), *([few] if self.n_sentences < FEW_SENTENCES else []))
+        return (*random_notes(), *([few] if 0 < self.n_sentences < FEW_SENTENCES else []))
 
 
 def load_text_models(folder: Path, device: str) -> Text2Centroid:

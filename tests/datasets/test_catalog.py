@@ -110,7 +110,7 @@ def test_inverted_masks_are_noticed_by_the_median_foreground(archive, tmp_path, 
     assert "median foreground 12%)" in str(lungs(archive, tmp_path / "to"))
     masks = sorted((archive / "masks").iterdir())
     pictures.file(masks[3], ~pictures.mask())
-    assert "covered by 1 mask (clinic_p1_z3.png). Inverted?" in str(lungs(archive, tmp_path / "to"))
+    assert "covered by 1 mask (clinic_p1_z3.png). Are they inverted?" in str(lungs(archive, tmp_path / "to"))
     for path in masks:
         pictures.file(path, ~pictures.mask())
     assert "Warning: half of the masks cover more than 88% of their picture. Are they inverted?" in str(

@@ -26,6 +26,25 @@ def test_the_written_file_runs_in_a_grid_and_a_change_of_it_makes_only_its_cells
     assert all(state == ("stale" if cell.startswith("mine.py:Mine--") else "cached") for cell, state in states.items())
 
 
+def test_what_the_file_reads_beside_it_is_in_its_key_and_plan_says_what_changed(grid, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("prsbench.harness.report.writer.write_report", lambda *arguments: [])
+    path = tmp_path / "mine.py"
+    head = 'import sys\nsys.path.insert(0, __file__.rpartition("/")[0])\nimport net\nOPEN = "w.bin"\n'
+    path.write_text(head + path.read_text())
+    (tmp_path / "net.py").write_text("X = 1\n")
+    (tmp_path / "w.bin").write_bytes(b"1")
+    assert cli.main(["run", *grid, "--executor", "serial"]) == 0
+    for name, why in (("net.py", f"code of {tmp_path}/net.py"), ("w.bin", f"{tmp_path}/w.bin, which it reads")):
+        before = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(b"X = 2\n")
+        fingerprints._module_hash.cache_clear()
+        capsys.readouterr()
+        assert cli.main(["plan", *grid]) == 0
+        mine = [line for line in capsys.readouterr().out.splitlines() if "mine.py:Mine--" in line]
+        assert mine and all(line.startswith("stale") and why in line for line in mine), mine
+        (tmp_path / name).write_bytes(before)
+
+
 def test_a_method_is_examined_from_the_command_line(grid, capsys):
     assert cli.main(["test-method", "mine.py:Mine"]) == 0
     assert "FAILED" not in capsys.readouterr().out

@@ -2,7 +2,7 @@ import sys
 from importlib.metadata import EntryPoint
 
 import pytest
-from prsbench.harness.contract.catalog import Entry, resolve
+from prsbench.harness.contract.catalog import Entry, imported, resolve
 from prsbench.harness.contract.errors import ConfigError
 from prsbench.methods import plugins
 from prsbench.methods.authoring.skeleton import write_skeleton
@@ -27,7 +27,8 @@ def test_an_entry_point_is_a_method_of_the_catalog_and_cannot_take_its_names(ins
     assert installed["ours"] is OURS
     theirs = installed["theirs"]
     assert (theirs.factory, theirs.config) == ("their_method:TheirMethod", "their_method:TheirMethodConfig")
-    assert "their_method" in theirs.sources and theirs.trains
+    assert "their_method" in theirs.sources and theirs.own_process and not OURS.own_process
+    assert "their_method" not in sys.modules, "it is imported in a process of its own alone"
 
 
 def test_a_file_is_named_as_written_and_found_from_anywhere(tmp_path, monkeypatch):
@@ -54,7 +55,7 @@ def test_a_class_with_trains_false_is_not_trained(tmp_path):
     write_skeleton("mine", tmp_path)
     path = tmp_path / "mine.py"
     path.write_text(path.read_text().replace("    def __init__", "    trains = False\n\n    def __init__", 1))
-    assert not PluginCatalog("method", [])[f"{path}:Mine"].trains
+    assert not imported(PluginCatalog("method", [])[f"{path}:Mine"]).trains
 
 
 @pytest.mark.parametrize(
@@ -71,4 +72,4 @@ def test_what_cannot_be_found_is_an_error_with_instructions(name, said, tmp_path
     write_skeleton("mine", tmp_path)
     (tmp_path / "bare.py").write_text("class Bare: ...\n")
     with pytest.raises(ConfigError, match=said):
-        PluginCatalog("method", [OURS])[name]
+        imported(PluginCatalog("method", [OURS])[name])

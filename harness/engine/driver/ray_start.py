@@ -43,11 +43,10 @@ def import_ray(address: str | None) -> Any:
 
     ray_constants.ENABLE_RAY_CLUSTER = address is not None
     if was_imported:
-        with suppress(ImportError, AttributeError):  # an older Ray, which knows no token
-            from ray._raylet import AuthenticationTokenLoader, Config
-
-            Config.initialize("")
-            AuthenticationTokenLoader.instance().reset_cache()
+        with suppress(AttributeError):  # an older Ray, which knows no token
+            raylet: Any = ray._raylet
+            raylet.Config.initialize("")
+            raylet.AuthenticationTokenLoader.instance().reset_cache()
     return ray
 
 
@@ -58,7 +57,7 @@ def start_ray(ray: Any, address: str | None, workers: int) -> None:
         ConfigError: no cluster answers, it asks for a token, or Ray does not start.
     """
     on_sigterm = signal.getsignal(signal.SIGTERM)
-    local = {"num_cpus": workers, "object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": False}
+    local: dict[str, Any] = {"num_cpus": workers, "object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": False}
     local |= {"_node_ip_address": "127.0.0.1"}
     try:
         ray.init(address=address or "local", log_to_driver=False, logging_level="error", **({} if address else local))

@@ -206,11 +206,12 @@ class GridConfig(GivenConfig):
 
     def place_of(self, choice: MethodChoice, key: Sequence[str | int] = ()) -> str:
         """Where a row's method, or a key of its config, is in the file, as in "my.yaml line 7: "; "" if there is no file."""
-        for kind, group, items in (("sweeps", "over", self.sweeps), ("ablations", "change", self.ablations)):
-            for index, item in enumerate(items if choice.variant else ()):
-                for name in getattr(item, group):
-                    if item.method == choice.name and all(map(eq, name.split("."), key)):
-                        return self._source.place_of((kind, index, group, name))
+        changes = [(("sweeps", i, "over"), sweep.method, sweep.over) for i, sweep in enumerate(self.sweeps)]
+        changes += [(("ablations", i, "change"), item.method, item.change) for i, item in enumerate(self.ablations)]
+        for place, method, names in changes if choice.variant else ():
+            for name in names:
+                if method == choice.name and all(map(eq, name.split("."), key)):
+                    return self._source.place_of((*place, name))
         index = next((i for i, one in enumerate(self.methods) if one.name == choice.name), 0)
         return self._source.place_of(("methods", index, choice.name, *key))
 

@@ -103,7 +103,8 @@ def _named(changed: Sequence[str], description: Mapping[str, Any], path: Path) -
         with suppress(Exception):  # what was changed may have any shape
             cell = CellNode(**description["plan"]["cells"][int(name.removeprefix("plan.cells."))])
             stored = CellFolder(RunFolder(path).cell(cell.folder))
-            name = f"{cell.folder} ({', '.join(_differences(cell, stored.node)) or 'a field'})"
+            differences = list(_differences(cell, stored.node)) or [*_MAY_DIFFER, "or a path"]
+            name = f"{name}, {cell.folder} ({', '.join(differences)}),"
         names.append(name)
     return names
 

@@ -57,8 +57,8 @@ def _data_problems(run: Run) -> Iterator[str]:
 
 
 def _training_problems(node: TrainingNode, folder: TrainingFolder) -> Iterator[str]:
-    folder.checked_attempts()
     seal = folder.read(SEAL)
+    folder.checked_attempts()
     if seal is None:
         return
     hashes = folder_hashes(folder.weights)
@@ -72,10 +72,10 @@ def _training_problems(node: TrainingNode, folder: TrainingFolder) -> Iterator[s
 
 def _cell_problems(stored: StoredCell, run: Run) -> Iterator[str]:
     folder, path, n = stored.folder, stored.folder.path, stored.node.n_manifest
-    folder.checked_attempts()
     if damage := damage_of(stored.node, folder, is_thorough=True):
         yield damage
         return
+    folder.checked_attempts()
     if not folder.is_sealed():
         if run.status is RunStatus.COMPLETE:
             yield f"{path}: run.json says the run is complete, but nothing is sealed here. Run again; it is computed."

@@ -15,7 +15,6 @@ from prsbench.harness.engine.grid.schema import CellFilter, GridConfig, MethodCh
 from prsbench.harness.engine.grid.validation import validated
 from prsbench.harness.engine.plan.described import described, described_schema
 
-
 PlaceOf = Callable[[Sequence[str | int]], str]
 
 

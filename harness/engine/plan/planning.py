@@ -79,8 +79,8 @@ def make_plan(
             training = None
             try:
                 training = trainings.add(entry, config, seed, "train") if entry.trains and selected else None
-            except DataError as error:  # no samples to train on
-                missing += [(dataset, str(error)) for dataset, _, _ in selected]
+            except DataError as untrained:  # no samples to train on
+                missing += [(dataset, str(untrained)) for dataset, _, _ in selected]
                 selected = []
             for dataset, manifest, n in selected:
                 facts = {"manifest": manifest, **origin}

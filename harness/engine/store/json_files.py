@@ -32,7 +32,10 @@ def read_json(path: Path, advice: str = AGAIN) -> Any:
         RunFolderError: it cannot be read as JSON, ending with the advice.
     """
     try:
-        return json.loads(path.read_bytes(), parse_constant=_refuse)
+        content = json.loads(path.read_bytes(), parse_constant=_refuse)
+        if content is None:
+            raise ValueError("it says null")
+        return content
     except FileNotFoundError:
         if path.is_symlink():
             raise RunFolderError(f"{path} is a link to a file that is gone. {advice}") from None

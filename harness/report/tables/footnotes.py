@@ -202,7 +202,7 @@ def _cut_texts(rows: Sequence[Row]) -> list[str]:
         if n_cut := sum(round(tally.mean * tally.n_scored) for tally in tallies if tally.n_scored):
             n = sum(tally.n_scored for tally in tallies)
             lines.append(
-                f"{row.method}: in {n_cut} of {n} samples the answer or the reference is longer than the judge's sentence encoder "
+                f"{row.method}: in {n_cut} of {n} samples the answer or the reference is longer than the judge's encoder "
                 "reads; PRScore judges the beginning alone."
             )
     return lines
@@ -211,7 +211,19 @@ def _cut_texts(rows: Sequence[Row]) -> list[str]:
 def of_not_run(cells: Sequence[CellResult]) -> list[str]:
     """One line that names the methods of the grid that are no rows here."""
     names = not_run(cells)
-    return [f"In the grid but not run (left out by --only, or not begun yet), so no rows here: {', '.join(names)}."] if names else []
+    return (
+        [f"In the grid but not run (left out by --only, or not begun yet), so no rows here: {', '.join(names)}."] if names else []
+    )
+
+
+def of_few_groups(cells: Sequence[CellResult]) -> list[str]:
+    """One line that names the data sets of very few patients, videos or cases, whose means say little; reads one cell of each."""
+    complete = {cell.dataset: cell for cell in reversed(cells) if cell.status == ResultStatus.COMPLETE}
+    counts = {name: len(cell.samples().names.grouped[0]) for name, cell in complete.items()}
+    few = [f"{name} ({n})" for name, n in sorted(counts.items()) if n < FEW_GROUPS]
+    if not few:
+        return []
+    return [f"Fewer than {FEW_GROUPS} groups (patients, videos or cases), so means over them say little: {', '.join(few)}."]
 
 
 def missing_numbers(rows: Sequence[Row]) -> list[str]:

@@ -50,7 +50,12 @@ Columns = Mapping[Column, tuple[str, Sequence[Score]]]  # of each column its met
 def tables_of(cells: Sequence[CellResult], held_out: Sequence[HeldOut] = ()) -> list[Table]:
     """Every table that these cells can fill: first those for reading, then `main_long`."""
     rows = rows_of(cells)
-    tables: list[Table | None] = [main(rows, footnotes.of_not_run(cells)), overlap_at_half(rows), reasoning(rows), reasoning_by_modality(rows)]
+    tables: list[Table | None] = [
+        main(rows, [*footnotes.of_not_run(cells), *footnotes.of_few_groups(cells)]),
+        overlap_at_half(rows),
+        reasoning(rows),
+        reasoning_by_modality(rows),
+    ]
     tables += [validity(rows), right_and_wrong(rows), prscore_levels(rows), text(rows)]
     tables += [published_protocol(rows), outlines_and_lesions(rows)]
     tables += [intervals(rows), comparisons(rows), *(subgroup(rows, name) for name in subgroups.KINDS)]

@@ -116,6 +116,7 @@ def shown_of(cells: Sequence[CellResult]) -> Shown:
     known = {name: column for name, column in zip(METRICS, stacked, strict=True) if np.isfinite(column).any()}
     known = {name: column for name, column in known.items() if not _repeats_another(name, known)}
     notes |= dict.fromkeys(note for row in report_rows for note in row.judge_notes)
+    notes |= dict.fromkeys(cell.data_note for cell in cells if cell.data_note)
     if "text_x" not in known:
         notes[NO_POINTS] = None
     return Shown(rows, samples, known, tuple(notes))
@@ -180,4 +181,4 @@ def labels_of(row: ShownRow) -> list[tuple[str, str]]:
     names = {"prompt_source": "prompt source", "weights": "weights", "text_source": "text source"}
     labels = [(title, row.row.label(name)) for name, title in names.items()]
     judges = " / ".join(row.row.judges) or UNKNOWN
-    return [*labels, ("data", str(row.row.data_kind)), ("protocol", row.row.protocol), ("judge", judges)]
+    return [*labels, ("protocol", row.row.protocol), ("data", str(row.row.data_kind)), ("judge", judges)]

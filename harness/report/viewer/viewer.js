@@ -131,6 +131,7 @@ async function update(wanted = null) {
   const words = state.search.trim().toLowerCase();
   if (words) samples = await found(words, samples);
   const by = await values();
+  await Promise.all(rowsShown().filter((each) => each >= 0).map((each) => column(state.sort, each))); // for the list
   if (turn !== newest) return;
   if (by && state.order !== "listed") {
     const larger = state.by === "score" ? run.metrics.find(([name]) => name === state.sort)[2] === false : true; // is worse
@@ -155,15 +156,15 @@ async function update(wanted = null) {
 const titleOfMetric = () => (run.metrics.find(([name]) => name === state.sort) ?? ["", "score"])[1];
 
 // ---- the list ---------------------------------------------------------------------------------------------------------------
-function element(tag, className = "", text = "") {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text !== "") made.textContent = text;
+/** A new element; children that are strings become text, never tags. */
+function element(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
   return made;
 }
 
 /** Draw the items in sight, and no others. */
-async function drawList() {
+function drawList() {
   const list = $("list");
   const first = Math.max(0, Math.floor(list.scrollTop / ITEM) - 3);
   const last = Math.min(order.length, first + Math.ceil(list.clientHeight / ITEM) + 7);
@@ -179,24 +180,20 @@ async function drawList() {
 
 function drawItem(number) {
   const sample = order[number];
-  const item = element("div", "item");
-  item.id = `item-${number}`;
+  const source = imageOf(sample);
+  const picture = source ? element("img", { loading: "lazy", decoding: "async", alt: "", src: source }) : element("div", { className: "none" });
+  const kind = [titleOf("modality", sample), titleOf("position", sample)].join(" · ");
+  const words = element("div", {}, element("b", {}, nameOf(sample)), element("span", {}, kind));
+  const metric = run.metrics.findIndex(([name]) => name === state.sort);
+  const numbers = rowsShown().map((row, i) => {
+    if (row < 0) return "";
+    const [status, value] = [statusOf(sample, row), columns.get(`${metric} ${row}`)?.[sample] ?? NaN];
+    return element("div", { className: status === "ok" ? "" : "lost" }, `${LETTERS[i]} ${status === "ok" ? format(value) : status}`);
+  });
+  const item = element("div", { className: "item", id: `item-${number}`, role: "option", ariaSetSize: order.length, ariaPosInSet: number + 1 },
+    picture, words, element("div", { className: "numbers" }, ...numbers));
   item.dataset.place = number;
   item.style.top = `${number * ITEM}px`;
-  for (const [name, value] of [["role", "option"], ["aria-setsize", order.length], ["aria-posinset", number + 1]]) item.setAttribute(name, value);
-  const picture = imageOf(sample) ? element("img") : element("div", "none");
-  if (imageOf(sample)) { picture.loading = "lazy"; picture.decoding = "async"; picture.alt = ""; picture.src = imageOf(sample); }
-  const words = element("div");
-  words.append(element("b", "", nameOf(sample)), element("span", "", [titleOf("modality", sample), titleOf("position", sample)].join(" · ")));
-  const numbers = element("div", "numbers");
-  rowsShown().forEach((row, i) => {
-    if (row < 0) return;
-    const number = run.metrics.findIndex(([name]) => name === state.sort);
-    const status = statusOf(sample, row);
-    const value = columns.get(`${number} ${row}`)?.[sample] ?? NaN;
-    numbers.append(element("div", status === "ok" ? "" : "lost", `${LETTERS[i]} ${status === "ok" ? format(value) : status}`));
-  });
-  item.append(picture, words, numbers);
   return item;
 }
 
@@ -209,7 +206,6 @@ async function choose(number) {
   if (place * ITEM < list.scrollTop) list.scrollTop = place * ITEM;
   else if ((place + 1) * ITEM > list.scrollTop + list.clientHeight) list.scrollTop = (place + 1) * ITEM - list.clientHeight;
   writeAddress();
-  await Promise.all(rowsShown().filter((row) => row >= 0).map((row) => column(state.sort, row)));
   drawList();
   await drawSample();
 }
@@ -223,7 +219,8 @@ async function drawSample() {
   const [texts, overlays] = await Promise.all([textsOf(sample), load(`overlays-${Math.floor(sample / run.overlays)}`)]);
   if (sample !== order[place]) return;
   const subgroups = run.facets.filter(({ key }) => !["dataset", "kind"].includes(key)).map(({ key, title }) => [title, titleOf(key, sample)]);
-  $("facts").textContent = [...subgroups, ["Group", texts.group], ["Size", texts.size.join(" × ")]].filter(([, value]) => value).map((pair) => pair.join(": ")).join(" · ");
+  const facts = [...subgroups, ["Group", texts.group], ["Size", texts.size.join(" × ")]].filter(([, value]) => value);
+  $("facts").textContent = facts.map((pair) => pair.join(": ")).join(" · ");
   $("question").textContent = `“${texts.question}”`;
   const masks = overlays[sample % run.overlays];
   const panels = [truthPanel(sample, texts, masks[0])];
@@ -233,96 +230,76 @@ async function drawSample() {
   await drawScores(sample);
 }
 
+/** The picture with its overlays; `alternative` says what is seen to those who cannot see it. */
 function frame(sample, texts, layers, point, alternative) {
-  const [height, width] = texts.size;
-  const box = element("div", `frame${imageOf(sample) ? "" : " gone"}`);
-  box.style.aspectRatio = `${width} / ${height}`;
-  const picture = (source, className, alt) => {
-    const image = element("img", className);
-    image.src = source;
-    image.alt = alt;
-    box.append(image);
-  };
-  if (imageOf(sample)) picture(imageOf(sample), "", alternative);
-  else box.append(element("div", "absent", `Picture not there: ${run.reasons[-1 - run.images[sample]]}`));
-  for (const [name, png] of layers) if (png) picture(`data:image/png;base64,${png}`, `layer ${name}`, `${name} mask`);
+  const source = imageOf(sample);
+  const base = source
+    ? element("img", { src: source, alt: alternative })
+    : element("div", { className: "absent" }, `Picture not there: ${run.reasons[-1 - run.images[sample]]}`);
+  const box = element("div", { className: `frame${source ? "" : " gone"}` }, base);
+  box.style.aspectRatio = texts.size.toReversed().join(" / ");
+  for (const [name, png] of layers) {
+    if (png) box.append(element("img", { src: `data:image/png;base64,${png}`, className: `layer ${name}`, alt: `${name} mask` }));
+  }
   if (point) {
-    const dot = element("div", "dot");
-    dot.style.left = `${(point[0] + 1) * 50}%`;
-    dot.style.top = `${(point[1] + 1) * 50}%`;
-    dot.title = "where Text2Centroid reads the answer";
+    const dot = element("div", { className: "dot", title: "where Text2Centroid reads the answer" });
+    [dot.style.left, dot.style.top] = point.map((value) => `${(value + 1) * 50}%`);
     box.append(dot);
   }
   const stamp = run.kinds[facetOf("kind").values[facetOf("kind").of[sample]]];
-  if (stamp) box.append(element("div", "stamp", stamp));
+  if (stamp) box.append(element("div", { className: "stamp" }, stamp));
   return box;
 }
 
 function truthPanel(sample, texts, mask) {
-  const panel = element("div", "panel");
-  panel.append(element("h3", "", "Image and truth"), frame(sample, texts, [["truth", mask]], null, `image of ${run.ids[sample]}`), element("p", "", texts.reference || "(no reference answer)"));
-  return panel;
+  const picture = frame(sample, texts, [["truth", mask]], null, `image of ${run.ids[sample]}`);
+  return element("div", { className: "panel" }, element("h3", {}, "Image and truth"), picture, element("p", {}, texts.reference || "(no reference answer)"));
 }
 
 async function rowPanel(sample, texts, masks, row, letter) {
-  const panel = element("div", "panel");
-  const [text, status] = [texts.rows[row], statusOf(sample, row)];
+  const { id, labels } = run.rows[row];
+  const [text, status] = [texts.rows[row].trim(), statusOf(sample, row)];
   const point = (await Promise.all(["text_x", "text_y"].map((name) => column(name, row)))).map((values) => values?.[sample]);
-  const labels = run.rows[row].labels.slice(0, 3).map((pair) => pair.join(": ")).join(" · ");
-  panel.append(element("h3", "", `${letter}: ${run.rows[row].id}`), frame(sample, texts, [["prediction", masks[1 + row]], ["truth", masks[0]]], point.every(Number.isFinite) ? point : null, `image with the prediction of ${run.rows[row].id}`));
-  if (status !== "ok") panel.append(element("p", "lost", `${status.toUpperCase()}${text ? `: ${text}` : ""}`));
-  else panel.append(element("p", "", text.trim() || "(no text)"));
-  panel.append(element("p", "labels", labels + (status === "ok" && !masks[1 + row] ? " · no prediction map is stored" : "")));
-  const rating = element("fieldset", "rating");
-  rating.append(element("legend", "", "Rating"));
-  for (let value = 1; value <= 5; value++) {
-    const [label, input] = [element("label"), element("input")];
-    Object.assign(input, { type: "radio", name: `rating-${letter}`, value, checked: ratingOf(sample, row) === value });
-    input.onchange = () => rate(sample, row, value);
-    label.append(input, String(value));
-    rating.append(label);
-  }
-  panel.append(rating);
-  return panel;
+  const layers = [["prediction", masks[1 + row]], ["truth", masks[0]]];
+  const picture = frame(sample, texts, layers, point.every(Number.isFinite) ? point : null, `image with the prediction of ${id}`);
+  const answer = status === "ok" ? text || "(no text)" : [status.toUpperCase(), text].filter(Boolean).join(": ");
+  const given = labels.slice(0, 4).map((pair) => pair.join(": ")).join(" · ") + (status === "ok" && !masks[1 + row] ? " · no prediction map is stored" : "");
+  const choices = [1, 2, 3, 4, 5].map((value) => {
+    const checked = ratingOf(sample, row) === value;
+    const input = element("input", { type: "radio", name: `rating-${letter}`, value, checked, onchange: () => rate(sample, row, value) });
+    return element("label", {}, input, String(value));
+  });
+  return element("div", { className: "panel" }, element("h3", {}, `${letter}: ${id}`), picture,
+    element("p", { className: status === "ok" ? "" : "lost" }, answer), element("p", { className: "labels" }, given),
+    element("fieldset", { className: "rating" }, element("legend", {}, "Rating"), ...choices));
 }
 
 async function drawScores(sample) {
   const rows = rowsShown().filter((row) => row >= 0);
   const metrics = run.metrics.filter(([name]) => KEY_METRICS.includes(name) || name === state.sort);
   const lines = await Promise.all(metrics.map(async ([name, title, , protocol]) => {
-    const line = element("tr");
-    const head = element("th", "", title);
-    Object.assign(head, { scope: "row", title: protocol });
-    line.append(head);
-    for (const row of rows) line.append(element("td", "", format((await column(name, row))[sample])));
-    return line;
+    const scores = await Promise.all(rows.map((row) => column(name, row)));
+    return line("td", title, scores.map((values) => format(values[sample])), protocol);
   }));
   if (sample !== order[place]) return;
-  heads($("scores"), rows, "score");
+  $("scores").tHead.replaceChildren(line("th", "score", rows.map((row) => run.rows[row].id)));
   $("scores").tBodies[0].replaceChildren(...lines);
 }
 
-function heads(table, rows, corner) {
-  const line = element("tr");
-  for (const text of [corner, ...rows.map((row) => run.rows[row].id)]) line.append(Object.assign(element("th", "", text), { scope: "col" }));
-  table.tHead.replaceChildren(line);
-}
+const line = (tag, head, texts, title = "") => element("tr", {}, element("th", { scope: tag === "td" ? "row" : "col", title }, head), ...texts.map((text) => element(tag, {}, text)));
 
 function drawLabels() {
-  const rows = rowsShown().filter((row) => row >= 0);
-  heads($("labels"), rows, "label");
-  $("labels").tBodies[0].replaceChildren(...run.rows[0].labels.map(([name], i) => {
-    const line = element("tr");
-    line.append(Object.assign(element("th", "", name), { scope: "row" }), ...rows.map((row) => element("td", "", run.rows[row].labels[i][1])));
-    return line;
-  }));
-  const notes = rows.flatMap((row) => run.rows[row].notes.map((note) => `${run.rows[row].id}: ${note}`));
-  $("notes").replaceChildren(...[...notes, ...run.notes].map((note) => element("li", "", note)));
+  const rows = rowsShown().filter((row) => row >= 0).map((row) => run.rows[row]);
+  $("labels").tHead.replaceChildren(line("th", "label", rows.map(({ id }) => id)));
+  $("labels").tBodies[0].replaceChildren(...run.rows[0].labels.map(([name], i) => line("td", name, rows.map(({ labels }) => labels[i][1]))));
+  const notes = rows.flatMap(({ id, notes }) => notes.map((note) => `${id}: ${note}`));
+  $("notes").replaceChildren(...[...notes, ...run.notes].map((note) => element("li", {}, note)));
 }
 
 // ---- ratings ----------------------------------------------------------------------------------------------------------------
 const storageKey = () => `prsbench-viewer-${run.digest}`;
-const ratingOf = (sample, row) => ratings[`${run.rows[row].id}\n${run.ids[sample]}`];
+const ratingKey = (sample, row) => JSON.stringify([run.ids[sample], run.rows[row].id]);
+const ratingOf = (sample, row) => ratings[ratingKey(sample, row)];
 
 function readRatings() {
   try { ratings = JSON.parse(localStorage.getItem(storageKey()) ?? "{}"); } catch { ratings = {}; }
@@ -330,8 +307,7 @@ function readRatings() {
 
 /** Keep a rating of 1 to 5 in this browser; 0 removes it. */
 function rate(sample, row, value) {
-  const key = `${run.rows[row].id}\n${run.ids[sample]}`;
-  if (value) ratings[key] = value; else delete ratings[key];
+  if (value) ratings[ratingKey(sample, row)] = value; else delete ratings[ratingKey(sample, row)];
   try {
     localStorage.setItem(storageKey(), JSON.stringify(ratings));
     say(`${Object.keys(ratings).length} ratings, kept in this browser`);
@@ -339,11 +315,10 @@ function rate(sample, row, value) {
 }
 
 function exportRatings() {
-  const entries = Object.entries(ratings).map(([key, rating]) => { const [row, sample] = key.split("\n"); return { sample, row, rating }; });
-  const content = { format: 1, run: run.name, digest: run.digest, ratings: entries.sort((a, b) => (a.sample + a.row < b.sample + b.row ? -1 : 1)) };
-  const anchor = element("a");
-  anchor.href = URL.createObjectURL(new Blob([JSON.stringify(content, null, 1)], { type: "application/json" }));
-  anchor.download = "ratings.json";
+  const entries = Object.keys(ratings).sort().map((key) => ({ sample: JSON.parse(key)[0], row: JSON.parse(key)[1], rating: ratings[key] }));
+  const content = { format: 1, run: run.name, digest: run.digest, ratings: entries };
+  const href = URL.createObjectURL(new Blob([JSON.stringify(content, null, 1)], { type: "application/json" }));
+  const anchor = element("a", { href, download: "ratings.json" });
   anchor.click();
   setTimeout(() => URL.revokeObjectURL(anchor.href), 1000);
   say(`${entries.length} ratings exported to ratings.json`);
@@ -352,12 +327,11 @@ function exportRatings() {
 // ---- controls -----------------------------------------------------------------------------------------------------------------
 const fail = (error) => say(error.message, true);
 
+const option = ([value, text]) => element("option", { value }, text);
+
 function field(parent, name, title, options) {
-  const [label, select] = [element("label", "", title), element("select")];
-  select.id = `choose-${name}`;
-  for (const [value, text] of options) select.append(Object.assign(element("option", "", text), { value }));
-  label.append(select);
-  parent.append(label);
+  const select = element("select", { id: `choose-${name}` }, ...options.map(option));
+  parent.append(element("label", {}, title, select));
   bind(select, name);
 }
 
@@ -406,7 +380,8 @@ function onKey(event) {
     Home: () => inList && choose(0), End: () => inList && choose(order.length - 1),
     "/": () => $("search").focus(),
   };
-  const action = /^[0-5]$/.test(event.key) && order.length ? () => { rate(order[place], rowsShown()[0], Number(event.key)); return drawSample(); } : actions[event.key];
+  if (order.length) for (const key of "012345") actions[key] = () => { rate(order[place], rowsShown()[0], Number(key)); return drawSample(); };
+  const action = actions[event.key];
   if (!action) return;
   event.preventDefault();
   Promise.resolve(action()).catch(fail);
@@ -416,14 +391,16 @@ async function start() {
   run = await load("index");
   if (run.format !== 1) throw new Error(`The data have format ${run.format}, this page reads 1: write the viewer again.`);
   document.title = $("title").textContent = `prsbench viewer: ${run.name}`;
-  $("warnings").replaceChildren(...run.warnings.map((text) => element("p", "", text)));
+  $("warnings").replaceChildren(...run.warnings.map((text) => element("p", {}, text)));
   readRatings();
   const ids = run.rows.map(({ id }) => [id, id]);
   field($("rows"), "row", "Row A", ids);
   field($("rows"), "row2", "Row B", [["", "–"], ...ids]);
   field($("rows"), "row3", "Row C", [["", "–"], ...ids]);
-  for (const [name, title] of run.metrics) $("sort").append(Object.assign(element("option", "", title), { value: name }));
-  for (const { key, title, values, titles } of run.facets) if (values.length > 1) field($("facets"), key, title, [["", "all"], ...values.map((value, i) => [value, titles[i]])]);
+  $("sort").append(...run.metrics.map(option));
+  for (const { key, title, values, titles } of run.facets) {
+    if (values.length > 1) field($("facets"), key, title, [["", "all"], ...values.map((value, i) => [value, titles[i]])]);
+  }
   field($("facets"), "status", "Status in row A", [["", "all"], ...run.statuses.slice(0, -1).map((status) => [status, status])]);
   for (const name of ["by", "sort", "order", "search"]) bind($(name), name);
   $("point").disabled = !run.metrics.some(([name]) => name === "text_x");

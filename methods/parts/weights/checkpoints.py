@@ -105,7 +105,7 @@ def match(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], source: s
             "Is it the checkpoint of another method?"
         )
     if undefined := sorted(key for key, tensor in given.items() if tensor.is_floating_point() and tensor.isnan().any()):
-        raise PrsbenchError(f"{source}: {len(undefined)} tensors hold NaN ({_first(undefined)}). Fetch it again, or train it again.")
+        raise PrsbenchError(f"{source}: {len(undefined)} tensors hold NaN ({_first(undefined)}). Fetch or train it again.")
     return Matched(len(given), len(own))
 
 

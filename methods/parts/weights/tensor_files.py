@@ -36,7 +36,7 @@ def read_tensors(path: Path, mmap: bool = False) -> dict[str, Tensor]:
         _check_archive(path)
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
         _check_tensors(content, path.stat().st_size)
-    except Exception as error:  # unpickling damaged bytes may raise anything
+    except Exception as error:  # noqa: BLE001 - unpickling damaged bytes may raise anything
         raise PrsbenchError(_refusal(path, error)) from None
     if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
         kind = f"{type(content).__name__}{' whose keys are no names' if isinstance(content, dict) else ''}"

@@ -5,7 +5,6 @@ is what a user waits for: planning a new grid, planning it again when it is fini
 report. Peaks are of the whole process so far: run it with 1000 cells and with 10000 to see how flat they are.
 """
 
-import json
 import os
 import resource
 import sys
@@ -13,19 +12,20 @@ import tempfile
 import time
 import tracemalloc
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 sys.path[:] = [str(Path(__file__).parent / "stand_ins"), *sys.path[1:]]
 
 import engine_stand_ins as stand_ins  # noqa: E402  # in this folder
 from prsbench.datasets.official_table import MODALITY_OF_FOLDER  # noqa: E402
+from prsbench.harness.contract.files import file_hash  # noqa: E402
 from prsbench.harness.engine.driver.forecast import planned_lines  # noqa: E402
 from prsbench.harness.engine.driver.run import _write_description, plan_run, run_grid  # noqa: E402
 from prsbench.harness.engine.inspect.results import results  # noqa: E402
 from prsbench.harness.engine.inspect.state import RunStatus, open_run, stored_cells  # noqa: E402
 from prsbench.harness.engine.inspect.status import status_lines  # noqa: E402
 from prsbench.harness.engine.store import cell_folder  # noqa: E402
-from prsbench.harness.engine.store.json_files import write_json  # noqa: E402
 from prsbench.harness.engine.store.run_folder import RunFolder  # noqa: E402
 from prsbench.harness.report.writer import write_report  # noqa: E402
 

@@ -3,7 +3,13 @@ from types import SimpleNamespace
 import numpy as np
 from prsbench.metrics.text.parser_judge import ParserJudge
 
-MODELS = SimpleNamespace(name="other", checksum="abc", notes=("RANDOM",), is_cut=lambda s: [False] * len(s), embed=lambda sentences: np.ones((len(sentences), 2)))
+MODELS = SimpleNamespace(
+    name="other",
+    checksum="abc",
+    notes=("RANDOM",),
+    is_cut=lambda s: [False] * len(s),
+    embed=lambda sentences: np.ones((len(sentences), 2)),
+)
 
 
 def test_a_place_the_parser_reads_is_its_mean_point_and_any_other_sentence_the_centre():

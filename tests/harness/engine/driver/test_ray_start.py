@@ -114,7 +114,7 @@ def listening(pids):
     inodes = set()
     for link in (link for pid in pids for link in Path(f"/proc/{pid}/fd").glob("*")):
         try:
-            inodes.add(os.readlink(link))
+            inodes.add(str(link.readlink()))
         except OSError:  # just closed
             continue
     rows = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]

@@ -8,7 +8,7 @@ from prsbench.harness.contract.errors import ConfigError, DataError, RunFolderEr
 from prsbench.harness.engine.driver.run import plan_run, run_grid
 from prsbench.harness.engine.inspect.results import results
 from prsbench.harness.engine.inspect.state import open_run
-from prsbench.harness.engine.store.run_folder import RunFolder
+from prsbench.harness.engine.store.run_folder import SEAL, RunFolder, TrainingFolder
 from prsbench.harness.engine.worker import loaded_methods
 
 

@@ -62,6 +62,19 @@ def test_what_a_killed_attempt_left_is_not_shown_and_the_rest_is_counted_from_wh
     assert watched._remaining()[0] == pytest.approx(40.0), "10 steps took 10 s, 40 are left"
 
 
+def test_a_job_that_stands_still_is_named_once_with_what_to_do_unless_a_time_limit_ends_it(work, monkeypatch):
+    _, setting, jobs = work
+    monkeypatch.setattr(progress, "STILL_S", -1.0)
+    for limit, times in ((None, 1), (60.0, 0)):
+        said = []
+        watched = progress.Progress(jobs, replace(setting, timeout_s=limit), 1, said.append)
+        watched.started(jobs[0])
+        for _ in range(3):
+            watched._say_what_stands_still()
+        assert len(said) == times
+        assert all(f"{jobs[0].title}: no progress for 0 s. If it hangs, press Ctrl-C, set execution.timeout_s" in s for s in said)
+
+
 def test_data_taken_away_during_a_run_fails_the_job_and_not_the_driver(work):
     _, setting, jobs = work
     outcomes = perform(jobs[0], replace(setting, roots=(setting.folder / "gone",)))

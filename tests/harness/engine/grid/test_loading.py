@@ -7,7 +7,14 @@ import pytest
 from prsbench.harness.contract.errors import ConfigError
 from prsbench.harness.engine.grid.loading import load_grid
 
-GRID = "name: g\ndata:\n  - {source: phantoms, train: 2}\nmethods:\n  - oracle\n  - my.net.py:Net\n  - ../nets/my.py:Net: {width: 3}\n"
+GRID = """name: g
+data:
+  - {source: phantoms, train: 2}
+methods:
+  - oracle
+  - my.net.py:Net
+  - ../nets/my.py:Net: {width: 3}
+"""
 
 
 @pytest.fixture

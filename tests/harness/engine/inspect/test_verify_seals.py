@@ -73,7 +73,7 @@ def alone(run, folder):
     return replace(run, plan=replace(run.plan, cells=cells, trainings=trainings))
 
 
-@pytest.mark.parametrize("kind", ["cells/trained", "trainings/trained", "trainings/part"])
+@pytest.mark.parametrize("kind", ["cells/trained", "trainings/part"])
 def test_verify_names_the_file_and_the_field_of_each_edited_value(run, kind):
     folder = next(run.setting.folder.glob(f"{kind}*"))
     files = sorted(path for path in folder.glob("*.json") if path.name not in (*NOT_SEALED, "scores.json"))
@@ -99,17 +99,17 @@ def test_each_edited_value_of_run_json_is_refused_by_name_but_for_how_far_the_ru
         path.write_text(json.dumps(edited(content, leaf)))
         with pytest.raises(RunFolderError) as error:
             open_run(run.setting.folder)
-        names = leaf[1:] if leaf[0] == "fields" else (*leaf, "")
-        in_cell = leaf[:2] == ("plan", "cells")
-        assert "run.json" in str(error.value), leaf
-        assert (str(leaf[3]) in str(error.value)) if in_cell else ".".join(map(str, names[:3])).rstrip(".") in str(error.value), leaf
+        name = leaf[1] if leaf[0] == "fields" else ".".join(map(str, leaf[:3]))
+        assert "run.json" in str(error.value) and name in str(error.value), leaf
+        if leaf[:2] == ("plan", "cells"):
+            assert leaf[3] in str(error.value) and "--s0-" in str(error.value), leaf
 
 
 @pytest.mark.parametrize(
     ("name", "path", "value", "said"),
     [
         ("cell.json", ("labels", "prompt_source"), "oracle box", "labels.prompt_source"),
-        ("cell.json", ("labels", "text_source"), "constant", "labels.text_source"),
+        ("cell.json", ("labels", "text_source"), "truth", "labels.text_source"),
         ("cell.json", ("labels", "weights"), "official checkpoint", "labels.weights"),
         ("cell.json", ("labels",), {}, "labels"),
         ("cell.json", ("node", "data_kind"), "real", "node.data_kind"),
@@ -202,15 +202,17 @@ def test_a_damaged_file_of_a_cell_is_one_failed_row_that_names_it(run, harm):
 
 @pytest.mark.parametrize("harm", DAMAGE.values(), ids=DAMAGE)
 def test_a_damaged_file_of_the_run_ends_each_command_in_a_sentence(run, harm, capsys):
-    for name in ("run.json", "trainings/trained*/sealed.json", "cells/bright*/attempts.json"):
+    for name in ("trainings/trained*/sealed.json", "cells/bright*/attempts.json"):
         file = next(run.setting.folder.glob(name))
         content = file.read_bytes()
         harm(file)
-        codes = [cli.main([command, str(run.setting.folder)]) for command in ("status", "verify")]
-        said = capsys.readouterr()
-        assert codes == ([2, 2] if name == "run.json" else [0, 1])
-        assert (file.name if name == "run.json" else str(file)) in said.out + said.err
+        assert str(file) in "\n".join(verify_run(alone(run, file.parent)))
+        assert cli.main(["status", str(run.setting.folder)]) == 0
+        assert {result.status for result in results(run)} == {"complete"}
         restored(file, content)
+    harm(run.setting.run.description)
+    assert [cli.main([command, str(run.setting.folder)]) for command in ("status", "report", "verify", "retry")] == [2] * 4
+    assert capsys.readouterr().err.count("run.json") >= 4
 
 
 def test_exchanged_cells_and_a_cell_of_another_run_are_named_with_what_differs(run, finished):

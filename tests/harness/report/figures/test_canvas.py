@@ -1,4 +1,4 @@
-"""All figures: the same bytes each time in every format, the data kind in the caption, and None where there is nothing to draw."""
+"""All figures: the same bytes each time in every format, the data kind in the caption, None where there is nothing to draw."""
 
 from dataclasses import replace
 

@@ -167,6 +167,12 @@ def test_rows_left_out_of_a_run_stand_in_no_table_and_once_in_a_note_under_the_f
         assert any("so no rows here: oracle." in note for note in table.footnotes) is (name == "main"), name
 
 
+def test_data_sets_of_fewer_than_eight_groups_are_named_once_with_their_counts(cell):
+    tables = _tables([cell(values=(0.5,) * 3), cell("oracle", values=(0.5,) * 3), cell(modality="skin_rgb", values=(0.5,) * 8)])
+    found = [(name, n) for name, table in tables.items() for n in table.footnotes if "means over them say little" in n]
+    assert found == [("main", "Fewer than 8 groups (patients, videos or cases), so means over them say little: brain_mri (3).")]
+
+
 def test_a_random_part_of_a_method_is_noted_in_every_line_of_its_row(cell):
     note = "backbone tf_efficientnet_lite0: RANDOM initialisation"
     row = cell()

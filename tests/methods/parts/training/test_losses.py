@@ -1,8 +1,8 @@
 import pytest
 import torch
-from parity import goldens
 from hypothesis import given
 from hypothesis import strategies as st
+from parity import goldens
 from prsbench.methods.parts.training import losses
 from prsbench.methods.parts.training.losses import dice_and_bce
 
