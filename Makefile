@@ -49,9 +49,9 @@ bench-train: install  ## time CG-Reasoner's training step and answer against the
 judge: install  ## train the packaged judge and training head of Text2Centroid again; half an hour of one core
 	OMP_NUM_THREADS=1 $(BIN)/python -m prsbench.methods.text2centroid.pretraining
 
-language-model: install  ## pre-train the packaged small Llama again; hours of one core, minutes with PRETRAIN="--device cuda"
+language-model: install  ## pre-train the packaged small Llama again; an hour and a half of one core
 	OMP_NUM_THREADS=1 $(BIN)/python -m prsbench.methods.parts.language.pretraining methods/parts/language/small_llama.safetensors \
-		--rows 600000 --steps 9159 --batch-size 64 --learning-rate 3e-3 $(PRETRAIN)
+		--rows 1000000 --steps 20000 $(PRETRAIN)
 
 lint: install dev  ## run ruff (rules and format) and mypy
 	$(BIN)/ruff check .

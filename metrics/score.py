@@ -69,6 +69,12 @@ def score_each(records: Iterable[Record], text_models: TextModels) -> Iterator[d
         yield scores
 
 
+def without_judge(scores: Iterable[dict[str, float]]) -> Iterator[dict[str, float]]:
+    """These scores with NaN for everything that is computed with the text models."""
+    for row in scores:
+        yield {name: nan if METRICS[name].needs_text_models else value for name, value in row.items()}
+
+
 def _rule_scores(record: Record) -> dict[str, float]:
     return {
         "position_accuracy": position_correct(record.answer, record),

@@ -6,7 +6,7 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from prsbench.harness.contract.results import CellResult
+from prsbench.harness.contract.results import CellResult, digest_of
 from prsbench.harness.contract.types import DataKind, PromptSource, TextSource, Weights
 from prsbench.harness.report.figures.canvas import Figure
 from prsbench.harness.report.statistics.rows import rows_of
@@ -75,6 +75,7 @@ def page(cells: Sequence[CellResult], tables: Sequence[Table], figures: Sequence
     return _document(
         "prsbench report",
         "<h1>prsbench report</h1>",
+        f"<p>Digest of these results, as `prsbench verify` prints it: <code>{digest_of(cells)}</code></p>",
         *banners,
         *_failures(cells),
         *(_table(table) for table in tables if not table.is_long),

@@ -96,8 +96,8 @@ class Text2Centroid:
     def save(self, folder: Path) -> None:
         save_file({k: v.cpu() for k, v in self.head.state_dict().items()}, folder / "head.safetensors")
         write_report(self._errors, folder)
-        description = {"sentence_encoder": sentence_encoder().checksum, "config": self.config.model_dump(mode="json")}
-        description["sentences"] = self.n_sentences
+        trained_with = {"config": self.config.model_dump(mode="json"), "sentences": self.n_sentences}
+        description = {"sentence_encoder": sentence_encoder().checksum, **trained_with}
         describe(folder, METHOD, description)
 
     def load(self, folder: Path, device: str) -> None:

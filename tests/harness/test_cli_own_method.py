@@ -48,3 +48,12 @@ def test_what_the_file_reads_beside_it_is_in_its_key_and_plan_says_what_changed(
 def test_a_method_is_examined_from_the_command_line(grid, capsys):
     assert cli.main(["test-method", "mine.py:Mine"]) == 0
     assert "FAILED" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("leaves", ["os._exit(0)", "sys.exit(0)"])
+def test_a_method_that_ends_its_process_does_not_pass(grid, tmp_path, capfd, leaves):
+    path = tmp_path / "mine.py"
+    path.write_text(path.read_text() + f"\nimport os, sys\nMine.predict = lambda self, queries: {leaves}\n")
+    assert cli.main(["test-method", "mine.py:Mine"]) == 1
+    said = capfd.readouterr().out
+    assert "passed         discloses its labels" in said and "FAILED" in said

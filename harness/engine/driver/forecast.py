@@ -58,7 +58,7 @@ def forecast(cells: Iterable[CellNode], trainings: Sequence[TrainingNode], earli
 
 
 def planned_lines(run: Run, workers: int) -> Iterator[str]:
-    """Each cell of a plan with its state, why it is stale, and what is left to do; the counts; the forecast; rows that will fail."""
+    """Each cell of a plan with its state, why it is stale and what is left to do; counts; forecast; which rows will fail."""
     earlier_work, labels, pending = EarlierWork(run.plan, run.setting.folder), Counter[str](), []
     for stored in stored_cells(run.plan.cells, run.setting):
         state, left = stored.state, stored.left

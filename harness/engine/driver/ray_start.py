@@ -22,7 +22,7 @@ LOOK_S = 10.0  # between two looks at the processes of a Ray of our own
 _TOKEN = secrets.token_hex(32)  # of the Rays that this process starts
 _ALONE = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # "no cluster": Ray's processes then listen on the loopback interface
-    "RAY_AUTH_MODE": "token",  # from Ray 2.51 on; an older one knows no token
+    "RAY_AUTH_MODE": "token",  # an older Ray knows no token and ignores both
     "RAY_AUTH_TOKEN": _TOKEN,
     "RAY_gcs_rpc_server_reconnect_timeout_s": "10",  # instead of 60, until Ray's processes end after its GCS has died
 }

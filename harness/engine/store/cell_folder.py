@@ -164,8 +164,8 @@ class CellFolder(NodeFolder):
         Raises:
             RunFolderError: the file is not the one that was measured.
         """
-        if damage := self.damaged_records(is_thorough=True):
-            raise RunFolderError(damage)
+        if (known := self._measured_records) and not _is_same(self.path / RECORDS, known, is_thorough=True):
+            raise RunFolderError(_damage(self.path / RECORDS))
         return record_files.StoredRecords(self.path / RECORDS)
 
     @property

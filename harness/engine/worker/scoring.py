@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from math import nan
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +16,7 @@ from prsbench.harness.engine.store.cell_folder import CellFolder
 from prsbench.harness.engine.store.record_files import Scores
 from prsbench.harness.engine.worker.process import resolve_device
 from prsbench.harness.engine.worker.setting import Setting
-from prsbench.metrics.catalog import METRICS
-from prsbench.metrics.score import score_each
+from prsbench.metrics.score import score_each, without_judge
 from prsbench.metrics.text.parser_judge import ParserJudge
 from prsbench.metrics.text.placed_texts import TextModels
 
@@ -63,9 +61,7 @@ def scores_of(records: Sequence[Record], setting: Setting) -> Sequence[Mapping[s
     """The scores of these records, computed now."""
     judge = judge_of(setting)
     scores = score_each(records, judge)
-    if isinstance(judge, NoJudge):
-        scores = ({name: nan if METRICS[name].needs_text_models else row[name] for name in row} for row in scores)
-    return Scores(scores)
+    return Scores(without_judge(scores) if isinstance(judge, NoJudge) else scores)
 
 
 def text_models(setting: Setting) -> TextModels:

@@ -11,7 +11,6 @@ import shutil
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
-from importlib.resources import files
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
@@ -63,7 +62,7 @@ def _write_all(shown: Shown, folder: Path, source: Source, name: str) -> None:
     (folder / "images").mkdir(parents=True)
     (folder / "data").mkdir()
     for page in _PAGE:
-        (folder / page).write_bytes((files(__package__) / page).read_bytes())
+        shutil.copyfile(Path(__file__).with_name(page), folder / page)
     digest = sha256()  # of what readers rate: kept ratings belong to these texts alone
     for number, first in enumerate(range(0, len(shown.samples), _TEXTS)):
         digest.update(_put(folder, f"texts-{number}", _texts(shown.samples[first : first + _TEXTS])))

@@ -8,7 +8,7 @@ from prsbench.harness.contract.config import BatchSize, Count, Rate, Width
 from prsbench.methods.parts.training.config import Part, PretrainedPartConfig, Shift
 from pydantic import Field, model_validator
 
-PRETRAINING_ROWS = 597_275  # of the packaged weights
+PRETRAINING_ROWS = 998_201  # of the packaged weights
 
 Squares = Annotated[int, Field(ge=1, le=64)]
 

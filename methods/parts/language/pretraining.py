@@ -219,8 +219,8 @@ def _loss(language: SmallLlama, character_NKD: Tensor, rows: Rows, batch_B: Tens
 def main() -> None:
     parser = argparse.ArgumentParser(description="Pre-train the packaged small Llama on the grammar and random masks alone.")
     parser.add_argument("file", type=Path, help="where to write the weights (.safetensors)")
-    parser.add_argument("--rows", type=int, default=600_000, help="question-answer pairs to train on")
-    parser.add_argument("--steps", type=int, default=10_000)
+    parser.add_argument("--rows", type=int, default=1_000_000, help="question-answer pairs to train on")
+    parser.add_argument("--steps", type=int, default=20_000)
     parser.add_argument("--minutes", type=float, help="as many steps as fit into them, instead of --steps")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--learning-rate", type=float, default=3e-3)

@@ -38,7 +38,7 @@ SMALL_LLAMA = PackagedFile(  # ours, written by `methods/parts/language/pretrain
     "prsbench.methods.parts.language",
     "prsbench",
     "small_llama.safetensors",
-    "d017f862767486478bec5049f464ff4dd6b12607b2dddb254b6ef82de124ab21",
+    "c96624e68e325fb7e8cc6d8877ed9bbac6c77819a74ca67a710f6e6e71ccebac",
 )
 JUDGE = PackagedFile(
     "prsbench.methods.text2centroid",
