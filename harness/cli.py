@@ -450,7 +450,9 @@ def _verify(options: argparse.Namespace) -> int:
     run = _open(options)
     cells, problems = results(run), list(verify_run(run))
     try:
-        problems += changed_tables(cells, options.run, held_out(run))
+        tables = changed_tables(cells, options.run, held_out(run))
+        more = f"{len(tables)} files in tables/ and cost/ differ from what is left. Mend the rest, then run `prsbench report`."
+        problems += [f"{options.run}: {more}"] if problems and tables else tables
     except PrsbenchError as error:  # a damaged file, which the tables need
         problems.append(f"{options.run}: its tables are not compared: {error}")
     print("\n".join(problems) or f"{options.run}: all hashes, scores and tables match the records.")

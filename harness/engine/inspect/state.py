@@ -104,7 +104,7 @@ def _named(changed: Sequence[str], description: Mapping[str, Any], path: Path) -
             cell = CellNode(**description["plan"]["cells"][int(name.removeprefix("plan.cells."))])
             stored = CellFolder(RunFolder(path).cell(cell.folder))
             differences = list(_differences(cell, stored.node)) or [*_MAY_DIFFER, "or a path"]
-            name = f"{name}, {cell.folder} ({', '.join(differences) if stored.node else 'no such cell'}),"
+            name = f"{name}, {cell.folder} ({', '.join(differences) if stored.node else 'no such cell'})"
         names.append(name)
     return names
 

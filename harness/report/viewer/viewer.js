@@ -131,7 +131,7 @@ async function update(wanted = null) {
   const words = state.search.trim().toLowerCase();
   if (words) samples = await found(words, samples);
   const by = await values();
-  await Promise.all(rowsShown().filter((each) => each >= 0).map((each) => column(state.sort, each))); // for the list
+  await Promise.all(rowsShown().filter((each) => each >= 0).map((each) => column(listedMetric(), each))); // for the list
   if (turn !== newest) return;
   if (by && state.order !== "listed") {
     const larger = state.by === "score" ? run.metrics.find(([name]) => name === state.sort)[2] === false : true; // is worse
@@ -153,6 +153,7 @@ async function update(wanted = null) {
   await choose(place);
 }
 
+const listedMetric = () => (state.by === "text" ? "s_vis" : state.sort);
 const titleOfMetric = () => (run.metrics.find(([name]) => name === state.sort) ?? ["", "score"])[1];
 
 // ---- the list ---------------------------------------------------------------------------------------------------------------
@@ -184,7 +185,7 @@ function drawItem(number) {
   const picture = source ? element("img", { loading: "lazy", decoding: "async", alt: "", src: source }) : element("div", { className: "none" });
   const kind = [titleOf("modality", sample), titleOf("position", sample)].join(" · ");
   const words = element("div", {}, element("b", {}, nameOf(sample)), element("span", {}, kind));
-  const metric = run.metrics.findIndex(([name]) => name === state.sort);
+  const metric = run.metrics.findIndex(([name]) => name === listedMetric());
   const numbers = rowsShown().map((row, i) => {
     if (row < 0) return "";
     const [status, value] = [statusOf(sample, row), columns.get(`${metric} ${row}`)?.[sample] ?? NaN];

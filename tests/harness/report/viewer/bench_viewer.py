@@ -99,7 +99,7 @@ def browse(page: Path) -> None:
             "search again": "state.search = 'row 1 finds 99'; await update(0)",
             "all again": "state.search = ''; await update(0)",
             "next sample (mean of 20)": "for (let i = 0; i < 20; i++) await choose(place + 1)",
-            "draw another part of the list (mean of 20)": "for (let i = 0; i < 20; i++) { $('list').scrollTop = 9000 * i; drawList(); }",
+            "draw other items (mean of 20)": "for (let i = 0; i < 20; i++) { $('list').scrollTop = 9000 * i; drawList(); }",
         }.items():
             code = f"const end = arguments[0], t = performance.now(); (async () => {{ {script}; end(performance.now() - t) }})()"
             print(f"{name}: {driver.execute_async_script(code) / (20 if 'mean of 20' in name else 1):.0f} ms")

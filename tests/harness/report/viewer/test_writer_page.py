@@ -143,6 +143,8 @@ def test_sorting_by_the_difference_of_two_rows_puts_the_largest_first(opened, pa
 def test_sorting_by_text_against_mask_puts_the_least_agreement_first(opened, page):
     driver = opened("#row=oracle&by=text")
     assert shown_sample(driver) == expected_order(page, 4, "s_vis")[0]
+    least = min(scores["s_vis"] for cell in page[0][4:6] for scores in cell.scores)
+    assert at(driver, ".item[aria-selected=true] .numbers").text == f"A {least:.3f}"
 
 
 def test_a_link_from_a_number_shows_exactly_its_samples(opened, page):
