@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from prsbench.harness.engine.inspect.state import CellState, Run
     from prsbench.harness.engine.plan.choices import Registry
     from prsbench.harness.engine.store.run_folder import RunFolder
+    from prsbench.harness.report.exports.samples import Results
     from prsbench.harness.report.figures.pictures import Pictures
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -125,7 +126,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_ablate(commands)
     _add_tune(commands)
     summary = "Rewrite a run folder's tables, figures and report.html from its stored results."
-    report = _add(commands, "report", _report, summary, _add_run_folder)
+    report = _add(commands, "report", _report, summary, _add_run_or_records)
+    report.add_argument("--to", type=Path, metavar="DIR", help="where to write (default: the folder itself)")
     exclusive = report.add_mutually_exclusive_group()
     across = exclusive.add_argument("--across-prompts", action="store_true")
     across.help = "only print the main tables, with all prompt sources ranked together although their inputs differ"
@@ -143,10 +145,18 @@ def _parser() -> argparse.ArgumentParser:
     _add_retry(commands)
     summary = "Recompute a run's hashes, scores and tables (but not its figures) from its records; report every difference."
     _add(commands, "verify", _verify, summary, _add_run_folder)
+    summary = "Write a run's numbers and texts as samples.csv.gz and cells.json, from which every table follows without the run."
+    records = _add(commands, "records", _records, summary, _add_run_or_records)
+    records.add_argument("--to", type=Path, required=True, metavar="DIR", help="a new or empty folder, or earlier records")
     _add_config(commands)
     _add_audit(commands)
     _add_prepare(commands)
     _add_export(commands)
+    summary = "Write a grid's images and questions, to be answered in another environment and scored by a row saved:NAME."
+    queries = _add(commands, "queries", _queries, summary, _add_grid_and_folder)
+    queries.add_argument("--to", type=Path, required=True, metavar="DIR", help="a new or empty folder")
+    prompts = queries.add_argument("--prompts", action="store_true")
+    prompts.help = "also write the true boxes or points, for the rows of this grid whose prompt source is an oracle box or point"
     examine = _add(commands, "test-method", _test_method, "Run the conformance suite on a method, with a few synthetic images.")
     examine.add_argument("name", metavar="NAME", help="a name from `prsbench list methods`, or file.py:ClassName")
     new = _add(commands, "new-method", _new_method, "Write a working one-file method to start from.")
@@ -172,6 +182,10 @@ def _add_group(commands: Commands, name: str, summary: str) -> Commands:
 
 def _add_run_folder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, metavar="RUN", help="the run folder, such as runs/default")
+
+
+def _add_run_or_records(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run folder, or a folder that `prsbench records` wrote")
 
 
 def _add_grid(parser: argparse.ArgumentParser) -> None:
@@ -286,17 +300,30 @@ def _add_export(commands: Commands) -> None:
 
 def _open(options: argparse.Namespace) -> Run:
     """The run in the folder RUN."""
+    return _open_folder(options.run)
+
+
+def _open_folder(folder: Path) -> Run:
     from prsbench.harness.engine.inspect.state import open_run
 
-    if options.run.exists() and not options.run.is_dir():
-        raise ConfigError(f"{options.run}: this is not a folder. Name the folder that `run` wrote, as in runs/default.")
-    return open_run(options.run)
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder}: this is not a folder. Name the folder that `run` wrote, as in runs/default.")
+    if _is_records(folder):
+        raise ConfigError(f"{folder}: these are a run's records, without its predictions. Name the folder that `run` wrote.")
+    return open_run(folder)
 
 
 def _export(options: argparse.Namespace) -> int:
     from prsbench.harness.engine.inspect.export import export
 
     print(export(_open(options), options.method, options.to, options.seed))
+    return OK
+
+
+def _queries(options: argparse.Namespace) -> int:
+    from prsbench.harness.engine.inspect.queries import write_queries
+
+    print(write_queries(*_grid_and_folder(options), _registry(), options.to, options.prompts, partial(print, flush=True)))
     return OK
 
 
@@ -481,21 +508,48 @@ def _show_schema(_: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from prsbench.harness.engine.inspect.results import held_out, results, trainings_of
     from prsbench.harness.report.tensorboard import write_events
     from prsbench.harness.report.writer import summary_text, write_report
 
-    run = _open(options)
+    found = _results(options.run)
     if options.across_prompts:
-        print(summary_text(results(run), across_prompts=True))
+        print(summary_text(found.cells, across_prompts=True))
         return OK
     if options.tensorboard:
-        for path in write_events(trainings_of(run), options.tensorboard):
+        for path in write_events(found.trainings, options.tensorboard):
             print(path)
         return OK
-    for path in write_report(results(run), options.run, partial(_pictures, run), trainings_of(run), held_out(run)):
+    pictures = partial(_pictures, _open(options)) if not _is_records(options.run) else lambda *_: None
+    for path in write_report(found.cells, options.to or options.run, pictures, found.trainings, found.held_out):
         print(path)
     return OK
+
+
+def _records(options: argparse.Namespace) -> int:
+    from prsbench.harness.report.exports.samples import write_results
+
+    for path in write_results(_results(options.run), options.to):
+        print(path)
+    return OK
+
+
+def _is_records(folder: Path) -> bool:
+    from prsbench.harness.report.exports.samples import CELLS
+
+    return (folder / CELLS).is_file() and not (folder / "run.json").exists()
+
+
+def _results(folder: Path) -> Results:
+    """The results in a run folder, or in a folder that `prsbench records` wrote."""
+    from prsbench.harness.contract.results import digest_of
+    from prsbench.harness.engine.inspect.results import facts_of, held_out, results, trainings_of
+    from prsbench.harness.report.exports.samples import Results, read_results
+
+    if _is_records(folder):
+        return read_results(folder)
+    run = _open_folder(folder)
+    cells = results(run)
+    return Results(cells, held_out(run), trainings_of(run), {"digest": digest_of(cells), **facts_of(run)})
 
 
 def _view(options: argparse.Namespace) -> int:

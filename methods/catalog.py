@@ -254,6 +254,13 @@ METHODS = PluginCatalog(
             trains=True,
         ),
         _floor("empty_constant", "Floor: empty mask, constant answer", "EmptyMaskRow"),
+        Entry(
+            name="saved",
+            summary="Predictions made elsewhere, from files; written as saved:NAME, with what the user states about them",
+            factory="prsbench.methods.saved_predictions.method:SavedPredictions",
+            config="prsbench.methods.saved_predictions.config:SavedPredictionsConfig",
+            trains=False,
+        ),
         _floor("whole_image", "Floor: all foreground, constant answer", "WholeImageRow"),
     ],
 )

@@ -5,7 +5,9 @@ None of them is imported here: their code runs in a process of its own alone (`c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -13,11 +15,15 @@ from pathlib import Path
 from prsbench.harness.contract.catalog import Catalog, Entry
 from prsbench.harness.contract.errors import ConfigError
 
+SAVED = "saved"  # the row of saved predictions, named saved:ANYTHING in a grid
 GROUP = "prsbench.methods"  # group of entry points: name = "package.module:ClassName"
 
 
 class PluginCatalog(Catalog):
-    """The catalog, plus methods of installed packages and any file.py:ClassName; plugins cannot replace the catalog's names."""
+    """The catalog, plus methods of installed packages, any file.py:ClassName and saved predictions under any name.
+
+    Plugins cannot replace the catalog's names.
+    """
 
     def __getitem__(self, name: str) -> Entry:
         if ".py:" in name:
@@ -25,6 +31,8 @@ class PluginCatalog(Catalog):
             if not Path(path).is_file():
                 raise ConfigError(f"{path}: no such Python file. Correct the method's name '{name}', which is file.py:ClassName.")
             return _entry(name, f"{Path(path).resolve()}:{attribute}", f"{attribute} of {path}")
+        if re.fullmatch(rf"{SAVED}:[\w.+-][\w .+-]{{0,99}}", name):
+            return replace(super().__getitem__(SAVED), name=name)
         if name in self._installed:
             plugin = self._installed[name]
             return _entry(name, plugin.value, f"{plugin.value}, from an installed package")

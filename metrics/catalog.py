@@ -43,6 +43,25 @@ class Metric:
 _ALL = (
     Metric("dice@0.5", "Dice@0.5", True, (0, 1), _HALF, _HALF_EMPTY, "standard"),
     Metric("iou@0.5", "IoU@0.5", True, (0, 1), _HALF, _HALF_EMPTY, "standard"),
+    Metric(
+        "giou",
+        "gIoU",
+        True,
+        (0, 1),
+        f"{_HALF}; mean of the images' IoU, with images without a target",
+        "Empty truth: 1 if the mask is empty too, else 0. Empty prediction: 0.",
+        "LISA",
+    ),
+    Metric(
+        "ciou",
+        "cIoU",
+        True,
+        (0, inf),
+        f"{_HALF}; summed intersection over summed union of the cell: large targets count more. A sample's value is its share, n "
+        "times its intersection over the cell's union, so that the mean is the cIoU",
+        "Empty truth: its false pixels are in the union.",
+        "LISA",
+    ),
     Metric("mdice_pranet", "mDice", True, (0, 1), f"per-image min-max stretch, {_PRANET}", _NO_TRUTH, _PUBLISHED),
     Metric("miou_pranet", "mIoU", True, (0, 1), f"per-image min-max stretch, {_PRANET}", _NO_TRUTH, _PUBLISHED),
     Metric("mdice_raw", "mDice (raw)", True, (0, 1), f"no stretch, {_PRANET}", _NO_TRUTH, "ours: PraNet without the stretch"),

@@ -11,7 +11,7 @@ from prsbench.harness.contract.position import NO_MASK
 from prsbench.harness.contract.records import Record, SampleStatus
 from prsbench.harness.contract.types import Point
 from prsbench.metrics.catalog import METRICS
-from prsbench.metrics.mask.scores import Thresholds, mask_scores
+from prsbench.metrics.mask.scores import Thresholds, mask_scores, union_of
 from prsbench.metrics.text.chance import corrected, levels
 from prsbench.metrics.text.placed_texts import PlacedTexts, TextCollector, TextModels, has_text, is_placed
 from prsbench.metrics.text.position import absence_correct, distance_word_correct, official_zones, parse, position_correct
@@ -30,7 +30,7 @@ def score_each(records: Iterable[Record], text_models: TextModels) -> Iterator[d
     """Metric values of each record of one cell, one record at a time.
 
     NaN means not defined for this sample (see each metric's empty policy): exclude it from means and count it. Records that
-    failed or were excluded have NaN in every metric. Maxima over thresholds and chance levels depend on all records of the
+    failed or were excluded have NaN in every metric. Maxima over thresholds, cIoU and chance levels depend on all records of the
     cell, so `records` is iterated twice; only a few numbers per record are held in memory.
 
     Raises:
@@ -39,9 +39,12 @@ def score_each(records: Iterable[Record], text_models: TextModels) -> Iterator[d
     thresholds, collector = Thresholds(), TextCollector()
     zones: list[frozenset[str]] = []
     labels: list[_Label] = []
+    n_counted, union_px = 0, 0
     for record in records:
         if record.status == SampleStatus.OK:
             thresholds.add(record)
+            n_counted += 1
+            union_px += union_of(record)
             collector.add(record)
             zones.append(official_zones(record))
             if is_placed(record):
@@ -55,6 +58,9 @@ def score_each(records: Iterable[Record], text_models: TextModels) -> Iterator[d
         scores = dict.fromkeys(METRICS, nan)
         if record.status == SampleStatus.OK:
             scores |= mask_scores(record, best) | _rule_scores(record)
+            scores["giou"] = scores["iou@0.5[empty=1]"]
+            if record.counts and union_px:
+                scores["ciou"] = n_counted * record.counts.tp / union_px
             if (of_record := official_zones(record)) != {NO_MASK}:
                 scores["position_constant"] = float(of_record == constant)
             if has_text(record.answer):

@@ -5,7 +5,7 @@ Config modules import no torch, so that a grid is validated before anything heav
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -55,12 +55,16 @@ class PartConfig(GivenConfig):
         """The trainings this one depends on, by role."""
         return {}
 
-    def checkpoints(self) -> Mapping[str, Path]:
+    def checkpoints(self) -> Mapping[str, Path | tuple[Path, ...]]:
         """The user's files and folders whose content affects the numbers, by the config key that names each ("group.key").
 
         The content enters the identity in place of the path. If one is missing, loading skips the cell, with instructions.
         """
         return {}
+
+    def note_on(self, sample_ids: Collection[str]) -> str:  # noqa: ARG002 (for those that know their samples)
+        """What the user should know before these samples are predicted; "" for most methods."""
+        return ""
 
 
 def merged(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

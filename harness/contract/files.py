@@ -1,4 +1,4 @@
-"""Atomic and durable writes of files, and sha256 of files and folders."""
+"""Atomic and durable writes of files, sha256 of files and folders, and names of files for samples."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import errno
 import hashlib
 import json
 import os
+import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -72,26 +73,52 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "prsbench"  # noqa: PTH111 (Path raises without a home)
 
 
-def remembered_hash(path: Path) -> str:
-    """`file_hash`, computed once for a large file at rest: the user's cache keeps it, with the file's size and times."""
-    facts = path.stat()
-    if facts.st_size < LARGE_BYTES:
-        return file_hash(path)
-    state = [str(path.resolve()), facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns]
-    kept = cache_folder() / "hashes" / f"{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:16]}.json"
+def remembered_hash(*paths: Path) -> str:
+    """`file_hash` of one file, or a hash of those of several, computed once for large files at rest.
+
+    The user's cache keeps it, with sizes and times: as long as none of them changes, no byte is read. A file that is missing
+    counts as such among several.
+    """
+    before = [_facts(path) for path in paths]
+    if sum(size for *_, size, _, _ in before) < LARGE_BYTES:
+        return _hash_of(paths)
+    state = [[str(path.resolve()), *facts] for path, facts in zip(paths, before, strict=True)]
+    names = "\0".join(str(path.resolve()) for path in paths)
+    kept = cache_folder() / "hashes" / f"{hashlib.sha256(os.fsencode(names)).hexdigest()[:16]}.json"
     try:
         stored = json.loads(kept.read_text(encoding="utf-8"))
         if stored["state"] == state:
             return str(stored["sha256"])
     except (OSError, ValueError, KeyError, TypeError):
         pass  # nothing is kept, or nothing that can be read
-    is_at_rest = time.time_ns() - max(facts.st_mtime_ns, facts.st_ctime_ns) > AT_REST_NS  # else a later write may keep the times
-    digest = file_hash(path)
-    after = path.stat()
-    if is_at_rest and [after.st_size, after.st_mtime_ns, after.st_ctime_ns] == state[3:] and kept.is_absolute():
+    newest = max(time_ns for *_, modified, changed in before for time_ns in (modified, changed))
+    is_at_rest = time.time_ns() - newest > AT_REST_NS  # else a later write may keep the times
+    digest = _hash_of(paths)
+    if is_at_rest and [_facts(path) for path in paths] == before and kept.is_absolute():
         with suppress(OSError):
             write_atomically(kept, json.dumps({"state": state, "sha256": digest}).encode(), durable=False)
     return digest
+
+
+def _facts(path: Path) -> list[int]:
+    """Device, inode, bytes, and the times of the last writing and of the last change; zeros if there is no such file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return [0] * 5
+    return [found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns]
+
+
+def _hash_of(paths: Sequence[Path]) -> str:
+    if len(paths) == 1:
+        return file_hash(paths[0])
+    hashes = (file_hash(path) if path.is_file() else "not there" for path in paths)
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
+
+def safe_stem(sample_id: str) -> str:
+    """A file's name, without its suffix, for a sample: its id in letters that every system takes, and eight digits of its hash."""
+    return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', sample_id)[:100]}-{hashlib.sha256(sample_id.encode()).hexdigest()[:8]}"
 
 
 def file_hash(path: Path) -> str:

@@ -44,6 +44,7 @@ class Weights(StrEnum):
     OFFICIAL = "official checkpoint"
     IMPORTED = "imported checkpoint"  # trained by this project, in another run
     PACKAGED = "packaged checkpoint"
+    STATED = "stated by the user"  # of predictions made elsewhere: nothing of it can be checked
     RANDOM = "RANDOM"  # loud on purpose: nothing was loaded and nothing trained
     NONE = "none"
 

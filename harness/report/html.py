@@ -43,6 +43,7 @@ WEIGHTS: Mapping[str, str] = {
     Weights.OFFICIAL: "by the method's authors",
     Weights.IMPORTED: "trained by prsbench in another run",
     Weights.PACKAGED: "packaged for Python",
+    Weights.STATED: "predictions made elsewhere: the row's notes say what the user states",
     Weights.RANDOM: "nothing was loaded and nothing trained",
     Weights.NONE: "the method has no parameters",
 }

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 from prsbench.harness.contract.files import write_atomically
 from prsbench.harness.contract.results import CellResult, HeldOut
 from prsbench.harness.report.figures.pictures import PicturesOf
+from prsbench.harness.report.viewer.links import INDEX
 
 if TYPE_CHECKING:
     from prsbench.harness.report.tables.table import Table
+
+FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
 
 
 def write_report(
@@ -23,29 +26,32 @@ def write_report(
     trainings: Mapping[str, Path] = MappingProxyType({}),
     held_out: Sequence[HeldOut] = (),
 ) -> list[Path]:
-    """Write tables/*.csv|md|tex, figures/*.png, report.html and cost/ under `folder`; the same cells give the same bytes.
+    """Write tables/*.csv|md|tex, figures/*.png|svg|pdf, report.html and cost/ under `folder`; the same cells give the same bytes.
 
     cost/ is separate because its numbers differ each time. Files of a previous report in these folders that no longer apply are
     removed. The order of `cells` decides the order of methods. `pictures` supplies the images of the qualitative figure; a
     sample for which it returns None is left out. `trainings` gives the folders of finished trainings, which may contain losses,
-    by title; `held_out` are the trainings' errors on samples not used for training.
+    by title; `held_out` are the trainings' errors on samples not used for training. The page's numbers are links to their
+    samples if the folder holds a viewer.
 
     Returns:
         The files written, tables first, report.html last.
     """
-    from prsbench.harness.report.figures.selection import figures_of
-    from prsbench.harness.report.html import page
+    from prsbench.harness.report.figures.selection import cost_figures, figures_of
+    from prsbench.harness.report.page.document import page
     from prsbench.harness.report.tables.cost import cost_table
-    from prsbench.harness.report.tables.scores import tables_of
+    from prsbench.harness.report.tables.selection import tables_of
 
     tables, figures = tables_of(cells, held_out), figures_of(cells, pictures, trainings)
-    files = _table_files(tables, cost_table(cells)) | {f"figures/{figure.name}.png": figure.png for figure in figures}
-    files["report.html"] = page(cells, tables, figures).encode()
+    files = _table_files(tables, cost_table(cells))
+    for of_folder, kind in ((figures, "figures"), (cost_figures(cells), "cost")):
+        files |= {f"{kind}/{figure.name}.{ending}": data for figure in of_folder for ending, data in figure.files.items()}
+    files["report.html"] = page(cells, tables, figures, (folder / INDEX).is_file()).encode()
     for name, content in files.items():
         write_atomically(folder / name, content, durable=False)
     written = [folder / name for name in files]
     for kind in ("tables", "figures", "cost"):
-        for stale in set((folder / kind).glob("*")) - set(written):
+        for stale in set(_files_in(folder / kind)) - set(written):
             stale.unlink()
     return written
 
@@ -56,18 +62,23 @@ def changed_tables(cells: Sequence[CellResult], folder: Path, held_out: Sequence
     Figures and report.html are not compared: another version of matplotlib draws other bytes.
     """
     from prsbench.harness.report.tables.cost import cost_table
-    from prsbench.harness.report.tables.scores import tables_of
+    from prsbench.harness.report.tables.selection import tables_of
 
     if not (folder / "tables").is_dir():
         return []
     files = {folder / name: content for name, content in _table_files(tables_of(cells, held_out), cost_table(cells)).items()}
-    stored = {path: path.read_bytes() for kind in ("tables", "cost") for path in (folder / kind).glob("*")}
-    changed = sorted(path for path in files.keys() | stored.keys() if files.get(path) != stored.get(path))
+    stored = [*_files_in(folder / "tables"), *_files_in(folder / "cost")]
+    contents = {path: path.read_bytes() for path in stored if path.suffix not in FIGURE_SUFFIXES}
+    changed = sorted(path for path in files.keys() | contents.keys() if files.get(path) != contents.get(path))
     return [f"{path}: differs from the table of the records. Rewrite it with `prsbench report {folder}`." for path in changed]
 
 
+def _files_in(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
 def _table_files(tables: Sequence[Table], cost: Table) -> dict[str, bytes]:
-    from prsbench.harness.report.html import cost_page
+    from prsbench.harness.report.page.document import cost_page
     from prsbench.harness.report.tables.formats import to_csv, to_latex, to_markdown
 
     files: dict[str, bytes] = {}

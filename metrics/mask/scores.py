@@ -42,6 +42,11 @@ class Thresholds:
         return {name: int(np.argmax(self._total[curve])) for name, curve in _MAXIMA.items()}
 
 
+def union_of(record: Record) -> int:
+    """Pixels of the true or the predicted mask at probability >= 0.5; 0 without counts."""
+    return record.counts.tp + record.counts.fp + record.counts.fn if record.counts else 0
+
+
 def mask_scores(record: Record, best: Mapping[str, int]) -> dict[str, float]:
     """Every metric of the mask of an "ok" record.
 

@@ -249,3 +249,17 @@ def test_scores_come_one_by_one_from_records_that_are_read_twice_and_never_held(
     stream = score_each(File(), QuadrantModels())
     assert next(stream)["dice@0.5"] == 1.0
     assert isnan(next(stream)["dice@0.5"]) and File.opened == 2
+
+
+def test_ciou_is_the_summed_intersection_over_the_summed_union_and_giou_counts_empty_truths():
+    large, small, none = np.zeros((3, 20, 20), bool)
+    large[:10], small[0, :10] = True, True
+    half = large.copy()
+    half[5:] = False
+    wrong = none.copy()
+    wrong[0, :5] = True
+    cases = [(large, half), (small, small), (none, none), (none, wrong)]
+    scores = score([record(truth, predicted) for truth, predicted in cases], QuadrantModels())
+    assert np.mean([row["ciou"] for row in scores]) == pytest.approx((100 + 10) / (200 + 10 + 5))
+    assert [row["giou"] for row in scores] == pytest.approx([0.5, 1, 1, 0])
+    assert [isnan(row["iou@0.5"]) for row in scores] == [False, False, True, True]

@@ -14,7 +14,7 @@ from prsbench.harness.engine.driver.ray_start import check_address
 from prsbench.harness.engine.driver.schedule import jobs_to_do, ready
 from prsbench.harness.engine.grid.schema import GridConfig, base_name
 from prsbench.harness.engine.inspect.state import SCHEMA, CellState, Left, Run, RunStatus, stored_cells
-from prsbench.harness.engine.plan.choices import Registry, check_choices
+from prsbench.harness.engine.plan.choices import Registry, check_choices, notes_of_rows
 from prsbench.harness.engine.plan.data import check_all, open_with_notes, prepare_roots
 from prsbench.harness.engine.plan.nodes import CellNode, left_out_lines
 from prsbench.harness.engine.plan.planning import make_plan
@@ -39,6 +39,7 @@ def plan_run(grid: GridConfig, registry: Registry, folder: RunFolder, say: Say) 
     roots = prepare_roots(grid, folder, say)
     datasets, notes = open_with_notes(roots)
     data = check_all(datasets, grid, folder)
+    notes += notes_of_rows(grid, registry, {row.sample_id for dataset in data.usable for row in dataset.manifest(grid.split)})
     for line in [*notes, *(f"{name}: {text}" for name, text in data.disclosed.items())]:
         say(f"Note: {line}")
     plan = make_plan(grid, data.usable, registry, data.refused, data.disclosed)

@@ -59,7 +59,7 @@ def _fields_at(model: type[BaseModel], place: list[Any]) -> list[str]:
         inner = [m for known in models if step in known.model_fields for m in _models_in(known.model_fields[step].annotation)]
         tagged = [known for known in models if "source" in known.model_fields and known.model_fields["source"].default == step]
         models = inner or tagged or models
-    return [field for known in models for field in known.model_fields]
+    return [field.alias or name for known in models for name, field in known.model_fields.items()]
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

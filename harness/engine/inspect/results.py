@@ -21,6 +21,7 @@ from prsbench.harness.engine.inspect.state import CellState, Run, StoredCell, st
 from prsbench.harness.engine.plan.data import manifest_hash, open_all
 from prsbench.harness.engine.plan.nodes import LeftOut
 from prsbench.harness.engine.store.cell_folder import CellFolder
+from prsbench.harness.engine.store.json_files import read_json
 from prsbench.harness.engine.store.prediction_maps import each_map
 from prsbench.harness.engine.store.run_folder import SEAL, TrainingFolder
 
@@ -105,6 +106,13 @@ def _left_out(cell: LeftOut, found: Sequence[CellResult], protocol: str) -> Cell
         n_manifest=0,
         labels=next((other.labels for other in others if other.labels), None),
     )
+
+
+def facts_of(run: Run) -> dict[str, Any]:
+    """Where the run comes from: version, commit (dirty: with changed files), command, time, packages, hardware, and its grid."""
+    described = read_json(run.setting.run.description)
+    provenance = described["provenance"]
+    return {"prsbench": provenance["packages"]["prsbench"], **provenance, "grid": described["grid"]}
 
 
 def trainings_of(run: Run) -> dict[str, Path]:

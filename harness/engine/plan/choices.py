@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -49,6 +49,12 @@ def check_choices(grid: GridConfig, registry: Registry) -> None:
         for need in config.needs().values():
             part_of(need, registry.parts, partial(_place_of_part, grid, choice))
     refuse_idle_filters(item for item in (*grid.include, *grid.exclude) if not _selects_any_row(item, grid))
+
+
+def notes_of_rows(grid: GridConfig, registry: Registry, sample_ids: Collection[str]) -> list[str]:
+    """What rows have to say about the samples they will be asked for, such as saved predictions that lack some."""
+    found = ((row, config.note_on(sample_ids)) for row, _, config in resolve_choices(grid, registry))
+    return [f"{row}: {note}" for row, note in found if note]
 
 
 def _selects_any_row(cell_filter: CellFilter, grid: GridConfig) -> bool:

@@ -56,11 +56,13 @@ def packaged_hash(file: PackagedFile) -> str:
 
 
 @cache
-def checkpoint_hash(path: Path) -> str:
-    """Hash of a file, or of the names and bytes of all files in a folder; "not there" if there is neither.
+def checkpoint_hash(path: Path | tuple[Path, ...]) -> str:
+    """Hash of a file, of several in this order, or of the names and bytes of all files in a folder; "not there" if there is none.
 
     It is computed once a process, so that what is planned and what is run are the same bytes.
     """
+    if isinstance(path, tuple):
+        return remembered_hash(*path)
     if path.is_dir():
         return key_of(folder_hashes(path, remembered_hash))
     return remembered_hash(path) if path.is_file() else "not there"

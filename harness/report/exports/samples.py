@@ -1,7 +1,7 @@
 """A run's numbers as two files that anyone can read: `samples.csv.gz`, one line per sample and row, and `cells.json`.
 
 From them alone `read_results` gives the cells again, from which every table follows byte for byte: no images, no run folder, no
-method. Format "prsbench-samples-1": see COLUMNS; numbers with all their digits, empty where a metric is not defined.
+method. Format "prsbench-samples-1", described in README.md: numbers with all their digits, empty where a metric is not defined.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import gzip
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
 from math import isfinite, nan
 from pathlib import Path
 from typing import Any
@@ -39,41 +40,52 @@ COLUMNS = (*CELL_COLUMNS, *RECORD_COLUMNS)  # then one column per metric (`prsbe
 
 @dataclass(frozen=True)
 class Results:
-    """What a report needs: cells, held-out errors of trainings, and the folders with their losses, by title."""
+    """What a report needs: cells, held-out errors of trainings, and the folders with their losses, by title.
+
+    about: of what run they are: version, commit, digest, grid and provenance (see README.md); empty where that is not known.
+    """
 
     cells: Sequence[CellResult]
     held_out: Sequence[HeldOut]
     trainings: Mapping[str, Path]
+    about: Mapping[str, Any] = field(default_factory=dict)
 
 
-def write_results(found: Results, folder: Path, about: Mapping[str, Any]) -> list[Path]:
+def write_results(found: Results, folder: Path) -> list[Path]:
     """Write samples.csv.gz, cells.json and the trainings' loss files; the same results give the same bytes.
 
-    about: what else cells.json shall say of the run, such as its digest and commit.
+    Raises:
+        DataError: the folder holds other files.
     """
-    lines = io.BytesIO()
-    with gzip.GzipFile(filename="", fileobj=lines, mode="wb", mtime=0) as packed:
-        text = io.TextIOWrapper(packed, encoding="utf-8", newline="")
-        writer = csv.writer(text, lineterminator="\n")
-        metrics = sorted({name for cell in found.cells if cell.summary for name in cell.summary.tallies})
-        writer.writerow([*COLUMNS, *metrics])
-        for cell in found.cells:
-            writer.writerows(_lines_of(cell, metrics))
-        text.flush()
-        text.detach()
+    if folder.exists() and any(folder.iterdir()) and not (folder / CELLS).is_file():
+        raise DataError(f"{folder}: expected a new or empty folder, or earlier records. Choose another with --to.")
+    lines = io.StringIO(newline="")
+    writer = csv.writer(lines, lineterminator="\n")
+    metrics = sorted({name for cell in found.cells if cell.summary for name in cell.summary.tallies})
+    writer.writerow([*COLUMNS, *metrics])
+    for cell in found.cells:
+        writer.writerows(_lines_of(cell, metrics))
+    text = lines.getvalue().encode(errors="surrogatepass")
     described = {
         "format": FORMAT,
-        **about,
+        "samples_sha256": sha256(text).hexdigest(),  # of the unpacked lines
+        "about": found.about,
         "cells": [_described(cell) for cell in found.cells],
         "held_out": [asdict(table) for table in found.held_out],
         "trainings": list(found.trainings),
     }
-    files = {SAMPLES: lines.getvalue(), CELLS: (json.dumps(described, indent=1, ensure_ascii=False) + "\n").encode()}
+    packed = io.BytesIO()
+    with gzip.GzipFile(filename="", fileobj=packed, mode="wb", mtime=0) as stream:  # the same header in every version of Python
+        stream.write(text)
+    files = {SAMPLES: packed.getvalue(), CELLS: (json.dumps(described, indent=1, ensure_ascii=False) + "\n").encode(errors="surrogatepass")}
     for title, weights in found.trainings.items():
         files |= {f"trainings/{title}/{path.name}": path.read_bytes() for path in sorted(weights.glob("*.csv"))}
     for name, content in files.items():
         write_atomically(folder / name, content, durable=False)
-    return [folder / name for name in files]
+    written = [folder / name for name in files]
+    for stale in set((folder / "trainings").glob("*/*.csv")) - set(written):
+        stale.unlink()
+    return written
 
 
 def read_results(folder: Path) -> Results:
@@ -83,20 +95,25 @@ def read_results(folder: Path) -> Results:
         DataError: a file is missing, of another format, or does not fit the other.
     """
     try:
-        described = json.loads((folder / CELLS).read_text())
-        with gzip.open(folder / SAMPLES, "rt", encoding="utf-8", newline="") as lines:
-            by_cell: dict[tuple[str, ...], list[dict[str, str]]] = {}
-            for line in csv.DictReader(lines):
-                by_cell.setdefault(tuple(line[name] for name in CELL_COLUMNS), []).append(line)
-    except (OSError, EOFError, ValueError, KeyError) as error:
-        raise DataError(f"{folder}: expected {CELLS} and {SAMPLES} as `prsbench records` writes them ({error}).") from None
-    if described.get("format") != FORMAT:
-        raise DataError(f"{folder / CELLS}: expected format '{FORMAT}', got '{described.get('format')}'.")
-    cells = [_cell(one, by_cell, folder) for one in described["cells"]]
-    held_out = [
-        HeldOut(t["training"], t["seed"], tuple(t["header"]), tuple(map(tuple, t["lines"]))) for t in described["held_out"]
-    ]
-    return Results(cells, held_out, {title: folder / "trainings" / title for title in described["trainings"]})
+        described = json.loads((folder / CELLS).read_bytes().decode(errors="surrogatepass"))
+        if described.get("format") != FORMAT:
+            raise DataError(f"{folder / CELLS}: expected format '{FORMAT}', got '{described.get('format')}'.")
+        text = gzip.decompress((folder / SAMPLES).read_bytes())
+        if sha256(text).hexdigest() != described["samples_sha256"]:
+            raise DataError(f"{folder / SAMPLES}: its lines are not those that were written with {CELLS}. Restore both files.")
+        by_cell: dict[tuple[str, ...], list[dict[str, str]]] = {}
+        csv.field_size_limit(max(csv.field_size_limit(), len(text)))
+        lines = io.StringIO(text.decode(errors="surrogatepass"), newline="")
+        for line in csv.DictReader(lines):
+            by_cell.setdefault(tuple(line[name] for name in CELL_COLUMNS), []).append(line)
+        cells = [_cell(one, by_cell, folder) for one in described["cells"]]
+        held_out = [
+            HeldOut(t["training"], t["seed"], tuple(t["header"]), tuple(map(tuple, t["lines"]))) for t in described["held_out"]
+        ]
+        trainings = {title: folder / "trainings" / title for title in described["trainings"]}
+        return Results(cells, held_out, trainings, described["about"])
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
+        raise DataError(f"{folder}: expected {CELLS} and {SAMPLES} as `prsbench records` writes them ({error!r}).") from None
 
 
 def _lines_of(cell: CellResult, metrics: Sequence[str]) -> Iterator[list[str]]:
@@ -129,7 +146,7 @@ def _number(value: float) -> str:
 def _described(cell: CellResult) -> dict[str, Any]:
     """All that a cell's lines do not hold."""
     labels = cell.labels and {**asdict(cell.labels), "notes": list(cell.labels.notes)}
-    names = ("method", "dataset", "modality", "seed", "data_kind", "protocol", "status", "error", "n_manifest", "judge")
+    names = ("method", "dataset", "modality", "seed", "data_kind", "protocol", "status", "error", "n_manifest", "judge", "data_note", "digest")
     rest = {"judge_notes": list(cell.judge_notes), "labels": labels, "cost": cell.cost and cell.cost.to_json()}
     metrics = list(cell.summary.tallies) if cell.summary and cell.status == ResultStatus.COMPLETE else []
     return {name: getattr(cell, name) for name in names} | rest | {"metrics": metrics}

@@ -10,23 +10,41 @@ from prsbench.harness.contract.results import CellResult
 from prsbench.harness.contract.types import DataKind
 from prsbench.harness.report.figures.bars import bars
 from prsbench.harness.report.figures.canvas import Figure
+from prsbench.harness.report.figures.cost import quality_against_cost
 from prsbench.harness.report.figures.examples import examples
 from prsbench.harness.report.figures.losses import loss_curves
 from prsbench.harness.report.figures.pictures import PicturesOf
-from prsbench.harness.report.statistics.rows import rows_of
+from prsbench.harness.report.figures.rank_stability import rank_stability
+from prsbench.harness.report.figures.scatter import dice_against_prscore
+from prsbench.harness.report.figures.slopes import t2c_slopes
+from prsbench.harness.report.figures.subgroups import subgroup_lines
+from prsbench.harness.report.figures.text_points import text_points
+from prsbench.harness.report.figures.thresholds import threshold_curves
+from prsbench.harness.report.statistics.rows import Row, rows_of
+
+_OF_SCORES = (dice_against_prscore, t2c_slopes, rank_stability, subgroup_lines, text_points, threshold_curves)
 
 
 def figures_of(
     cells: Sequence[CellResult], pictures: PicturesOf, trainings: Mapping[str, Path] = MappingProxyType({})
 ) -> list[Figure]:
-    """Examples (where pictures are available) and the bar chart of each data kind, and the training losses."""
+    """Of each data kind: examples (where pictures are available) and each figure that its rows can fill; then training losses."""
     rows = rows_of(cells)
-    figures = []
-    for kind in dict.fromkeys(row.data_kind for row in rows):
-        of_kind = [row for row in rows if row.data_kind is kind]
-        figures += [examples(of_kind, kind, pictures), bars(of_kind, kind)]
+    figures: list[Figure | None] = []
+    for kind, of_kind in _by_kind(rows).items():
+        figures += [examples(of_kind, kind, pictures), bars(of_kind, kind), *(draw(of_kind, kind) for draw in _OF_SCORES)]
     if rows:
         kinds = [row.data_kind for row in rows]
         kind = next((kind for kind in kinds if kind is not DataKind.REAL), DataKind.REAL)  # trainings use all data sets together
         figures.append(loss_curves(trainings, kind))
     return [figure for figure in figures if figure]
+
+
+def cost_figures(cells: Sequence[CellResult]) -> list[Figure]:
+    """Quality against cost of each data kind."""
+    figures = [quality_against_cost(rows, kind) for kind, rows in _by_kind(rows_of(cells)).items()]
+    return [figure for figure in figures if figure]
+
+
+def _by_kind(rows: Sequence[Row]) -> dict[DataKind, list[Row]]:
+    return {kind: [row for row in rows if row.data_kind is kind] for kind in dict.fromkeys(row.data_kind for row in rows)}

@@ -41,7 +41,7 @@ def _numbers(row: Row) -> list[str]:
         _same(costs, "parameters"),
         _same(costs, "trainable_parameters"),
         number_text(mean_of_defined(cost.flops_per_image for cost in costs) / 1e9, ".2f"),
-        number_text(mean_of_defined(seconds)),
+        number_text(mean_of_defined(seconds) or nan),  # 0: nothing was computed, or nobody said how long it took
         number_text(max((c.peak_memory_bytes for c in costs if isfinite(c.peak_memory_bytes)), default=nan) / 2**20, ".0f"),
     ]
 

@@ -152,7 +152,7 @@ def _table(
         *footnotes.missing_numbers(rows),
     )
     marks = frozenset(best), frozenset(second)
-    return Table(f"paper_{name}", title, caption, frame, _LABELS, tuple(columns), marks[0], notes, second=marks[1])
+    return Table(f"paper/{name}", title, caption, frame, _LABELS, tuple(columns), marks[0], notes, second=marks[1])
 
 
 def _text(row: Row, metric: str, modality: str, score: Score, extras: Collection[Extra]) -> str:

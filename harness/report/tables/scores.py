@@ -9,18 +9,12 @@ from sys import intern
 
 import pandas as pd
 from prsbench.harness.contract.errors import first_line
-from prsbench.harness.contract.results import CellResult, HeldOut, ResultStatus
+from prsbench.harness.contract.results import CellResult, ResultStatus
 from prsbench.harness.report.statistics.means_and_differences import mean_with_counts
-from prsbench.harness.report.statistics.rows import Row, Score, modalities_of, rows_of, summarise
+from prsbench.harness.report.statistics.rows import Row, Score, modalities_of, summarise
 from prsbench.harness.report.statistics.validity import LEAST_SAMPLES, NOT_VALID, is_doubtful, n_references, why_not_valid
 from prsbench.harness.report.tables import footnotes, subgroups
-from prsbench.harness.report.tables.ablations import ablations, ablations_by_modality, t2c_ablation
-from prsbench.harness.report.tables.comparisons import comparisons, intervals
 from prsbench.harness.report.tables.table import LABELS, Column, Table, labels_of, marked, modality_text, text_table
-from prsbench.harness.report.tables.text2centroid import held_out_tables
-from prsbench.harness.report.tables.tuning import tuning
-from prsbench.harness.report.tables.validity import right_and_wrong, validity
-from prsbench.harness.report.tables.verdict import verdicts
 from prsbench.metrics.catalog import METRICS
 
 REASONING = (
@@ -45,23 +39,6 @@ TEXT = (
     "position_not_understood",
 )  # fmt: skip
 Columns = Mapping[Column, tuple[str, Sequence[Score]]]  # of each column its metric, and its score in each row
-
-
-def tables_of(cells: Sequence[CellResult], held_out: Sequence[HeldOut] = ()) -> list[Table]:
-    """Every table that these cells can fill: first those for reading, then `main_long`."""
-    rows = rows_of(cells)
-    tables: list[Table | None] = [
-        main(rows, [*footnotes.of_not_run(cells), *footnotes.of_few_groups(cells)]),
-        overlap_at_half(rows),
-        reasoning(rows),
-        reasoning_by_modality(rows),
-    ]
-    tables += [validity(rows), right_and_wrong(rows), prscore_levels(rows), text(rows)]
-    tables += [published_protocol(rows), outlines_and_lesions(rows)]
-    tables += [intervals(rows), comparisons(rows), *(subgroup(rows, name) for name in subgroups.KINDS)]
-    tables += [verdicts(rows), t2c_ablation(rows), ablations(rows), ablations_by_modality(rows)]
-    tables += [tuning(rows), *held_out_tables(held_out)]
-    return [*(table for table in tables if table), main_long(rows)]
 
 
 def subgroup(rows: Sequence[Row], name: str) -> Table:
@@ -92,8 +69,11 @@ def main(rows: Sequence[Row], notes: Sequence[str] = ()) -> Table:
 def overlap_at_half(rows: Sequence[Row]) -> Table:
     """Segmentation of the mask at probability >= 0.5, without PraNet's stretch."""
     metrics = ("dice@0.5", "iou@0.5")
-    caption = "Dice and IoU of the mask at probability >= 0.5, without PraNet's per-image stretch."
-    return _by_modality("overlap_at_half", "Segmentation at 0.5", caption, rows, metrics, metrics)
+    caption = (
+        "Dice and IoU of the mask at probability >= 0.5, without PraNet's per-image stretch; LISA's gIoU (with images without a "
+        "target) and cIoU (summed over a data set) next to their means."
+    )
+    return _by_modality("overlap_at_half", "Segmentation at 0.5", caption, rows, metrics, (*metrics, "giou", "ciou"))
 
 
 def reasoning_by_modality(rows: Sequence[Row]) -> Table:

@@ -36,7 +36,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A finished table.
+    """A finished table; name is its file under tables/ without ending.
 
     frame holds strings only; `labels` are its leading text columns, `numbers` the columns of numbers; further columns are
     remarks. `best` lists (line number, column name) of cells to emphasise, `second` those to underline. `is_long` marks tables

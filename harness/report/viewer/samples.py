@@ -13,7 +13,7 @@ from prsbench.harness.contract.errors import RunFolderError, first_line
 from prsbench.harness.contract.records import Record, SampleStatus
 from prsbench.harness.contract.results import CellResult, ResultStatus
 from prsbench.harness.contract.types import Sample
-from prsbench.harness.report.statistics.rows import UNKNOWN, Row, rows_of
+from prsbench.harness.report.statistics.rows import UNKNOWN, Row, not_run, rows_of
 from prsbench.harness.report.statistics.validity import NOT_VALID, why_not_valid
 from prsbench.harness.report.tables.subgroups import KINDS
 from prsbench.metrics.catalog import METRICS
@@ -93,7 +93,7 @@ def shown_of(cells: Sequence[CellResult]) -> Shown:
     subgroups = {name: members_of(report_rows) for name, (_, _, members_of) in KINDS.items()}
     samples: list[ShownSample] = []
     parts: list[tuple[int, NDArray[np.intp], NDArray[np.float64]]] = []  # row, samples, their (N, METRICS) scores
-    notes: dict[str, None] = {}
+    notes = {f"Not run, and so without a row: {', '.join(left_out)}.": None} if (left_out := not_run(cells)) else {}
     for dataset in dict.fromkeys(cell.dataset for cell in cells):
         facts: dict[str, Record] = {}
         columns = [_read(row.cells.get(dataset), facts) for row in rows]

@@ -179,15 +179,23 @@ def _pixels(shown: Shown, source: Source) -> Iterator[tuple[Sample | str, list[M
     for dataset, group in groupby(shown.samples, key=lambda sample: sample.dataset):
         pictures = source.samples(dataset)
         cells = [row.cells.get(dataset) for row in shown.rows]
-        streams = [source.masks(c) if c is not None and c.status == ResultStatus.COMPLETE else iter(()) for c in cells]
-        heads = [next(stream, None) for stream in streams]
+        maps = [_Masks(source.masks(c) if c is not None and c.status == ResultStatus.COMPLETE else iter(())) for c in cells]
         for sample in group:
-            masks: list[Mask | None] = []
-            for row, outcome in enumerate(sample.outcomes):
-                while (head := heads[row]) and head[0] < outcome.number:
-                    heads[row] = next(streams[row], None)
-                masks.append(head[1] if head and head[0] == outcome.number else None)
-            yield _picture(sample, pictures), masks
+            yield _picture(sample, pictures), [of_row.at(o.number) for of_row, o in zip(maps, sample.outcomes, strict=True)]
+
+
+class _Masks:
+    """The masks of a cell by number, which come in order; those that were passed over are kept."""
+
+    def __init__(self, stream: Iterator[tuple[int, Mask]]):
+        self._stream, self._kept = stream, dict[int, Mask]()
+
+    def at(self, number: int) -> Mask | None:
+        """The mask of a record; None if it has none, or if there is no record (-1)."""
+        last = max(self._kept, default=-1)
+        while number not in self._kept and last < number and (following := next(self._stream, None)):
+            last, self._kept[following[0]] = following[0], following[1]
+        return self._kept.pop(number, None)
 
 
 def _picture(sample: ShownSample, pictures: Sequence[Sample] | str) -> Sample | str:

@@ -8,7 +8,7 @@ from engine_driver import Driver, slowly
 from prsbench.harness.engine.inspect.results import results
 from prsbench.harness.engine.inspect.state import open_run
 from prsbench.harness.report.tables.formats import to_csv
-from prsbench.harness.report.tables.scores import tables_of
+from prsbench.harness.report.tables.selection import tables_of
 
 METHODS = ["bright", {"trained": {"fit_seconds": 0.3}}, "jittered", "echo"]
 DIES = {"boxed": {"breaks_on": "skin_rgb/test3", "how": "die"}}

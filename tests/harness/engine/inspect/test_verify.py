@@ -15,7 +15,7 @@ from prsbench.harness.engine.inspect.verify import verify_run
 from prsbench.harness.engine.store import cell_folder, record_files
 from prsbench.harness.engine.store.run_folder import RunFolder
 from prsbench.harness.report.tables.formats import to_csv
-from prsbench.harness.report.tables.scores import tables_of
+from prsbench.harness.report.tables.selection import tables_of
 
 
 @pytest.fixture(scope="module")

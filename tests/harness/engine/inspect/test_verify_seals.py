@@ -18,7 +18,7 @@ from prsbench.harness.engine.inspect.status import status_lines
 from prsbench.harness.engine.inspect.verify import verify_run
 from prsbench.harness.engine.store.run_folder import RunFolder
 from prsbench.harness.report.tables.formats import to_csv
-from prsbench.harness.report.tables.scores import tables_of
+from prsbench.harness.report.tables.selection import tables_of
 
 # Files of a finished run that no seal holds, and why no number depends on them.
 NOT_SEALED = {

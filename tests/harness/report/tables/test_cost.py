@@ -7,7 +7,7 @@ from math import nan
 
 from prsbench.harness.contract.results import Cost
 from prsbench.harness.report.tables.cost import cost_table
-from prsbench.harness.report.tables.scores import tables_of
+from prsbench.harness.report.tables.selection import tables_of
 from prsbench.harness.report.writer import changed_tables, write_report
 
 COST = Cost(

@@ -7,7 +7,7 @@ from io import StringIO
 
 import pytest
 from prsbench.harness.report.tables.formats import latex, to_csv, to_latex, to_markdown, to_text
-from prsbench.harness.report.tables.scores import tables_of
+from prsbench.harness.report.tables.selection import tables_of
 
 
 @pytest.mark.parametrize("write", [to_csv, to_markdown, to_latex, to_text])

@@ -10,7 +10,7 @@ from prsbench.harness.contract.types import DataKind
 from prsbench.harness.report.statistics.rows import rows_of
 from prsbench.harness.report.tables.formats import to_csv, to_latex, to_markdown
 from prsbench.harness.report.tables.paper import Extra, paper_tables, reasoning, segmentation, t2c, title_of
-from prsbench.harness.report.tables.scores import tables_of
+from prsbench.harness.report.tables.selection import tables_of
 
 
 def rows(cell, **values):

@@ -11,7 +11,8 @@ import pytest
 from prsbench.harness.contract.results import CellResult
 from prsbench.harness.contract.types import DataKind
 from prsbench.harness.report.statistics.rows import rows_of
-from prsbench.harness.report.tables.scores import main, tables_of
+from prsbench.harness.report.tables.scores import main
+from prsbench.harness.report.tables.selection import tables_of
 from prsbench.harness.report.tables.table import Table
 
 

@@ -8,7 +8,7 @@ from math import nan
 import numpy as np
 from prsbench.harness.contract.records import Counts, MapMeasures
 from prsbench.harness.report.statistics.rows import rows_of, summarise
-from prsbench.harness.report.tables.scores import tables_of
+from prsbench.harness.report.tables.selection import tables_of
 from prsbench.harness.report.tables.subgroups import SIZES, Subsets, by_lesion_count, by_size, by_zone
 
 NO_PIXELS = np.zeros(256, np.int64)

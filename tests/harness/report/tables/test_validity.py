@@ -13,7 +13,7 @@ from prsbench.harness.contract.position import position_of
 from prsbench.harness.contract.types import DataKind
 from prsbench.harness.report.statistics.rows import rows_of
 from prsbench.harness.report.tables.formats import to_csv
-from prsbench.harness.report.tables.scores import tables_of
+from prsbench.harness.report.tables.selection import tables_of
 from prsbench.harness.report.tables.validity import right_and_wrong, validity
 from prsbench.metrics.mask.counts import count_maps
 from prsbench.metrics.mask.grey import grey_maps

@@ -32,12 +32,23 @@ def test_a_failed_sample_has_its_error_and_no_number(cell):
     assert isnan(shown.scores["dice@0.5"][0, 1])
 
 
-@pytest.mark.parametrize("status", ["failed", "skipped", "missing"])
+@pytest.mark.parametrize("status", ["failed", "skipped"])
 def test_a_row_that_did_not_run_is_shown_with_its_reason_on_every_sample(cell, status):
     lost = cell("oracle", status=status, error="no weights\nand more").without_numbers()
     shown = shown_of([cell(), lost])
     assert {sample.outcomes[1][:2] for sample in shown.samples} == {(f"row {status}", "no weights")}
     assert np.isnan(shown.scores["dice@0.5"][1]).all()
+
+
+def test_a_method_that_was_not_run_is_named_and_one_that_was_begun_is_a_row(cell):
+    missing = {"status": "missing", "error": "not run yet"}
+    cells = [cell(), cell(modality="lung_ct", **missing).without_numbers(), cell("oracle", **missing).without_numbers()]
+    shown = shown_of([*cells, cell("whole_image", modality="lung_ct")])
+    assert [row.id for row in shown.rows] == [
+        "cg_reasoner",
+        "whole_image",
+    ] and "Not run, and so without a row: oracle." in shown.notes
+    assert {s.outcomes[0][:2] for s in shown.samples if s.dataset == "lung_ct"} == {("row missing", "not run yet")}
 
 
 def test_a_sample_that_one_row_lacks_is_not_lost(cell):

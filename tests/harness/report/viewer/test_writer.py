@@ -107,6 +107,16 @@ def test_a_failed_sample_has_no_mask_and_those_after_it_keep_theirs(cell, source
     assert overlays[2][1] == overlays[2][2] != overlays[0][1]
 
 
+def test_rows_with_their_records_in_another_order_keep_their_masks(cell, refilled, source, tmp_path, data):
+    values = (0.5, 0.6, 0.7, 0.8)
+    plain, other = cell(values=values, failed=(2,)), cell("oracle", values)
+    turned = refilled(other, other.records[::-1], other.scores[::-1])
+    straight = data(written([plain, other], source, tmp_path / "a"), "overlays-0")
+    crossed = data(written([plain, turned], source, tmp_path / "b"), "overlays-0")
+    assert [line[1] for line in crossed] == [line[1] for line in straight]
+    assert [line[2] for line in crossed] == [line[2] for line in straight][::-1]  # the stand-in numbers masks by record
+
+
 def test_chunks_hold_every_sample_once(cell, source, tmp_path, data):
     cells = [cell(values=tuple(np.linspace(0, 1, 300)))]
     folder = written(cells, source, tmp_path / "v")
