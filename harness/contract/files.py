@@ -117,7 +117,7 @@ def _hash_of(paths: Sequence[Path]) -> str:
 
 
 def safe_stem(sample_id: str) -> str:
-    """A file's name, without its suffix, for a sample: its id in letters that every system takes, and eight digits of its hash."""
+    """A file's name, without its suffix, for a sample: its id in safe letters, and eight digits of its hash."""
     return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', sample_id)[:100]}-{hashlib.sha256(sample_id.encode()).hexdigest()[:8]}"
 
 

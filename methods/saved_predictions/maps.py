@@ -51,15 +51,17 @@ class SavedMaps:
         low, high = (values.min(), values.max()) if values.size else (0, 0)
         if values.dtype.kind == "f":
             if not (np.isfinite(low) and np.isfinite(high)) or low < 0 or high > 1:
-                raise DataError(f"{path}: expected probabilities from 0 to 1, got {low:.4g} to {high:.4g}. Save them after a sigmoid.")
+                raise DataError(
+                    f"{path}: expected probabilities from 0 to 1, got {low:.4g} to {high:.4g}. Apply a sigmoid first."
+                )
             return values.astype(np.float32)
         white = self._given_white or (255 if high > 1 else 1)
         if low < 0 or high > white:
             raise DataError(f"{path}: expected whole numbers from 0 to {white}, got {low} to {high}. Save 0 and 255, or floats.")
         if high == 1 and self._given_white is None and self._brightest is not None:
             raise DataError(
-                f"{path}: expected one scale, got at most 1 here and more than 1 in {self._brightest.name}. Set white: 255 if this is "
-                "a faint map, or save masks as 0 and 255."
+                f"{path}: expected one scale, got at most 1 here and more than 1 in {self._brightest.name}. Set white: 255 if this "
+                "is a faint map, or save masks as 0 and 255."
             )
         return (values / white).astype(np.float32)
 
@@ -114,7 +116,8 @@ def _array(path: Path, values: NDArray[Any], shape: tuple[int, ...] | None) -> N
     if values.ndim > 2:  # such as (1, H, W)
         values = values.squeeze()
     if values.ndim != 2 or values.dtype.kind not in "biuf":
-        raise DataError(f"{path}: expected numbers of one slice (H, W), got {values.shape} of {values.dtype}. Save one map a file.")
+        got = f"{values.shape} of {values.dtype}"
+        raise DataError(f"{path}: expected numbers of one slice (H, W), got {got}. Save one map a file.")
     _check_size(path, values.shape, shape)
     return np.asarray(values)
 
@@ -122,4 +125,5 @@ def _array(path: Path, values: NDArray[Any], shape: tuple[int, ...] | None) -> N
 def _check_size(path: Path, size: tuple[int, ...], shape: tuple[int, ...] | None) -> None:
     if shape is not None and size != shape:
         advice = "It looks transposed." if size == shape[::-1] else "Resize it to the image's size where it was predicted."
-        raise DataError(f"{path}: expected the image's height and width {shape[0]} x {shape[1]}, got {size[0]} x {size[1]}. {advice}")
+        wanted, got = (f"{height} x {width}" for height, width in (shape, size))
+        raise DataError(f"{path}: expected the image's height and width {wanted}, got {got}. {advice}")

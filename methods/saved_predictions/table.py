@@ -76,7 +76,7 @@ def _read(place: Path, table: Path, *_: int) -> Mapping[str, Line]:
         lines[stem] = Line(where, cells["answer"], mask, _seconds(where, cells))
     if len({line.seconds is None for line in lines.values()}) > 1:
         empty = next(line.where for line in lines.values() if line.seconds is None)
-        raise ConfigError(f"{empty}: expected seconds, which other lines have, got none. Fill in all of them, or remove the column.")
+        raise ConfigError(f"{empty}: expected seconds, which other lines have, got none. Fill in all, or remove the column.")
     return lines
 
 
@@ -108,8 +108,8 @@ def _check_columns(table: Path, columns: list[str]) -> None:
     for what, names in (("without the column", missing), ("with the unknown column", unknown), ("with twice the column", twice)):
         if names:
             raise ConfigError(
-                f"{table}: expected a CSV with the columns sample_id or image, answer, mask and, optional, seconds, got one {what} "
-                f"{', '.join(names)[:300]}. Correct its first line."
+                f"{table}: expected a CSV with the columns sample_id or image, answer, mask and, if measured, seconds, got one "
+                f"{what} {', '.join(names)[:300]}. Correct its first line."
             )
 
 

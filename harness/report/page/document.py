@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from html import escape
+from itertools import groupby
 from pathlib import Path
 
 from prsbench.harness.contract.results import CellResult, digest_of
@@ -19,7 +20,8 @@ from prsbench.harness.report.tables.footnotes import DATA_LINES
 from prsbench.harness.report.tables.formats import header_groups, same_in_every_row, shown_columns
 from prsbench.harness.report.tables.table import Table
 
-_LONG_LABELS = ("weights", "text source", "protocol", "judge")  # stand behind the numbers
+_LONG_LABELS = ("weights", "text source", "protocol", "judge", "source")  # stand behind the numbers
+_LONG = 50  # characters: a column with more in a cell is wrapped
 _MOST_LINES = 8  # of missing numbers before they are folded
 _Numbers = dict[str, int]  # footnotes by number, which grows as tables are written
 
@@ -73,9 +75,9 @@ def _document(title: str, *body: str) -> str:
     head = (
         f'<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>\n<style>{style}</style></head>'
-        '<body><a class="skip" href="#main">Skip to the results</a>'
+        '<body><a class="skip" href="#content">Skip to the results</a>'
     )
-    page_body = [part.replace("<main>", '<main id="main" tabindex="-1">', 1) if part == "<main>" else part for part in body]
+    page_body = [part.replace("<main>", '<main id="content" tabindex="-1">', 1) if part == "<main>" else part for part in body]
     return "\n".join(["<!DOCTYPE html>", head, *page_body, f"<script>{script}</script></body></html>", ""])
 
 
@@ -137,7 +139,7 @@ def _table(table: Table, notes: _Numbers, has_viewer: bool, files: str = "tables
     numbers = {column.name: column for column in table.numbers}
     groups = header_groups(table, shown)
     is_mean = {column.name for column in table.numbers if column.group == "mean"}
-    classes = [("mean number" if name in is_mean else "number" if name in numbers else "label") for name in shown]
+    classes = [("mean number" if name in is_mean else "number" if name in numbers else _kind(table, name)) for name in shown]
     classes[0] += " first"
     heads = [head for _, heads in groups for head in heads]
     upper = "".join(
@@ -165,10 +167,14 @@ def _table(table: Table, notes: _Numbers, has_viewer: bool, files: str = "tables
     name = _anchor(table.name)
     return (
         f'<h2 id="{name}">{escape(table.title)}</h2>\n'
-        f'<div class="scroll" role="region" tabindex="0" aria-labelledby="{name}"><table><caption>{caption}</caption>'
+        f'<div class="scroll" role="region" tabindex="0" aria-labelledby="{name}"><table><caption><span>{caption}</span></caption>'
         f"<thead>{head}</thead><tbody>\n{''.join(lines)}\n</tbody></table></div>\n"
         f'<p class="below">Files:{links}.{_references(table, notes)}</p>'
     )
+
+
+def _kind(table: Table, name: str) -> str:
+    return "label long" if table.frame[name].str.len().max() > _LONG else "label"
 
 
 def _in_order(table: Table) -> list[str]:
@@ -183,8 +189,10 @@ def _in_order(table: Table) -> list[str]:
 
 
 def _references(table: Table, notes: _Numbers) -> str:
-    numbers = [notes.setdefault(note, len(notes) + 1) for note in dict.fromkeys(table.footnotes)]
-    links = ", ".join(f'<a href="#note-{number}">{number}</a>' for number in sorted(numbers))
+    numbers = sorted(notes.setdefault(note, len(notes) + 1) for note in dict.fromkeys(table.footnotes))
+    runs = [[number for _, number in run] for _, run in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])]
+    texts = [f"{run[0]}–{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs]
+    links = ", ".join(f'<a href="#note-{run[0]}">{text}</a>' for run, text in zip(runs, texts, strict=True))
     return f" Notes: {links}." if links else ""
 
 

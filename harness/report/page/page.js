@@ -73,10 +73,10 @@ function placeMeans(table) {
 function markPlace() {
   const links = new Map([...document.querySelectorAll("nav a")].map((link) => [link.hash.slice(1), link]));
   const seen = new IntersectionObserver((entries) => {
-    for (const entry of entries.filter((one) => one.isIntersecting)) {
-      for (const link of links.values()) link.removeAttribute("aria-current");
-      links.get(entry.target.id).setAttribute("aria-current", "true");
-    }
+    const first = entries.find((entry) => entry.isIntersecting);
+    if (!first) return;
+    for (const link of links.values()) link.removeAttribute("aria-current");
+    links.get(first.target.id).setAttribute("aria-current", "true");
   }, { rootMargin: "-10% 0px -70% 0px" });
   for (const name of links.keys()) seen.observe(document.getElementById(name));
 }

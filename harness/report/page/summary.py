@@ -80,18 +80,24 @@ def _leader(members: Sequence[Row], metric: str) -> str:
     found = next(iter(ranks(members, metric)), [])
     if len(found) < 2:
         return "; ".join(f"{row.method} {_score_text(score)}" for row, score in scores) + ". Fewer than two rows can be ranked."
-    tied = [one.row.method for one in found if one.rank == 1]
+    tied = [one for one in found if one.rank == 1]
     left_out = len(members) - len(found)
     others = f" {_counted(left_out, 'row')} could not be ranked." if left_out else ""
-    if len(tied) > 1:
-        return f"{' and '.join(tied)} are equal, with {found[0].mean:.3f}.{others}"
-    return _lead(found[0], found[1], metric) + others
+    if len(tied) == len(found):
+        return f"{_names(tied)} are equal, with {found[0].mean:.3f}.{others}"
+    return _lead(tied, found[len(tied)], metric) + others
 
 
-def _lead(first: Rank, second: Rank, metric: str) -> str:
+def _names(tied: Sequence[Rank]) -> str:
+    return " and ".join(one.row.method for one in tied)
+
+
+def _lead(tied: Sequence[Rank], second: Rank, metric: str) -> str:
+    first = tied[0]
     [paired] = paired_differences(first.row.cells, second.row.cells, [metric])
-    lead = f"{first.row.method} leads with {first.mean:.3f}, {first.mean - second.mean:.3f} before {second.row.method}"
-    share = f"it is first in {100 * first.share_first:.0f} % of resamples"
+    verb = "leads" if len(tied) == 1 else "lead, equal,"
+    lead = f"{_names(tied)} {verb} with {first.mean:.3f}, {first.mean - second.mean:.3f} before {second.row.method}"
+    share = f"{first.row.method} is first in {100 * first.share_first:.0f} % of resamples"
     if not isfinite(paired.low):
         return f"{lead}; whether this is more than noise is not known ({paired.reason or 'no interval'}); {share}."
     interval = f"95 % interval of the difference {paired.low:+.3f} to {paired.high:+.3f}"

@@ -22,7 +22,7 @@ _LATEX = {
 }
 _ALWAYS_SHOWN = ("method", "prompt source", "metric", "modality")
 _TEXT_WIDTH = 150
-_TEXT_LEGEND = ("weights", "text source", "protocol", "n")  # below a wide table in the terminal, instead of in it
+_TEXT_LEGEND = ("weights", "text source", "protocol", "n", "failure rate")  # below a wide table in the terminal, instead of in it
 
 
 def to_csv(table: Table) -> str:

@@ -63,7 +63,10 @@ def main(rows: Sequence[Row], notes: Sequence[str] = ()) -> Table:
     """Segmentation by the published protocol in every modality, with `dice@0.5` next to the means; notes are more footnotes."""
     metrics = ("mdice_pranet", "miou_pranet")
     caption = "mDice and mIoU (PraNet protocol) per modality; Dice@0.5 next to their means over modalities."
-    return _by_modality("main", "Segmentation, published protocol", caption, rows, metrics, (*metrics, "dice@0.5"), *notes)
+    table = _by_modality("main", "Segmentation, published protocol", caption, rows, metrics, (*metrics, "dice@0.5"), *notes)
+    counts = [summarise(row, "dice@0.5").counts for row in rows]
+    rates = [f"{100 * n.n_failed / n.n_manifest:.1f} %" if n.n_manifest else "-" for n in counts]
+    return replace(table, frame=table.frame.assign(**{"failure rate": rates}))
 
 
 def overlap_at_half(rows: Sequence[Row]) -> Table:

@@ -10,6 +10,7 @@ from prsbench.harness.report.tables import footnotes, scores, subgroups
 from prsbench.harness.report.tables.ablations import ablations, ablations_by_modality, t2c_ablation
 from prsbench.harness.report.tables.comparisons import comparisons, intervals
 from prsbench.harness.report.tables.paper import paper_tables
+from prsbench.harness.report.tables.paraphrases import paraphrases
 from prsbench.harness.report.tables.published import published_and_reproduced
 from prsbench.harness.report.tables.ranks import ranks
 from prsbench.harness.report.tables.table import Table
@@ -28,7 +29,7 @@ def tables_of(cells: Sequence[CellResult], held_out: Sequence[HeldOut] = ()) -> 
         scores.reasoning(rows),
         scores.reasoning_by_modality(rows),
     ]
-    tables += [validity(rows), right_and_wrong(rows), scores.prscore_levels(rows), scores.text(rows)]
+    tables += [validity(rows), right_and_wrong(rows), scores.prscore_levels(rows), scores.text(rows), paraphrases(rows)]
     tables += [scores.published_protocol(rows), scores.outlines_and_lesions(rows)]
     tables += [intervals(rows), comparisons(rows), ranks(rows), *(scores.subgroup(rows, name) for name in subgroups.KINDS)]
     tables += [verdicts(rows), t2c_ablation(rows), ablations(rows), ablations_by_modality(rows)]

@@ -77,6 +77,21 @@ def test_a_large_file_is_hashed_once_until_it_changes_even_if_its_size_and_its_t
     assert files.remembered_hash(path) != first and len(hashed) == 2
 
 
+def test_many_small_files_are_read_once_together_until_one_changes_or_goes(large, tmp_path):
+    _, hashed = large
+    paths = [tmp_path / f"{number}.png" for number in range(3)]
+    for path in paths:
+        path.write_bytes(b"12")
+    first = files.remembered_hash(*paths)
+    assert files.remembered_hash(*paths) == first and hashed == paths
+    paths[1].write_bytes(b"21")
+    second = files.remembered_hash(*paths)
+    assert second != first and len(hashed) == 6
+    paths[2].unlink()
+    assert files.remembered_hash(*paths) not in (first, second)
+    assert files.remembered_hash(*reversed(paths)) != files.remembered_hash(*paths), "which file holds what counts"
+
+
 def test_a_hash_that_was_kept_is_not_trusted_if_it_cannot_be_read_or_is_of_a_file_just_written(large, tmp_path, monkeypatch):
     path, _ = large
     first = files.remembered_hash(path)

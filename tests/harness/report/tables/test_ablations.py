@@ -43,10 +43,14 @@ def test_every_modality_has_a_line(cell):
     assert set(frame["difference"]) == {"+0.200"} and set(frame["sd over seeds"]) == {"-"}
 
 
-@pytest.mark.parametrize("status", ["failed", "missing"])
+@pytest.mark.parametrize("status", ["failed", "skipped"])
 def test_a_variant_that_is_not_complete_has_a_reason_and_no_number(cell, status):
     line = frame_of([cell(), cell(VARIANT, status=status, error="boom")])
     assert line["difference"] == "-" and line["remark"] == f"{VARIANT}: {status} on brain_mri, seed 0"
+
+
+def test_a_variant_that_was_not_run_is_no_row_and_so_no_line(cell):
+    assert ablations(rows_of([cell(), cell(VARIANT, status="missing", error="left out by --only")])) is None
 
 
 def test_several_trainings_widen_the_interval_and_one_is_named(cell):

@@ -92,7 +92,8 @@ def test_the_judge_is_named_in_the_validity_table_and_in_every_line_of_the_table
 
 def test_two_judges_in_one_table_are_said_to_be_incomparable(cell):
     cells = [replace(cell(method), judge=name) for method, name in (("cg_reasoner", "v1"), ("oracle", "v2"))]
-    assert all("These judges differ: their PRScores cannot be compared." in t.footnotes for t in tables_of(cells)[:-1])
+    tables = [table for table in tables_of(cells)[:-1] if "protocol" in table.frame]  # those with a line for each row
+    assert len(tables) > 8 and all("These judges differ: their PRScores cannot be compared." in table.footnotes for table in tables)
 
 
 def test_right_and_wrong_answers_are_told_apart_by_their_own_scores(cell, changed):
@@ -127,7 +128,8 @@ def test_where_prscore_is_not_valid_no_table_prints_it_and_what_needs_no_judge_s
         columns = [c for c in table.frame if any(word in c for word in ("PRScore", "S_spatial", "S_vis", "Text centroid"))]
         assert not table.frame[columns].isin(["0.812"]).any(axis=None), name
         if "metric" in table.frame and name != "main_long":
-            numbers = [column.name for column in table.numbers if column.name not in ("groups", "trainings")]
+            numbers = [column.name for column in table.numbers if column.name not in ("groups", "trainings", "published", "n")]
+            numbers = [name for name in numbers if name != "ours"]  # there it says "not valid here"
             assert (table.frame.loc[table.frame["metric"] == "PRScore", numbers] == "-").all(axis=None), name
     row = tables["reasoning"].frame.iloc[0]
     assert (row["PRScore"], row["S_sem"], row["Position acc."]) == ("not valid here", "0.700 ±0.000", "0.600§ ±0.000")
