@@ -8,7 +8,7 @@ export TOKENIZERS_PARALLELISM := false
 export OMP_WAIT_POLICY := PASSIVE
 export MPLBACKEND := Agg
 
-.PHONY: help install constraints run test test-slow test-kills bench-engine bench-metrics bench-train judge lint dev
+.PHONY: help install constraints run test test-slow test-kills bench-engine bench-metrics bench-train judge lint dev language-model paper
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 15
@@ -52,6 +52,15 @@ judge: install  ## train the packaged judge and training head of Text2Centroid a
 language-model: install  ## pre-train the packaged small Llama again; an hour and a half of one core
 	OMP_NUM_THREADS=1 $(BIN)/python -m prsbench.methods.parts.language.pretraining methods/parts/language/small_llama.safetensors \
 		--rows 1000000 --steps 20000 $(PRETRAIN)
+
+paper: install  ## write all tables and figures of results/reference again to paper/, from their records alone, and compare
+	@if ! ls results/reference/*/cells.json > /dev/null 2>&1; then echo "results/reference holds no records yet: nothing to do."; fi
+	@set -e; for file in $(wildcard results/reference/*/cells.json); do \
+		folder=$$(dirname $$file); to=paper/$$(basename $$folder); \
+		$(BIN)/prsbench report $$folder --to $$to > /dev/null; \
+		$(BIN)/prsbench paper $$folder --to $$to/latex --with n failures intervals > /dev/null; \
+		if [ -d $$folder/tables ]; then diff -r $$folder/tables $$to/tables && echo "$$to: tables as in $$folder, byte for byte"; \
+		else echo "$$to: written; $$folder holds no tables to compare"; fi; done
 
 lint: install dev  ## run ruff (rules and format) and mypy
 	$(BIN)/ruff check .

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from prsbench.harness.contract.errors import ConfigError, PrsbenchError
 
 if TYPE_CHECKING:
+    from prsbench.harness.contract.results import CellResult
     from prsbench.harness.engine.grid.schema import GridConfig
     from prsbench.harness.engine.inspect.state import CellState, Run
     from prsbench.harness.engine.plan.choices import Registry
@@ -30,11 +31,26 @@ if TYPE_CHECKING:
 
 OK, SOME_FAILED, USER_ERROR, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 LONGEST_PATH = 3000  # of a run folder; systems allow 4096 bytes for the paths of the files in it
-NUMBERS = {"workers": (1, 100_000), "minutes": (0.001, 100_000), "samples": (1, 1_000_000), "seed": (0, 2**32 - 1)}
+EXPORTS = {
+    "challenger": "CSVs for challengeR",
+    "claims": "CSVs for Claims Reloaded",
+    "model-card": "snippets with a model index",
+    "dataset-card": "a snippet on the test data",
+    "parquet": "samples.parquet",
+    "wandb": "offline runs of Weights & Biases",
+    "mlflow": "a file store of MLflow",
+}
+NUMBERS = {
+    "workers": (1, 100_000),
+    "minutes": (0.001, 100_000),
+    "samples": (1, 1_000_000),
+    "seed": (0, 2**32 - 1),
+    "fail_below": (0, 1),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Returns the exit code: 0 success, 1 incomplete cells or a failed check, 2 an error the user can fix.
+    """Run one command. Returns the exit code: 0 success, 1 what is incomplete or failed, 2 an error the user can fix.
 
     130 and 141 are a shell's codes for Ctrl-C and for a closed output pipe.
     """
@@ -80,7 +96,7 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     for name, (least, most) in NUMBERS.items():
         given = getattr(options, name, None)
         if given is not None and not least <= given <= most:  # also if it is not a number
-            raise ConfigError(f"--{name}: expected {least:,} to {most:,}, got {_shortened(str(given))}.")
+            raise ConfigError(f"--{name.replace('_', '-')}: expected {least:,} to {most:,}, got {_shortened(str(given))}.")
     try:
         Path.cwd()
     except OSError:
@@ -148,6 +164,7 @@ def _parser() -> argparse.ArgumentParser:
     summary = "Write a run's numbers and texts as samples.csv.gz and cells.json, from which every table follows without the run."
     records = _add(commands, "records", _records, summary, _add_run_or_records)
     records.add_argument("--to", type=Path, required=True, metavar="DIR", help="a new or empty folder, or earlier records")
+    _add_tables_and_exports(commands)
     _add_config(commands)
     _add_audit(commands)
     _add_prepare(commands)
@@ -224,6 +241,30 @@ def _add_retry(commands: Commands) -> None:
     retry.add_argument("--skipped", action="store_true", help="also retry skipped cells")
     retry.add_argument("--partial", action="store_true", help="also retry complete cells in which samples failed")
     _add_executor(retry)
+
+
+def _add_tables_and_exports(commands: Commands) -> None:
+    summary = "Write the papers' tables as CSV, Markdown and LaTeX, with a LaTeX document that shows them."
+    paper = _add(commands, "paper", _paper, summary, _add_run_or_records)
+    paper.add_argument("--to", type=Path, required=True, metavar="DIR", help="where to write")
+    extras = paper.add_argument("--with", nargs="+", default=[], choices=("n", "failures", "intervals"), dest="extras")
+    extras.help = "also show scored/listed samples, failed samples, 95 %% intervals"
+    summary = "Compare two runs of the same rows on the same samples: second minus first, with 95 %% intervals."
+    compare = _add(commands, "compare", _compare, summary)
+    compare.add_argument("first", type=Path, metavar="A", help="a run folder, or a folder that `prsbench records` wrote")
+    compare.add_argument("second", type=Path, metavar="B", help="the same; must hold the same samples")
+    compare.add_argument("--fail-below", type=float, metavar="X", help="exit 1 if a mean of B is worse than A's by more than X")
+    summary = (
+        "List many runs on one page and in one CSV. Only rows of the same data, judge and prompt source are ranked together."
+    )
+    board = _add(commands, "leaderboard", _leaderboard, summary)
+    board.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders, which are verified, or records")
+    board.add_argument("--to", type=Path, required=True, metavar="DIR", help="where to write")
+    board.add_argument("--by", default="mdice_pranet", metavar="METRIC", help="what ranks them (default mdice_pranet)")
+    summary = "Write a run's scores or descriptions in the format of another program."
+    scores = _add(commands, "export-scores", _export_scores, summary, _add_run_or_records)
+    scores.add_argument("--format", required=True, choices=tuple(EXPORTS), help="; ".join(map(": ".join, EXPORTS.items())))
+    scores.add_argument("--to", type=Path, required=True, metavar="DIR", help="where to write")
 
 
 def _add_config(commands: Commands) -> None:
@@ -403,8 +444,11 @@ def _run_and_report(
     folder.report_written()
     print(f"\n{summary_text(cells)}\nTables, figures and report.html are in {folder.path}")
     print(f"Digest of these results: {digest_of(cells)}")
+    n_failed = sum(cell.summary.n_failed for cell in cells if cell.summary)
+    if n_failed:
+        print(f"{n_failed} samples failed. The tables count them; `prsbench retry --partial {folder.path}` predicts them again.")
     is_complete = run.status is RunStatus.COMPLETE and all(cell.status is not ResultStatus.FAILED for cell in cells)
-    return OK if is_complete else SOME_FAILED
+    return OK if is_complete and not n_failed else SOME_FAILED
 
 
 def _ablate(options: argparse.Namespace) -> int:
@@ -470,21 +514,29 @@ def _logs(options: argparse.Namespace) -> int:
 
 def _verify(options: argparse.Namespace) -> int:
     from prsbench.harness.contract.results import digest_of
-    from prsbench.harness.engine.inspect.results import held_out, results
-    from prsbench.harness.engine.inspect.verify import verify_run
-    from prsbench.harness.report.writer import changed_tables
+    from prsbench.harness.engine.inspect.results import results
 
     run = _open(options)
-    cells, problems = results(run), list(verify_run(run))
-    try:
-        tables = changed_tables(cells, options.run, held_out(run))
-        more = f"{len(tables)} files in tables/ and cost/ differ from what is left. Mend the rest, then run `prsbench report`."
-        problems += [f"{options.run}: {more}"] if problems and tables else tables
-    except PrsbenchError as error:  # a damaged file, which the tables need
-        problems.append(f"{options.run}: its tables are not compared: {error}")
+    cells = results(run)
+    problems = _problems(run, cells)
     print("\n".join(problems) or f"{options.run}: all hashes, scores and tables match the records.")
     print(f"Digest of these results: {digest_of(cells)}")
     return SOME_FAILED if problems else OK
+
+
+def _problems(run: Run, cells: Sequence[CellResult]) -> list[str]:
+    """What `verify` finds in a run's folder."""
+    from prsbench.harness.engine.inspect.results import held_out
+    from prsbench.harness.engine.inspect.verify import verify_run
+    from prsbench.harness.report.writer import changed_tables
+
+    folder, problems = run.setting.folder, list(verify_run(run))
+    try:
+        tables = changed_tables(cells, folder, held_out(run))
+        more = f"{len(tables)} files in tables/ and cost/ differ from what is left. Mend the rest, then run `prsbench report`."
+        return problems + ([f"{folder}: {more}"] if problems and tables else tables)
+    except PrsbenchError as error:  # a damaged file, which the tables need
+        return [*problems, f"{folder}: its tables are not compared: {error}"]
 
 
 def _show_config(options: argparse.Namespace) -> int:
@@ -550,6 +602,60 @@ def _results(folder: Path) -> Results:
     run = _open_folder(folder)
     cells = results(run)
     return Results(cells, held_out(run), trainings_of(run), {"digest": digest_of(cells), **facts_of(run)})
+
+
+def _paper(options: argparse.Namespace) -> int:
+    from prsbench.harness.report.exports.paper import write_paper
+    from prsbench.harness.report.tables.paper import Extra
+
+    for path in write_paper(_results(options.run).cells, options.to, [Extra(name) for name in options.extras]):
+        print(path)
+    return OK
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from math import inf
+
+    from prsbench.harness.contract.results import digest_of
+    from prsbench.harness.report.tables.formats import to_text
+    from prsbench.harness.report.tables.run_comparison import compare_runs
+
+    first, second = (_results(folder).cells for folder in (options.first, options.second))
+    limit = options.fail_below
+    table, regressions = compare_runs(first, second, inf if limit is None else limit)
+    print(to_text(table))
+    if digest_of(first) == digest_of(second):
+        print("Both runs have the same digest: the same rows, records and scores.")
+    print("\n".join(regressions) or "No row became worse." * (limit is not None))
+    return SOME_FAILED if regressions and limit is not None else OK
+
+
+def _leaderboard(options: argparse.Namespace) -> int:
+    from prsbench.harness.contract.errors import unknown_name
+    from prsbench.harness.report.exports.leaderboard import write_leaderboard
+    from prsbench.harness.report.tables.leaderboard import RECORDS_ONLY, SHOWN, VERIFIED, Entrant
+
+    if options.by not in SHOWN:
+        raise unknown_name("metric of the leaderboard", options.by, SHOWN)
+    entrants = []
+    for folder in options.runs:
+        found, check = _results(folder), RECORDS_ONLY
+        if not _is_records(folder):
+            problems = _problems(_open_folder(folder), found.cells)
+            print("".join(f"{problem}\n" for problem in problems), end="", file=sys.stderr)
+            check = f"verify found {len(problems)} problems" if problems else VERIFIED
+        entrants.append(Entrant(str(folder), found.cells, found.about, check))
+    for path in write_leaderboard(entrants, options.to, options.by):
+        print(path)
+    return OK
+
+
+def _export_scores(options: argparse.Namespace) -> int:
+    from prsbench.harness.report.exports.formats import write_export
+
+    for line in write_export(options.format, _results(options.run), options.to):
+        print(line)
+    return OK
 
 
 def _view(options: argparse.Namespace) -> int:

@@ -23,7 +23,7 @@ class SavedPredictionsConfig(MethodConfig):
     from_: GivenPath | None = Field(None, alias="from")  # None: skipped, with instructions
     weights: Annotated[str, Field(min_length=1, max_length=500)] | None = None  # which, and trained on what, in the user's words
     text_source: TextSource = TextSource.GENERATED
-    white: Literal[1, 255] | None = None  # certain foreground in files of whole numbers; None: 1 if no file holds more
+    white: Annotated[int, Field(ge=1, le=255)] | None = None  # certain foreground in whole numbers; None: read off the files
     nifti_axes: Literal["x_y", "y_x"] | None = None  # order of a NIfTI slice's axes; x_y as SimpleITK and scanners write them
 
     @field_validator("prompt_source", "text_source", mode="before")

@@ -60,8 +60,8 @@ class SavedMaps:
             raise DataError(f"{path}: expected whole numbers from 0 to {white}, got {low} to {high}. Save 0 and 255, or floats.")
         if high == 1 and self._given_white is None and self._brightest is not None:
             raise DataError(
-                f"{path}: expected one scale, got at most 1 here and more than 1 in {self._brightest.name}. Set white: 255 if this "
-                "is a faint map, or save masks as 0 and 255."
+                f"{path}: expected one scale, got at most 1 here and more than 1 in {self._brightest.name}. "
+                "Set white: 255 if this is a faint map, or save masks as 0 and 255."
             )
         return (values / white).astype(np.float32)
 

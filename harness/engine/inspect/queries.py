@@ -26,9 +26,9 @@ _PROMPTS = {  # column names of what `--prompts` adds
 }
 _README = """# Questions to answer elsewhere
 
-`questions.csv` has one line per question: `sample_id`, `image` (in `images/`, PNG, 8-bit RGB), `question`, `modality`. No line
-holds the truth. `box_*` (native pixels, right and bottom exclusive) and `point_*`, if there, are made from it: use them only for a
-row whose `prompt_source` says so. They are blank where the truth is empty; such samples are excluded for these rows.
+`questions.csv` has one line per question: `sample_id`, `image` (in `images/`, PNG, 8-bit RGB), `question`, `modality`. It lacks
+the truth. `box_*` (native pixels, right and bottom exclusive) and `point_*`, if there, are made from it: use them only for a row
+whose `prompt_source` says so. They are blank where the truth is empty; such samples are excluded for these rows.
 
 Write the predictions into one folder:
 

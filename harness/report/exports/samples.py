@@ -59,13 +59,7 @@ def write_results(found: Results, folder: Path) -> list[Path]:
     """
     if folder.exists() and any(folder.iterdir()) and not (folder / CELLS).is_file():
         raise DataError(f"{folder}: expected a new or empty folder, or earlier records. Choose another with --to.")
-    lines = io.StringIO(newline="")
-    writer = csv.writer(lines, lineterminator="\n")
-    metrics = sorted({name for cell in found.cells if cell.summary for name in cell.summary.tallies})
-    writer.writerow([*COLUMNS, *metrics])
-    for cell in found.cells:
-        writer.writerows(_lines_of(cell, metrics))
-    text = lines.getvalue().encode(errors="surrogatepass")
+    text = samples_csv(found.cells).encode(errors="surrogatepass")
     described = {
         "format": FORMAT,
         "samples_sha256": sha256(text).hexdigest(),  # of the unpacked lines
@@ -77,7 +71,10 @@ def write_results(found: Results, folder: Path) -> list[Path]:
     packed = io.BytesIO()
     with gzip.GzipFile(filename="", fileobj=packed, mode="wb", mtime=0) as stream:  # the same header in every version of Python
         stream.write(text)
-    files = {SAMPLES: packed.getvalue(), CELLS: (json.dumps(described, indent=1, ensure_ascii=False) + "\n").encode(errors="surrogatepass")}
+    files = {
+        SAMPLES: packed.getvalue(),
+        CELLS: (json.dumps(described, indent=1, ensure_ascii=False) + "\n").encode(errors="surrogatepass"),
+    }
     for title, weights in found.trainings.items():
         files |= {f"trainings/{title}/{path.name}": path.read_bytes() for path in sorted(weights.glob("*.csv"))}
     for name, content in files.items():
@@ -116,6 +113,17 @@ def read_results(folder: Path) -> Results:
         raise DataError(f"{folder}: expected {CELLS} and {SAMPLES} as `prsbench records` writes them ({error!r}).") from None
 
 
+def samples_csv(cells: Sequence[CellResult]) -> str:
+    """The lines of samples.csv.gz: a head, then one line per sample and row."""
+    lines = io.StringIO(newline="")
+    writer = csv.writer(lines, lineterminator="\n")
+    metrics = sorted({name for cell in cells if cell.summary for name in cell.summary.tallies})
+    writer.writerow([*COLUMNS, *metrics])
+    for cell in cells:
+        writer.writerows(_lines_of(cell, metrics))
+    return lines.getvalue()
+
+
 def _lines_of(cell: CellResult, metrics: Sequence[str]) -> Iterator[list[str]]:
     if cell.status != ResultStatus.COMPLETE:
         return
@@ -146,7 +154,20 @@ def _number(value: float) -> str:
 def _described(cell: CellResult) -> dict[str, Any]:
     """All that a cell's lines do not hold."""
     labels = cell.labels and {**asdict(cell.labels), "notes": list(cell.labels.notes)}
-    names = ("method", "dataset", "modality", "seed", "data_kind", "protocol", "status", "error", "n_manifest", "judge", "data_note", "digest")
+    names = (
+        "method",
+        "dataset",
+        "modality",
+        "seed",
+        "data_kind",
+        "protocol",
+        "status",
+        "error",
+        "n_manifest",
+        "judge",
+        "data_note",
+        "digest",
+    )
     rest = {"judge_notes": list(cell.judge_notes), "labels": labels, "cost": cell.cost and cell.cost.to_json()}
     metrics = list(cell.summary.tallies) if cell.summary and cell.status == ResultStatus.COMPLETE else []
     return {name: getattr(cell, name) for name in names} | rest | {"metrics": metrics}

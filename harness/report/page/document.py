@@ -21,6 +21,7 @@ from prsbench.harness.report.tables.formats import header_groups, same_in_every_
 from prsbench.harness.report.tables.table import Table
 
 _LONG_LABELS = ("weights", "text source", "protocol", "judge", "source")  # stand behind the numbers
+_MAIN = '<main id="content" tabindex="-1">'
 _LONG = 50  # characters: a column with more in a cell is wrapped
 _MOST_LINES = 8  # of missing numbers before they are folded
 _Numbers = dict[str, int]  # footnotes by number, which grows as tables are written
@@ -47,7 +48,7 @@ def page(cells: Sequence[CellResult], tables: Sequence[Table], figures: Sequence
         "prsbench report",
         *(f'<p class="banner" role="note">{escape(DATA_LINES[kind])}</p>' for kind in kinds),
         _navigation(titles),
-        "<main>",
+        _MAIN,
         *_summary(cells, tables),
         *(f'<section aria-label="{name}">{"".join(part)}</section>' for name, part in parts.items() if part),
         "<p>What each row costs (parameters, operations, seconds, memory) is in cost/.</p>",
@@ -63,7 +64,21 @@ def cost_page(table: Table) -> str:
     """The cost table as a separate page."""
     notes: _Numbers = {}
     body = _table(table, notes, has_viewer=False, files="")
-    return _document("prsbench cost", "<main>", body, f'<ol class="notes">{"".join(map(_note, notes, notes.values()))}</ol></main>')
+    listed = "".join(_note(text, number) for text, number in notes.items())
+    return _document("prsbench cost", _MAIN, body, f'<ol class="notes">{listed}</ol></main>')
+
+
+def tables_page(title: str, tables: Sequence[Table]) -> str:
+    """A page of tables with their notes, under the banner of each data kind that is not real."""
+    notes: _Numbers = {}
+    body = [_table(table, notes, has_viewer=False, files="") for table in tables]
+    shown = {text for table in tables for text in table.frame.get("data kind", [])}
+    banners = [
+        f'<p class="banner" role="note">{escape(line)}</p>' for kind, line in DATA_LINES.items() if str(kind).upper() in shown
+    ]
+    listed = "".join(_note(text, number, [t for t in tables if text in t.footnotes]) for text, number in notes.items())
+    head = f"<h1>{escape(title)}</h1>"
+    return _document(title, *banners, "<main>", head, *body, f'<ol class="notes">{listed}</ol></main>')
 
 
 def _document(title: str, *body: str) -> str:
@@ -74,11 +89,11 @@ def _document(title: str, *body: str) -> str:
     )
     head = (
         f'<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}">'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>\n<style>{style}</style></head>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{title}</title>\n<style>{style}</style></head>"
         '<body><a class="skip" href="#content">Skip to the results</a>'
     )
-    page_body = [part.replace("<main>", '<main id="content" tabindex="-1">', 1) if part == "<main>" else part for part in body]
-    return "\n".join(["<!DOCTYPE html>", head, *page_body, f"<script>{script}</script></body></html>", ""])
+    return "\n".join(["<!DOCTYPE html>", head, *body, f"<script>{script}</script></body></html>", ""])
 
 
 @cache
@@ -111,12 +126,12 @@ def _anchor(name: str) -> str:
 def _summary(cells: Sequence[CellResult], tables: Sequence[Table]) -> list[str]:
     said = summary_of(cells, tables)
     leaders = [f"<h3>{escape(title)}</h3>{_list(sentences)}" for title, sentences in said.leaders.items()]
-    missing = ["<p>Every cell is complete and no sample failed.</p>"]
+    missing = "<p>Every cell is complete and no sample failed.</p>"
     if said.missing:
         lines = _list(said.missing, "lost")
-        is_long = len(said.missing) > _MOST_LINES
-        missing = ["<h3>What is missing</h3>", f"<details><summary>{len(said.missing)} lines</summary>{lines}</details>" * is_long]
-        missing += [lines] * (not is_long)
+        if len(said.missing) > _MOST_LINES:
+            lines = f"<details><summary>{len(said.missing)} lines</summary>{lines}</details>"
+        missing = f"<h3>What is missing</h3>{lines}"
     no_ablation = not any(table.name in ("t2c_ablation", "ablations") for table in tables)
     return [
         "<h1>prsbench report</h1>",
@@ -124,9 +139,12 @@ def _summary(cells: Sequence[CellResult], tables: Sequence[Table]) -> list[str]:
         f"<p>{escape(said.compared)} Means are over modalities; rows are compared within one prompt source.</p>",
         *leaders,
         "<h3>Floors and published numbers</h3>" + _list(said.more) if said.more else "",
-        *missing,
+        missing,
         "<p>No Text2Centroid ablation: it needs both cg_reasoner and cg_reasoner_without_t2c in the run.</p>" * no_ablation,
-        f'<p class="digest">Digest of these results, as <code>prsbench verify</code> prints it: <code>{digest_of(cells)}</code></p>',
+        (
+            '<p class="digest">Digest of these results, as <code>prsbench verify</code> prints it: '
+            f"<code>{digest_of(cells)}</code></p>"
+        ),
     ]
 
 
@@ -167,14 +185,14 @@ def _table(table: Table, notes: _Numbers, has_viewer: bool, files: str = "tables
     name = _anchor(table.name)
     return (
         f'<h2 id="{name}">{escape(table.title)}</h2>\n'
-        f'<div class="scroll" role="region" tabindex="0" aria-labelledby="{name}"><table><caption><span>{caption}</span></caption>'
-        f"<thead>{head}</thead><tbody>\n{''.join(lines)}\n</tbody></table></div>\n"
+        f'<div class="scroll" role="region" tabindex="0" aria-labelledby="{name}"><table>'
+        f"<caption><span>{caption}</span></caption><thead>{head}</thead><tbody>\n{''.join(lines)}\n</tbody></table></div>\n"
         f'<p class="below">Files:{links}.{_references(table, notes)}</p>'
     )
 
 
 def _kind(table: Table, name: str) -> str:
-    return "label long" if table.frame[name].str.len().max() > _LONG else "label"
+    return "label long" if max(map(len, table.frame[name]), default=0) > _LONG else "label"
 
 
 def _in_order(table: Table) -> list[str]:

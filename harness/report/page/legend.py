@@ -20,6 +20,7 @@ WEIGHTS: Mapping[str, str] = {
     Weights.OFFICIAL: "by the method's authors",
     Weights.IMPORTED: "trained by prsbench in another run",
     Weights.PACKAGED: "packaged for Python",
+    Weights.STATED: "what the user says of predictions made elsewhere; nothing of it can be checked",
     Weights.RANDOM: "nothing was loaded and nothing trained",
     Weights.NONE: "the method has no parameters",
 }

@@ -1,4 +1,4 @@
-"""The page's summary, in sentences: what was compared, who leads by how much and whether that is more than noise, what is missing."""
+"""The page's summary, in sentences: what was compared, who leads and whether that is more than noise, what is missing."""
 
 from __future__ import annotations
 

@@ -29,12 +29,13 @@ def cost_table(cells: Sequence[CellResult]) -> Table:
     """One line per row, also for rows without measurements."""
     rows = rows_of(cells)
     devices = sorted({cell.cost.device for cell in cells if cell.cost})
-    lines = [[*labels_of(row), *_numbers(row)] for row in rows]
+    lines = [[*labels_of(row), *cost_numbers(row)] for row in rows]
     notes = (*NOTES, f"Measured on: {', '.join(devices) or 'nothing'}.")
     return text_table("cost", "Cost", "Cost of one image, for each row.", LABELS, NUMBERS, lines, notes)
 
 
-def _numbers(row: Row) -> list[str]:
+def cost_numbers(row: Row) -> list[str]:
+    """The texts of NUMBERS for a row."""
     costs = [cell.cost for cell in row.cells if cell.cost and cell.cost.parameters]
     seconds = [cell.summary.seconds for cell in row.cells if cell.summary]
     return [

@@ -17,8 +17,8 @@ _LABELS = ("metric", "method", "prompt source", "data kind")
 _NUMBERS = ("mean", "rank", "first", "rank low", "rank high", "P(next as good)", "groups", "trainings")
 _NOTE = (
     f"{RESAMPLES} resamples of patients, videos or cases within each data set, the same for all rows, and of trainings where a "
-    "row has several. first: share of resamples in which the row is first. rank low, rank high: central 95 % of its ranks. P(next as "
-    "good): share in which the row behind it is at least as good, so that the claim 'better than the next' is false."
+    "row has several. first: share of resamples in which the row is first. rank low, rank high: central 95 % of its ranks. "
+    "P(next as good): share in which the row behind it is at least as good, so that the claim 'better than the next' is false."
 )
 _ONE_TRAINING = "Trainings: with one, another training may change the ranks; these shares do not hold it."
 

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from math import isfinite
 
 from prsbench.harness.contract.errors import DataError
+from prsbench.harness.contract.records import Record
 from prsbench.harness.contract.results import CellResult, ResultStatus
 from prsbench.harness.report.statistics.means_and_differences import PairedDifference, paired_differences
-from prsbench.harness.report.statistics.rows import Row, modalities_of, rows_of
+from prsbench.harness.report.statistics.rows import Row, modalities_of, rows_of, summarise
 from prsbench.harness.report.tables import footnotes
 from prsbench.harness.report.tables.comparisons import METRICS_COMPARED, resolution
 from prsbench.harness.report.tables.table import Table, data_kind_of, judges_of, modality_text, number_text, text_table
@@ -17,17 +18,19 @@ from prsbench.metrics.catalog import METRICS
 WORSE, BETTER, SAME = "worse", "better", "same"
 _LABELS = ("method", "metric", "modality", "data kind", "judge")
 _NUMBERS = ("first", "second", "difference", "95% low", "95% high", "groups")
+_OTHER_JUDGE = "other judges, whose scores do not compare"
 _SHOWN = 3  # samples named in an error
 
 
 def compare_runs(first: Sequence[CellResult], second: Sequence[CellResult], fail_below: float) -> tuple[Table, list[str]]:
     """Second run minus first, and a sentence for each regression.
 
-    A regression: the mean over modalities of a row fell by more than `fail_below` (rose, where lower is better), or the row is
-    complete in the first run alone.
+    A regression: the mean over modalities of a row fell by more than `fail_below` (rose, where lower is better), the row is
+    complete in the first run alone,
+    or its number cannot be compared. Scores of different judges are never subtracted.
 
     Raises:
-        DataError: the runs share no row, or were scored on different samples.
+        DataError: the runs share no row, or were scored on different samples or against other references.
     """
     before, after = ({(row.method, row.data_kind, row.protocol): row for row in rows_of(cells)} for cells in (first, second))
     shared = [(before[key], after[key]) for key in before if key in after]
@@ -59,7 +62,8 @@ def _differences(old: Row, new: Row) -> Iterator[tuple[str | None, str, PairedDi
     for modality in (None, *modalities_of(old.cells)):
         sides = [[cell for cell in row.cells if modality in (None, cell.modality)] for row in (new, old)]
         for metric, paired in zip(METRICS_COMPARED, paired_differences(sides[0], sides[1], METRICS_COMPARED), strict=True):
-            yield modality, metric, paired
+            is_judged = METRICS[metric].needs_text_models and set(old.judges) != set(new.judges)
+            yield modality, metric, PairedDifference(counts=paired.counts, reason=_OTHER_JUDGE) if is_judged else paired
 
 
 def _word(metric: str, paired: PairedDifference) -> str:
@@ -75,6 +79,8 @@ def _regression(old: Row, new: Row, metric: str, paired: PairedDifference, fail_
     if lost and all(cell.status == ResultStatus.COMPLETE for cell in old.cells):
         is_first = metric == METRICS_COMPARED[0]  # once a row
         return [f"{old.method}: {lost[0].status} on {lost[0].dataset} in the second run: {lost[0].error}"] if is_first else []
+    if not isfinite(paired.difference) and isfinite(summarise(old, metric).value):
+        return [f"{old.method}: {METRICS[metric].title} cannot be compared: {paired.reason}"]
     fall = -paired.difference if METRICS[metric].higher_is_better else paired.difference
     if isfinite(fall) and fall > fail_below:
         return [
@@ -99,6 +105,31 @@ def _refuse_other_samples(first: Sequence[CellResult], second: Sequence[CellResu
                 problems.append(f"{dataset}: {len(only)} samples only in the {side} run ({some})")
     if problems:
         raise DataError("The runs were scored on different samples, so their means do not compare. " + "; ".join(problems) + ".")
+    truths = [truths_of(cells) for cells in (first, second)]
+    for dataset, ours in truths[0].items():
+        theirs = truths[1][dataset]
+        changed = [sample for sample, truth in ours.items() if theirs[sample] != truth]
+        if changed:
+            sides = [str(truth[changed[0]]) for truth in (ours, theirs)]
+            where = (
+                f"{dataset}: {len(changed)} samples differ, such as {changed[0]}: {sides[0]}, and in the second run {sides[1]}."
+            )
+            raise DataError(f"The runs were scored on other questions or references, so their means do not compare. {where}")
+
+
+def truths_of(cells: Sequence[CellResult]) -> dict[str, dict[str, list[object]]]:
+    """What each sample of each data set was scored against: question, reference, position, size, centroid of the mask."""
+    truths: dict[str, dict[str, list[object]]] = {}
+    for cell in cells:
+        if cell.status == ResultStatus.COMPLETE and cell.dataset not in truths:
+            truths[cell.dataset] = {record.sample_id: _truth_of(record) for record in cell.records}
+    return truths
+
+
+def _truth_of(record: Record) -> list[object]:
+    point = record.truth_centroid
+    centroid = [round(point.x, 6), round(point.y, 6)] if point else []
+    return [record.question, record.reference_answer, list(record.position), record.height, record.width, centroid]
 
 
 def _samples_of(cells: Sequence[CellResult]) -> dict[str, set[str]]:

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import re
 
-import pytest
-from prsbench.harness.contract.types import DataKind, PromptSource, TextSource, Weights
-from prsbench.harness.report import html
-from prsbench.harness.report.figures.canvas import SOURCE_COLOURS
-from prsbench.harness.report.statistics.rows import UNKNOWN
-from prsbench.harness.report.tables.footnotes import DATA_LINES
-from prsbench.harness.report.writer import summary_text, write_report
+from prsbench.harness.report.writer import FIGURE_SUFFIXES, changed_tables, summary_text, write_report
 
 
 def test_a_report_is_its_tables_figures_and_one_page_and_repeats_to_the_byte(cell, pictures, tmp_path):
@@ -32,23 +26,39 @@ def test_the_page_needs_no_other_file_and_lists_what_failed(cell, tmp_path):
     page = (tmp_path / "report.html").read_text()
     assert "SYNTHETIC phantoms: not comparable" in page
     assert "oracle: FAILED: &lt;b&gt;boom&lt;/b&gt;" in page
-    assert not re.findall(r'(?:src|href)="(?!data:)', page)
+    assert not re.findall(r'src="(?!data:)|href="(?!#|tables/|figures/)', page)
 
 
-@pytest.mark.parametrize(
-    ("table", "members"),
-    [
-        (html.SOURCES, PromptSource),
-        (html.WEIGHTS, Weights),
-        (html.TEXT_SOURCES, TextSource),
-        (html.DATA_KINDS, DataKind),
-        (DATA_LINES, DataKind),
-        (SOURCE_COLOURS, [*PromptSource, UNKNOWN]),
-    ],
-    ids=["prompt source", "weights", "text source", "data kind", "data line", "colour"],
-)
-def test_every_label_is_explained_in_the_report(table, members):
-    assert list(table) == list(members)
+def test_paper_tables_lie_in_a_folder_of_their_own_and_are_verified_like_the_others(grid, tmp_path):
+    cells = grid()
+    write_report(cells, tmp_path, lambda *_: None)
+    papers = {f"{name}.{ending}" for name in ("segmentation", "reasoning", "ablation") for ending in ("csv", "md", "tex")}
+    assert {path.name for path in (tmp_path / "tables/paper").iterdir()} == papers
+    assert {"ranks.csv", "published.csv"} <= {path.name for path in (tmp_path / "tables").iterdir()}
+    assert changed_tables(cells, tmp_path) == []
+    table = tmp_path / "tables/paper/reasoning.csv"
+    table.write_text(table.read_text().replace("0.", "0.9", 1))
+    assert [line.partition(":")[0] for line in changed_tables(cells, tmp_path)] == [str(table)]
+
+
+def test_every_figure_is_written_in_three_formats_and_those_of_cost_lie_with_cost(grid, tmp_path):
+    write_report(grid(), tmp_path, lambda *_: None)
+    names = {path.stem for path in (tmp_path / "figures").iterdir()}
+    assert {
+        f"{name}_synthetic" for name in ("scores", "dice_against_prscore", "t2c_slopes", "rank_stability", "subgroups")
+    } <= names
+    files = [*(tmp_path / "figures").iterdir(), *(tmp_path / "cost").glob("quality_against_cost_*")]
+    assert {path.name for path in files} == {f"{path.stem}{suffix}" for path in files for suffix in FIGURE_SUFFIXES}
+    assert (tmp_path / "cost/quality_against_cost_synthetic.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_the_numbers_are_links_once_the_folder_holds_a_viewer(cell, tmp_path):
+    write_report([cell()], tmp_path, lambda *_: None)
+    assert "viewer/index.html" not in (tmp_path / "report.html").read_text()
+    (tmp_path / "viewer").mkdir()
+    (tmp_path / "viewer/index.html").touch()
+    write_report([cell()], tmp_path, lambda *_: None)
+    assert "viewer/index.html#row=cg_reasoner" in (tmp_path / "report.html").read_text()
 
 
 def test_a_table_that_no_longer_applies_is_removed(cell, tmp_path):
@@ -57,6 +67,7 @@ def test_a_table_that_no_longer_applies_is_removed(cell, tmp_path):
     assert (tmp_path / "tables/t2c_ablation.csv").exists()
     write_report(both[:1], tmp_path, lambda *_: None)
     assert not (tmp_path / "tables/t2c_ablation.csv").exists()
+    assert not (tmp_path / "tables/paper/ablation.csv").exists()
     assert "No Text2Centroid ablation" in (tmp_path / "report.html").read_text()
 
 

@@ -34,7 +34,7 @@ def test_a_row_is_called_as_the_user_wrote_it_and_several_stand_in_one_grid(tmp_
         ("saved:x: {from: a, prompt_source: question, text_source: generated}", "state weights"),
         ("saved:x: {from: a, prompt_source: guess, weights: w, text_source: generated}", "prompt_source"),
         ("saved:x: {form: a}", "Did you mean 'from'"),
-        ("saved:x: {from: a, prompt_source: question, weights: w, text_source: generated, white: 2}", "white"),
+        ("saved:x: {from: a, prompt_source: question, weights: w, text_source: generated, white: 256}", "white"),
         ("saved:a/b: {from: a}", "No method is called 'saved:a/b'"),
         ("saved:../b: {from: a}", "No method is called"),
     ],

@@ -51,3 +51,25 @@ def test_rows_of_one_run_alone_are_named_and_runs_without_a_shared_row_are_refus
     assert "Only in the first run: cg_reasoner." in table.footnotes and "Only in the second run: whole_image." in table.footnotes
     with pytest.raises(DataError, match="share no row"):
         compare_runs(run(cell, methods=("oracle",)), run(cell, methods=("whole_image",)), 0.0)
+
+
+def test_other_questions_or_references_under_the_same_ids_are_refused(cell, refilled):
+    second = run(cell)
+    records = [replace(record, reference_answer="It is in the bottom right.") for record in second[0].records]
+    second[0] = refilled(second[0], records, second[0].scores)
+    with pytest.raises(DataError, match="brain_mri: 12 samples differ, such as brain_mri/00"):
+        compare_runs(run(cell), second, 0.0)
+
+
+def test_scores_of_two_judges_are_never_subtracted_and_a_check_cannot_pass_on_them(cell):
+    other = [replace(c, judge="another 2") for c in run(cell)]
+    table, regressions = compare_runs([replace(c, judge="packaged 1") for c in run(cell)], other, 0.0)
+    judged = table.frame[table.frame["metric"] == "PRScore"]
+    assert set(judged["difference"]) == {"-"} and len(judged) == 6
+    assert sum("PRScore cannot be compared: other judges" in text for text in regressions) == 2 == len(regressions)
+
+
+def test_a_row_with_other_seeds_cannot_pass_a_check(cell):
+    second = [replace(c, seed=1) for c in run(cell)]
+    assert all("do not cover the same data sets and seeds" in text for text in compare_runs(run(cell), second, 1.0)[1])
+    assert compare_runs(run(cell), second, 1.0)[1]

@@ -93,7 +93,9 @@ def test_the_judge_is_named_in_the_validity_table_and_in_every_line_of_the_table
 def test_two_judges_in_one_table_are_said_to_be_incomparable(cell):
     cells = [replace(cell(method), judge=name) for method, name in (("cg_reasoner", "v1"), ("oracle", "v2"))]
     tables = [table for table in tables_of(cells)[:-1] if "protocol" in table.frame]  # those with a line for each row
-    assert len(tables) > 8 and all("These judges differ: their PRScores cannot be compared." in table.footnotes for table in tables)
+    assert len(tables) > 8 and all(
+        "These judges differ: their PRScores cannot be compared." in table.footnotes for table in tables
+    )
 
 
 def test_right_and_wrong_answers_are_told_apart_by_their_own_scores(cell, changed):
