@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+REFERENCE ?= results/reference
 
 export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
@@ -53,14 +54,14 @@ language-model: install  ## pre-train the packaged small Llama again; an hour an
 	OMP_NUM_THREADS=1 $(BIN)/python -m prsbench.methods.parts.language.pretraining methods/parts/language/small_llama.safetensors \
 		--rows 1000000 --steps 20000 $(PRETRAIN)
 
-paper: install  ## write all tables and figures of results/reference again to paper/, from their records alone, and compare
-	@if ! ls results/reference/*/cells.json > /dev/null 2>&1; then echo "results/reference holds no records yet: nothing to do."; fi
-	@set -e; for file in $(wildcard results/reference/*/cells.json); do \
-		folder=$$(dirname $$file); to=paper/$$(basename $$folder); \
-		$(BIN)/prsbench report $$folder --to $$to > /dev/null; \
-		$(BIN)/prsbench paper $$folder --to $$to/latex --with n failures intervals > /dev/null; \
-		if [ -d $$folder/tables ]; then diff -r $$folder/tables $$to/tables && echo "$$to: tables as in $$folder, byte for byte"; \
-		else echo "$$to: written; $$folder holds no tables to compare"; fi; done
+paper: install  ## write all tables and figures of results/reference to paper/ from their records alone, and compare the tables
+	@ls $(REFERENCE)/*/cells.json > /dev/null 2>&1 || echo "$(REFERENCE) holds no records yet: nothing to do."
+	@set -e; for file in $(wildcard $(REFERENCE)/*/cells.json); do \
+		from=$$(dirname $$file); to=paper/$$(basename $$from); \
+		$(BIN)/prsbench report $$from --to $$to > /dev/null; \
+		$(BIN)/prsbench paper $$from --to $$to/latex --with n failures intervals > /dev/null; \
+		if [ -d $$from/tables ]; then diff -r $$from/tables $$to/tables && echo "$$to: its tables are those of $$from, byte for byte"; \
+		else echo "$$to: written. $$from holds no tables to compare."; fi; done
 
 lint: install dev  ## run ruff (rules and format) and mypy
 	$(BIN)/ruff check .

@@ -54,6 +54,11 @@ def test_every_command_explains_itself(tmp_path):
         "config",
         "prepare",
         "export",
+        "records",
+        "paper",
+        "compare",
+        "leaderboard",
+        "export-scores",
         "list",
     )
     for command in commands:

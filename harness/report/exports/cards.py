@@ -24,22 +24,16 @@ def model_cards(cells: Sequence[CellResult], about: Mapping[str, Any]) -> dict[s
 
 
 def _model_card(row: Row, about: Mapping[str, Any]) -> str:
-    scores = {
-        (cell.dataset, metric): summarise(_of_dataset(row, cell), metric) for cell in row.cells for metric in METRICS_COMPARED
-    }
     datasets = list(dict.fromkeys(cell.dataset for cell in row.cells))
+    scores = {(name, metric): summarise(_of_dataset(row, name), metric) for name in datasets for metric in METRICS_COMPARED}
     results = [
         {
             "task": {"type": "image-segmentation"},
             "dataset": {"name": f"{dataset} ({data_kind_of(row)})", "type": dataset},
             "metrics": [
-                {
-                    "type": metric,
-                    "name": marked(METRICS[metric].title, metric, row),
-                    "value": round(scores[dataset, metric].value, 4),
-                }
-                for metric in METRICS_COMPARED
-                if scores[dataset, metric].is_complete  # no number with failed samples or a judge in doubt
+                {"type": metric, "name": marked(METRICS[metric].title, metric, row), "value": round(score.value, 4)}
+                for (name, metric), score in scores.items()
+                if name == dataset and score.is_complete  # no number with failed samples or a judge in doubt
             ],
         }
         for dataset in datasets
@@ -67,7 +61,7 @@ def _model_card(row: Row, about: Mapping[str, Any]) -> str:
 
 
 def dataset_card(cells: Sequence[CellResult]) -> str:
-    """One snippet for the data sets of the run: test samples, groups, questions, sizes, positions; "-" where no cell is complete."""
+    """One snippet for the data sets of the run: test samples, groups, questions, sizes, positions; "-" if unknown."""
     by_dataset: dict[str, CellResult] = {}
     for cell in cells:
         if cell.dataset not in by_dataset or by_dataset[cell.dataset].status != ResultStatus.COMPLETE:
@@ -103,8 +97,8 @@ def _dataset_line(cell: CellResult) -> list[str]:
     return [*start, *map(str, [*counts, empty]), size, "; ".join(f"{name} ({n})" for name, n in positions)]
 
 
-def _of_dataset(row: Row, wanted: CellResult) -> Row:
-    return Row(row.method, row.data_kind, row.protocol, tuple(cell for cell in row.cells if cell.dataset == wanted.dataset))
+def _of_dataset(row: Row, name: str) -> Row:
+    return replace(row, cells=tuple(cell for cell in row.cells if cell.dataset == name))
 
 
 def _card(

@@ -44,4 +44,4 @@ def quality_against_cost(rows: Sequence[Row], kind: DataKind) -> Figure | None:
     canvas.legend(loc="outside right upper", fontsize=9, frameon=False)
     mark_data_kind(canvas, kind)
     caption = f"Dice@0.5 against the time of one prediction, as measured in this run. {DATA_LINES[kind]} Colours: prompt source."
-    return finish(canvas, f"quality_against_cost_{kind}", "Quality against cost", caption)
+    return finish(canvas, f"quality_against_cost_{kind}", f"Quality against cost. {DATA_LINES[kind]}", caption)

@@ -40,4 +40,4 @@ def rank_stability(rows: Sequence[Row], kind: DataKind) -> Figure | None:
         f"Rank within the prompt source (dot; 1 is best) and the central 95 % of its ranks on resampled patients, videos or "
         f"cases (bar). {DATA_LINES[kind]} Colours: prompt source; rows of different colours are not ranked together."
     )
-    return finish(canvas, f"rank_stability_{kind}", "Rank stability", caption)
+    return finish(canvas, f"rank_stability_{kind}", f"Rank stability. {DATA_LINES[kind]}", caption)

@@ -42,4 +42,4 @@ def dice_against_prscore(rows: Sequence[Row], kind: DataKind) -> Figure | None:
         f"Dice@0.5 against PRScore, means over modalities. {DATA_LINES[kind]} Colours: prompt source; squares: floors and "
         "ceilings. PRScore's chance level is not 0."
     )
-    return finish(canvas, f"dice_against_prscore_{kind}", "Dice against PRScore", caption)
+    return finish(canvas, f"dice_against_prscore_{kind}", f"Dice against PRScore. {DATA_LINES[kind]}", caption)

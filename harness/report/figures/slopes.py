@@ -67,4 +67,4 @@ def t2c_slopes(rows: Sequence[Row], kind: DataKind) -> Figure | None:
         f"CG-Reasoner without and with Text2Centroid. {DATA_LINES[kind]} Whiskers: 95 % intervals of each mean over patients, "
         "videos or cases; the paired differences, in table t2c_ablation, have intervals of their own."
     )
-    return finish(canvas, f"t2c_slopes_{kind}", "Text2Centroid ablation", caption)
+    return finish(canvas, f"t2c_slopes_{kind}", f"Text2Centroid ablation. {DATA_LINES[kind]}", caption)

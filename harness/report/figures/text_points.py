@@ -52,7 +52,7 @@ def text_points(rows: Sequence[Row], kind: DataKind) -> Figure | None:
         "From the centroid of the predicted mask (dot) to the point that PRScore's judge reads from the answer (arrow head), in "
         f"the image frame: x right, y down. {DATA_LINES[kind]} At most {MOST_ARROWS} samples a panel; distances are of all."
     )
-    return finish(canvas, f"text_points_{kind}", "Where the text points, and where the mask is", caption)
+    return finish(canvas, f"text_points_{kind}", f"Where the text points, and where the mask is. {DATA_LINES[kind]}", caption)
 
 
 def arrows_of(row: Row) -> NDArray[np.float64]:

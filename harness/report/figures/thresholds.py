@@ -36,7 +36,7 @@ def threshold_curves(rows: Sequence[Row], kind: DataKind) -> Figure | None:
     caption = (
         f"Dice at each threshold of PraNet's protocol, means over modalities. {DATA_LINES[kind]} A flat line: a confident map."
     )
-    return finish(canvas, f"threshold_curves_{kind}", "Threshold curves", caption)
+    return finish(canvas, f"threshold_curves_{kind}", f"Threshold curves. {DATA_LINES[kind]}", caption)
 
 
 def mean_curve(row: Row) -> NDArray[np.float64] | None:

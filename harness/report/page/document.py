@@ -41,7 +41,7 @@ def page(cells: Sequence[CellResult], tables: Sequence[Table], figures: Sequence
     titles = {
         "Results": [(table.name, table.title) for table in shown if table not in papers],
         "For papers": [(table.name, table.title) for table in papers],
-        "Figures": [(f"figure-{figure.name}", figure.title) for figure in figures],
+        "Figures": [(f"figure-{figure.name}", figure.title.partition(". ")[0]) for figure in figures],
     }
     users = {number: [t for t in shown if note in t.footnotes] for note, number in notes.items()}
     return _document(

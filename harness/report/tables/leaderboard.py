@@ -94,9 +94,8 @@ def _table(number: int, key: tuple[str, ...], entries: Sequence[_Entry], by: str
     )
     best: set[tuple[int, str]] = set()
     places = [i for i, trusted in enumerate(is_trusted) if trusted]
-    for metric, name in zip(SHOWN, names, strict=True):
-        leading, _ = best_and_second(
-            [rows[i] for i in places], [scores[metric][i] for i in places], METRICS[metric].higher_is_better
-        )
-        best |= {(places[i], Column("", name).name) for i in leading}
-    return Table(**{**vars(table), "best": frozenset(best)})
+    for metric, title in zip(SHOWN, names, strict=True):
+        trusted = [scores[metric][i] for i in places]
+        leading, _ = best_and_second([rows[i] for i in places], trusted, METRICS[metric].higher_is_better)
+        best |= {(places[i], title) for i in leading}
+    return replace(table, best=frozenset(best))

@@ -38,6 +38,7 @@ def compare_runs(first: Sequence[CellResult], second: Sequence[CellResult], fail
         names = [", ".join(sorted({row.method for row in rows.values()})) or "none" for rows in (before, after)]
         raise DataError(f"The runs share no row of one data kind and protocol: the first has {names[0]}; the second {names[1]}.")
     _refuse_other_samples(first, second)
+    _refuse_other_truths(first, second)
     lines, regressions, found = [], [], []
     for old, new in shared:
         for modality, metric, paired in _differences(old, new):
@@ -105,16 +106,17 @@ def _refuse_other_samples(first: Sequence[CellResult], second: Sequence[CellResu
                 problems.append(f"{dataset}: {len(only)} samples only in the {side} run ({some})")
     if problems:
         raise DataError("The runs were scored on different samples, so their means do not compare. " + "; ".join(problems) + ".")
-    truths = [truths_of(cells) for cells in (first, second)]
-    for dataset, ours in truths[0].items():
-        theirs = truths[1][dataset]
-        changed = [sample for sample, truth in ours.items() if theirs[sample] != truth]
+
+
+def _refuse_other_truths(first: Sequence[CellResult], second: Sequence[CellResult]) -> None:
+    before, after = truths_of(first), truths_of(second)
+    for dataset, truths in before.items():
+        changed = [sample for sample, truth in truths.items() if after[dataset][sample] != truth]
         if changed:
-            sides = [str(truth[changed[0]]) for truth in (ours, theirs)]
-            where = (
-                f"{dataset}: {len(changed)} samples differ, such as {changed[0]}: {sides[0]}, and in the second run {sides[1]}."
-            )
-            raise DataError(f"The runs were scored on other questions or references, so their means do not compare. {where}")
+            one = changed[0]
+            sides = f"{truths[one]}, and in the second run {after[dataset][one]}"
+            where = f"{dataset}: {len(changed)} samples differ, such as {one}: {sides}"
+            raise DataError(f"The runs were scored on other questions or references, so their means do not compare. {where}.")
 
 
 def truths_of(cells: Sequence[CellResult]) -> dict[str, dict[str, list[object]]]:

@@ -1,4 +1,4 @@
-"""W&B and MLflow, with stand-ins for both libraries: one run per row and training, nothing sent, no number that hides a failure."""
+"""W&B and MLflow, with stand-ins for both: one run per row and training, nothing sent, no number that hides a failure."""
 
 import sys
 from types import ModuleType, SimpleNamespace
@@ -85,7 +85,7 @@ def test_mlflow_gets_the_same_in_a_file_store(found, mlflow, tmp_path):
     assert to_mlflow(found, tmp_path / "out") == ["cg_reasoner", "oracle", "training cg_reasoner s0"]
     assert mlflow[0] == ("at", (tmp_path / "out").as_uri())
     assert ("training cg_reasoner s0", "train/loss", 1.0, 9) in mlflow and ("cg_reasoner", "ended") in mlflow
-    assert ("cg_reasoner", "weights", "trained here") in mlflow or any(call[1:2] == ("weights",) for call in mlflow)
+    assert any(call[:2] == ("cg_reasoner", "weights") for call in mlflow)
 
 
 @pytest.mark.parametrize(("name", "write"), [("wandb", to_wandb), ("mlflow", to_mlflow)])

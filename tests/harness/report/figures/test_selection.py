@@ -24,8 +24,9 @@ def figures(grid, pictures):
     return {figure.name: figure for figure in figures_of(cells, pictures)}
 
 
-def test_synthetic_is_in_the_name_title_caption_and_bytes_of_both_figures(figures):
-    assert set(figures) == {"examples_synthetic", "scores_synthetic"}
+def test_synthetic_is_in_the_name_title_caption_and_bytes_of_every_figure(figures):
+    names = ("examples", "scores", "dice_against_prscore", "t2c_slopes", "rank_stability", "subgroups")
+    assert set(figures) == {f"{name}_synthetic" for name in names}
     for figure in figures.values():
         assert "SYNTHETIC" in figure.title and "SYNTHETIC" in figure.caption
         text = Image.open(BytesIO(figure.png)).text
@@ -33,13 +34,18 @@ def test_synthetic_is_in_the_name_title_caption_and_bytes_of_both_figures(figure
 
 
 def test_real_images_are_not_marked_synthetic(cell, pictures):
-    (figure,) = figures_of([cell(kind=DataKind.REAL)], lambda *_: None)
-    assert figure.name == "scores_real"
-    assert "SYNTHETIC" not in figure.caption
+    figures = figures_of([cell(kind=DataKind.REAL)], lambda *_: None)
+    assert [figure.name for figure in figures] == ["scores_real", "subgroups_real"]
+    assert not any("SYNTHETIC" in figure.caption + figure.title for figure in figures)
 
 
-def test_no_pictures_no_examples_and_the_bars_remain(cell):
-    assert [figure.name for figure in figures_of([cell()], lambda *_: None)] == ["scores_synthetic"]
+def test_no_pictures_no_examples_and_the_figures_of_scores_remain(cell):
+    assert [figure.name for figure in figures_of([cell()], lambda *_: None)] == ["scores_synthetic", "subgroups_synthetic"]
+
+
+def test_no_numbers_no_figure_but_the_bars_which_say_so(cell):
+    failed = cell(status="failed", error="boom")
+    assert [figure.name for figure in figures_of([failed], lambda *_: None)] == ["scores_synthetic"]
 
 
 def test_the_same_cells_give_the_same_bytes(cell, pictures):
@@ -79,7 +85,7 @@ def test_a_method_without_a_map_and_an_empty_prediction_can_be_drawn(cell, pictu
         return type(found)(found.image, found.truth, {"cg_reasoner": np.zeros(found.truth.shape, np.float32)})
 
     cells = [cell(), cell("lite_medsam_oracle_box", status="failed", error="boom")]
-    assert len(figures_of(cells, without_maps)) == 2
+    assert figures_of(cells, without_maps)[0].name == "examples_synthetic"
 
 
 def test_losses_are_written_as_tensorboard_events_that_read_back_and_replace_earlier_ones(tmp_path):
@@ -117,7 +123,7 @@ def test_losses_are_drawn_for_every_training_that_left_them_and_alone_for_those(
     *_, losses = figures_of([cell()], lambda *_: None, trainings)
     assert losses.name == "losses_synthetic" and losses.png.startswith(b"\x89PNG") and "SYNTHETIC" in losses.caption.upper()
     (*_, fewer) = figures_of([cell()], lambda *_: None, {"none": tmp_path / "none"})
-    assert fewer.name == "scores_synthetic"
+    assert fewer.name == "subgroups_synthetic"
 
 
 @pytest.mark.parametrize(("trainings", "panels"), [(1, 1), (2, 2), (3, 3), (4, 4), (5, 6)])

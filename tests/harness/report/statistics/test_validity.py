@@ -56,7 +56,9 @@ def test_a_mean_that_includes_a_data_set_where_it_is_not_valid_is_not_valid_eith
 def test_only_metrics_that_use_the_judges_points_are_refused(judged):
     refused = {name for name in METRICS if why_not_valid(judged(0.5, auc=0.5), name)}
     levels = {f"prscore_{name}" for name in ("corrected", "chance", "constant", "opposite", "ceiling")}
-    assert refused == {"prscore", "s_spatial", "s_vis", "centroid_error_of_text", "direction_undefined"} | levels
+    assert (
+        refused == {"prscore", "s_spatial", "s_vis", "centroid_error_of_text", "direction_undefined", "text_x", "text_y"} | levels
+    )
 
 
 def test_a_run_of_an_older_version_which_has_no_such_numbers_is_not_refused(cell):
