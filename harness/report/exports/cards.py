@@ -57,7 +57,8 @@ def _model_card(row: Row, about: Mapping[str, Any]) -> str:
         "prsbench": f"{about.get('prsbench', 'unknown')}, commit {about.get('commit') or 'unknown'}",
         "Digest of the run's results": str(about.get("digest", "unknown")),
     }
-    return _card(head, f"Evaluation of {row.method}", facts, lines, footnotes.of_data([row]))
+    notes = [*footnotes.of_data([row]), *footnotes.of_validity([row]), footnotes.CONSTANT]
+    return _card(head, f"Evaluation of {row.method}", facts, lines, notes)
 
 
 def dataset_card(cells: Sequence[CellResult]) -> str:

@@ -168,7 +168,8 @@ def _table(table: Table, notes: _Numbers, has_viewer: bool, files: str = "tables
     )
     lower = "".join(f'<th class="{kind}" scope="col">{escape(head)}</th>' for kind, head in zip(classes, heads, strict=True))
     lines = []
-    for i, line in enumerate(table.frame.to_dict("records")):
+    for i, record in enumerate(table.frame.to_dict("records")):
+        line = {str(name): str(text) for name, text in record.items()}
         texts = []
         for name, kind in zip(shown, classes, strict=True):
             text = escape(line[name])

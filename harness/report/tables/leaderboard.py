@@ -20,7 +20,7 @@ from prsbench.metrics.catalog import METRICS
 
 VERIFIED, RECORDS_ONLY = "verified", "records only, not verified"
 SHOWN = ("mdice_pranet", "miou_pranet", "dice@0.5", "prscore", "position_accuracy")
-_LABELS = ("run", "method", "prompt source", "weights", "data kind")
+_LABELS = ("run", "check", "method", "prompt source", "weights", "data kind")
 _RANK_NOTE = (
     "rank: place by {title} among the complete rows of its prompt source in this table; equal printed numbers share a place. "
     "Floors and ceilings, rows with failed samples, and runs in which `verify` found problems have none. Ranks are of means "
@@ -78,9 +78,9 @@ def _table(number: int, key: tuple[str, ...], entries: Sequence[_Entry], by: str
         counts = scores[by][i].counts
         commit = str(entry.run.about.get("commit") or "unknown")[:12] + "+" * bool(entry.run.about.get("dirty"))
         lines.append(
-            [entry.run.name, row.method, row.label("prompt_source"), row.label("weights"), kind, rank, *texts]
+            [entry.run.name, entry.run.check, row.method, row.label("prompt_source"), row.label("weights"), kind, rank, *texts]
             + [f"{counts.n_scored}/{counts.n_manifest}", ", ".join(sorted({str(cell.seed) for cell in row.cells}))]
-            + [*cost_numbers(row), commit, str(entry.run.about.get("digest") or "unknown"), entry.run.check]
+            + [*cost_numbers(row), commit, str(entry.run.about.get("digest") or "unknown")]
         )
     names = [METRICS[metric].title for metric in SHOWN]
     numbers = ["rank", *names, "n", "seeds", *COST]
@@ -88,9 +88,16 @@ def _table(number: int, key: tuple[str, ...], entries: Sequence[_Entry], by: str
     caption = (
         f"Protocol {protocol}; texts judged by {judge}; data sets (listed test samples) {', '.join(datasets)}; data {data[:12]}."
     )
-    notes = (*footnotes.of_data(rows), _RANK_NOTE.format(title=METRICS[by].title), _CHECK_NOTE, *footnotes.missing_numbers(rows))
+    read = [*footnotes.of_validity(rows), footnotes.CONSTANT]
+    notes = (
+        *footnotes.of_data(rows),
+        _RANK_NOTE.format(title=METRICS[by].title),
+        _CHECK_NOTE,
+        *footnotes.missing_numbers(rows),
+        *read,
+    )
     table = text_table(
-        f"leaderboard_{number}", f"Leaderboard {number}", caption, _LABELS, numbers, lines, notes, ["commit", "digest", "check"]
+        f"leaderboard_{number}", f"Leaderboard {number}", caption, _LABELS, numbers, lines, notes, ["commit", "digest"]
     )
     best: set[tuple[int, str]] = set()
     places = [i for i, trusted in enumerate(is_trusted) if trusted]
