@@ -666,6 +666,8 @@ def _view(options: argparse.Namespace) -> int:
     run = _open(options)
     source = Source(partial(samples_of, run), partial(masks_of, run))
     print(write_viewer(results(run), options.to or options.run / "viewer", source, options.run.resolve().name))
+    if not options.to:
+        print(f"`prsbench report {options.run}` makes the report's numbers links into it.")
     return OK
 
 

@@ -387,6 +387,6 @@ def _tensor_bytes() -> int:
         return 0
     storages = {}
     for item in gc.get_objects():
-        if type(item) in (torch.Tensor, torch.nn.Parameter):
+        if type(item) in (torch.Tensor, torch.nn.Parameter) and item.layout is torch.strided:  # sparse ones have no storage
             storages[item.untyped_storage().data_ptr()] = item.untyped_storage().nbytes()
     return sum(storages.values())

@@ -149,11 +149,11 @@ def test_a_run_writes_its_tables_and_its_exit_code_tells_whether_it_is_complete(
     base = ["run", "real", "--data", str(data_root), "--executor", "serial", "--out", str(tmp_path / "run")]
     assert cli.main([*base, "--set", "methods=[bright, echo]"]) == 0
     assert "Tables, figures and report.html are in" in capsys.readouterr().out
-    tables = {path.name: path.read_bytes() for path in (tmp_path / "run" / "tables").iterdir()}
-    assert "main.csv" in tables
+    tables = {path: path.read_bytes() for path in (tmp_path / "run" / "tables").rglob("*.*")}
+    assert {"main.csv", "segmentation.tex"} <= {path.name for path in tables}
 
     assert cli.main(["report", str(tmp_path / "run")]) == 0
-    assert tables == {path.name: path.read_bytes() for path in (tmp_path / "run" / "tables").iterdir()}
+    assert tables == {path: path.read_bytes() for path in (tmp_path / "run" / "tables").rglob("*.*")}
     capsys.readouterr()
     assert cli.main(["status", str(tmp_path / "run")]) == 0
     assert capsys.readouterr().out == "samples: 20 = 20 scored + 0 failed + 0 excluded\ncomplete: 4 cached\n"

@@ -5,7 +5,9 @@ import shutil
 
 import pytest
 from prsbench.harness import cli
+from prsbench.harness.contract.files import file_hash
 from prsbench.harness.engine.driver.run import run_grid
+from prsbench.harness.engine.store.json_files import FIELDS, sealed
 from prsbench.harness.engine.store.run_folder import RunFolder
 
 GONE_MODULE, GONE_CLASS = "prsbench.methods.gone.adapter:Gone", "prsbench.harness.contract.types:Gone"
@@ -33,10 +35,22 @@ def old_run(finished, tmp_path):
         content["setting"]["loader"] = loader or content["setting"]["loader"]
         for node in (*content["plan"]["trainings"].values(), *content["plan"]["cells"]):
             node.update(fields)
-        path.write_text(json.dumps(content))
+        path.write_text(json.dumps({"status": content.pop("status"), **sealed(without_seal(content))}))
+        for cell in (path.parent / "cells").iterdir():
+            stored, seal = (json.loads((cell / name).read_text()) for name in ("cell.json", "sealed.json"))
+            stored["node"].update(fields)
+            (cell / "cell.json").write_text(json.dumps(sealed(without_seal(stored))))
+            facts = (cell / "cell.json").stat()
+            now = {"sha256": file_hash(cell / "cell.json"), "bytes": facts.st_size, "changed_ns": facts.st_mtime_ns}
+            seal["files"]["cell.json"] = now
+            (cell / "sealed.json").write_text(json.dumps(sealed(without_seal(seal))))
         return str(path.parent)
 
     return write
+
+
+def without_seal(content):
+    return {name: value for name, value in content.items() if name != FIELDS}
 
 
 @pytest.mark.parametrize("gone", [GONE_MODULE, GONE_CLASS])

@@ -7,6 +7,8 @@ import pytest
 
 ROOT = Path(__file__).parents[4]
 SOURCES = [path for room in ("harness", "methods", "metrics", "datasets") for path in sorted((ROOT / room).rglob("*.py"))]
+# Reads what its parent process, ours, sends through a pipe: functions of ours by name, and their arguments.
+READS_ITS_PARENT = ROOT / "harness" / "engine" / "apart" / "child.py"
 FORBIDDEN = {
     "pickle.load", "pickle.loads", "pickle.Unpickler", "joblib.load", "dill.load", "marshal.loads", "shelve.open",
     "yaml.load", "yaml.unsafe_load", "yaml.full_load", "os.system", "os.popen", "eval", "exec",
@@ -23,7 +25,7 @@ def calls(path):
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_nothing_unpickles_unpacks_evaluates_or_starts_a_shell(path):
     for name, keywords in calls(path):
-        assert name not in FORBIDDEN, f"{path}: {name}"
+        assert name not in FORBIDDEN or (path == READS_ITS_PARENT and name == "pickle.loads"), f"{path}: {name}"
         assert keywords.get("shell", "False") == "False", f"{path}: {name}(shell=...)"
         if name == "torch.load":
             assert keywords.get("weights_only") == "True", f"{path}: torch.load without weights_only"

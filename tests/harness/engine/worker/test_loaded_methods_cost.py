@@ -30,9 +30,10 @@ def test_a_cost_that_cannot_be_measured_is_missing_and_the_cell_complete(stand_i
     assert "no_such_function" in log
 
 
-def test_it_is_part_of_no_seal(stand_ins, data_root, tmp_path):
+def test_it_is_under_the_seal_so_that_a_missing_file_is_damage(stand_ins, data_root, tmp_path):
     run = go(stand_ins, data_root, tmp_path / "run", ["bright"])
     folder = run.setting.run.cell(run.plan.cells[0].folder)
     (folder / cell_folder.COST).unlink()
-    assert results(run)[0].cost is None and results(run)[0].status == "complete"
-    assert list(verify_run(run)) == []
+    found = results(run)[0]
+    assert found.cost is None and found.status == "failed" and cell_folder.COST in found.error
+    assert any(cell_folder.COST in line for line in verify_run(run))
