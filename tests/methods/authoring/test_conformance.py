@@ -25,7 +25,8 @@ NAMES = [pytest.param(name, marks=pytest.mark.slow if name in SECOND else ()) fo
 def test_every_method_of_the_catalog_passes_or_names_what_it_lacks(name):
     findings = list(examine(name))
     if findings[0].verdict is Verdict.SKIPPED:
-        assert f"methods.{name}." in findings[0].reason or "pip install" in findings[0].reason
+        cures = (f"methods.{name}.", "pip install", "Set `from`")  # the last: of saved predictions, whose name the grid gives
+        assert any(cure in findings[0].reason for cure in cures)
         pytest.skip("the row needs a checkpoint that its users bring")
     assert [f"{f.check}: {f.reason}" for f in findings if f.verdict is Verdict.FAILED] == []
     assert [f.check for f in findings if f.verdict is Verdict.MEASURED] == ([] if name.startswith("oracle") else ["cost"])
