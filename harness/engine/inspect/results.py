@@ -19,7 +19,7 @@ from prsbench.harness.contract.summary import Samples, Summary, samples_from, su
 from prsbench.harness.contract.types import DataKind, Sample
 from prsbench.harness.engine.inspect.state import CellState, Run, StoredCell, stored_cells
 from prsbench.harness.engine.plan.data import manifest_hash, open_all
-from prsbench.harness.engine.plan.nodes import LeftOut
+from prsbench.harness.engine.plan.nodes import CellNode, LeftOut
 from prsbench.harness.engine.store.cell_folder import CellFolder
 from prsbench.harness.engine.store.json_files import read_json
 from prsbench.harness.engine.store.prediction_maps import each_map
@@ -46,18 +46,7 @@ def result_of(stored: StoredCell, protocol: str) -> CellResult:
             contents |= {"samples": partial(_samples, folder.path), "read": partial(_details, folder.path)}
         except RunFolderError as damage:  # its bytes changed, but not its size and modification time
             state, error, contents = CellState.FAILED, str(damage), {"labels": folder.labels}
-    return CellResult(
-        method=cell.method,
-        dataset=cell.dataset,
-        modality=cell.modality,
-        seed=cell.seed,
-        data_kind=DataKind(cell.data_kind),
-        protocol=protocol,
-        status=STATUS_OF[state],
-        error=error,
-        n_manifest=cell.n_manifest,
-        **contents,
-    )
+    return _result(cell, protocol, STATUS_OF[state], error, n_manifest=cell.n_manifest, **contents)
 
 
 def _summary(folder: CellFolder) -> Summary:
@@ -94,18 +83,17 @@ def _left_out(cell: LeftOut, found: Sequence[CellResult], protocol: str) -> Cell
     others = [other for other in found if other.method == cell.method]
     is_run = not others or any(other.status is not ResultStatus.MISSING for other in others)
     title, _, problems = cell.error.partition("\n")
-    return CellResult(
-        method=cell.method,
-        dataset=cell.dataset,
-        modality=cell.modality,
-        seed=cell.seed,
-        data_kind=DataKind(cell.data_kind),
-        protocol=protocol,
-        status=ResultStatus.FAILED if is_run else ResultStatus.MISSING,
-        error=f"{title}{problems and f', such as {first_line(problems)}'}" if is_run else "not run yet",
-        n_manifest=0,
-        labels=next((other.labels for other in others if other.labels), None),
-    )
+    labels = next((other.labels for other in others if other.labels), None)
+    if not is_run:
+        return _result(cell, protocol, ResultStatus.MISSING, "not run yet", n_manifest=0, labels=labels)
+    error = f"{title}{problems and f', such as {first_line(problems)}'}"
+    return _result(cell, protocol, ResultStatus.FAILED, error, n_manifest=0, labels=labels)
+
+
+def _result(cell: CellNode | LeftOut, protocol: str, status: ResultStatus, error: str, **contents: Any) -> CellResult:
+    """The result of a planned cell: where it belongs, how far it got, and the rest as given."""
+    where = {name: getattr(cell, name) for name in ("method", "dataset", "modality", "seed")}
+    return CellResult(**where, data_kind=DataKind(cell.data_kind), protocol=protocol, status=status, error=error, **contents)
 
 
 def facts_of(run: Run) -> dict[str, Any]:
