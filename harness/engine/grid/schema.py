@@ -36,8 +36,9 @@ class GridText:
     changes: tuple[tuple[Place, str], ...] = ()  # (path of what was set, `a.b=value`)
 
     def place_of(self, path: Sequence[str | int]) -> str:
-        """As in "my.yaml line 7: ", after the `--set` that set this value, if one did; "" if there is no file."""
-        setting = next((f"--set {shortened(change)}: " for place, change in reversed(self.changes) if _leads_to(place, path)), "")
+        """As in "my.yaml line 7: ", after the `--set` that set this value or a part of it, if one did; "" if there is no file."""
+        ours = (text for place, text in reversed(self.changes) if _leads_to(place, path) or (path and _leads_to(path, place)))
+        setting = next((f"--set {shortened(text)}: " for text in ours), "")
         line = line_of(self.text, path)
         return f"{setting}{self.where}{f' line {line}' if line else ''}: " if self.where else ""
 

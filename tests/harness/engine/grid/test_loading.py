@@ -104,6 +104,7 @@ def test_a_method_from_a_file_is_changed_by_its_name_which_holds_dots(grid):
         ("seeds=[0, 010]", "an octal number"),
         ("seeds=&a [*a]", "refers to itself"),
         ("seeds=" + "[" * 5000, "more than 40 levels deep"),
+        ("seeds.0=4", "^--set seeds.0=4: .*seeds: Input should be a list"),
         ("seeds=[-1]", "seeds.0: Input should be greater than or equal to 0, got -1.$"),
         ("seeds=[yes]", "seeds: expected a number, got .True"),
         ("seeds=[1e400]", "seeds.0: Input should be a valid integer"),
