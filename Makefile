@@ -3,13 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 REFERENCE ?= results/reference
+PAPER ?= paper
 
 export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 export OMP_WAIT_POLICY := PASSIVE
 export MPLBACKEND := Agg
 
-.PHONY: help install constraints run test test-slow test-kills bench-engine bench-metrics bench-train judge lint dev language-model paper
+.PHONY: help install constraints run test test-slow test-kills bench-engine bench-metrics bench-train judge docs lint dev language-model paper
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 15
@@ -54,14 +55,18 @@ language-model: install  ## pre-train the packaged small Llama again; an hour an
 	OMP_NUM_THREADS=1 $(BIN)/python -m prsbench.methods.parts.language.pretraining methods/parts/language/small_llama.safetensors \
 		--rows 1000000 --steps 20000 $(PRETRAIN)
 
+docs: install  ## build the documentation site into docs/_build; warnings are errors
+	$(BIN)/sphinx-build -W --keep-going -q docs docs/_build
+	@echo "The site is in docs/_build/index.html."
+
 paper: install  ## write all tables and figures of results/reference to paper/ from their records alone, and compare the tables
 	@ls $(REFERENCE)/*/cells.json > /dev/null 2>&1 || echo "$(REFERENCE) holds no records yet: nothing to do."
 	@set -e; for file in $(wildcard $(REFERENCE)/*/cells.json); do \
-		from=$$(dirname $$file); to=paper/$$(basename $$from); \
+		from=$$(dirname $$file); to=$(PAPER)/$$(basename $$from); \
 		$(BIN)/prsbench report $$from --to $$to > /dev/null; \
 		$(BIN)/prsbench paper $$from --to $$to/latex --with n failures intervals > /dev/null; \
 		if [ -d $$from/tables ]; then diff -r $$from/tables $$to/tables && echo "$$to: its tables are those of $$from, byte for byte"; \
-		else echo "$$to: written. $$from holds no tables to compare."; fi; done
+		else echo "$$to: written. $$from holds no tables to compare: copy $$to/tables there."; fi; done
 
 lint: install dev  ## run ruff (rules and format) and mypy
 	$(BIN)/ruff check .

@@ -1,5 +1,5 @@
-"""Hugging Face models as a row, not trained here: CLIPSeg draws the mask of what the question asks for; a language model with eyes
-may write the sentence.
+"""Hugging Face models as a row, not trained here: CLIPSeg draws the mask of what the question asks for, and a vision-language
+model may write the sentence.
 
     methods:
       - examples/methods/hugging_face.py:HuggingFace: {segmenter: models/clipseg}                       # template sentence

@@ -26,8 +26,8 @@ def predict(image, question):
 def main(questions, to):
     (to / "masks").mkdir(parents=True, exist_ok=True)
     with (
-        open(questions / "questions.csv", encoding="utf-8", newline="") as table,
-        open(to / "answers.csv", "w", newline="") as out,
+        (questions / "questions.csv").open(encoding="utf-8", newline="") as table,
+        (to / "answers.csv").open("w", encoding="utf-8", newline="") as out,
     ):
         answers = csv.writer(out)
         answers.writerow(["sample_id", "answer", "seconds"])

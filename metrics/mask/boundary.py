@@ -47,7 +47,7 @@ def outline(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def outline_agreement(
     predicted: NDArray[np.bool_], truth: NDArray[np.bool_], tolerance: float = TOLERANCE_PX, spacing: tuple[float, float] = PIXELS
 ) -> tuple[float, float]:
-    """HD95 and NSD of one image; both in units of `spacing`, pixels by default.
+    """HD95 and NSD of one image, in units of `spacing`, pixels by default; both are NaN for an empty truth.
 
     Args:
         predicted, truth: (H, W) bool.
@@ -55,10 +55,9 @@ def outline_agreement(
         spacing: height and width of a pixel.
 
     Returns:
-        hd95: the larger of the two directed 95th percentiles; 0 is perfect. Empty prediction: the image's diagonal, because no
-            outline can be further away.
-        nsd: in [0, 1], the share of both outlines that lies within `tolerance` of the other. Empty prediction: 0.
-        Both are NaN for an empty truth.
+        HD95, the larger of the two directed 95th percentiles; 0 is perfect. Empty prediction: the image's diagonal, because no
+        outline can be further away. NSD in [0, 1], the share of both outlines that lies within `tolerance` of the other. Empty
+        prediction: 0.
     """
     if not truth.any():
         return nan, nan

@@ -25,7 +25,10 @@ from transformers import (
 
 EXAMPLE = runpy.run_path(str(Path(__file__).parents[3] / "examples" / "methods" / "hugging_face.py"))
 WORDS = ["<unk>", "<pad>", "<s>", "</s>", "<image>", "where", "is", "the", "polyp", "lesion", "?"]
-CHAT = "{% for m in messages %}{% for c in m['content'] %}{{ '<image>' if c['type'] == 'image' else c['text'] }} {% endfor %}{% endfor %}"
+CHAT = (
+    "{% for m in messages %}{% for c in m['content'] %}"
+    "{{ '<image>' if c['type'] == 'image' else c['text'] }} {% endfor %}{% endfor %}"
+)
 WIDTH = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
 
 
