@@ -12,8 +12,8 @@ myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 html_theme = "furo"
 exclude_patterns = ["_build"]
-autodoc_default_options = {"members": True, "show-inheritance": False, "member-order": "bysource"}
-autodoc_typehints = "none"  # signatures hold them; a second copy in the text would be in the way
+autodoc_default_options = {"members": True, "member-order": "bysource"}
+default_role = "literal"  # `name` in docstrings
 napoleon_google_docstring, napoleon_numpy_docstring = True, False
 nitpicky = False  # array types have no page here
 
@@ -21,26 +21,13 @@ WRITTEN = Path(__file__).parent / "_written"
 
 
 def write_metrics() -> str:
-    """One line for each metric of the catalog."""
-    lines = [
-        "# Every metric",
-        "",
-        "| column | name in records | range | better | protocol | empty case | source |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    """A definition list: one entry for each metric of the catalog."""
+    lines = ["# Every metric", "", "By the column's title in tables, then the name in records and exports."]
     for metric in METRICS.values():
-        better = {True: "higher", False: "lower", None: "neither"}[metric.higher_is_better]
+        better = {True: "higher is better", False: "lower is better", None: "neither is better"}[metric.higher_is_better]
         low, high = metric.range
-        cells = [
-            metric.title,
-            f"`{metric.name}`",
-            f"{low:g} to {high:g}",
-            better,
-            metric.protocol,
-            metric.empty_policy,
-            metric.source,
-        ]
-        lines.append("| " + " | ".join(cell.replace("|", r"\|").replace("\n", " ") for cell in cells) + " |")
+        facts = [f"{low:g} to {high:g}, {better}", metric.protocol, metric.empty_policy.rstrip("."), f"Source: {metric.source}"]
+        lines += ["", f"{metric.title} (`{metric.name}`)", f": {'. '.join(fact[:1].upper() + fact[1:] for fact in facts)}."]
     return "\n".join(lines) + "\n"
 
 
