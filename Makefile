@@ -10,7 +10,7 @@ export TOKENIZERS_PARALLELISM := false
 export OMP_WAIT_POLICY := PASSIVE
 export MPLBACKEND := Agg
 
-.PHONY: help install constraints run test test-slow test-kills bench-engine bench-metrics bench-train judge docs lint dev language-model paper
+.PHONY: help install constraints run test test-slow test-kills bench-engine bench-scale bench-schedule bench-metrics bench-train bench-check bench-stream bench-gpu judge docs lint dev language-model paper
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 15
@@ -18,8 +18,13 @@ help:  ## list the targets
 install: $(VENV)/installed  ## create .venv and install prsbench with its dependencies, at the versions of constraints.txt
 
 $(VENV)/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "prsbench needs Python 3.11 or newer, got: $$($(PYTHON) \
+		--version 2>&1). Name another, as in: make install PYTHON=python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { echo "$(PYTHON) lacks venv or pip. On Debian: apt install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]' || { echo "pip could not \
+	install the packages; its last lines say why. It needs a package index: behind a proxy, set HTTPS_PROXY; with an index of your own, \
+	PIP_INDEX_URL. Then run make install again." >&2; exit 1; }
 	@touch $@
 
 constraints: install  ## write the versions installed in .venv to constraints.txt (its head says when)
@@ -42,11 +47,27 @@ test-kills: install  ## send 200 random SIGKILLs to the drivers and workers of o
 bench-engine: install  ## time the engine on 10,000 cells of 1,000 records
 	$(BIN)/python tests/harness/engine/bench_scale.py
 
+bench-scale: install  ## draw data of the official size and time their check, their index and a job's start; ten minutes
+	$(BIN)/python tests/datasets/bench_scale.py
+
+bench-schedule: install  ## simulate 15 methods on the official size with 8 GPUs: wall time beside the ideal; seconds
+	$(BIN)/python tests/harness/engine/bench_schedule.py
+
 bench-metrics: install  ## time the metrics against a plain loop and PySODMetrics; ten minutes
 	OMP_NUM_THREADS=1 $(BIN)/python tests/metrics/bench_metrics.py
 
 bench-train: install  ## time CG-Reasoner's training step and answer against the public code's schedule; minutes
 	OMP_NUM_THREADS=1 $(BIN)/python tests/methods/bench_train.py
+
+bench-gpu: install  ## time the paper's size on one GPU of 80 GB, with random weights; eight minutes (GPU="--width small --device cpu" tries it)
+	$(BIN)/python tests/methods/bench_gpu.py $(GPU)
+
+bench-stream: install  ## memory of a training at 1,000 and 30,000 images of 1024 px; how busy a model on a GPU is kept; ten minutes
+	OMP_NUM_THREADS=1 $(BIN)/python tests/methods/parts/training/bench_images.py
+	OMP_NUM_THREADS=1 $(BIN)/python tests/harness/engine/worker/bench_overlap.py
+
+bench-check: install  ## time the check of a data set (duplicates, leaks) on 2,000 drawn images; minutes
+	OMP_NUM_THREADS=1 $(BIN)/python tests/datasets/check/bench_check.py
 
 judge: install  ## train the packaged judge and training head of Text2Centroid again; half an hour of one core
 	OMP_NUM_THREADS=1 $(BIN)/python -m prsbench.methods.text2centroid.pretraining
