@@ -11,9 +11,12 @@ different archives share names across splits.) A column `spacing_mm` (ours) may 
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from math import isnan
 from pathlib import Path
 from typing import overload
 
@@ -32,10 +35,11 @@ from prsbench.datasets.official_table import (
     read_table,
     resolve_rows,
 )
-from prsbench.datasets.pictures import check_same_size, pixel_hash, read_image, read_mask
+from prsbench.datasets.picture_files import PictureFiles, Say
+from prsbench.datasets.pictures import check_same_size, read_image, read_mask
+from prsbench.datasets.rows import Rows
 from prsbench.datasets.splits import SPLITS
 from prsbench.harness.contract.errors import DataError, refuse
-from prsbench.harness.contract.files import file_hash
 from prsbench.harness.contract.modalities import BY_NAME, MODALITIES
 from prsbench.harness.contract.position import position_of, zone_of_centroid
 from prsbench.harness.contract.types import DataKind, Query, Sample, Truth
@@ -59,7 +63,8 @@ class FolderDataset:
     """One modality of a root.
 
     name is the official folder name; target is a noun for what the masks outline. Samples and manifests are in the order of the
-    table. `samples`, `manifest` and `check` refuse a faulty table, `open_root` does not, so that other modalities stay usable.
+    table, but the questions about one image stand together, at the place of the first. rows may be replaced by some of them.
+    `samples`, `manifest` and `check` refuse a faulty table, `open_root` does not, so that other modalities stay usable.
     notes are sentences on what the user should look at.
     """
 
@@ -71,69 +76,85 @@ class FolderDataset:
     table_problems: Sequence[str] = field(repr=False)
     base: Path
     notes: Sequence[str] = field(default=(), repr=False)
-    _digests: dict[Path, str] = field(default_factory=dict, init=False, repr=False, compare=False)
+    files: PictureFiles = field(default=None, repr=False, compare=False)  # type: ignore[assignment]  # None: of these rows
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.rows, Rows):
+            object.__setattr__(self, "rows", Rows.of(self.base, self.rows))
+        if self.files is None:
+            object.__setattr__(self, "files", PictureFiles.of(self.columns))
 
     @property
+    def columns(self) -> Rows:
+        """`rows`, whose texts can be read column by column."""
+        assert isinstance(self.rows, Rows)
+        return self.rows
+
+    @cached_property
     def splits(self) -> tuple[str, ...]:
         """The splits that have rows, in the order train, val, test."""
-        return tuple(split for split in SPLITS if any(row.split == split for row in self.rows))
+        named = set(self.columns.column("split"))
+        return tuple(split for split in SPLITS if split in named)
 
     def samples(self, split: str) -> Sequence[Sample]:
-        """The split's samples: the length is known immediately, files are decoded on access."""
-        return LazySamples(self.modality, self.data_kind, self._rows(split))
+        """The split's samples: the length is known immediately, files are decoded on access.
+
+        One whose file is not the one that was checked raises a DataError.
+        """
+        return LazySamples(self.modality, self.data_kind, self._rows(split), self.files)
+
+    def sample_ids(self, split: str) -> list[str]:
+        """The ids of `samples`, in order; no file is read."""
+        return list(self._rows(split).column("sample_id"))
+
+    def answers(self, split: str) -> dict[str, str]:
+        """The reference answer of every sample of a split, by id; no file is read."""
+        rows = self._rows(split)
+        return dict(zip(rows.column("sample_id"), rows.column("answer"), strict=True))
 
     def manifest(self, split: str) -> list[ManifestRow]:
         """What identifies each of the split's samples, in order."""
+        rows, files = self._rows(split), self.files
+        numbers = [files.number[mask] for mask in rows.column("mask")]
+        files.hash_files(dict.fromkeys(numbers))
+        hashes = {
+            number: (files.hashes[number, 0].tobytes().hex(), files.hashes[number, 1].tobytes().hex()) for number in set(numbers)
+        }
+        known = (None if isnan(height) else (height, width) for height, width in rows.spacing.tolist())
+        columns = (rows.column(name) for name in ("sample_id", "question", "answer", "group"))
         return [
-            ManifestRow(
-                sample_id=row.sample_id,
-                image_sha256=self._digest(image),
-                mask_sha256=self._digest(mask),
-                question=row.question,
-                answer=row.answer,
-                group=row.group,
-                spacing_mm=row.spacing_mm,
-            )
-            for row in self._rows(split)
-            for image, mask in [row.files]
+            ManifestRow(sample_id, *hashes[number], question, answer, group, spacing)
+            for number, spacing, sample_id, question, answer, group in zip(numbers, known, *columns, strict=True)
         ]
 
     @property
     def title(self) -> str:
         return f"Data set '{self.name}' in {self.base}"
 
-    def check(self) -> list[str]:
-        """Decode every file once; returns a sentence for every picture that is in two splits.
+    def check(self, say: Say = lambda _: None) -> list[str]:
+        """Decode and hash every file that is not known to be as it was; returns a sentence for every picture in two splits.
+
+        Many files are checked by as many processes as there are cores.
 
         Raises:
             DataError: all faults of the table and its files, first 20 shown.
         """
-        problems, twice = list(self.table_problems), []
-        first_with: dict[str, Row] = {}
-        for row in {row.mask: row for row in self.rows if row.image and row.mask.is_file()}.values():
-            image_path, mask_path = row.files
-            try:
-                image = read_image(image_path)
-                check_same_size(image_path, image, mask_path, read_mask(mask_path))
-                if self._digest(image_path) == self._digest(mask_path):
-                    raise DataError(f"{image_path}: expected an image, got a copy of its mask. Restore the image.")
-            except DataError as error:
-                problems.append(str(error))
-                continue
-            first = first_with.setdefault(pixel_hash(image) or str(mask_path), row)
-            if first.split != row.split:
-                twice.append(f"{image_path} ({row.split}) is the same picture as {first.image} ({first.split}).")
-        refuse(self.title, problems)
+        split_of = dict(zip(self.columns.column("mask"), self.columns.column("split"), strict=True))
+        numbers = {self.files.number[mask]: split for mask, split in split_of.items()}
+        refuse(self.title, [*self.table_problems, *self.files.check(numbers, say, self.name)])
+        twice: list[str] = []
+        first_with: dict[bytes | int, tuple[int, str]] = {}
+        for number, split in numbers.items():
+            pixels = self.files.pixels[number]
+            first, of_first = first_with.setdefault(pixels.tobytes() if pixels.any() else number, (number, split))
+            if of_first != split:
+                here, there = self.files.files(number)[0], self.files.files(first)[0]
+                twice.append(f"{here} ({split}) is the same picture as {there} ({of_first}).")
         return twice
 
-    def _rows(self, split: str) -> list[Row]:
+    def _rows(self, split: str) -> Rows:
         refuse(self.title, self.table_problems)
-        return [row for row in self.rows if row.split == split]
-
-    def _digest(self, path: Path) -> str:
-        if path not in self._digests:
-            self._digests[path] = file_hash(path)
-        return self._digests[path]
+        return self.columns.of_split(split)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +170,20 @@ class _Picture:
 
 @dataclass(frozen=True)
 class LazySamples(Sequence[Sample]):
-    """Samples decoded on access. The last picture is cached, because a table lists the questions about one image together."""
+    """Samples decoded on access. Each thread keeps its last picture, because the questions about one image stand together.
+
+    last: these pictures, by thread; slices share them. files: to refuse a file that has changed since it was checked; None where
+    samples were sent to another process.
+    """
 
     modality: str
     data_kind: DataKind
-    rows: Sequence[Row] = field(repr=False)
-    _last: dict[tuple[Path, Path], _Picture] = field(default_factory=dict, init=False, repr=False, compare=False)
+    rows: Rows = field(repr=False)
+    files: PictureFiles | None = field(default=None, repr=False, compare=False)
+    last: dict[int, tuple[tuple[Path, Path], _Picture]] = field(default_factory=dict, repr=False, compare=False)
+
+    def __reduce__(self) -> tuple[type[LazySamples], tuple[object, ...]]:
+        return LazySamples, (self.modality, self.data_kind, self.rows)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -165,7 +194,7 @@ class LazySamples(Sequence[Sample]):
     def __getitem__(self, index: slice) -> Sequence[Sample]: ...
     def __getitem__(self, index):
         if isinstance(index, slice):
-            return LazySamples(self.modality, self.data_kind, self.rows[index])
+            return LazySamples(self.modality, self.data_kind, self.rows[index], self.files, self.last)
         row = self.rows[index]
         picture = self._picture(row)
         image, mask = picture.image.copy(), picture.mask.copy()  # writing into one sample must not change the next
@@ -179,12 +208,15 @@ class LazySamples(Sequence[Sample]):
 
     def _picture(self, row: Row) -> _Picture:
         files = image_path, mask_path = row.files
-        if files not in self._last:
+        known, last = self.last.get(threading.get_ident(), (None, None))
+        if last is None or known != files:
+            if self.files is not None:
+                self.files.refuse_changed(image_path, mask_path)
             image, mask = read_image(image_path), read_mask(mask_path)
             check_same_size(image_path, image, mask_path, mask)
-            self._last.clear()
-            self._last[files] = _Picture(image, mask, *position_of(mask, self.modality), zone_of_centroid(mask))
-        return self._last[files]
+            last = _Picture(image, mask, *position_of(mask, self.modality), zone_of_centroid(mask))
+            self.last[threading.get_ident()] = files, last
+        return last
 
 
 def open_root(root: Path) -> list[FolderDataset]:
@@ -199,7 +231,7 @@ def open_root(root: Path) -> list[FolderDataset]:
 def read_root(root: Path) -> tuple[list[FolderDataset], list[str]]:
     """`open_root`, and a sentence for all files and rows that are left out because they are of no known modality."""
     root = Path(root)
-    here, below = (_tables(root.glob(pattern)) for pattern in ("*", "*/*"))
+    here, below = (tables_of(root, pattern) for pattern in ("*", "*/*"))
     datasets, left_out = _read_tables(root, here)
     if datasets and below:
         left_out.append(
@@ -214,7 +246,9 @@ def read_root(root: Path) -> tuple[list[FolderDataset], list[str]]:
     return datasets, left_out
 
 
-def _tables(paths: Iterable[Path]) -> list[Path]:
+def tables_of(root: Path, pattern: str) -> list[Path]:
+    """The CSV files that fit a pattern below a root, tables or not; hidden ones are left out."""
+    paths = root.glob(pattern)
     return sorted(path for path in paths if path.suffix.lower() == ".csv" and not path.name.startswith(".") and path.is_file())
 
 
@@ -264,8 +298,16 @@ def _dataset(folder: str, base: Path, lines: Sequence[Line], table_problems: Seq
         modality=modality,
         data_kind=DataKind(card.get("data_kind", DataKind.UNDECLARED)),
         target=card.get("modalities", {}).get(folder, {}).get("target", BY_NAME[modality].target),
-        rows=rows,
+        rows=_together(rows),
         table_problems=[*table_problems, *problems],
         base=base,
         notes=notes,
     )
+
+
+def _together(rows: Sequence[Row]) -> list[Row]:
+    """The questions about one image at the place of the first, in the order of the table: it is decoded and encoded once."""
+    of_picture: dict[Path, list[Row]] = defaultdict(list)
+    for row in rows:
+        of_picture[row.mask].append(row)
+    return [row for together in of_picture.values() for row in together]

@@ -341,8 +341,8 @@ def _position_notes(lines: Sequence[Line]) -> Iterator[str]:
     unknown, elsewhere = [], []
     for line in lines:
         position = line.cell("position")
-        places = _places(position)
-        answer = _places(line.cell("answer")) if places else set()
+        places = places_in(position)
+        answer = places_in(line.cell("answer")) if places else set()
         if position and not places and not re.search(r"(?i)\bno\b", position):
             unknown.append(line)
         if any(places & axis and answer & axis and not places & answer & axis for axis in _AXES):
@@ -356,7 +356,7 @@ def _position_notes(lines: Sequence[Line]) -> Iterator[str]:
             yield f"{found[0].where}: column position, '{position}', {what} ({len(found)} such rows). Look whether {why}."
 
 
-def _places(text: str) -> set[str]:
+def places_in(text: str) -> set[str]:
     """The words for places in a text, without synonyms."""
     words = {_SYNONYMS.get(word, word) for word in re.findall(r"[a-z]+", text.lower())}
     return words & {"top", "bottom", "left", "right", "center"}

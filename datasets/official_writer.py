@@ -54,6 +54,7 @@ class Item:
 
     group is the patient, video or case. load() returns the image (H, W, 3) uint8 and the mask (H, W) bool, or raises DataError.
     split is set where the archive fixes it; with None, `split_by_group` chooses it. files are those that load() reads.
+    spacing_mm is the height and width of a pixel, where the archive says it.
     """
 
     stem: str
@@ -61,6 +62,7 @@ class Item:
     load: Callable[[], tuple[NDArray[np.uint8], NDArray[np.bool_]]]
     split: str | None = None
     files: tuple[Path, ...] = ()
+    spacing_mm: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +219,7 @@ def _rows(modality: str, target: Target, archive: str, staged: _Staged, group: s
             "position_of_centroid": staged.zone,
             "empty": str(staged.position == (NO_MASK,)),
             "archive": archive,
+            **({"spacing_mm": "{} {}".format(*staged.item.spacing_mm)} if staged.item.spacing_mm else {}),
         }
         for _ in range(QUESTIONS_PER_IMAGE[split])
     ]
@@ -254,7 +257,7 @@ def _keep_added_columns(rows: Sequence[Row], old_rows: Sequence[Row]) -> None:
     """Carry over what a user added to the table, such as spacing_mm, to the rows of the same pictures."""
     added = {row["image_name"]: {key: row[key] for key in row if key not in COLUMNS} for row in old_rows}
     for row in rows:
-        row.update(added.get(row["image_name"], {}))
+        row.update({key: text for key, text in added.get(row["image_name"], {}).items() if key not in row})
 
 
 def _publish(

@@ -5,14 +5,18 @@ Only PNG, JPEG, BMP, TIFF and WebP are opened, whatever the suffix says; none of
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
-from prsbench.harness.contract.errors import DataError
+from prsbench.harness.contract.errors import ConfigError, DataError
 from scipy import ndimage
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
@@ -49,11 +53,100 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
     rgb = np.asarray(picture.convert("RGB"))
     if picture.mode == "P" and np.ptp(np.asarray(picture)) and not np.ptp(rgb, axis=(0, 1)).any():
         raise DataError(f"{path}: expected a mask, got palette entries of one colour. Save it as grey levels 0 and 255.")
-    if np.ptp(rgb, axis=2).max() > CHROMA:
+    if picture.mode not in ("1", "L") and np.ptp(rgb, axis=2).max() > CHROMA:
         return _coloured_foreground(path, rgb)
     grey = np.asarray(picture.convert("L"))
     _refuse_labels(path, grey)
     return grey > MASK_THRESHOLD
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What the values of label masks mean: foreground values are the target, 0 (black) and the values of ignore are not.
+
+    Values are levels or palette indices ("1", "255"), or all are colours ("#ff0000"). The one foreground value ">0.5" means all
+    values above: for masks with fractions.
+
+    Raises:
+        ConfigError: no foreground, a value that is none of these, several kinds, or one that is foreground and ignored.
+    """
+
+    foreground: Sequence[str]
+    ignore: Sequence[str] = ()
+    seen: Counter[int] = field(default_factory=Counter, init=False, repr=False, compare=False)  # pixels of each value read so far
+
+    def __post_init__(self) -> None:
+        values = [*self.foreground, *self.ignore]
+        colours = [re.fullmatch(r"#[0-9a-fA-F]{6}", value) is not None for value in values]
+        numbers = [re.fullmatch(r"[0-9]{1,5}", value) is not None for value in values]
+        if not self.foreground or not (all(colours) or all(numbers) or self._limit is not None):
+            raise ConfigError(
+                f"--foreground {' '.join(self.foreground)} --ignore {' '.join(self.ignore)}: expected foreground values, all as "
+                "whole numbers (1 2), all as colours ('#ff0000'), or one '>0.5' alone. Correct them."
+            )
+        ignored = set(map(_code, self.ignore))
+        if both := [value for value in self.foreground if self._limit is None and _code(value) in ignored]:
+            raise ConfigError(f"Values {', '.join(both)} are given to --foreground and to --ignore. Choose one.")
+
+    @property
+    def unseen(self) -> list[str]:
+        """The foreground values that no mask read so far has."""
+        return [value for value in self.foreground if self._limit is None and not self.seen[_code(value)]]
+
+    @property
+    def ignored_share(self) -> float:
+        """The share of all pixels read so far that have an ignored value; 0 before the first."""
+        return sum(self.seen[_code(value)] for value in self.ignore) / max(1, self.seen.total())
+
+    def read(self, path: Path) -> NDArray[np.bool_]:
+        """One label mask as (H, W) bool, turned as its EXIF tag says; up to 16 bits.
+
+        Raises:
+            DataError: as read_image; a JPEG, which changes values; colours where numbers are stated; or a value without meaning.
+        """
+        picture = _decoded(path, (*EIGHT_BIT_MODES, "I;16"))
+        if self._limit is None and _format_of(path) == "JPEG":
+            raise DataError(f"{path}: expected labels as they were drawn, got a JPEG, which changes values. Save them as PNG.")
+        if self.foreground[0].startswith("#"):
+            return self.of(np.asarray(picture.convert("RGB")).astype(np.int64) @ (1 << 16, 1 << 8, 1), path)
+        if picture.mode in ("1", "LA", "PA", "RGB", "RGBA", "CMYK"):
+            rgb = np.asarray(picture.convert("RGB"))
+            if np.ptp(rgb, axis=2).any():
+                raise DataError(
+                    f"{path}: expected labels as grey levels or palette indices, got colours. State them as '#rrggbb'."
+                )
+            return self.of(rgb[..., 0], path)
+        return self.of(np.asarray(picture), path)
+
+    def of(self, values: NDArray[Any], name: object) -> NDArray[np.bool_]:
+        """Which of the values are foreground, in their shape; DataError, with the name, if a value has no stated meaning."""
+        if self._limit is not None:
+            return values > self._limit
+        levels, pixels = np.unique(values, return_counts=True)
+        if (levels != np.round(levels)).any():
+            raise DataError(f"{name}: expected whole numbers, got fractions. Say above which value the target begins ('>0.5').")
+        counts = dict(zip(levels.tolist(), pixels.tolist(), strict=True))
+        known = {0, *map(_code, (*self.foreground, *self.ignore))}
+        if odd := [value for value in counts if value not in known]:
+            shown = ", ".join(f"{self._written(value)} ({counts[value]} px)" for value in odd[:5]) + ", ..." * (len(odd) > 5)
+            raise DataError(
+                f"{name}: expected the values 0, {', '.join((*self.foreground, *self.ignore))}, got also {shown}. Add each to "
+                "--foreground if it is the target, or else to --ignore."
+            )
+        self.seen.update(counts)
+        return np.isin(values, [_code(value) for value in self.foreground])
+
+    @property
+    def _limit(self) -> float | None:
+        only = re.fullmatch(r">([0-9]{1,5}(?:\.[0-9]+)?)", self.foreground[0]) if self.foreground and not self.ignore else None
+        return float(only[1]) if only and len(self.foreground) == 1 else None
+
+    def _written(self, value: int) -> str:
+        return f"#{value:06x}" if self.foreground[0].startswith("#") else str(value)
+
+
+def _code(value: str) -> int:
+    return int(value[1:], 16) if value.startswith("#") else int(value)
 
 
 def pixel_hash(image: NDArray[np.uint8]) -> str | None:
@@ -61,7 +154,7 @@ def pixel_hash(image: NDArray[np.uint8]) -> str | None:
 
     None for a picture of one colour, as at the ends of a scan: that two patients share it shows nothing.
     """
-    if not np.ptp(image, axis=(0, 1)).any():
+    if (image == image[:1, :1]).all():
         return None
     return sha256(str(image.shape).encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
 
@@ -84,14 +177,19 @@ def write_png(path: Path, pixels: NDArray[np.uint8] | NDArray[np.bool_]) -> None
     Image.fromarray(pixels).save(path, format="PNG")
 
 
-def _decoded(path: Path) -> Image.Image:
+def _format_of(path: Path) -> str | None:
+    with Image.open(path, formats=FORMATS) as picture:
+        return picture.format
+
+
+def _decoded(path: Path, modes: Collection[str] = EIGHT_BIT_MODES) -> Image.Image:
     if not path.is_file():  # a folder, a device or a pipe is never opened
         found = "something that is no regular file" if path.exists() else "no such file"
         raise DataError(f"{path}: expected a picture, found {found}. Restore it, or remove its row.")
     try:
         # From a stream: given a path, Pillow maps an uncompressed TIFF that is turned with its sides exchanged.
         with path.open("rb") as stream, Image.open(stream, formats=FORMATS) as picture:
-            _refuse_unclear(path, picture)
+            _refuse_unclear(path, picture, modes)
             return ImageOps.exif_transpose(picture)
     except DataError:
         raise
@@ -104,16 +202,20 @@ def _decoded(path: Path) -> Image.Image:
         raise DataError(f"{path}: expected a readable picture, got '{error}'. Restore the file from its archive.") from error
 
 
-def _refuse_unclear(path: Path, picture: Image.Image) -> None:
-    if (bits := _bits_per_channel(picture)) > 8:
+def _refuse_unclear(path: Path, picture: Image.Image, modes: Collection[str]) -> None:
+    deepest = 8 if picture.mode in EIGHT_BIT_MODES or picture.mode not in modes else 16
+    if (bits := _bits_per_channel(picture)) > deepest:
         raise DataError(f"{path}: expected 8 bits per channel, got {bits}. Choose a grey window and save it as 8 bits.")
-    if picture.mode not in EIGHT_BIT_MODES:
+    if picture.mode not in modes:
         raise DataError(
             f"{path}: expected 8 bits per channel in grey, RGB, CMYK or a palette, got mode {picture.mode}. Choose a grey window "
             "and save it as 8 bits."
         )
     if (frames := getattr(picture, "n_frames", 1)) > 1:
-        raise DataError(f"{path}: expected one picture, got {frames} frames. Save each frame as a separate file.")
+        raise DataError(
+            f"{path}: expected one picture, got {frames} frames. Save each as a separate file, or prepare them with the "
+            "source 'volumes'."
+        )
     if picture.has_transparency_data and np.asarray(picture.convert("RGBA"))[..., 3].min() < 255:
         raise DataError(f"{path}: expected an opaque picture, got transparent pixels. Flatten it onto its background.")
 

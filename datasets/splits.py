@@ -38,13 +38,35 @@ def split_by_group(groups: Iterable[str], seed: int) -> dict[str, str]:
         del wanted["val"]
     lacking = {split: share * images.total() / sum(wanted.values()) for split, share in wanted.items()}
     chosen: dict[str, str] = {}
-    order = sorted(images, key=lambda group: (-images[group], sha256(f"{seed}/{group}".encode()).digest()))
+    order = _large_first(images, seed)
     for placed, group in enumerate(order):
         empty = [split for split in lacking if split not in chosen.values()]
         open_splits = empty if len(order) - placed == len(empty) else list(lacking)
         chosen[group] = max(open_splits, key=lacking.__getitem__)
         lacking[chosen[group]] -= images[group]
     return chosen
+
+
+def folds_by_group(groups: Iterable[str], folds: int, seed: int) -> dict[str, int]:
+    """The fold of each group, 0 to folds - 1, balanced by the number of images as `split_by_group` is.
+
+    Raises:
+        DataError: fewer groups than folds, of which one would be empty.
+    """
+    images = Counter(groups)
+    if len(images) < folds:
+        raise DataError(f"Expected at least one group for each of {folds} folds, got {len(images)} groups. Set fewer folds.")
+    sizes = [0] * folds
+    chosen: dict[str, int] = {}
+    for group in _large_first(images, seed):
+        chosen[group] = sizes.index(min(sizes))
+        sizes[chosen[group]] += images[group]
+    return chosen
+
+
+def _large_first(images: Counter[str], seed: int) -> list[str]:
+    """The groups from large to small, equal ones in the order of sha256(seed, group)."""
+    return sorted(images, key=lambda group: (-images[group], sha256(f"{seed}/{group}".encode()).digest()))
 
 
 def joined_groups(groups: Sequence[str], hashes: Sequence[str | None]) -> list[str]:

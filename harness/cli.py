@@ -18,6 +18,7 @@ from prsbench.harness.contract.errors import ConfigError, PrsbenchError
 
 if TYPE_CHECKING:
     from prsbench.harness.contract.results import CellResult
+    from prsbench.harness.engine.driver.display import Display
     from prsbench.harness.engine.grid.schema import GridConfig
     from prsbench.harness.engine.inspect.state import CellState, Run
     from prsbench.harness.engine.plan.choices import Registry
@@ -30,6 +31,20 @@ if TYPE_CHECKING:
 
 
 OK, SOME_FAILED, USER_ERROR, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
+EXIT_CODES = {
+    OK: "success",
+    SOME_FAILED: "something is incomplete, failed, or differs; the output names it",
+    USER_ERROR: "an error that you can correct: the message says how",
+    INTERRUPTED: "stopped by Ctrl-C or SIGTERM; the same command resumes",
+    BROKEN_PIPE: "the reader of the output has left, as in `| head`",
+}
+GROUPS = {  # of `prsbench --help`, in the order in which one needs them; all other commands stand under "Further commands"
+    "First steps": ("doctor", "init", "run", "list", "cache", "completion"),
+    "Your data and your method": ("prepare", "data", "new-method", "test-method", "queries"),
+    "Run a grid": ("plan", "config", "status", "logs", "retry", "merge", "tune", "ablate"),
+    "Read the results": ("report", "view", "paper", "compare", "leaderboard"),
+    "Check and pass on": ("verify", "audit", "records", "export", "export-scores"),
+}
 LONGEST_PATH = 3000  # of a run folder; systems allow 4096 bytes for the paths of the files in it
 EXPORTS = {
     "challenger": "CSVs for challengeR",
@@ -42,6 +57,8 @@ EXPORTS = {
 }
 NUMBERS = {
     "workers": (1, 100_000),
+    "sbatch": (1, 10_000),
+    "limit": (1, 1_000_000_000),
     "minutes": (0.001, 100_000),
     "samples": (1, 1_000_000),
     "seed": (0, 2**32 - 1),
@@ -50,10 +67,7 @@ NUMBERS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Returns the exit code: 0 success, 1 what is incomplete or failed, 2 an error the user can fix.
-
-    130 and 141 are a shell's codes for Ctrl-C and for a closed output pipe.
-    """
+    """Run one command. Returns one of EXIT_CODES; 130 and 141 are a shell's codes for Ctrl-C and for a closed output pipe."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # not where a caller put another in its place, and None where it is closed
             stream.reconfigure(errors="backslashreplace")  # a terminal without UTF-8
@@ -129,14 +143,36 @@ def _drop_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+class _GroupedParser(argparse.ArgumentParser):
+    """A parser whose help lists its commands by GROUPS, and the exit codes."""
+
+    def format_help(self) -> str:
+        formatter = self._get_formatter()
+        formatter.add_usage(self.usage, self._actions, [])
+        formatter.add_text(self.description)
+        commands = next(action for action in self._actions if isinstance(action, argparse._SubParsersAction))
+        listed = {pseudo.dest: pseudo for pseudo in commands._get_subactions()}
+        for title, names in {**GROUPS, "Further commands": tuple(listed)}.items():
+            formatter.start_section(title)
+            formatter.add_arguments([listed.pop(name) for name in names if name in listed])
+            formatter.end_section()
+        formatter.start_section("Options")
+        formatter.add_arguments([action for action in self._actions if action is not commands])
+        formatter.end_section()
+        formatter.add_text(self.epilog)
+        codes = "".join(f"  {code:<4}{meaning}\n" for code, meaning in EXIT_CODES.items())
+        return f"{formatter.format_help()}\nExit codes:\n{codes}"
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _GroupedParser(
         prog="prsbench",
         description="Train, run and compare positional-reasoning segmenters, which give a mask and describe its place.",
         epilog="Start with `prsbench run smoke` (two minutes), then `prsbench run`. Every command has its own --help.",
     )
     parser.add_argument("--version", action="version", version=f"prsbench {version('prsbench')}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=argparse.ArgumentParser)
+    _add_first_steps(commands)
     _add_run(commands)
     _add_plan(commands)
     _add_ablate(commands)
@@ -147,18 +183,23 @@ def _parser() -> argparse.ArgumentParser:
     exclusive = report.add_mutually_exclusive_group()
     across = exclusive.add_argument("--across-prompts", action="store_true")
     across.help = "only print the main tables, with all prompt sources ranked together although their inputs differ"
+    unexposed = exclusive.add_argument("--without-exposed", nargs="+", default=[], metavar="DATASET")
+    unexposed.help = (
+        "only print the main tables, ranked without rows whose pre-training saw one of these (CVC-ClinicDB, BUSI, ...)"
+    )
     events = exclusive.add_argument("--tensorboard", type=Path, metavar="DIR")
     events.help = "only write the training losses, as TensorBoard events under DIR"
     summary = "Write a page on which every sample of a run can be seen, sorted and compared; it opens without a server."
     view = _add(commands, "view", _view, summary, _add_run_folder)
     view.add_argument("--to", type=Path, metavar="DIR", help="a new or empty folder, or an earlier viewer (default: RUN/viewer)")
     summary = "Show which cells of a run folder are complete, and why the others are not."
-    _add(commands, "status", _status, summary, _add_run_folder)
+    _add(commands, "status", _status, summary, _add_run_folder, _add_json)
     summary = "Show the attempts at one cell or training of a run folder, and the end of its log."
     logs = _add(commands, "logs", _logs, summary, _add_run_folder)
     logs.add_argument("name", metavar="CELL", help="a folder name in RUN/cells or RUN/trainings, or its start")
     logs.add_argument("--all", action="store_true", help="show the complete log")
     _add_retry(commands)
+    _add_merge(commands)
     summary = "Recompute a run's hashes, scores and tables (but not its figures) from its records; report every difference."
     _add(commands, "verify", _verify, summary, _add_run_folder)
     summary = "Write a run's numbers and texts as samples.csv.gz and cells.json, from which every table follows without the run."
@@ -168,6 +209,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_config(commands)
     _add_audit(commands)
     _add_prepare(commands)
+    _add_data(commands)
     _add_export(commands)
     summary = "Write a grid's images and questions, to be answered in another environment and scored by a row saved:NAME."
     queries = _add(commands, "queries", _queries, summary, _add_grid_and_folder)
@@ -180,7 +222,27 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("name", metavar="NAME", help="such as my_method: writes my_method.py to this folder")
     lists = _add(commands, "list", _list, "List the methods, data sources, metrics or packaged grids.")
     lists.add_argument("what", choices=("methods", "datasets", "metrics", "grids"))
+    _add_json(lists)
     return parser
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON document instead of text")
+
+
+def _add_first_steps(commands: Commands) -> None:
+    summary = (
+        "Check this installation and machine: packages, weights, Ray, memory, disk, GPU; say what to do. Exit 1 on a problem."
+    )
+    _add(commands, "doctor", _doctor, summary, _add_json)
+    summary = "Write a commented grid and a method to start from, which run as they are."
+    init = _add(commands, "init", _init, summary)
+    init.add_argument("folder", type=Path, metavar="DIR", help="where to write grid.yaml and my_method.py")
+    cache = _add(commands, "cache", _cache, "Show what is cached in your home folder; --clear deletes it. It costs only time.")
+    cache.add_argument("--clear", nargs="*", metavar="KIND", help="delete these kinds (hashes, sentences, ...), or all")
+    _add_json(cache)
+    completion = _add(commands, "completion", _completion, "Print a script that completes commands and options on Tab.")
+    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"), help='such as bash: eval "$(prsbench completion bash)"')
 
 
 def _add(
@@ -209,6 +271,10 @@ def _add_grid(parser: argparse.ArgumentParser) -> None:
     grid = parser.add_argument("grid", nargs="?", default="default", metavar="GRID")
     grid.help = "a packaged grid (`prsbench list grids`) or a YAML file (default: the packaged grid 'default')"
     parser.add_argument("--data", type=Path, metavar="DIR", help="images in the PRS-Med layout, for grids with source: prs_med")
+    leave_out = parser.add_argument("--exclude", type=Path, metavar="FILE")
+    leave_out.help = "leave out the pictures in this list of `prsbench data check --exclude`"
+    limit = parser.add_argument("--limit", type=int, metavar="N")
+    limit.help = "take only N pictures of --data, drawn evenly by modality, split and group"
     changes = parser.add_argument("--set", action="append", default=[], metavar="A.B=C", dest="changes")
     changes.help = "change one key of the grid, as in seeds=[0,1] or data.0.train=20; may be repeated"
 
@@ -222,7 +288,15 @@ def _add_run(commands: Commands) -> None:
     summary = "Train and evaluate a grid, then write its tables. The same command resumes a stopped run."
     run = _add(commands, "run", _run, summary, _add_grid_and_folder)
     run.add_argument("--only", nargs="+", default=[], metavar="METHOD", help="run only these methods of the grid")
+    shard = run.add_argument("--shard", metavar="I/N", help="do the I-th of N shares: for N drivers on one folder (--out), as in")
+    shard.help = f"{shard.help} a SLURM array; `prsbench merge` then joins them and writes the tables"
     _add_executor(run)
+    _add_trust_mtime(run)
+
+
+def _add_merge(commands: Commands) -> None:
+    summary = "Finish a run whose drivers each did a share (run --shard): join, measure and score, then write its tables."
+    _add_executor(_add(commands, "merge", _merge, summary, _add_run_folder))
 
 
 def _add_executor(parser: argparse.ArgumentParser) -> None:
@@ -230,6 +304,9 @@ def _add_executor(parser: argparse.ArgumentParser) -> None:
         "--executor", choices=("ray", "serial"), default="ray", help="in parallel (default) or one by one; same numbers"
     )
     parser.add_argument("--workers", type=int, metavar="N", help="parallel jobs (default: one per core)")
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument("--plain", action="store_true", help="lines instead of bars, as where the output is no terminal")
+    shown.add_argument("--quiet", action="store_true", help="no progress, only the tables at the end")
     parser.add_argument("--address", help="a running Ray cluster, such as auto (default: Ray on this machine)")
 
 
@@ -274,10 +351,22 @@ def _add_config(commands: Commands) -> None:
     _add(kinds, "schema", _show_schema, "Print the JSON Schema of grid files, for editors.")
 
 
+def _add_trust_mtime(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--trust-mtime",
+        choices=("yes", "no"),
+        default="yes",
+        help="no: hash every picture again, though its size, inode and times are the same",
+    )
+
+
 def _add_plan(commands: Commands) -> None:
     summary = "Check a grid and its data; show which cells are new, cached, failed or stale and why, and estimate the time left."
     plan = _add(commands, "plan", _plan, summary, _add_grid_and_folder)
     plan.add_argument("--workers", type=int, metavar="N", help="parallel jobs (default: one per core)")
+    plan.add_argument("--sbatch", type=int, metavar="N", help="print a SLURM script of N drivers instead, each with a share")
+    _add_trust_mtime(plan)
+    _add_json(plan)
 
 
 def _add_ablate(commands: Commands) -> None:
@@ -307,13 +396,41 @@ def _add_prepare(commands: Commands) -> None:
     summary = "Convert an unpacked public archive to the PRS-Med layout, which --data takes. A second run changes nothing."
     prepare = _add(commands, "prepare", _prepare, summary)
     prepare.add_argument("source", metavar="SOURCE", help="which archive (`prsbench list datasets`)")
-    prepare.add_argument("--from", type=Path, metavar="DIR", dest="from_folder", help="folder of the unpacked archive")
+    prepare.add_argument("--from", type=Path, metavar="DIR", dest="from_folder", help="the archive: a folder, a zip or a tar")
     prepare.add_argument("--to", type=Path, required=True, metavar="DIR", dest="to_folder", help="root of the prepared data set")
-    prepare.add_argument("--modality", help="for 'pairs': modality of the images, such as lung_xray")
-    prepare.add_argument("--target", help="for 'pairs': what the masks outline, such as lungs")
-    prepare.add_argument("--archive", help="for 'pairs': name of the archive")
+    prepare.add_argument("--modality", help="for 'pairs' and 'volumes': modality of the images, such as lung_xray")
+    prepare.add_argument("--target", help="for 'pairs' and 'volumes': what the masks outline, such as lungs")
+    prepare.add_argument("--archive", help="for 'pairs' and 'volumes': name of the archive")
+    help_ = "for 'pairs' and 'volumes': what a mask's name has after its image's, such as _m"
+    prepare.add_argument("--mask-suffix", metavar="TEXT", help=help_)
+    help_ = "for label masks: values that are the target, as numbers (1 2) or colours ('#ff0000')"
+    prepare.add_argument("--foreground", nargs="+", metavar="VALUE", help=help_)
+    prepare.add_argument(
+        "--ignore", nargs="+", metavar="VALUE", help="for label masks: further values, which count as background"
+    )
+    help_ = "for volumes: values shown as black and white ('-1000 400' in HU, or '1%% 99%%' of a volume's values)"
+    prepare.add_argument("--window", metavar="'LOW HIGH'", help=help_)
+    prepare.add_argument(
+        "--axis", choices=("axial", "coronal", "sagittal"), help="for volumes: plane of the slices (default axial)"
+    )
+    prepare.add_argument("--slices", choices=("all", "target"), help="for volumes: all (default), or those that show the target")
     prepare.add_argument("--group", metavar="REGEX", help="for 'pairs': its first group finds the case in a file name")
     prepare.add_argument("--seed", type=int, default=0, help="seed of the split into train, val and test (default 0)")
+    prepare.add_argument("--check", action="store_true", help="then run `prsbench data check`: exit 1 if it finds a problem")
+
+
+def _add_data(commands: Commands) -> None:
+    kinds = _add_group(commands, "data", "Check and describe a data set in the PRS-Med layout, prepared or official.")
+    summary = "Look for what would make its numbers wrong: leaks, duplicates, broken files, odd masks. Exit 1 on a problem."
+    check = _add(kinds, "check", _data_check, summary)
+    check.add_argument("data", type=Path, metavar="DIR", help="root of the data set; nothing in it is changed")
+    check.add_argument("--to", type=Path, metavar="DIR", help="also write check.html, check.md and findings.csv there")
+    check.add_argument("--exclude", type=Path, metavar="FILE", help="also write a list of pictures for `run --exclude`")
+    check.add_argument("--workers", type=int, metavar="N", help="processes (default: one per core)")
+    summary = "Write a data card and Croissant metadata: sources, licences, citations, counts, splits, known defects."
+    card = _add(kinds, "card", _data_card, summary)
+    card.add_argument("data", type=Path, metavar="DIR", help="root of the data set")
+    card.add_argument("--to", type=Path, metavar="DIR", help="where to write DATA_CARD.md and croissant.json (default: the root)")
 
 
 def _add_audit(commands: Commands) -> None:
@@ -352,6 +469,71 @@ def _open_folder(folder: Path) -> Run:
     if _is_records(folder):
         raise ConfigError(f"{folder}: these are a run's records, without its predictions. Name the folder that `run` wrote.")
     return open_run(folder)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    import json
+
+    from prsbench.harness.engine.apart.process import Apart
+    from prsbench.harness.engine.driver.ray_start import try_ray
+    from prsbench.harness.engine.worker.process import try_gpus
+    from prsbench.harness.installation import doctor
+    from prsbench.methods.catalog import METHODS, PACKAGED_JUDGE, PARTS
+    from prsbench.methods.parts.weights.packaged import locate
+
+    entries = [*METHODS.values(), *PARTS.values(), PACKAGED_JUDGE]
+    files = dict.fromkeys(file for entry in entries for file in entry.packaged)
+    users = {file: tuple(entry.name for entry in entries if file in entry.packaged) for file in files}
+    found = []
+    for check in doctor.checks(doctor.Weights(users, locate), try_ray, partial(Apart().call, try_gpus, timeout_s=120)):
+        found.append(check)
+        if not options.json:
+            print("\n".join(doctor.lines(check)), flush=True)
+    if options.json:
+        print(json.dumps(doctor.as_json(found), indent=1))
+    return SOME_FAILED if any(check.state is doctor.State.PROBLEM for check in found) else OK
+
+
+def _init(options: argparse.Namespace) -> int:
+    import shlex
+
+    from prsbench.methods.authoring.skeleton import write_project
+
+    grid, method = write_project(options.folder)
+    print(f"{grid} and {method} are ready. Next:\n  cd {shlex.quote(str(options.folder))}\n  prsbench run {grid.name}")
+    return OK
+
+
+def _cache(options: argparse.Namespace) -> int:
+    import json
+
+    from prsbench.harness.contract.errors import unknown_name
+    from prsbench.harness.contract.files import cache_folder
+    from prsbench.harness.installation.cache import cached, clear, size_text
+
+    kinds = {kind.name: kind for kind in cached()}
+    if options.clear is not None:
+        for name in options.clear:
+            if name not in kinds:
+                raise unknown_name("kind in the cache", name, kinds)
+        n_bytes = clear([kind for kind in kinds.values() if not options.clear or kind.name in options.clear])
+        print(json.dumps({"deleted_bytes": n_bytes}) if options.json else f"Deleted {size_text(n_bytes)} from {cache_folder()}.")
+        return OK
+    if options.json:
+        sizes = {name: {"bytes": kind.n_bytes, "files": list(map(str, kind.paths))} for name, kind in kinds.items()}
+        print(json.dumps({"folder": str(cache_folder()), "kinds": sizes}, indent=1))
+        return OK
+    print(f"{cache_folder()}: {size_text(sum(kind.n_bytes for kind in kinds.values()))}")
+    for kind in kinds.values():
+        print(f"  {kind.name:10} {size_text(kind.n_bytes):>10}  {kind.title}, {len(kind.paths)} files or folders")
+    return OK
+
+
+def _completion(options: argparse.Namespace) -> int:
+    import shtab
+
+    print(shtab.complete(_parser(), options.shell))
+    return OK
 
 
 def _export(options: argparse.Namespace) -> int:
@@ -406,7 +588,33 @@ def _audit_prscore(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.shard:
+        return _run_share(*_grid_and_folder(options), options)
     return _run_and_report(*_grid_and_folder(options), options, only=options.only)
+
+
+def _run_share(grid: GridConfig, folder: RunFolder, options: argparse.Namespace) -> int:
+    """Do one share of a grid. Its tables are written by `merge`, when all shares are done."""
+    from prsbench.harness.engine.driver.run import run_grid
+    from prsbench.harness.engine.driver.shares import numbers_of
+    from prsbench.harness.engine.inspect.state import CellState, stored_cells
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    (say, display), share = _output(options), numbers_of(options.shard)
+    run = run_grid(grid, _registry(), folder, say, options.executor, options.only, options.address, (), display, share=share)
+    n_failed = sum(stored.state is CellState.FAILED for stored in stored_cells(run.plan.cells, run.setting))
+    failures = f" {n_failed} cells of the run have failed so far: prsbench status {folder.path}." if n_failed else ""
+    print(f"Share {options.shard} is done.{failures} After all shares: prsbench merge {folder.path}")
+    return SOME_FAILED if n_failed else OK
+
+
+def _merge(options: argparse.Namespace) -> int:
+    from prsbench.harness.engine.grid.loading import changed
+    from prsbench.harness.engine.inspect.state import grid_of
+    from prsbench.harness.engine.store.run_folder import RunFolder
+
+    grid = changed(grid_of(options.run), _execution_changes(options))
+    return _run_and_report(grid, RunFolder(options.run), options, only_finish=True)
 
 
 def _retry(options: argparse.Namespace) -> int:
@@ -428,6 +636,7 @@ def _run_and_report(
     options: argparse.Namespace,
     only: Collection[str] = (),
     states: Collection[CellState] = (),
+    only_finish: bool = False,
 ) -> int:
     """Run a grid, write its report and print the main tables."""
     from prsbench.harness.contract.results import ResultStatus, digest_of
@@ -437,8 +646,10 @@ def _run_and_report(
     from prsbench.harness.report.writer import summary_text, write_report
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # schedulers send SIGTERM; treat it as Ctrl-C
-    to_terminal = partial(print, file=sys.stdout, flush=True)  # bound now: the output of a node goes to its log
-    run = run_grid(grid, _registry(), folder, to_terminal, options.executor, only, options.address, states)
+    say, display = _output(options)
+    run = run_grid(
+        grid, _registry(), folder, say, options.executor, only, options.address, states, display, only_finish=only_finish
+    )
     cells = results(run)
     write_report(cells, folder.path, partial(_pictures, run), trainings_of(run), held_out(run))
     folder.report_written()
@@ -449,6 +660,18 @@ def _run_and_report(
         print(f"{n_failed} samples failed. The tables count them; `prsbench retry --partial {folder.path}` predicts them again.")
     is_complete = run.status is RunStatus.COMPLETE and all(cell.status is not ResultStatus.FAILED for cell in cells)
     return OK if is_complete and not n_failed else SOME_FAILED
+
+
+def _output(options: argparse.Namespace) -> tuple[Callable[[str], None], Display | None]:
+    """Where the lines of a run go, and its live display: on a terminal, without --plain or --quiet."""
+    if options.quiet:
+        return lambda _: None, None
+    if options.plain or not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
+        return partial(print, file=sys.stdout, flush=True), None  # bound now: the output of a node goes to its log
+    from prsbench.harness.engine.driver.display import Display
+
+    display = Display()
+    return display.say, display
 
 
 def _ablate(options: argparse.Namespace) -> int:
@@ -477,9 +700,9 @@ def _tune(options: argparse.Namespace) -> int:
     from prsbench.harness.engine.inspect.tuning import tuning_text, write_tuning
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    grid = load_grid(options.grid, [*options.changes, *_execution_changes(options)], options.data)
-    folder, say = _folder(options.out, f"{grid.name}-tuning"), partial(print, file=sys.stdout, flush=True)
-    how = {"executor": options.executor, "address": options.address}
+    grid = load_grid(options.grid, [*options.changes, *_execution_changes(options)], options.data, _selection(options))
+    folder, (say, display) = _folder(options.out, f"{grid.name}-tuning"), _output(options)
+    how = {"executor": options.executor, "address": options.address, "display": display}
     rows = tune(grid, _registry(), folder, say, options.minutes, options.only, **how)
     write_tuning(rows, folder.path / "tuning.csv")
     folder.report_written()
@@ -488,19 +711,38 @@ def _tune(options: argparse.Namespace) -> int:
 
 
 def _plan(options: argparse.Namespace) -> int:
-    run = _planned(*_grid_and_folder(options))
+    if options.sbatch:
+        return _print_sbatch(options)
+    run = _planned(*_grid_and_folder(options), as_json=options.json)
     is_whole = not run.plan.left_out and not any("problem" in cell.origin for cell in run.plan.cells)
     return OK if is_whole else SOME_FAILED
 
 
-def _planned(grid: GridConfig, folder: RunFolder, last: int = 0) -> Run:
-    """Print the plan, or only its last lines: the counts and the forecast."""
+def _print_sbatch(options: argparse.Namespace) -> int:
+    from prsbench.harness.engine.driver.run import plan_run
+    from prsbench.harness.engine.driver.shares import sbatch_script
+
+    grid, folder = _grid_and_folder(options)
+    run = plan_run(grid, _registry(), folder, partial(print, file=sys.stderr))
+    data = ["--data", str(options.data.absolute())] if options.data else []
+    changes = [argument for change in options.changes for argument in ("--set", change)]
+    named = str(Path(options.grid).absolute()) if Path(options.grid).is_file() else options.grid
+    command = ["prsbench", "run", named, *data, *changes, "--out", str(folder.path.absolute())]
+    print(sbatch_script(run.plan, grid.name, command, folder.path, options.sbatch), end="")
+    return OK
+
+
+def _planned(grid: GridConfig, folder: RunFolder, last: int = 0, as_json: bool = False) -> Run:
+    """Print the plan as JSON, or as text, or only the text's last lines: the counts and the forecast."""
+    import json
+
     from prsbench.harness.engine.driver.executor import workers_here
-    from prsbench.harness.engine.driver.forecast import planned_lines
+    from prsbench.harness.engine.driver.forecast import Planned
     from prsbench.harness.engine.driver.run import plan_run
 
-    run = plan_run(grid, _registry(), folder, print)
-    for line in list(planned_lines(run, workers_here(grid.execution)))[-last:]:
+    run = plan_run(grid, _registry(), folder, partial(print, file=sys.stderr) if as_json else print)
+    planned = Planned.of(run, workers_here(grid.execution))
+    for line in [json.dumps(planned.to_json(), indent=1)] if as_json else list(planned.lines())[-last:]:
         print(line, flush=True)
     return run
 
@@ -544,7 +786,7 @@ def _show_config(options: argparse.Namespace) -> int:
     from prsbench.harness.engine.grid.loading import load_grid
     from prsbench.harness.engine.plan.choices import resolved
 
-    grid = load_grid(options.grid, options.changes, options.data)
+    grid = load_grid(options.grid, options.changes, options.data, _selection(options))
     content = resolved(grid, _registry()) if options.resolved else grid.model_dump(mode="json", exclude_unset=True)
     print(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), end="")
     return OK
@@ -567,14 +809,32 @@ def _report(options: argparse.Namespace) -> int:
     if options.across_prompts:
         print(summary_text(found.cells, across_prompts=True))
         return OK
+    if options.without_exposed:
+        kept, lines = _unexposed(found.cells, options.without_exposed)
+        print("\n".join([summary_text(kept), *lines]))
+        return OK
     if options.tensorboard:
         for path in write_events(found.trainings, options.tensorboard):
             print(path)
         return OK
-    pictures = partial(_pictures, _open(options)) if not _is_records(options.run) else lambda *_: None
+    from_records = _is_records(options.run)
+    if from_records:
+        print("From records alone: no example images and no threshold curves, which need the run folder.", file=sys.stderr)
+    pictures = (lambda *_: None) if from_records else partial(_pictures, _open(options))
     for path in write_report(found.cells, options.to or options.run, pictures, found.trainings, found.held_out):
         print(path)
     return OK
+
+
+def _unexposed(cells: Sequence[CellResult], datasets: Sequence[str]) -> tuple[list[CellResult], list[str]]:
+    """The cells of rows that disclose no exposure to these data sets, and a line for each row that is left out."""
+    from prsbench.methods.parts.weights.exposure import KNOWN, exposed_to
+
+    if unknown := [name for name in datasets if name.casefold() not in {known.casefold() for known in KNOWN}]:
+        raise ConfigError(f"--without-exposed {' '.join(unknown)}: expected some of {', '.join(KNOWN)}.")
+    exposed = {cell.method: names for cell in cells if cell.labels and (names := exposed_to(cell.labels.notes, datasets))}
+    lines = [f"Left out: {method}, whose pre-training saw images of {', '.join(names)}." for method, names in exposed.items()]
+    return [cell for cell in cells if cell.method not in exposed], lines or ["No row discloses an exposure to them."]
 
 
 def _records(options: argparse.Namespace) -> int:
@@ -672,19 +932,51 @@ def _view(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from prsbench.harness.engine.inspect.status import status_lines
+    import json
 
-    for line in status_lines(_open(options)):
+    from prsbench.harness.engine.inspect.status import status_json, status_lines
+
+    run = _open(options)
+    for line in [json.dumps(status_json(run), indent=1)] if options.json else status_lines(run):
         print(line)
+    return OK
+
+
+def _data_check(options: argparse.Namespace) -> int:
+    from prsbench.datasets.check.check import check_root, write_excluded
+    from prsbench.datasets.check.page import write_pages
+
+    say = partial(print, end="   \r", file=sys.stderr, flush=True) if sys.stderr.isatty() else (lambda _: None)
+    checked = check_root(options.data, options.workers or -1, say)
+    print(checked)
+    for path in write_pages(checked, options.to) if options.to else ():
+        print(path)
+    if options.exclude:
+        print(f"{options.exclude}: {write_excluded(checked, options.exclude)} pictures to leave out.")
+    return SOME_FAILED if checked.problems else OK
+
+
+def _data_card(options: argparse.Namespace) -> int:
+    from prsbench.datasets.data_card import write_data_card
+
+    for path in write_data_card(options.data, options.to or options.data):
+        print(path)
     return OK
 
 
 def _prepare(options: argparse.Namespace) -> int:
     from prsbench.datasets.catalog import prepare
+    from prsbench.datasets.data_card import write_data_card
 
-    names = ("modality", "target", "archive", "group", "seed")
+    names = ("modality", "target", "archive", "group", "seed", "mask_suffix", "foreground", "ignore", "window", "axis", "slices")
     print(prepare(options.source, options.from_folder, options.to_folder, **{name: getattr(options, name) for name in names}))
-    return OK
+    write_data_card(options.to_folder, options.to_folder)
+    if not options.check:
+        return OK
+    from prsbench.datasets.check.check import check_root
+
+    print(checked := check_root(options.to_folder, -1))
+    return SOME_FAILED if checked.problems else OK
 
 
 def _test_method(options: argparse.Namespace) -> int:
@@ -715,6 +1007,11 @@ def _new_method(options: argparse.Namespace) -> int:
 
 def _list(options: argparse.Namespace) -> int:
     known = _names(options.what)
+    if options.json:
+        import json
+
+        print(json.dumps(dict(known), indent=1))
+        return OK
     width = max(map(len, known))
     for name, summary in known.items():
         print(f"{name:{width}}  {summary}")
@@ -737,7 +1034,7 @@ def _names(what: str) -> Mapping[str, str]:
         return packaged_grids()
     from prsbench.datasets.catalog import SOURCES
 
-    return {name: source.summary for name, source in SOURCES.items()}
+    return {name: source.title for name, source in SOURCES.items()}
 
 
 def _registry() -> Registry:
@@ -753,8 +1050,14 @@ def _grid_and_folder(
 ) -> tuple[GridConfig, RunFolder]:
     from prsbench.harness.engine.grid.loading import load_grid
 
-    grid = change(load_grid(options.grid, [*options.changes, *_execution_changes(options)], options.data))
+    grid = change(load_grid(options.grid, [*options.changes, *_execution_changes(options)], options.data, _selection(options)))
     return grid, _folder(options.out, grid.name)
+
+
+def _selection(options: argparse.Namespace) -> dict[str, object]:
+    """What `--exclude` and `--limit` set of a source prs_med."""
+    selection = {"exclude": str(options.exclude.absolute()) if options.exclude else None, "limit": options.limit}
+    return {key: value for key, value in selection.items() if value is not None}
 
 
 def _folder(out: str | None, name: str) -> RunFolder:
@@ -774,7 +1077,9 @@ def _folder(out: str | None, name: str) -> RunFolder:
 
 def _execution_changes(options: argparse.Namespace) -> list[str]:
     workers = getattr(options, "workers", None)
-    return [] if workers is None else [f"execution.workers={workers}"]
+    is_distrusted = getattr(options, "trust_mtime", "yes") == "no"
+    changes = [] if workers is None else [f"execution.workers={workers}"]
+    return changes + ["execution.trust_mtime=false"] * is_distrusted
 
 
 def _pictures(run: Run, sample_id: str, dataset: str, methods: Sequence[str]) -> Pictures | None:

@@ -14,7 +14,7 @@ _REFERENCE = "prsbench.methods.reference"
 
 
 def _reference(module: str, name: str, summary: str, row: str, config: str, trains: bool = False) -> Entry:
-    return Entry(name, summary, f"{_REFERENCE}.{module}:{row}", f"{_REFERENCE}.config:{config}", trains=trains)
+    return Entry(name, summary, f"{_REFERENCE}.{module}:{row}", f"{_REFERENCE}.config:{config}", trains=trains, gpu_gib=0.0)
 
 
 _ceiling = partial(_reference, "ceilings", config="CeilingConfig")
@@ -42,6 +42,7 @@ def _sam(name: str, title: str, variant: str, sources: Iterable[PromptSource] = 
             trains=False,
             packaged=packaged,
             shares=variant,
+            gpu_gib=8.0,  # ViT-H at 1024 px
         )
         for source in sources
     ]
@@ -90,6 +91,8 @@ def _official(family: str, size: str, title: str, factory: str, config: str) -> 
         config=f"prsbench.methods.{family}.config:{config}",
         defaults={"size": size},
         trains=False,
+        gpu_gib={"7b": 24.0, "13b": 40.0}[size],
+        memory_gib={"7b": 20.0, "13b": 32.0}[size],
     )
 
 
@@ -184,6 +187,8 @@ METHODS = PluginCatalog(
             factory="prsbench.methods.cg_reasoner.method:CGReasonerCheckpoint",
             config="prsbench.methods.cg_reasoner.config:CGReasonerCheckpointConfig",
             trains=False,
+            gpu_gib=24.0,  # the folder may hold the paper's size
+            memory_gib=20.0,
             packaged=(MINILM,),
         ),
         _PRS_MED,
@@ -193,6 +198,8 @@ METHODS = PluginCatalog(
             factory="prsbench.methods.prs_med.official:PRSMedOfficialMethod",
             config="prsbench.methods.prs_med.config:PRSMedOfficialConfig",
             trains=False,
+            gpu_gib=24.0,
+            memory_gib=20.0,
         ),
         Entry(
             name="medseg_r",
@@ -260,6 +267,7 @@ METHODS = PluginCatalog(
             factory="prsbench.methods.saved_predictions.method:SavedPredictions",
             config="prsbench.methods.saved_predictions.config:SavedPredictionsConfig",
             trains=False,
+            gpu_gib=0.0,
         ),
         _floor("whole_image", "Floor: all foreground, constant answer", "WholeImageRow"),
     ],

@@ -12,7 +12,7 @@ from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-from prsbench.harness.contract.catalog import Catalog, Entry
+from prsbench.harness.contract.catalog import WHOLE_GPU_GIB, Catalog, Entry
 from prsbench.harness.contract.errors import ConfigError
 
 SAVED = "saved"  # the row of saved predictions, named saved:ANYTHING in a grid
@@ -51,4 +51,5 @@ class PluginCatalog(Catalog):
 
 def _entry(name: str, factory: str, summary: str) -> Entry:
     """A plugin's catalog entry. Its config is <ClassName>Config in its module."""
-    return Entry(name, summary, factory, f"{factory}Config", own_process=True)
+    most = WHOLE_GPU_GIB  # nobody knows what it needs; execution.resources may say less
+    return Entry(name, summary, factory, f"{factory}Config", own_process=True, gpu_gib=most, memory_gib=4.0)

@@ -28,6 +28,7 @@ MAY_IMPORT = {  # besides itself and the contract; a module belongs to the longe
     f"{ENGINE}.driver": (ENGINE, "prsbench.datasets"),
     "prsbench.harness.report": ("prsbench.metrics",),
     "prsbench.harness.audit": ("prsbench.metrics", ENGINE, "prsbench.harness.report"),
+    "prsbench.harness.installation": (),
     "prsbench.harness.cli": ("prsbench",),
 }
 MAY_NAME = {  # in a string, without importing it

@@ -7,6 +7,7 @@ compared and returned in Unicode's composed form (NFC), because macOS stores the
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial, reduce
@@ -18,6 +19,8 @@ from prsbench.datasets.official_writer import Item
 from prsbench.datasets.pictures import IMAGE_SUFFIXES, check_same_size, read_image, read_mask
 from prsbench.harness.contract.errors import DataError
 
+ReadsMask = Callable[[Path], NDArray[np.bool_]]
+SPLIT_NAME = re.compile(r"(?i)(?:^|[^a-z])(train|val|test)(?:ing|id|idation)?(?:[ _-]?(?:set|data|dataset))?(?:$|[^a-z])")
 DEPTH = 3  # levels below the given folder; archives are often unpacked one or two levels deeper than documented
 
 
@@ -56,7 +59,7 @@ def visible(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     try:
-        return sorted(path for path in folder.iterdir() if not _is_hidden(path.name))
+        return sorted(path for path in folder.iterdir() if not is_hidden(path.name))
     except OSError as error:
         raise DataError(f"{folder}: cannot be read ({error.strerror}). Correct its permissions.") from None
 
@@ -78,13 +81,8 @@ def pictures_of(folder: Path) -> dict[str, Path]:
     for path in visible(folder):
         if path.suffix.lower() not in IMAGE_SUFFIXES:
             continue
-        try:
-            stem = unicodedata.normalize("NFC", path.stem.encode().decode())
-        except UnicodeEncodeError:
-            raise DataError(
-                f"{folder}: expected file names in UTF-8, got {os.fsencode(path.name)!r}. Rename the file, or unpack the archive "
-                "again with the encoding of its names (unzip -O CP437)."
-            ) from None
+        check_name(path)
+        stem = unicodedata.normalize("NFC", path.stem)
         if stem in by_stem:
             names = [by_stem[stem].name, path.name]  # names that look alike are shown by their codes
             one, other = names if all(map(str.isascii, names)) else map(ascii, names)
@@ -93,9 +91,28 @@ def pictures_of(folder: Path) -> dict[str, Path]:
     return by_stem
 
 
-def paired(stem: str, group: str, image: Path, masks: Sequence[Path], split: str | None = None) -> Item:
+def check_name(path: Path) -> None:
+    """Raise DataError unless the file's name can be written as UTF-8."""
+    try:
+        path.name.encode()
+    except UnicodeEncodeError:
+        raise DataError(
+            f"{path.parent}: expected file names in UTF-8, got {os.fsencode(path.name)!r}. Rename the file, or unpack the "
+            "archive again with the encoding of its names (unzip -O CP437)."
+        ) from None
+
+
+def paired(
+    stem: str, group: str, image: Path, masks: Sequence[Path], split: str | None = None, read: ReadsMask = read_mask
+) -> Item:
     """An item whose mask is the union of its mask files; missing files are reported when it is loaded."""
-    return Item(stem, group, partial(_load, image, tuple(masks)), split, (image, *masks))
+    return Item(stem, group, partial(_load, image, tuple(masks), read), split, (image, *masks))
+
+
+def split_named(name: str) -> str | None:
+    """The split that a folder's name says ("Training", "isic-val", "Test_Data"), or None."""
+    match = SPLIT_NAME.search(name)
+    return match[1].lower() if match else None
 
 
 def left_out(root: Path, taken: Collection[Path], other: Path) -> list[Path]:
@@ -105,12 +122,13 @@ def left_out(root: Path, taken: Collection[Path], other: Path) -> list[Path]:
     """
     files = [path for folder in {file.parent for file in taken} for path in visible(folder) if path.is_file()]
     for folder, subfolders, names in os.walk(root):
-        subfolders[:] = [name for name in subfolders if not _is_hidden(name) and not _is_same(Path(folder, name), other)]
-        files += [Path(folder, name) for name in names if not _is_hidden(name)]
+        subfolders[:] = [name for name in subfolders if not is_hidden(name) and not _is_same(Path(folder, name), other)]
+        files += [Path(folder, name) for name in names if not is_hidden(name)]
     return sorted(set(files) - set(taken))
 
 
-def _is_hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is never looked at."""
     return name.startswith(".") or name == "__MACOSX"
 
 
@@ -118,11 +136,11 @@ def _is_same(one: Path, other: Path) -> bool:
     return one.resolve() == other.resolve()
 
 
-def _load(image_path: Path, mask_paths: Sequence[Path]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+def _load(image_path: Path, mask_paths: Sequence[Path], read: ReadsMask) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     if not mask_paths:
         raise DataError(f"{image_path}: expected a mask, found none. Restore the mask, or remove the image.")
     image = read_image(image_path)
-    masks = [read_mask(path) for path in mask_paths]
+    masks = [read(path) for path in mask_paths]
     for path, mask in zip(mask_paths, masks, strict=True):
         check_same_size(image_path, image, path, mask)
     return image, reduce(np.logical_or, masks)

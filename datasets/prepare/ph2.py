@@ -1,25 +1,27 @@
-"""PH2 (Mendonca et al. 2013): dermoscopy, about 768 x 576.
+"""PH2 (Mendonca et al. 2013): dermoscopy, about 768 x 576. Some lesions fill the frame.
 
-`PH2Dataset/PH2 Dataset images/IMDxxx/IMDxxx_Dermoscopic_Image/IMDxxx.bmp` and `IMDxxx_lesion/IMDxxx_lesion.bmp` (1-bit). Some
-lesions fill the frame. As far as the archive says, each image shows one lesion of one patient, so the group is the image.
+As far as the archive says, each image shows one lesion of one patient, so the group is the image.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from prsbench.datasets.prepare.source import Layout, Source
 
-from prsbench.datasets.official_writer import Item
-from prsbench.datasets.prepare.archive import find_folder, paired, pictures_of, visible
-
-
-def find(root: Path) -> Iterator[Item]:
-    """Every case folder, complete or not."""
-    expected = "PH2 Dataset images/IMDxxx/IMDxxx_Dermoscopic_Image/IMDxxx.bmp"
-    folder = find_folder(root, expected, lambda f: any(f.glob("IMD*/IMD*_Dermoscopic_Image")))
-    for case in (path for path in visible(folder) if path.name.startswith("IMD") and path.is_dir()):
-        image, mask = (
-            pictures_of(case / f"{case.name}_{kind}").get(stem, case / f"{case.name}_{kind}" / f"{stem}.bmp")
-            for kind, stem in (("Dermoscopic_Image", case.name), ("lesion", f"{case.name}_lesion"))
-        )
-        yield paired(case.name, case.name, image, [mask])
+SOURCE = Source(
+    title="PH2 dermoscopy, PH2 Dataset images/",
+    modality="skin_rgb",
+    layouts=(
+        Layout(
+            r"<stem:IMD\d+>/<stem>_Dermoscopic_Image/<stem>.bmp",
+            (r"<stem:IMD\d+>/<stem>_lesion/<stem>_lesion.bmp",),
+        ),
+    ),
+    case="image, which shows one lesion",
+    images=200,
+    cases=200,
+    licence="research and education",
+    citation="Mendonca, Ferreira, Marques, Marcal, Rozeira: PH2: A dermoscopic image database for research and benchmarking. "
+    "IEEE EMBC, 2013.",
+    url="https://www.fc.up.pt/addi/ph2%20database.html",
+    defects=("The archive is distributed as rar, which is not read here: unpack it.",),
+)

@@ -118,7 +118,7 @@ def _predict(method: Method | ReferenceRow, cell: CellNode, samples: list[Sample
     """Predict as the engine does, with its batches and seeds. This frame holds no references but those of `samples`."""
     if isinstance(method, ReferenceRow):
         seed_everything(seed_from(cell.seed, "all samples"))
-        return list(method.predict_from_truth(samples))
+        return list(method.predict_from_truth(samples, {sample.sample_id: sample.truth.answer for sample in samples}))
     predictions, size = [], cell.config["batch_size"]
     for start in range(0, len(queries), size):
         seed_everything(seed_from(cell.seed, start))

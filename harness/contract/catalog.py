@@ -15,6 +15,8 @@ from typing import Any
 from prsbench.harness.contract.errors import ConfigError, RunFolderError, unknown_name
 from prsbench.harness.contract.source_code import OURS, import_closure, is_inside
 
+WHOLE_GPU_GIB = 16.0
+
 
 @dataclass(frozen=True, slots=True)
 class PackagedFile:
@@ -35,6 +37,8 @@ class Entry:
     packaged are the weight files it uses where they are installed; its results differ with and without them.
     shares names the image features it computes: one worker evaluates the rows that name the same features in turns, and computes
     these once. It changes no number.
+    gpu_gib and memory_gib say what one job needs at most of GPU and main memory. 0 of GPU memory: it uses no GPU. From
+    `WHOLE_GPU_GIB` up it has a GPU for itself. They change no number.
     own_process says that its code is not ours: it is imported and run in a process of its own alone, and `trains` holds only
     after `imported`, there.
     """
@@ -47,6 +51,8 @@ class Entry:
     trains: bool = True
     packaged: tuple[PackagedFile, ...] = ()
     shares: str = ""
+    gpu_gib: float = 4.0
+    memory_gib: float = 2.0
     own_process: bool = False
 
     @property

@@ -62,6 +62,10 @@ class PartConfig(GivenConfig):
         """
         return {}
 
+    def gpu_gib(self) -> float | None:
+        """GiB of GPU memory that a job with this config needs; None: as its catalog entry says."""
+        return None
+
     def note_on(self, sample_ids: Collection[str]) -> str:  # noqa: ARG002 (for those that know their samples)
         """What the user should know before these samples are predicted; "" for most methods."""
         return ""

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from uuid import uuid4
 
 LARGE_BYTES = 2**25  # from here on, the user's cache keeps the hash
 AT_REST_NS = 2 * 10**9
@@ -19,7 +20,7 @@ AT_REST_NS = 2 * 10**9
 def write_atomically(path: Path, data: bytes | Iterable[bytes], durable: bool = True) -> None:
     """Write to a temporary file, flush it to disk, rename it over the target. A kill leaves the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    temporary = path.with_name(f".{path.name}.{uuid4().hex[:12]}.partial")  # of this call alone, on any machine
     try:
         with temporary.open("wb") as stream:
             stream.writelines([data] if isinstance(data, bytes) else data)
@@ -79,7 +80,7 @@ def remembered_hash(*paths: Path) -> str:
     The user's cache keeps it, with sizes and times: as long as none of them changes, no byte is read. A file that is missing
     counts as such among several.
     """
-    before = [_facts(path) for path in paths]
+    before = [file_facts(path) for path in paths]
     if sum(size for *_, size, _, _ in before) < LARGE_BYTES:
         return _hash_of(paths)
     state = [[str(path.resolve()), *facts] for path, facts in zip(paths, before, strict=True)]
@@ -94,13 +95,13 @@ def remembered_hash(*paths: Path) -> str:
     newest = max(time_ns for *_, modified, changed in before for time_ns in (modified, changed))
     is_at_rest = time.time_ns() - newest > AT_REST_NS  # else a later write may keep the times
     digest = _hash_of(paths)
-    if is_at_rest and [_facts(path) for path in paths] == before and kept.is_absolute():
+    if is_at_rest and [file_facts(path) for path in paths] == before and kept.is_absolute():
         with suppress(OSError):
             write_atomically(kept, json.dumps({"state": state, "sha256": digest}).encode(), durable=False)
     return digest
 
 
-def _facts(path: Path) -> list[int]:
+def file_facts(path: Path) -> list[int]:
     """Device, inode, bytes, and the times of the last writing and of the last change; zeros if there is no such file."""
     try:
         found = path.stat()

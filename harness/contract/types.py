@@ -270,10 +270,10 @@ class Method(Trainable, Protocol):
 class ReferenceRow(Trainable, Protocol):
     """A floor or ceiling computed from the truth. Separate from `Method`, so that no method can be handed the answer.
 
-    It gets all samples of the evaluated split at once (shuffling needs them) and returns one prediction each, in order.
+    It gets the samples batch by batch, and the reference answer of every sample of the split, by id (shuffling needs them).
     """
 
     @property
     def labels(self) -> Labels: ...
 
-    def predict_from_truth(self, samples: Sequence[Sample]) -> list[Prediction]: ...
+    def predict_from_truth(self, samples: Sequence[Sample], answers: Mapping[str, str]) -> list[Prediction]: ...

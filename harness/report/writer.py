@@ -39,14 +39,17 @@ def write_report(
     """
     from prsbench.harness.report.figures.selection import cost_figures, figures_of
     from prsbench.harness.report.page.document import page
+    from prsbench.harness.report.statistics.rows import rows_of
     from prsbench.harness.report.tables.cost import cost_table
+    from prsbench.harness.report.tables.ranks import rankings_of
     from prsbench.harness.report.tables.selection import tables_of
 
-    tables, figures = tables_of(cells, held_out), figures_of(cells, pictures, trainings)
+    rankings = rankings_of(rows_of(cells))
+    tables, figures = tables_of(cells, held_out, rankings), figures_of(cells, pictures, trainings, rankings)
     files = _table_files(tables, cost_table(cells))
     for of_folder, kind in ((figures, "figures"), (cost_figures(cells), "cost")):
         files |= {f"{kind}/{figure.name}.{ending}": data for figure in of_folder for ending, data in figure.files.items()}
-    files["report.html"] = page(cells, tables, figures, (folder / INDEX).is_file()).encode()
+    files["report.html"] = page(cells, tables, figures, (folder / INDEX).is_file(), rankings).encode()
     for name, content in files.items():
         write_atomically(folder / name, content, durable=False)
     written = [folder / name for name in files]

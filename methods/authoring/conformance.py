@@ -110,7 +110,7 @@ class Subject:
         """Predictions for these queries, by default all; seeded as the engine seeds a batch."""
         _seed(0)
         if self.is_reference:
-            return method.predict_from_truth(self.samples)
+            return method.predict_from_truth(self.samples, {s.sample_id: s.truth.answer for s in self.samples})
         return method.predict(self.queries() if queries is None else queries)
 
     @cached_property

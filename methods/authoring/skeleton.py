@@ -1,4 +1,4 @@
-"""Template of a one-file method, which `prsbench new-method` writes for a user to start from."""
+"""Templates to start from: a one-file method (`prsbench new-method`), and with it a grid that runs it (`prsbench init`)."""
 
 from __future__ import annotations
 
@@ -57,6 +57,58 @@ class CLASS:
     def load(self, folder, device):
         self.foreground = json.loads((folder / "foreground.json").read_text())
 '''
+
+_GRID = """\
+# A first grid: your method beside a floor and a ceiling, on drawn images; under a minute on 2 cores. In this folder:
+#   prsbench plan grid.yaml         what will be computed, and about how long it takes
+#   prsbench run grid.yaml          tables, figures and report.html in runs/NAME
+#   prsbench view runs/NAME         every sample of every row, side by side
+name: NAME
+
+data: # synthetic cartoons of six modalities: for testing the pipeline only
+  - source: phantoms
+    seed: 7
+    train: 8 # images per modality
+    val: 4
+    test: 4
+# Real images in the PRS-Med layout, which `prsbench prepare` writes, in place of the lines above:
+#  - source: prs_med
+#    root: /path/to/the/prepared/folder
+
+methods: # `prsbench list methods` names all; an entry may change its config
+  - METHOD # in this folder; its config:
+  # - METHOD: {width: 30}
+  - oracle # the true mask and sentence: the ceiling
+  - mean_mask_frequent_answer # reads neither image nor question: a floor
+  # - lite_medsam_automatic # frozen, from an installed package
+  # - cg_reasoner: {epochs: 5} # trained here; minutes
+
+seeds: [0] # three or more, as in [0, 1, 2], before you compare methods
+
+# sweeps: # one row for each value
+#   - method: METHOD
+#     over: {width: [10, 20, 40]}
+
+execution:
+  workers: auto # parallel jobs: one per core
+  timeout_s: 600 # ends a cell or training that hangs; delete the line for no limit
+"""
+
+
+def write_project(folder: Path) -> list[Path]:
+    """Write grid.yaml and my_method.py into a folder, made if it is missing; the grid runs as it is. Returns the files.
+
+    Raises:
+        ConfigError: one of them exists; nothing is written.
+    """
+    name = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in folder.resolve().name).lstrip("._-")
+    grid, method = folder / "grid.yaml", folder / "my_method.py"
+    if there := next((path for path in (grid, method) if path.exists()), None):
+        raise ConfigError(f"{there} already exists, so nothing was written. Choose another folder.")
+    folder.mkdir(parents=True, exist_ok=True)
+    row = write_skeleton(method.stem, folder)
+    grid.write_text(_GRID.replace("NAME", name[:100] or "first").replace("METHOD", row))
+    return [grid, method]
 
 
 def write_skeleton(name: str, folder: Path) -> str:

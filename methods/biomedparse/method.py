@@ -12,19 +12,23 @@ from __future__ import annotations
 import time
 import warnings
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from prsbench.harness.contract.errors import ContractError, PrsbenchError
 from prsbench.harness.contract.modalities import BY_NAME
 from prsbench.harness.contract.types import Labels, Prediction, Query, TextSource, Weights
 from prsbench.methods.answers import answer_from_mask
 from prsbench.methods.biomedparse.config import NOUNS, BiomedParseConfig
+from prsbench.methods.feature_cache import cached_features
 from prsbench.methods.frozen import FrozenNetwork
 from prsbench.methods.parts.weights.checkpoints import Matched, required_folder
 from prsbench.methods.parts.weights.exposure import exposure_note
 from prsbench.methods.targets import target_named
+from torch import Tensor
 from transformers import AutoTokenizer
 
 PROGRAM, TOKENIZER = "model.ts", "tokenizer"
@@ -64,22 +68,30 @@ class BiomedParseMethod(FrozenNetwork):
             raise PrsbenchError(f"{export / PROGRAM}: expected a TorchScript program, got: {reason} Export it again.") from None
         count = len(self._network.state_dict())
         self.matched, self._device = Matched(count, count), device  # a program contains its tensors: none can be missing
+        self._identity = f"BiomedParse {uuid4()}"  # of this program in the cache
 
     def _predict_one(self, query: Query) -> Prediction:
+        prompt = prompt_of(query)  # the same for all questions about an image that name one target
+        identity = f"{self._identity} {prompt}"
+        [cached] = cached_features(identity, [query.image], lambda images: [self._logits(images[0], prompt)], self._device)
         start = time.perf_counter()
+        size = query.image.shape[:2]
+        native = torch.nn.functional.interpolate(cached.features, size=size, mode="bilinear", align_corners=False)
+        probability = native[0, 0].sigmoid().cpu().numpy()
+        answer = answer_from_mask(probability, query.modality)
+        return Prediction(probability, answer, cached.seconds + time.perf_counter() - start)
+
+    def _logits(self, image: NDArray[np.uint8], prompt: str) -> Tensor:
+        """(1, 1, h, w) float32."""
         side = self.config.image_size_px
-        resized = np.array(Image.fromarray(query.image).resize((side, side), Image.Resampling.BICUBIC), np.float32)
-        image = torch.from_numpy(resized).permute(2, 0, 1)[None].to(self._device)
-        words = self._tokenizer(
-            prompt_of(query), padding="max_length", truncation=True, max_length=CONTEXT, return_tensors="pt"
-        ).to(self._device)
-        logits = self._network(image, words["input_ids"], words["attention_mask"])
+        resized = np.array(Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC), np.float32)
+        pixels = torch.from_numpy(resized).permute(2, 0, 1)[None].to(self._device)
+        words = self._tokenizer(prompt, padding="max_length", truncation=True, max_length=CONTEXT, return_tensors="pt")
+        words = words.to(self._device)
+        logits = self._network(pixels, words["input_ids"], words["attention_mask"])
         if logits.ndim != 4 or logits.shape[:2] != (1, 1):
             raise ContractError(f"{PROGRAM} must return (1, 1, h, w) mask logits, got {tuple(logits.shape)}. Export it again.")
-        size = query.image.shape[:2]
-        native = torch.nn.functional.interpolate(logits.float(), size=size, mode="bilinear", align_corners=False)
-        probability = native[0, 0].sigmoid().cpu().numpy()
-        return Prediction(probability, answer_from_mask(probability, query.modality), time.perf_counter() - start)
+        return logits.float()
 
 
 def prompt_of(query: Query) -> str:

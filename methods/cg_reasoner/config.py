@@ -122,6 +122,16 @@ class CGReasonerConfig(TrainingConfig):
             raise ValueError(f"answered_share: {', '.join(trained)} would read all answers. Set their `weights: packaged`")
         return self
 
+    @property
+    def size_note(self) -> str:
+        """The size as the row's notes say it: "paper size" only if no key of PAPER has another value."""
+        given = self.model_dump()
+        other = [key for key, value in PAPER.items() if merged(given, {key: value}) != given] if self.size == "paper" else []
+        return f"size paper with another {', '.join(other)}" if other else f"{self.size} size"
+
+    def gpu_gib(self) -> float | None:
+        return 60.0 if self.size == "paper" else None
+
     def needs(self) -> Mapping[str, Need]:
         needs: dict[str, Need] = {}
         if self.size == "tiny":

@@ -64,7 +64,8 @@ class CGReasonerMethod:
             name = SMOLLM2.path if self.config.language_model == "packaged" else Path(self.config.language_model).name
             source += f"; language model {name}, {self.config.language_dtype}"
         read = (self.config.language.note,) if self.config.size == "tiny" else ()
-        self._base, self._device, self._notes = base, context.device, (source, *read, _exposure(self.config), *notes)
+        size = (self.config.size_note,) if self.config.size == "paper" else ()
+        self._base, self._device, self._notes = base, context.device, (source, *read, *size, _exposure(self.config), *notes)
         if self.config.answered_share < 1:
             self._answered = answered_images(train, self.config.answered_share, context.seed)
             share = f"{self.config.answered_share:.0%} of each modality's training images ({len(self._answered)} images)"
@@ -139,7 +140,7 @@ class CGReasonerCheckpoint(FrozenMethod):
         notes = description.get("sources", ["exposure of its training to the test data: unknown"])
         matched = f"{self.matched.found} of {self.matched.expected} tensors matched"
         unread = [f"not read: {', '.join(names)}"] if (names := public_folder.unknown_files(given)) else []
-        self._notes = (f"checkpoint {given.name}, {self._used.size} size, {matched}", *unread, *notes)
+        self._notes = (f"checkpoint {given.name}, {self._used.size_note}, {matched}", *unread, *notes)
 
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
         return _answer(self._model, self._used, self.config.amp, self._device, queries)

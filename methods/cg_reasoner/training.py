@@ -20,7 +20,7 @@ from prsbench.methods.parts.language.text_rows import answer_ids
 from prsbench.methods.parts.training import augmentation, data_parallel
 from prsbench.methods.parts.training.augmentation import ImageAndScene, prepare
 from prsbench.methods.parts.training.config import NO_AUGMENTATION
-from prsbench.methods.parts.training.images import TrainingImage, image_id
+from prsbench.methods.parts.training.images import TrainingImage, image_id, read_ahead
 from prsbench.methods.parts.training.loop import Loop, MicroBatch, Step, Validation, steps_per_epoch
 from prsbench.methods.parts.training.lora import adamw
 
@@ -60,11 +60,15 @@ def train(
     def sample_step() -> Step:
         model.spatial_is_on = loop.step >= config.losses.spatial_start * loop.steps
         chosen = [images[i] for i in loop.numbers(len(images), size)]
+        read_ahead(images[i][0] for i in loop.soon)
         augmented = augment(chosen, config, loop.rng, answered)[data_parallel.share(chosen)]
         return Step(list(micro_batches(augmented)), [image.image_id for image, _ in chosen])
 
     def validation_batches() -> Iterator[MicroBatch]:
-        return micro_batches(augment(val_images, config.model_copy(update=VALIDATION), np.random.default_rng(0)))
+        augmented = augment(val_images, config.model_copy(update=VALIDATION), np.random.default_rng(0))
+        for start in range(0, len(augmented), config.batch_size):
+            read_ahead(one.image for one in augmented[start : start + 2 * config.batch_size])
+            yield from micro_batches(augmented[start : start + config.batch_size])
 
     val_images = prepare(val, config.image_size_px) if len(val) else []
     validation = Validation(validation_batches, epoch_steps, config.keep) if val_images else None

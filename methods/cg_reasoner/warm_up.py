@@ -21,7 +21,7 @@ from prsbench.methods.parts.language.small_llama import layout_of
 from prsbench.methods.parts.language.smollm2 import SmallMultimodalLLM
 from prsbench.methods.parts.language.text_rows import answer_ids
 from prsbench.methods.parts.training import data_parallel
-from prsbench.methods.parts.training.images import TrainingImage, training_images
+from prsbench.methods.parts.training.images import TrainingImage, read_ahead, training_images
 from prsbench.methods.parts.training.loop import Loop, MicroBatch, Step
 from prsbench.methods.parts.training.lora import adamw
 from prsbench.methods.parts.training.schedule import cosine
@@ -65,9 +65,9 @@ def _in_subfolder(context: FitContext, name: str) -> FitContext:
 
 def _learn_words(llm: SmallMultimodalLLM, config: CGReasonerConfig, images: Sequence[TrainingImage], context: FitContext) -> None:
     """Train the layout token on masks and answers, mirrored along either axis: images are never upside down, layouts may be."""
-    rows = [(image.mask_1SS, answer, image.image_id) for image in images for _, answer in image.pairs]
-    ids = _ids_of_answers(llm.tokenizer, {answer for _, answer, _ in rows})
-    counts = Counter(i for _, answer, _ in rows for i in ids[answer]) + Counter(i for tokens in ids.values() for i in tokens)
+    rows = [(image, answer) for image in images for _, answer in image.pairs]
+    ids = _ids_of_answers(llm.tokenizer, {answer for _, answer in rows})
+    counts = Counter(i for _, answer in rows for i in ids[answer]) + Counter(i for tokens in ids.values() for i in tokens)
     column = {i: n for n, i in enumerate(sorted(counts))}
     share_L = torch.tensor([counts[i] for i in column], device=context.device) / counts.total()
     word_LD = llm.word_embeddings()[list(column)]
@@ -78,13 +78,14 @@ def _learn_words(llm: SmallMultimodalLLM, config: CGReasonerConfig, images: Sequ
     def sample_step() -> Step:
         masks, in_answer_BL, ids_of_images = [], torch.zeros(WORD_ROWS, len(column)), []
         for row, number in enumerate(loop.rng.integers(len(rows), size=WORD_ROWS)):
-            mask, answer, image_id = rows[number]
+            image, answer = rows[number]
+            mask = image.mask_1SS
             for axis, dimension in AXES:
                 if loop.rng.random() < 0.5:
                     mask, answer = mask.flip(dimension), mirror_words(answer, axis)
             masks.append(mask)
             in_answer_BL[row, [column[i] for i in ids[answer]]] = 1
-            ids_of_images.append(image_id)
+            ids_of_images.append(image.image_id)
         mask_B1SS, in_answer_BL = torch.stack(masks).to(context.device).float(), in_answer_BL.to(context.device)
 
         def terms() -> dict[str, Tensor]:
@@ -114,6 +115,7 @@ def _learn_places(model: CGReasoner, config: CGReasonerConfig, images: Sequence[
 
     def sample_step() -> Step:
         chosen = [images[i] for i in loop.numbers(len(images), size)]
+        read_ahead(images[i] for i in loop.soon)
         flips = loop.rng.random(len(chosen)) < config.augmentation.horizontal_flip
         share = data_parallel.share(chosen)
         image, mask, layout = _batch(chosen[share], flips[share], config.language.layout_side, context.device)

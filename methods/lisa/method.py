@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache
+from weakref import proxy
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,12 +41,14 @@ class LISAMethod(OfficialMethod):
         """CLIP's states before its last layer, without the class token. As in the official code, it sees the central square."""
         pixels = self._clip(image, return_tensors="pt", input_data_format="channels_last")["pixel_values"]
         pixels = pixels.to(self._device, self._vision.dtype)
-        return Patches(self._vision(pixels, output_hidden_states=True).hidden_states[-2][0, 1:]), partial(self._masks, image)
-
-    def _masks(self, image: NDArray[np.uint8], prompts_NC: Tensor) -> list[Tensor]:
-        if not len(prompts_NC):
-            return []
         square, frame = PROCESSING.prepare(image)
-        features = self._network.model.visual_model.image_encoder(square[None].to(self._device))
-        logits_N1LL, _ = self._network.masks(features, prompts_NC)
-        return [PROCESSING.probability(mask[0], frame) for mask in logits_N1LL]
+        network, device = proxy(self._network), self._device  # a proxy: what is cached must not keep a dropped row in memory
+        features = cache(lambda: network.model.visual_model.image_encoder(square[None].to(device)))  # at the first [SEG], if any
+
+        def masks(prompts_NC: Tensor) -> list[Tensor]:
+            if not len(prompts_NC):
+                return []
+            logits_N1LL, _ = network.masks(features(), prompts_NC)
+            return [PROCESSING.probability(mask[0], frame) for mask in logits_N1LL]
+
+        return Patches(self._vision(pixels, output_hidden_states=True).hidden_states[-2][0, 1:]), masks

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from weakref import proxy
+
 import numpy as np
 from numpy.typing import NDArray
 from prsbench.methods.parts.sam.processing import LongestSide
@@ -32,8 +34,9 @@ class PixelLMMethod(OfficialMethod):
     def _read(self, image: NDArray[np.uint8]) -> tuple[Patches, Decode]:
         square, frame = PROCESSING.prepare(image)
         patches, levels_LPC = read_patches(self._vision, square.to(self._device), frame, PATCH_PX)
+        network = proxy(self._network)  # what is cached must not keep a dropped row in memory
 
         def masks(prompts_NC: Tensor) -> list[Tensor]:
-            return [PROCESSING.probability(mask[0], frame) for mask in self._network.masks(levels_LPC, prompts_NC)]
+            return [PROCESSING.probability(mask[0], frame) for mask in network.masks(levels_LPC, prompts_NC)]
 
         return patches, masks

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from prsbench.harness.contract.config import AnswerTokens, Factor, GivenPath, MethodConfig, Number, Rate, Side
+from prsbench.harness.contract.config import AnswerTokens, BatchSize, Factor, GivenPath, MethodConfig, Number, Rate, Side
 from prsbench.harness.contract.types import Need, PromptSource
 from prsbench.methods.parts.frozen_features.config import MultimodalConfig
 from prsbench.methods.parts.language.config import SmallLlamaConfig
@@ -63,6 +63,7 @@ class PRSMedOfficialConfig(MethodConfig):
     checkpoint: GivenPath | None = None  # the official folder; None: skipped, with instructions
     llava: GivenPath | None = None  # a folder with LLaVA-Med v1.5 in transformers' Llava form
     answer_tokens: AnswerTokens = 512  # official code
+    llm_batch_size: BatchSize = 1  # ours: questions that LLaVA-Med reads at once; several may move last digits
     precision: Literal["bf16", "fp32"] = "bf16"  # of LLaVA-Med (official code fp16); encoder and decoder stay in float32
     as_released: bool = False  # True: without the LoRA adapter, which the official loader silently leaves out
 

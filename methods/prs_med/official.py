@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 from prsbench.harness.contract.types import Labels, Prediction, Query, TextSource, Weights
-from prsbench.methods.frozen import FrozenNetwork
-from prsbench.methods.images import IMAGENET_MEAN, IMAGENET_STD
+from prsbench.methods.feature_cache import cached_features
+from prsbench.methods.frozen import FrozenMethod
+from prsbench.methods.images import IMAGENET_MEAN, IMAGENET_STD, distinct_images
+from prsbench.methods.parts.language.continuation import Answer, Prompt, batch_note, batched, continued
 from prsbench.methods.parts.language.llava_med import LlavaBase
 from prsbench.methods.parts.weights.checkpoints import Matched, required_folder
 from prsbench.methods.parts.weights.exposure import exposure_note
@@ -27,7 +31,7 @@ SIDE_PX = 1024  # of the image that the mask is predicted from
 PROMPT = "\n### User: As a doctor, and you are seeing the image, {question}\n"  # follows the image tokens
 
 
-class PRSMedOfficialMethod(FrozenNetwork):
+class PRSMedOfficialMethod(FrozenMethod):
     """One prompt gives both: its last hidden states, image tokens included, prompt the mask; its continuation is the sentence."""
 
     def __init__(self, config: PRSMedOfficialConfig):
@@ -38,6 +42,7 @@ class PRSMedOfficialMethod(FrozenNetwork):
         lora = "without its LoRA adapter, as the official loader runs it" if self.config.as_released else "LoRA adapter applied"
         notes = (
             f"official weights, {self.config.precision}; {lora}; greedy decoding (the official code samples, temperature 0.7)",
+            *batch_note(self.config.llm_batch_size),
             exposure_note("prs_med"),
         )
         return Labels(self.config.prompt_source, Weights.OFFICIAL, TextSource.GENERATED, notes)
@@ -54,37 +59,48 @@ class PRSMedOfficialMethod(FrozenNetwork):
         matches = [encoder, decoder, *([] if self.config.as_released else [merge_adapter(self._llava, official)])]
         self.matched = Matched(sum(match.found for match in matches), sum(match.expected for match in matches))
         self._encoder.to(device), self._decoder.to(device)
+        self._identity = f"{ROW} {uuid4()}"  # of these weights in the cache
 
-    def _predict_one(self, query: Query) -> Prediction:
+    def predict(self, queries: Sequence[Query]) -> list[Prediction]:
+        """One prediction per query; those of a batch take equal times. An image is encoded once for all its questions."""
         start = time.perf_counter()
-        answer, states_1TD = self._answer(query)
-        features = self._encoder(encoder_input(query.image)[None].to(self._device))
-        logits = self._decoder(features, states_1TD.float())
-        # As the official evaluation enlarges its maps to the mask's size.
-        native = F.interpolate(logits, size=query.image.shape[:2], mode="nearest")[0, 0].sigmoid().cpu().numpy()
-        return Prediction(native, answer, time.perf_counter() - start)
+        images, numbers = distinct_images(queries)
+        with torch.inference_mode():
+            read = cached_features(self._identity, images, lambda new: [self._read(image) for image in new], self._device)
+            features, tokens = zip(*(image.features for image in read), strict=True) if read else ((), ())
+            prompts = [self._prompt(query.question, tokens[n]) for query, n in zip(queries, numbers, strict=True)]
+            answers = [answer for batch in batched(prompts, self.config.llm_batch_size) for answer in self._continued(batch)]
+            maps = [
+                self._map(features[n], answer.states_TD[: len(prompt.embedded_TD)], query.image.shape[:2])
+                for query, n, prompt, answer in zip(queries, numbers, prompts, answers, strict=True)
+            ]
+        texts = [parsed(str(self._tokenizer.decode(answer.ids, skip_special_tokens=True))) for answer in answers]
+        seconds = (time.perf_counter() - start) / max(1, len(queries))
+        return [Prediction(native, text, seconds) for native, text in zip(maps, texts, strict=True)]
 
-    def _answer(self, query: Query) -> tuple[str, Tensor]:
-        """The sentence, and the last hidden states (1, T, D) of the prompt, image tokens included."""
-        config = self._llava.config
-        vision = config.vision_config
-        patches = (vision.image_size // vision.patch_size) ** 2
-        text = self._tokenizer(PROMPT.format(question=query.question), add_special_tokens=False).input_ids
-        ids = torch.tensor([[self._tokenizer.bos_token_id, *[config.image_token_id] * patches, *text]], device=self._device)
-        pixels = clip_input(query.image, vision.image_size)[None].to(self._device, self._llava.dtype)
-        out = self._llava.generate(
-            input_ids=ids,
-            pixel_values=pixels,
-            attention_mask=torch.ones_like(ids),
-            max_new_tokens=self.config.answer_tokens,
-            do_sample=False,
-            eos_token_id=self._tokenizer.eos_token_id,
-            pad_token_id=self._tokenizer.eos_token_id,
-            return_dict_in_generate=True,
-            output_hidden_states=True,
-        )
-        generated = self._tokenizer.decode(out.sequences[0, ids.shape[1] :], skip_special_tokens=True)
-        return parsed(str(generated)), out.hidden_states[0][-1]
+    def _read(self, image: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
+        """The features of the image for the mask decoder, and its tokens for LLaVA-Med."""
+        return self._encoder(encoder_input(image)[None].to(self._device)), self._image_tokens(image)
+
+    def _image_tokens(self, image: NDArray[np.uint8]) -> Tensor:
+        """(P, D): CLIP's patches of the image as LLaVA-Med's projector gives them."""
+        pixels = clip_input(image, self._llava.config.vision_config.image_size)[None].to(self._device, self._llava.dtype)
+        return self._llava.get_image_features(pixel_values=pixels, return_dict=True).pooler_output[0]
+
+    def _prompt(self, question: str, image_PD: Tensor) -> Prompt:
+        text = self._tokenizer(PROMPT.format(question=question), add_special_tokens=False).input_ids
+        embed = self._llava.get_input_embeddings()
+        words_TD = embed(torch.tensor([self._tokenizer.bos_token_id, *text], device=self._device))
+        return Prompt(torch.cat([words_TD[:1], image_PD.to(words_TD), words_TD[1:]]))
+
+    def _continued(self, prompts: Sequence[Prompt]) -> list[Answer]:
+        return continued(self._llava, prompts, self.config.answer_tokens, self._tokenizer.eos_token_id)
+
+    def _map(self, features: Tensor, states_TD: Tensor, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """The mask prompted by the last hidden states of the prompt, image tokens included."""
+        logits = self._decoder(features, states_TD[None].float())
+        # As the official evaluation enlarges its maps to the mask's size.
+        return F.interpolate(logits, size=shape, mode="nearest")[0, 0].sigmoid().cpu().numpy()
 
 
 def parsed(generated: str) -> str:

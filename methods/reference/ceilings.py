@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from prsbench.harness.contract.errors import DataError
@@ -28,13 +28,12 @@ class OracleRow(FrozenMethod):
     def labels(self) -> Labels:
         return Labels(self.config.prompt_source, Weights.NONE, TextSource.TRUTH, (self.note,))
 
-    def predict_from_truth(self, samples: Sequence[Sample]) -> list[Prediction]:
+    def predict_from_truth(self, samples: Sequence[Sample], answers: Mapping[str, str]) -> list[Prediction]:
         """One prediction per sample, in order; `seconds` is 0 because nothing is computed."""
-        masks = (sample.truth.mask.astype(np.float32) for sample in samples)
-        return [Prediction(mask, answer, 0.0) for mask, answer in zip(masks, self._answers(samples), strict=True)]
+        return [Prediction(s.truth.mask.astype(np.float32), self._answer(s, answers), 0.0) for s in samples]
 
-    def _answers(self, samples: Sequence[Sample]) -> list[str]:
-        return [sample.truth.answer for sample in samples]
+    def _answer(self, sample: Sample, answers: Mapping[str, str]) -> str:  # noqa: ARG002 (the shuffle needs them)
+        return sample.truth.answer
 
 
 class ShuffledAnswerRow(OracleRow):
@@ -45,18 +44,20 @@ class ShuffledAnswerRow(OracleRow):
     def __init__(self, config: ShuffledAnswerConfig):
         super().__init__(config)
         self._seed = config.shuffle_seed
+        self._shuffled: tuple[Mapping[str, str], dict[str, str]] = ({}, {})  # the answers of the split, and by id another's
 
-    def _answers(self, samples: Sequence[Sample]) -> list[str]:
+    def _answer(self, sample: Sample, answers: Mapping[str, str]) -> str:
         """One random cycle through all samples, whatever their order, so that no sample keeps its own answer."""
-        if len(samples) == 1:
+        if len(answers) == 1:
             raise DataError(
-                f"Sample '{samples[0].sample_id}': shuffling answers needs at least 2 samples, got 1. "
+                f"Sample '{sample.sample_id}': shuffling answers needs at least 2 samples, got 1. "
                 "Evaluate on more samples, or leave this row out."
             )
-        by_id = sorted(range(len(samples)), key=lambda i: samples[i].sample_id)
-        cycle = np.random.default_rng(self._seed).permutation(by_id)
-        donor = dict(zip(cycle.tolist(), np.roll(cycle, 1).tolist(), strict=True))
-        return [samples[donor[i]].truth.answer for i in range(len(samples))]
+        if self._shuffled[0] is not answers:
+            by_id = sorted(answers)
+            cycle = [by_id[i] for i in np.random.default_rng(self._seed).permutation(len(answers))]
+            self._shuffled = answers, {taker: answers[donor] for taker, donor in zip(cycle, [cycle[-1], *cycle], strict=False)}
+        return self._shuffled[1][sample.sample_id]
 
 
 class OppositeAnswerRow(OracleRow):
@@ -64,8 +65,8 @@ class OppositeAnswerRow(OracleRow):
 
     note = "true mask, opposite position in a fixed sentence"
 
-    def _answers(self, samples: Sequence[Sample]) -> list[str]:
-        return [sentence_for(*opposite_position(s.truth.position, s.truth.near_centre)) for s in samples]
+    def _answer(self, sample: Sample, answers: Mapping[str, str]) -> str:  # noqa: ARG002 (as in OracleRow)
+        return sentence_for(*opposite_position(sample.truth.position, sample.truth.near_centre))
 
 
 def opposite_position(position: tuple[str, ...], near_centre: bool) -> tuple[tuple[str, ...], bool]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from prsbench.harness.contract.types import FitContext, Labels, Prediction, Query, Sample, TextSource, Weights
-from prsbench.methods.images import prediction_from_logits, resize_to_levels, z_score
+from prsbench.methods.images import distinct_images, prediction_from_logits, resize_to_levels, z_score
 from prsbench.methods.parts.training.loop import write_losses
 from prsbench.methods.parts.training.recipe import difference_note
 from prsbench.methods.parts.weights.exposure import exposure_note, random_start_note
@@ -46,13 +46,14 @@ class SupervisedMethod:
     @torch.inference_mode()
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
         start = time.perf_counter()
-        levels = torch.stack([resize_to_levels(query.image, self.config.image_size_px) for query in queries])
+        images, numbers = distinct_images(queries)  # the question is ignored: one map for all questions about an image
+        levels = torch.stack([resize_to_levels(image, self.config.image_size_px) for image in images])
         image = levels.to(self._device) / 255
         amp = self.config.amp and self._device.startswith("cuda")
         with torch.autocast("cuda", dtype=torch.bfloat16, enabled=amp):
             logits = self._network(z_score(image)).float()
         seconds = (time.perf_counter() - start) / len(queries)
-        return [prediction_from_logits(logits_1SS, query, seconds) for logits_1SS, query in zip(logits, queries, strict=True)]
+        return [prediction_from_logits(logits[n], query, seconds) for n, query in zip(numbers, queries, strict=True)]
 
     def save(self, folder: Path) -> None:
         named = sorted(self._network.state_dict(keep_vars=True).items(), reverse=True)

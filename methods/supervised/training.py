@@ -10,7 +10,7 @@ from prsbench.harness.contract.types import FitContext, Sample
 from prsbench.methods.images import z_score
 from prsbench.methods.parts.training.augmentation import AugmentationRange, jitter_intensity, view_of_images, view_of_mask
 from prsbench.methods.parts.training.config import ImageAugmentationConfig
-from prsbench.methods.parts.training.images import training_images
+from prsbench.methods.parts.training.images import read_ahead, training_images
 from prsbench.methods.parts.training.loop import Loop, MicroBatch, Step, steps_per_epoch
 from prsbench.methods.parts.training.lora import adamw
 from prsbench.methods.parts.training.losses import dice_and_bce
@@ -33,6 +33,7 @@ def train(network: nn.Module, config: SupervisedConfig, samples: Sequence[Sample
 
     def sample_step() -> Step:
         chosen = [images[i] for i in loop.numbers(len(images), config.batch_size)]
+        read_ahead(images[i] for i in loop.soon)
         image = torch.stack([one.image_3SS for one in chosen]).to(context.device)
         mask = torch.stack([one.mask_1SS for one in chosen]).to(context.device)
         image, mask = augmented(image, mask, config.augmentation, loop.rng)

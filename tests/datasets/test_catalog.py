@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,7 +25,7 @@ def archive(tmp_path, pictures):
 
 
 def test_every_source_resolves():
-    assert all(callable(resolve(source.find)) for source in SOURCES.values())
+    assert all(source.layouts or callable(resolve(source.find)) for source in SOURCES.values())
 
 
 def test_listing_the_sources_loads_nothing_heavy():
@@ -153,3 +155,71 @@ def test_a_name_that_is_too_long_with_its_archives_is_one_sentence(archive, tmp_
     pictures.file(archive / f"masks/{stem}.png", pictures.mask())
     with pytest.raises(DataError, match="cannot be written: .*File name too long"):
         lungs(archive, tmp_path / "to")
+
+
+@pytest.mark.parametrize("pack", ["zip", "gztar"])
+def test_a_zip_or_tar_gives_what_its_folder_gives(archive, tmp_path, tree_bytes, pack):
+    options = {"modality": "lung_xray", "target": "lungs"}
+    prepare("pairs", archive, tmp_path / "to", **options)
+    packed = shutil.make_archive(str(tmp_path / "packed" / "clinic"), pack, tmp_path, "clinic")
+    report = prepare("pairs", Path(packed), tmp_path / "to2", **options)
+    assert report.source == "clinic" and tree_bytes(tmp_path / "to2") == tree_bytes(tmp_path / "to")
+
+
+def test_a_fault_in_a_zip_is_named_from_the_zip_on_and_leaves_nothing(archive, tmp_path):
+    (archive / "masks" / "p0_z0.png").write_bytes(b"x")
+    packed = shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path, "clinic")
+    with pytest.raises(DataError, match=r"(?m)^\s*packed/clinic/masks/p0_z0.png: expected a readable picture"):
+        prepare("pairs", Path(packed), tmp_path / "to", modality="lung_xray", target="lungs")
+    assert [path.name for path in (tmp_path / "to").rglob("*")] == [LOCK]
+
+
+def test_label_masks_are_prepared_and_counted(archive, tmp_path, pictures):
+    for path in (archive / "masks").iterdir():
+        pictures.file(path, np.tile(np.array([0, 0, 1, 255], np.uint8), (6, 2)))
+    report = prepare(
+        "pairs", archive, tmp_path / "to", modality="lung_xray", target="lungs", foreground=["1", "9"], ignore=["255"]
+    )
+    assert report.median_foreground == 0.25
+    assert "no mask has the value 9 of --foreground" in str(report) and "25.0% of the masks' pixels" in str(report)
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "message"),
+    [
+        ("busi", {"foreground": ["1"]}, "'busi' sets --foreground itself"),
+        ("pairs", {"window": "0 1", "mask_suffix": "_m"}, "'pairs' sets --window itself"),
+        ("pairs", {"ignore": ["1"]}, "--ignore needs --foreground"),
+        ("msd-lung", {"modality": "lung_ct"}, "'msd-lung' sets --modality itself"),
+    ],
+)
+def test_an_option_of_another_source_is_refused(archive, tmp_path, source, options, message):
+    given = {"modality": "lung_ct", "target": "lungs"} if source == "pairs" else {}
+    with pytest.raises(ConfigError, match=message):
+        prepare(source, archive, tmp_path / "to", **given, **options)
+
+
+def test_expected_counts_known_defects_and_the_licence_are_said(tmp_path, pictures):
+    for number in range(3):
+        pictures.file(tmp_path / f"PNG/Original/{1 + 30 * number}.png", pictures.image(number))
+        pictures.file(tmp_path / f"PNG/Ground Truth/{1 + 30 * number}.png", pictures.mask())
+    text = str(prepare("cvc-clinicdb", tmp_path, tmp_path / "to"))
+    assert "The complete archive has 612 images in 29 cases: look for missing" in text
+    assert "Known: " in text and "Licence: research, with citation. Cite: Bernal" in text
+
+
+def test_slices_of_volumes_keep_their_spacing(tmp_path):
+    sitk = pytest.importorskip("SimpleITK", reason="needs the extra `volumes`")
+    for case in ("a", "b"):
+        for folder, values in (
+            ("images", np.random.default_rng(ord(case)).integers(0, 99, (2, 6, 8))),
+            ("masks", np.eye(6, 8)[None] * np.ones((2, 1, 1))),
+        ):
+            volume = sitk.GetImageFromArray(values.astype(np.int16))
+            volume.SetSpacing((0.5, 0.75, 3.0))
+            (tmp_path / "ct" / folder).mkdir(parents=True, exist_ok=True)
+            sitk.WriteImage(volume, str(tmp_path / "ct" / folder / f"{case}.nii.gz"))
+    report = prepare("volumes", tmp_path / "ct", tmp_path / "to", modality="lung_ct", target="lungs", window="0 99")
+    assert (report.images, report.groups) == (4, 2)
+    (dataset,) = open_root(tmp_path / "to")
+    assert {row.spacing_mm for split in dataset.splits for row in dataset.manifest(split)} == {(0.75, 0.5)}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pickle
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from prsbench.datasets import official_reader
 from prsbench.datasets.official_reader import open_root
 from prsbench.datasets.official_writer import write_modality
 from prsbench.datasets.questions import target_of
@@ -260,3 +262,39 @@ def test_pictures_of_one_colour_are_not_taken_for_the_same(root, pictures):
         pictures.file(sorted(root.rglob(f"{split}_images/*.png"))[0], pictures.image(1) * 0)
     (dataset,) = open_root(root)
     assert dataset.check() == []
+
+
+def test_the_questions_about_one_image_stand_together_whatever_the_order_of_the_table(tmp_path, pictures, monkeypatch):
+    folder = tmp_path / "lung_CT"
+    for n in range(4):
+        pictures.file(folder / f"test_images/{n}.png", pictures.image(n))
+        pictures.file(folder / f"test_masks/{n}.png", pictures.mask())
+    order = np.random.default_rng(0).permutation(12).tolist()
+    lines = [f"lung_CT/test_masks/{k % 4}.png,{k % 4}.png,test,Where is {k}?,There {k}." for k in order]
+    (tmp_path / "lung_CT.csv").write_text("image_path,image_name,split,question,answer\n" + "\n".join(lines) + "\n")
+    (dataset,) = open_root(tmp_path)
+    asked = [int(row.question.split()[2][:-1]) for row in dataset.manifest("test")]
+    first = sorted(range(4), key=lambda image: next(i for i, k in enumerate(order) if k % 4 == image))
+    assert asked == [k for image in first for k in order if k % 4 == image], "images by first question, questions as in the table"
+    decoded = []
+    monkeypatch.setattr(official_reader, "read_image", lambda path: decoded.append(path) or pictures.image(0))
+    samples = dataset.samples("test")
+    assert len([sample for start in range(0, 12, 5) for sample in samples[start : start + 5]]) == 12 and len(decoded) == 4
+
+
+def test_several_threads_read_the_right_pictures(root):
+    (dataset,) = open_root(root)
+    samples = dataset.samples("train")
+    alone = [sample.query.image.tobytes() for sample in samples]
+    with ThreadPoolExecutor(4) as threads:
+        numbers = np.random.default_rng(0).integers(0, len(samples), 400).tolist()
+        read = threads.map(lambda number: (number, samples[number].query.image.tobytes()), numbers)
+        assert all(pixels == alone[number] for number, pixels in read)
+
+
+def test_samples_sent_to_another_process_take_neither_the_last_picture_nor_what_is_known_of_the_files(root):
+    samples = open_root(root)[0].samples("train")
+    before = len(pickle.dumps(samples))
+    assert samples[0].query.image.size and len(pickle.dumps(samples)) == before
+    sent = pickle.loads(pickle.dumps(samples))
+    assert sent.files is None and sent[0].sample_id == samples[0].sample_id

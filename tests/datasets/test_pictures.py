@@ -322,3 +322,12 @@ def test_equal_pixels_have_one_hash_in_any_format_and_a_picture_of_one_colour_ha
     assert {pixel_hash(read_image(path)) for path in files} == {pixel_hash(image)}
     assert pixel_hash(image) != pixel_hash(image.reshape(8, 6, 3))
     assert pixel_hash(np.full((6, 8, 3), (1, 2, 3), np.uint8)) is None
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "tif", "webp"])
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.95])
+def test_a_file_that_was_cut_is_refused(tmp_path, pictures, suffix, share):
+    path = pictures.file(tmp_path / f"c.{suffix}", pictures.image(0, (64, 80)))
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    with pytest.raises(DataError, match=f"c.{suffix}: expected a readable picture"):
+        read_image(path)

@@ -135,12 +135,12 @@ def language_loss(model: CGReasoner, batch: Batch) -> Tensor:
 
 def public_loss(model: CGReasoner, batch: Batch) -> Tensor:
     features = model.encoder(batch.image_B3SS)
-    read, ids_BT, is_answer_BT = _reader(model, features, batch.questions, batch.answers)
+    read, ids_BT, is_answer_BT = _reader(model, _seen(model, features, batch), batch.questions, batch.answers)
     logits = model.llm._head(read()[:, :-1])
     labels = ids_BT[:, 1:].masked_fill(~is_answer_BT[:, 1:], -100)
     text = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100)
     with mock.patch.object(decoder, "recomputed", lambda work, *given: work(*given)):  # keeps what it computes
-        return text + dice_and_bce(_public_mask(model, features, read(), batch), batch.mask_B1SS)
+        return text + dice_and_bce(_public_mask(model, features, read(), batch).float(), batch.mask_B1SS)
 
 
 @torch.no_grad()
@@ -151,46 +151,52 @@ def our_answer(model: CGReasoner, batch: Batch) -> None:
 @torch.no_grad()
 def public_answer(model: CGReasoner, batch: Batch) -> None:
     features = model.encoder(batch.image_B3SS)
-    answers = _public_generate(model, features, batch.questions)
-    read, _, _ = _reader(model, features, batch.questions, answers)
+    seen = _seen(model, features, batch)
+    read, _, _ = _reader(model, seen, batch.questions, _public_generate(model, seen, batch.questions))
     _public_mask(model, features, read(), batch)
 
 
-def _public_generate(model: CGReasoner, features: Tensor, questions) -> list[str]:
+def _seen(model: CGReasoner, features: Tensor, batch: Batch) -> Tensor:
+    """What the language model reads an image from."""
+    return batch.image_B3SS if model.llm.reads_pixels else features
+
+
+def _public_generate(model: CGReasoner, seen: Tensor, questions) -> list[str]:
     """transformers' greedy generation with its cache, LoRA not merged into the weights; padding on the left."""
     llm = model.llm
-    image_BND, ids = llm._image_tokens(features).token_BND, [llm._question_ids(q) for q in questions]
+    image_BND, ids = llm._image_tokens(seen).token_BND, [llm._question_ids(q) for q in questions]
     longest = max(map(len, ids))
-    rows = [torch.cat([image.new_zeros(longest - len(row), llm.width), image, llm._embed(torch.tensor(row))])
+    rows = [torch.cat([image.new_zeros(longest - len(row), llm.width), image, llm._embed(torch.tensor(row, device=seen.device))])
             for image, row in zip(image_BND, ids, strict=True)]  # fmt: skip
     there = torch.arange(len(rows[0]))[None] >= torch.tensor([[longest - len(row)] for row in ids])
     said = llm.language.generate(
-        inputs_embeds=torch.stack(rows), attention_mask=there.long(), max_new_tokens=ANSWER_TOKENS, do_sample=False,
+        inputs_embeds=torch.stack(rows), attention_mask=there.long().to(seen.device),
+        max_new_tokens=model._config.answer_tokens, do_sample=False,
         pad_token_id=llm.tokenizer.pad_token_id, eos_token_id=llm.tokenizer.eos_token_id,
     )  # fmt: skip
     return [a.strip() for a in llm.tokenizer.batch_decode(said, skip_special_tokens=True)]
 
 
-def _reader(model: CGReasoner, features: Tensor, questions, answers) -> tuple[Callable[[], Tensor], Tensor, Tensor]:
+def _reader(model: CGReasoner, seen: Tensor, questions, answers) -> tuple[Callable[[], Tensor], Tensor, Tensor]:
     """A full pass over image, question and answer, to be made as often as asked; the ids, and which are the answer's."""
     llm = model.llm
     pairs = [(llm._question_ids(q), answer_ids(llm.tokenizer, a)) for q, a in zip(questions, answers, strict=True)]
-    ids_BT, is_text_BT = pad_right([q + a for q, a in pairs], llm.tokenizer.pad_token_id)
-    asked = torch.tensor([[len(q)] for q, _ in pairs])
+    ids_BT, is_text_BT = (t.to(seen.device) for t in pad_right([q + a for q, a in pairs], llm.tokenizer.pad_token_id))
+    asked = torch.tensor([[len(q)] for q, _ in pairs], device=seen.device)
 
     def read() -> Tensor:
-        image_BND = llm._image_tokens(features).token_BND
+        image_BND = llm._image_tokens(seen).token_BND
         embedded = torch.cat([image_BND, llm._embed(ids_BT)], dim=1)
         attention = torch.cat([is_text_BT.new_ones(image_BND.shape[:2]), is_text_BT], dim=1)
         return llm._decoder(inputs_embeds=embedded, attention_mask=attention.long(), use_cache=False).last_hidden_state[
             :, image_BND.shape[1] :
         ]
 
-    return read, ids_BT, is_text_BT & (torch.arange(ids_BT.shape[1]) >= asked)
+    return read, ids_BT, is_text_BT & (torch.arange(ids_BT.shape[1], device=seen.device) >= asked)
 
 
 def _public_mask(model: CGReasoner, features: Tensor, states: Tensor, batch: Batch) -> Tensor:
-    small = F.interpolate(model.decoder(features, states), size=features.shape[-2:], mode="bilinear", align_corners=False)
+    small = F.interpolate(model.decoder(features, states.float()), size=features.shape[-2:], mode="bilinear", align_corners=False)
     return F.interpolate(small, size=batch.image_B3SS.shape[-2:], mode="bilinear", align_corners=False)
 
 

@@ -63,10 +63,7 @@ def start_ray(ray: Any, address: str | None, workers: int) -> None:
         ray.init(address=address or "local", log_to_driver=False, logging_level="error", **({} if address else local))
     except Exception as error:  # noqa: BLE001 (Ray raises a bare Exception if a node does not start in time)
         if address and re.search(r"auth\w*token|unauthenticated|authenticationerror", str(error), re.IGNORECASE):
-            raise ConfigError(
-                f"The Ray cluster at '{address}' asks for a token, and yours is missing or wrong. Set RAY_AUTH_MODE=token and "
-                "RAY_AUTH_TOKEN (or RAY_AUTH_TOKEN_PATH, a file) to the token that the cluster was started with."
-            ) from None
+            raise _wants_token(address) from None
         if address:
             raise _no_cluster(address, first_line(str(error))) from None
         raise ConfigError(f"Ray did not start on this machine ({error}). Try again, or use --executor serial.") from None
@@ -75,11 +72,25 @@ def start_ray(ray: Any, address: str | None, workers: int) -> None:
             signal.signal(signal.SIGTERM, on_sigterm)  # Ray installs its own, which would end the run silently
 
 
+def try_ray() -> float:
+    """Start Ray on this machine alone, run one task and end it; returns the seconds. Raises what `start_ray` raises."""
+    start = time.monotonic()
+    ray = import_ray(None)
+    start_ray(ray, None, 1)
+    own = OwnRay(ray)
+    try:
+        ray.get(ray.remote(lambda: os.getpid()).remote(), timeout=60)  # Ray takes no built-in function
+    finally:
+        ray.shutdown()
+        own.end()
+    return time.monotonic() - start
+
+
 def check_address(address: str) -> None:
-    """Return if a gRPC server answers at host:port or ray://host:port. "auto", which Ray looks up, is not checked.
+    """Return if a Ray answers at host:port, or a gRPC server at ray://host:port. "auto", which Ray looks up, is not checked.
 
     Raises:
-        ConfigError: it is no such address, or nothing answers there within `ANSWER_S`.
+        ConfigError: it is no such address, nothing answers there within `ANSWER_S`, or it asks for another token.
     """
     if address == "auto":
         return
@@ -94,11 +105,46 @@ def check_address(address: str) -> None:
                 return
             stream.settimeout(ANSWER_S)
             stream.sendall(_HTTP2)
-            answer = stream.recv(9)
+            answer, said = stream.recv(9), b""
+            if answer[3:4] == b"\4" and not address.startswith("ray://"):
+                stream.sendall(_call())
+                while b"grpc-status" not in said and (more := stream.recv(4096)):
+                    said += more
     except (OSError, UnicodeError) as error:
         raise _no_cluster(address, str(error) or type(error).__name__) from None
     if answer[3:4] != b"\4":  # SETTINGS
         raise _no_cluster(address, "what listens there is no Ray")
+    if b"InvalidAuthToken" in said or b"Authentication token" in said:
+        raise _wants_token(address)
+    if b"grpc-status" not in said and not address.startswith("ray://"):
+        raise _no_cluster(address, "what listens there answers no call")
+
+
+def _call() -> bytes:
+    """Frames of HTTP/2 that ask a head for its cluster's id, with the token that Ray would send."""
+    fields = {":method": "POST", ":scheme": "http", ":path": "/ray.rpc.NodeInfoGcsService/GetClusterId", ":authority": "ray"}
+    fields |= {"content-type": "application/grpc", "te": "trailers"}
+    if os.environ.get("RAY_AUTH_MODE") == "token" and (token := _token()):
+        fields["authorization"] = f"Bearer {token}"
+    texts = [text.encode() for field in fields.items() for text in field]
+    block = b"".join(b"\0" * (i % 2 == 0) + bytes([len(text)]) + text for i, text in enumerate(texts))  # HPACK, not indexed
+    return len(block).to_bytes(3) + b"\1\4\0\0\0\1" + block + b"\0\0\5\0\1\0\0\0\1" + b"\0" * 5
+
+
+def _token() -> str:
+    """The user's token, below 100 letters: from RAY_AUTH_TOKEN, the file at RAY_AUTH_TOKEN_PATH, or Ray's own file."""
+    if token := os.environ.get("RAY_AUTH_TOKEN"):
+        return "" if token == _TOKEN else token[:100]  # ours is for nobody else
+    with suppress(OSError, UnicodeError):
+        return Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token").read_text().strip()[:100]
+    return ""
+
+
+def _wants_token(address: str) -> ConfigError:
+    return ConfigError(
+        f"The Ray cluster at '{address}' asks for a token, and yours is missing or wrong. Set RAY_AUTH_MODE=token and "
+        "RAY_AUTH_TOKEN (or RAY_AUTH_TOKEN_PATH, a file) to the token that the cluster was started with."
+    )
 
 
 def _no_cluster(address: str, why: str) -> ConfigError:

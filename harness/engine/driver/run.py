@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, replace
-from itertools import islice
+from functools import partial
 
 from prsbench.harness.contract.errors import RunFolderError, first_line, unknown_name
+from prsbench.harness.engine.driver.display import Display
 from prsbench.harness.engine.driver.executor import Executor, make_executor
+from prsbench.harness.engine.driver.priors import Priors
 from prsbench.harness.engine.driver.progress import Progress
 from prsbench.harness.engine.driver.ray_start import check_address
-from prsbench.harness.engine.driver.schedule import jobs_to_do, ready
+from prsbench.harness.engine.driver.schedule import Waiting, jobs_to_do
+from prsbench.harness.engine.driver.shares import share_of
 from prsbench.harness.engine.grid.schema import GridConfig, base_name
 from prsbench.harness.engine.inspect.state import SCHEMA, CellState, Left, Run, RunStatus, stored_cells
 from prsbench.harness.engine.plan.choices import Registry, check_choices, notes_of_rows
-from prsbench.harness.engine.plan.data import check_all, open_with_notes, prepare_roots
-from prsbench.harness.engine.plan.nodes import CellNode, left_out_lines
+from prsbench.harness.engine.plan.data import open_checked, prepare_roots
+from prsbench.harness.engine.plan.nodes import CellNode, TrainingNode, left_out_lines
 from prsbench.harness.engine.plan.planning import make_plan
 from prsbench.harness.engine.store.json_files import sealed, write_json
 from prsbench.harness.engine.store.run_folder import Ending, NodeFolder, RunFolder
 from prsbench.harness.engine.worker.failures import Failure
-from prsbench.harness.engine.worker.job import Job, Outcome
+from prsbench.harness.engine.worker.job import Job, Outcome, Work
 from prsbench.harness.engine.worker.process import prepare_process
 from prsbench.harness.engine.worker.provenance import command_line, now, provenance_of_run
 from prsbench.harness.engine.worker.setting import Setting
@@ -37,9 +40,8 @@ def plan_run(grid: GridConfig, registry: Registry, folder: RunFolder, say: Say) 
     """
     check_choices(grid, registry)
     roots = prepare_roots(grid, folder, say)
-    datasets, notes = open_with_notes(roots)
-    data = check_all(datasets, grid, folder)
-    notes += notes_of_rows(grid, registry, {row.sample_id for dataset in data.usable for row in dataset.manifest(grid.split)})
+    data, notes = open_checked(roots, grid, folder, say)
+    notes += notes_of_rows(grid, registry, {name for dataset in data.usable for name in dataset.sample_ids(grid.split)})
     for line in [*notes, *(f"{name}: {text}" for name, text in data.disclosed.items())]:
         say(f"Note: {line}")
     plan = make_plan(grid, data.usable, registry, data.refused, data.disclosed)
@@ -68,6 +70,9 @@ def run_grid(
     only: Collection[str] = (),
     address: str | None = None,
     states: Collection[CellState] = (),
+    display: Display | None = None,
+    share: tuple[int, int] | None = None,
+    only_finish: bool = False,
 ) -> Run:
     """Compute what is missing.
 
@@ -77,6 +82,9 @@ def run_grid(
         only: methods to work on; empty for all. The others stay as they are.
         address: of an existing Ray cluster.
         states: work only on cells in these states, such as {CellState.FAILED}; empty for all.
+        display: shows the running jobs; then `say` is its own.
+        share: (i, n): this driver is the i-th of n on this folder, from 1, and does its share alone.
+        only_finish: only join, measure and score what is completely predicted.
 
     Returns:
         The run, for `results`. Nodes that failed raise nothing; their cells appear there with the error.
@@ -88,17 +96,20 @@ def run_grid(
     if address is not None and executor == "ray":
         check_address(address)  # before data are drawn and checked
     prepare_process(grid.execution.threads_per_worker)
-    with folder.driver_lock():
-        run = plan_run(grid, registry, folder, say)
-        _write_description(run, grid, folder, RunStatus.RUNNING)
+    with folder.driver_lock(share):
+        with folder.plan_lock():  # drivers that share a run check the data one after another: the others find it checked
+            run = plan_run(grid, registry, folder, say)
+            division = share_of(run.plan, run.setting, *share) if share else None
+            _write_description(run, grid, folder, RunStatus.RUNNING)
         chosen = [cell for cell in run.plan.cells if not only or {cell.method, base_name(cell.method)} & set(only)]
         before = [(stored.node, stored.state) for stored in stored_cells(chosen, run.setting)]
         pending = [cell for cell, state in before if state is not CellState.CACHED and (not states or state in states)]
         say(_resume_line(before, pending, run))
         try:
-            if jobs := jobs_to_do(run.plan, pending, run.setting):
+            if pending:
                 workers = make_executor(executor, run.setting, grid.execution, address)
-                _do_jobs(jobs, run, folder, workers, grid.execution.retries, say)
+                jobs = partial(jobs_to_do, run.plan, pending, run.setting, share=division, only_finish=only_finish)
+                _do_jobs(jobs, run, folder, workers, grid.execution.retries, say, display)
         except BaseException:  # such as Ctrl-C or a full disk: run.json must not say "running"
             _write_description(run, grid, folder, RunStatus.INTERRUPTED)
             raise
@@ -116,9 +127,19 @@ def _resume_line(before: Sequence[tuple[CellNode, CellState]], pending: Sequence
     return f"{len(before)} cells, {sum(state is CellState.CACHED for _, state in before)} of them finished before{from_stored}."
 
 
-def _do_jobs(jobs: list[Job], run: Run, folder: RunFolder, executor: Executor, retries: int, say: Say) -> None:
+def _do_jobs(
+    jobs_for: Callable[[int, bool], list[Job]],
+    run: Run,
+    folder: RunFolder,
+    executor: Executor,
+    retries: int,
+    say: Say,
+    display: Display | None,
+) -> None:
     try:
-        with Progress(jobs, run.setting, executor.workers, say) as progress:
+        jobs = jobs_for(executor.gpus or executor.workers, bool(executor.gpus))
+        priors = Priors.here(run, executor.workers)
+        with Progress(jobs, run.setting, executor.workers, say, priors.job_s, priors.report_s, display) as progress:
             busy_s = _Loop(jobs, folder, progress, retries).run(executor)
             say(progress.efficiency(busy_s))
     finally:
@@ -129,44 +150,62 @@ class _Loop:
     """Submits jobs whose trainings are sealed, and settles each job that ends."""
 
     def __init__(self, jobs: list[Job], folder: RunFolder, progress: Progress, retries: int):
-        self._waiting, self._run_folder, self._progress, self._retries = list(jobs), folder, progress, retries
-        self._sealed: set[str] = set()
+        self._waiting, self._run_folder, self._progress, self._retries = Waiting(jobs), folder, progress, retries
+        self._predicted = defaultdict[str, list[Outcome]](list)  # by cell's folder: of its shards, until its attempt is recorded
         self._busy_s = 0.0
 
     def run(self, executor: Executor) -> float:
         """Do jobs until none is left; returns the seconds that nodes took, summed over workers."""
-        n_running = 0
-        while self._waiting or n_running:
-            for job in list(islice(ready(self._waiting, self._sealed), executor.free)):
-                self._waiting.remove(job)
+        n_running, last = 0, None
+        while len(self._waiting) or n_running:
+            while job := self._waiting.take(executor.fits, last):
                 self._progress.started(job)
                 executor.submit(job)
                 n_running += 1
             job, outcomes = executor.next_finished()
-            n_running -= 1
+            n_running, last = n_running - 1, job.model
+            self._waiting.ended(job)
             self._settle(job, outcomes)
         return self._busy_s
 
     def _settle(self, job: Job, outcomes: dict[str, Outcome]) -> None:
-        """Record how a job ended. Jobs that wait for a training that failed end with it, with its reason."""
+        """Record how a job ended. Jobs that wait for a training that failed end with it, with its reason.
+
+        A part of a cell that was predicted is no attempt at the cell: it counts for the one that finishes the cell.
+        """
         self._busy_s += sum(outcome.seconds for outcome in outcomes.values())
         replacements = self._replacements(job, outcomes)
         if replacements:
-            self._waiting += replacements
+            self._waiting.add(replacements)
             self._progress.replaced(job, replacements, "lost its worker; it resumes where it stopped")
         else:
             self._progress.finished(job, outcomes)
-        folders = job.folders(self._run_folder)
-        for key, outcome in outcomes.items():
-            if len(job.keys) == 1 or not replacements:  # which of several nodes killed the worker is unknown
-                NodeFolder(folders[key]).record_attempt({**asdict(outcome), "time": now()})
-                self._run_folder.node_ended(folders[key])
+        is_part = job.work is Work.PREDICT
+        nodes: Sequence[CellNode | TrainingNode] = (job.training,) if job.training else job.cells
+        for (key, outcome), node in zip(outcomes.items(), nodes, strict=True):
+            is_done = outcome.kind is Ending.DONE
+            if is_part and is_done:
+                self._predicted[node.folder].append(outcome)
+            elif len(job.keys) == 1 or not replacements:  # which of several nodes killed the worker is unknown
+                self._record(node, outcome)
             if outcome.reason is Failure.NO_ROOM:
                 raise RunFolderError(f"{outcome.error}. Make room or choose another place; the same command then resumes.")
-            if outcome.kind is Ending.DONE:
-                self._sealed.add(key)
+            if is_done:
+                self._waiting.done(key)
             elif not replacements:
                 self._end_what_waits_for(job, key, outcome)
+                if isinstance(node, CellNode) and is_part:
+                    self._drop_rest_of(node)
+
+    def _record(self, node: CellNode | TrainingNode, outcome: Outcome) -> None:
+        """Record an attempt at a node, with what its shards took."""
+        run = self._run_folder
+        folder = run.training(node.folder) if isinstance(node, TrainingNode) else run.cell(node.folder)
+        every = [outcome, *self._predicted.pop(node.folder, ())]
+        taken = {name: sum(getattr(one, name) for one in every) for name in ("seconds", "samples")}
+        peak = max(one.peak_memory_bytes for one in every)
+        NodeFolder(folder).record_attempt({**asdict(outcome), **taken, "peak_memory_bytes": peak, "time": now()})
+        run.node_ended(folder)
 
     def _replacements(self, job: Job, outcomes: dict[str, Outcome]) -> list[Job]:
         """The jobs to do in place of one that lost its worker: one per cell, so that only the cell to blame fails."""
@@ -180,16 +219,24 @@ class _Loop:
     def _end_what_waits_for(self, job: Job, key: str, outcome: Outcome) -> None:
         reason = f"not run: {job.title} {outcome.kind}: {outcome.error.removeprefix('not run: ')}"
         for other in [waiting for waiting in self._waiting if key in waiting.waits_for]:
-            if other not in self._waiting:  # it already ended with a previous one
-                continue
+            if other not in self._waiting or other.work is Work.FINISH and job.work is Work.PREDICT:
+                continue  # it already ended with a previous one, or the same cell's failure is recorded
             self._waiting.remove(other)
             ended, cells = [other], other.split()
             if rest := [cell for cell in cells if key not in cell.waits_for]:  # of a job with several cells
                 ended = [cell for cell in cells if key in cell.waits_for]
                 self._progress.replaced(other, cells, "not all of it can be done")
-                self._waiting += rest
+                self._waiting.add(rest)
             for cell in ended:
                 self._settle(cell, dict.fromkeys(cell.keys, Outcome(outcome.kind, Failure.NOT_RUN, reason)))
+
+    def _drop_rest_of(self, cell: CellNode) -> None:
+        """Take out what waits of a cell of which a part cannot be predicted. What is at work goes on, for the next run."""
+        for job in [job for job in self._waiting if cell in job.cells]:
+            self._waiting.remove(job)
+            others = [other for other in job.split() if other.cells != (cell,)]
+            self._waiting.add(others)
+            self._progress.dropped(job, others)
 
 
 def _write_description(run: Run, grid: GridConfig, folder: RunFolder, status: RunStatus) -> Run:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,16 @@ _SUFFIXES = (".yaml", ".yml")
 _OTHER_KINDS = {stat.S_ISDIR: "a folder", stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket"}
 
 
-def load_grid(name_or_path: str, changes: Iterable[str] = (), data_root: Path | None = None) -> GridConfig:
+def load_grid(
+    name_or_path: str, changes: Iterable[str] = (), data_root: Path | None = None, selection: Mapping[str, Any] | None = None
+) -> GridConfig:
     """Read and check a grid.
 
     Args:
         name_or_path: the name of a packaged grid, or the path of a YAML file.
         changes: overrides `a.b=value`, the value in YAML; list items are counted from 0, as in `data.0.train=20`.
         data_root: the folder for every `prs_med` source that names none.
+        selection: further keys of every `prs_med` source, such as limit, in place of its own.
 
     Raises:
         ConfigError: a key or value is wrong; it names file, line, a change that set it, and the nearest known key.
@@ -35,8 +38,10 @@ def load_grid(name_or_path: str, changes: Iterable[str] = (), data_root: Path | 
     content = read_mapping(text, where)
     source = GridText(where, text, tuple((_apply(content, change), change) for change in changes))
     for data in content["data"] if isinstance(content.get("data"), list) else ():
-        if isinstance(data, dict) and data.get("source") == "prs_med" and data_root is not None:
-            data.setdefault("root", os.path.realpath(data_root))
+        if isinstance(data, dict) and data.get("source") == "prs_med":
+            data.update(selection or {})
+            if data_root is not None:
+                data.setdefault("root", os.path.realpath(data_root))
     return validated(GridConfig, content, source.place_of).read_from(source)
 
 

@@ -43,7 +43,7 @@ class GridText:
         return f"{setting}{self.where}{f' line {line}' if line else ''}: " if self.where else ""
 
 
-def _leads_to(place: Place, path: Sequence[str | int]) -> bool:
+def _leads_to(place: Sequence[str | int], path: Sequence[str | int]) -> bool:
     """Whether the path begins with this place; it may hold steps that are not in the file, such as a union's tag."""
     steps = iter(path)
     return all(step in steps for step in place)
@@ -67,12 +67,23 @@ class Phantoms(PhantomsConfig):
 
 
 class PrsMedFolder(BaseModel):
-    """A folder in the official PRS-Med/MMRS layout; root may come from the command line's `--data`."""
+    """A folder in the official PRS-Med/MMRS layout, or a selection of its pictures; see `datasets.selection`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     source: Literal["prs_med"] = "prs_med"
     root: Path | None = None
+    exclude: Path | None = None  # list of pictures to leave out, relative to root: `prsbench data check --exclude` writes it
+    limit: int | None = Field(default=None, ge=1)  # pictures in all, drawn evenly by modality, split and group
+    folds: int = Field(default=0, ge=0, le=1000)  # 0: the splits of the tables; else the groups are divided into so many parts
+    fold: int = Field(default=0, ge=0)  # the part that is tested; the next one is val
+    seed: int = Field(default=0, ge=0, lt=2**32)  # of limit and folds
+
+    @model_validator(mode="after")
+    def _fold_exists(self) -> PrsMedFolder:
+        if self.folds in (1, 2) or self.fold >= max(self.folds, 1):
+            raise ValueError(f"folds: expected 0, or 3 and more, and a fold below it, got {self.fold} of {self.folds}")
+        return self
 
 
 class MethodChoice(GivenConfig):
@@ -146,7 +157,7 @@ class Resources(GivenConfig):
     """What one job of a method requires of its machine, in Ray's units; the serial executor ignores it."""
 
     cpus: Amount = 1.0
-    gpus: float | None = Field(default=None, ge=0, le=1e6)  # fractions share a GPU; None: an equal share of the GPUs
+    gpus: float | None = Field(default=None, ge=0, le=1e6)  # fractions share a GPU; None: by the memory that the row declares
     memory_gib: Amount | None = None
     custom: Mapping[str, Amount] = {}  # such as {a100: 1}: custom resources of the cluster's nodes
 
@@ -161,7 +172,9 @@ class Execution(GivenConfig):
     retries: int = Field(
         default=1, ge=0, le=1000
     )  # of a node whose worker died: a preempted spot machine, a crash outside Python
-    resources: Mapping[str, Resources] = {}  # by method or part; the others take one core and an equal share of the GPUs
+    trust_mtime: bool = True  # a picture whose inode, size and times are the same is not hashed again
+    resources: Mapping[str, Resources] = {}  # by method or part; the others take one core and what they declare
+    gpu_gib: float | None = Field(default=None, gt=0, le=1e6)  # of the smallest GPU; None: as nvidia-smi says on this machine
 
     @field_validator("workers", mode="wrap")
     @classmethod

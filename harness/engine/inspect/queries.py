@@ -15,7 +15,7 @@ from prsbench.harness.contract.geometry import innermost_point, tight_box
 from prsbench.harness.contract.types import PromptSource
 from prsbench.harness.engine.grid.schema import GridConfig
 from prsbench.harness.engine.plan.choices import Registry, resolve_choices
-from prsbench.harness.engine.plan.data import check_all, open_all, prepare_roots
+from prsbench.harness.engine.plan.data import open_checked, prepare_roots
 from prsbench.harness.engine.store.run_folder import RunFolder
 
 QUESTIONS, IMAGES = "questions.csv", "images"
@@ -69,7 +69,7 @@ def write_queries(
         raise ConfigError("--prompts: no row of this grid has the prompt source 'oracle box' or 'oracle point'. Leave it out.")
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise ConfigError(f"{to}: expected an empty folder or none, got files. Choose another with --to.")
-    data = check_all(open_all(prepare_roots(grid, folder, say)), grid, folder)
+    data, _ = open_checked(prepare_roots(grid, folder, say), grid, folder, say)
     for dataset, problem in data.refused:
         say(f"LEFT OUT: {dataset.name}, {problem}")
     partial = to.resolve().with_name(f".{to.resolve().name}.partial")  # a partial export must not look complete

@@ -61,7 +61,7 @@ class EarlierWork:
         flat_old, flat_new = dict(_flat(old)), dict(_flat(new))
         for name in sorted(flat_old.keys() | flat_new.keys()):
             before, after = flat_old.get(name), flat_new.get(name)
-            if before == after or name in ("key", "n_manifest", "own_process"):
+            if before == after or name in ("key", "n_manifest", "own_process", "gpu_gib", "memory_gib"):
                 continue
             if name == "training" or name.startswith("needs."):
                 yield from self._training_changes(name, before, after)

@@ -26,7 +26,7 @@ from prsbench.harness.engine.worker.setting import Setting
 
 SCHEMA = 4  # of run.json; raised when a reader would misread an older one, or could not tell whether it was changed
 _AGAIN = "Run its grid again: what is finished is kept."  # what to do about a damaged run.json
-_MAY_DIFFER = ("shares", "own_process")  # fields of a node that say how it is computed, not what
+_MAY_DIFFER = ("shares", "own_process", "gpu_gib", "memory_gib")  # fields of a node that say how it is computed, not what
 
 
 class RunStatus(StrEnum):

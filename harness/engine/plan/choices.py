@@ -118,7 +118,7 @@ def resolve_choices(grid: GridConfig, registry: Registry) -> list[tuple[str, Ent
                 choices.append((choice.row, entry, config))
         except ConfigError as error:
             problems.append(str(error))
-    known = (*registry.methods, *registry.parts)
+    known = {*registry.methods, *registry.parts, *(choice.name for choice in grid.rows)}  # the last: also files and saved:NAME
     problems += [str(unknown_name("method or part", name, known)) for name in grid.execution.resources if name not in known]
     if problems:
         raise ConfigError("\n".join(dict.fromkeys(problems)))

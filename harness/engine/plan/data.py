@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from prsbench.datasets.official_reader import FolderDataset, read_root
+from prsbench.datasets.index import OpenedRoot, open_root_indexed, read_index, write_index
+from prsbench.datasets.official_reader import FolderDataset, ManifestRow
 from prsbench.datasets.phantoms.dataset import materialise, phantoms_key
+from prsbench.datasets.picture_files import end_processes
+from prsbench.datasets.selection import Selection, read_excluded, read_selection, write_selection
 from prsbench.harness.contract.errors import ConfigError, DataError, RunFolderError, refuse
+from prsbench.harness.contract.files import cache_folder
 from prsbench.harness.engine.grid.schema import GridConfig, Phantoms, PrsMedFolder
-from prsbench.harness.engine.store.json_files import read_json, write_json
 from prsbench.harness.engine.store.keys import FOLDER_DIGITS, key_of
 from prsbench.harness.engine.store.run_folder import RunFolder
 
@@ -20,7 +24,7 @@ def prepare_roots(grid: GridConfig, run: RunFolder, say: Callable[[str], None]) 
     for source in grid.data:
         if isinstance(source, PrsMedFolder):
             _given_root(source)
-    return tuple(_phantom_root(s, run, say) if isinstance(s, Phantoms) else _given_root(s) for s in grid.data)
+    return tuple(_phantom_root(s, run, say) if isinstance(s, Phantoms) else _selected_root(s, run) for s in grid.data)
 
 
 @dataclass(frozen=True)
@@ -36,52 +40,87 @@ class CheckedData:
 
 
 def open_all(roots: Iterable[Path]) -> list[FolderDataset]:
-    """Every data set under these folders, in their order; names are unique."""
-    return open_with_notes(roots)[0]
+    """Every data set under these folders, in their order; names are unique. The user's cache saves what it knows of them."""
+    return _unique(dataset for root in roots for dataset in _opened(root, [_cache()])[1])
 
 
-def open_with_notes(roots: Iterable[Path]) -> tuple[list[FolderDataset], list[str]]:
-    """`open_all`, and sentences on what was left out and on what the user should look at."""
+def open_for_job(roots: Iterable[Path], run: RunFolder, names: Collection[str]) -> dict[str, FolderDataset]:
+    """The data sets with these names (empty: all) as the driver checked them, from its index in the run folder.
+
+    No table is read; a picture that has changed since is refused when it is read. Without an index that can be read, the data are
+    opened as by the driver.
+    """
     datasets: list[FolderDataset] = []
-    notes: list[str] = []
-    for found, left_out in map(read_root, roots):
-        datasets += found
-        notes += [*left_out, *(note for dataset in found for note in dataset.notes)]
-    names = [dataset.name for dataset in datasets]
-    for name in names:
-        if names.count(name) > 1:
-            raise ConfigError(f"Two data sources hold a data set '{name}'. Put them in separate grids.")
-    return datasets, notes
+    for root in roots:
+        selection = read_selection(root)
+        indexed = read_index(selection.root if selection else root, run.data, () if selection else names)
+        if indexed is None:
+            datasets += _opened(root, [_cache()])[1]
+        else:
+            datasets += selection.apply(indexed) if selection else indexed
+    return {dataset.name: dataset for dataset in _unique(datasets) if dataset.name in names or not names}
 
 
-def check_all(datasets: Sequence[FolderDataset], grid: GridConfig, run: RunFolder) -> CheckedData:
-    """Decode every file of every data set once. A data set with problems is left out; the others can be used.
+def open_checked(
+    roots: Sequence[Path], grid: GridConfig, run: RunFolder, say: Callable[[str], None]
+) -> tuple[CheckedData, list[str]]:
+    """The data sets under these folders, checked, and sentences on what was left out and on what the user should look at.
 
-    What was checked is remembered in the run folder by manifest hashes, with the pictures that are in two splits, and is not
-    decoded again.
+    Every file is decoded and hashed once; indexes in the run folder and the user's cache remember it.
 
     Raises:
         DataError: no data set can be used, or one of a tuning run cannot; all problems as one error.
     """
-    remembered = run.data / "checked.json"
-    known = [entry for entry in read_json(remembered) or [] if isinstance(entry, dict)]  # older versions wrote lists
-    usable, refused, disclosed = [], [], {}
+    places = [run.data, _cache()]
+    opened = [_opened(root, places, grid.execution.trust_mtime) for root in roots]
+    selections = [(read_selection(root), taken) for root, (_, taken) in zip(roots, opened, strict=True)]
+    disclosed = {data.name: f"a selection of the pictures: {chosen}" for chosen, taken in selections if chosen for data in taken}
+    datasets = _unique(dataset for _, taken in opened for dataset in taken)
+    notes = [note for root, taken in opened for note in [*root.left_out, *(note for dataset in taken for note in dataset.notes)]]
+    try:
+        return _checked(datasets, grid, say, disclosed), notes
+    finally:  # the next attempt need not check the other data sets again
+        end_processes()
+        for root, _ in opened:
+            write_index(root, places)
+
+
+def _opened(root: Path, places: Sequence[Path], trust_times: bool = True) -> tuple[OpenedRoot, Sequence[FolderDataset]]:
+    """A root, and its data sets or what a selection takes of them."""
+    selection = read_selection(root)
+    opened = open_root_indexed(selection.root if selection else root, places, trust_times)
+    return opened, selection.apply(opened.datasets) if selection else opened.datasets
+
+
+def _cache() -> Path:
+    return cache_folder() / "data"
+
+
+def _unique(datasets: Iterable[FolderDataset]) -> list[FolderDataset]:
+    found = list(datasets)
+    for name, count in Counter(dataset.name for dataset in found).items():
+        if count > 1:
+            raise ConfigError(f"Two data sources hold a data set '{name}'. Put them in separate grids.")
+    return found
+
+
+def _checked(
+    datasets: Sequence[FolderDataset], grid: GridConfig, say: Callable[[str], None], selected: Mapping[str, str]
+) -> CheckedData:
+    """A data set with problems is left out; the others can be used. selected: what is disclosed of selections, by data set."""
+    usable, refused, disclosed = [], [], dict(selected)
     for dataset in datasets:
         try:
-            manifests = [manifest_hash(dataset, name) for name in dataset.splits]
+            pairs = dataset.check(say)
             if grid.split not in dataset.splits:
                 found = ", ".join(dataset.splits)
                 raise DataError(f"{dataset.title}: expected samples in split '{grid.split}', got {found} only. Add some.")
-            checked = next((entry for entry in known if entry["manifests"] == manifests), None)
-            if checked is None:
-                checked = {"manifests": manifests, "in_two_splits": dataset.check()}
-                known.append(checked)
-                write_json(remembered, known)
-            if (pairs := checked["in_two_splits"]) and not grid.allow_shared_pictures:
+            if pairs and not grid.allow_shared_pictures:
                 advice = "move each into one, or set allow_shared_pictures: true, which the tables disclose"
                 refuse(f"{dataset.title}, the same picture in two splits ({advice})", pairs)
             if pairs:
-                disclosed[dataset.name] = f"{len(pairs)} pictures are in two splits, as allow_shared_pictures permits"
+                shared = f"{len(pairs)} pictures are in two splits, as allow_shared_pictures permits"
+                disclosed[dataset.name] = "; ".join([*filter(None, [selected.get(dataset.name)]), shared])
             usable.append(dataset)
         except (DataError, OSError) as error:
             refused.append((dataset, str(error)))
@@ -91,11 +130,12 @@ def check_all(datasets: Sequence[FolderDataset], grid: GridConfig, run: RunFolde
 
 
 def manifest_hash(dataset: FolderDataset, split: str) -> str:
-    """Hash of every image, text, group and spacing of a split, in the order of its table (the order decides the batches).
+    """Hash of every image, text, group and spacing of a split, in the order of its samples (the order decides the batches).
 
     An unknown spacing is left out, so that data without spacing keep the hash of older versions.
     """
-    rows = (asdict(row) for row in dataset.manifest(split))
+    names = [field.name for field in fields(ManifestRow)]
+    rows = ({name: getattr(row, name) for name in names} for row in dataset.manifest(split))
     return key_of({"rows": [{k: v for k, v in row.items() if (k, v) != ("spacing_mm", None)} for row in rows]})
 
 
@@ -111,6 +151,17 @@ def _phantom_root(source: Phantoms, run: RunFolder, say: Callable[[str], None]) 
                 f"{root}: cannot be written ({error.strerror}). Make room, or choose another place with --out."
             ) from None
     return root
+
+
+def _selected_root(source: PrsMedFolder, run: RunFolder) -> Path:
+    """The folder itself, or one in the run folder that stands for a selection of it."""
+    root = _given_root(source)
+    excluded = read_excluded(root / source.exclude) if source.exclude else ()
+    if not excluded and source.limit is None and not source.folds:
+        return root
+    selection = Selection(root, excluded, source.limit, source.folds, source.fold, source.seed)
+    key = key_of({"root": str(root), **source.model_dump(mode="json", exclude={"root", "exclude"}), "excluded": excluded})
+    return write_selection(selection, run.data / f"selection-{key[:FOLDER_DIGITS]}")
 
 
 def _given_root(source: PrsMedFolder) -> Path:

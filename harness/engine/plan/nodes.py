@@ -14,7 +14,8 @@ from prsbench.harness.engine.store.keys import FOLDER_DIGITS
 class TrainingNode:
     """One fit: a method, or a part that methods share. needs maps a role to the key of a training that comes first.
 
-    origin is the rest of what the key is a hash of: code by module, weight files, data. own_process as in `Entry`.
+    origin is the rest of what the key is a hash of: code by module, weight files, data. own_process, gpu_gib and memory_gib as in
+    `Entry`.
     """
 
     key: str
@@ -27,6 +28,8 @@ class TrainingNode:
     needs: Mapping[str, str]
     origin: Mapping[str, Any]
     own_process: bool = False
+    gpu_gib: float = 0.0
+    memory_gib: float = 0.0
 
     @property
     def folder(self) -> str:
@@ -38,7 +41,8 @@ class TrainingNode:
 class CellNode:
     """One method on one data set with one seed; training is the key it depends on, if any. origin as in TrainingNode.
 
-    shares and own_process as in `Entry`. origin holds "problem", a text, if the method's file cannot be imported.
+    shares, own_process, gpu_gib and memory_gib as in `Entry`. origin holds "problem", a text, if the file of its method cannot
+    be imported.
     """
 
     key: str
@@ -54,8 +58,10 @@ class CellNode:
     n_manifest: int
     training: str | None
     origin: Mapping[str, Any]
-    shares: str = ""  # old run folders have no such key, nor the next
+    shares: str = ""  # old run folders have no such key, nor the next ones
     own_process: bool = False
+    gpu_gib: float = 0.0
+    memory_gib: float = 0.0
 
     @property
     def folder(self) -> str:

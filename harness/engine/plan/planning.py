@@ -25,7 +25,9 @@ _SHARED_CODE = (
     "prsbench.harness.engine.worker.seeding",
     "prsbench.datasets.official_table",
     "prsbench.datasets.pictures",
+    "prsbench.datasets.rows",
     "prsbench.datasets.official_reader",
+    "prsbench.datasets.index",
 )
 _TRAINING_CODE = (*_SHARED_CODE, "prsbench.harness.engine.worker.training")
 _CELL_CODE = (
@@ -84,7 +86,8 @@ def make_plan(
                 selected = []
             for dataset, manifest, n in selected:
                 facts = {"manifest": manifest, **origin}
-                cells.append(_cell(row, entry, config, facts, seed, dataset, grid.split, n, training))
+                machine = _machine(entry, config, [trainings.nodes[training]] if training else [])
+                cells.append(_cell(row, entry, config, facts, seed, dataset, grid.split, n, training, machine))
             for dataset, error in missing:
                 left_out.append(LeftOut(row, dataset.name, dataset.modality, str(dataset.data_kind), seed, error))
     refuse_idle_filters(is_selected.idle_filters)
@@ -139,9 +142,8 @@ class _Trainings:
         origin = {**_origin(entry, config, _TRAINING_CODE), "manifests": used}
         identity = {"factory": entry.factory, "seed": seed, "split": split, "needs": needs, **origin}
         key = key_of({**identity, "config": _without_paths(values, config.checkpoints())})
-        self.nodes[key] = TrainingNode(
-            key, entry.name, entry.factory, entry.config, values, seed, split, needs, origin, entry.own_process
-        )
+        made = (key, entry.name, entry.factory, entry.config, values, seed, split, needs, origin, entry.own_process)
+        self.nodes[key] = TrainingNode(*made, **_machine(entry, config, [self.nodes[needed] for needed in needs.values()]))
         return key
 
     def add_part(self, need: Need, seed: int) -> str:
@@ -163,6 +165,14 @@ def _origin(entry: Entry, config: PartConfig, code: Iterable[str]) -> dict[str, 
     return origin
 
 
+def _machine(entry: Entry, config: PartConfig, trainings: Sequence[TrainingNode]) -> dict[str, Any]:
+    """What a job of a row with this config needs of its machine: no less than the trainings whose weights it loads."""
+    own = config.gpu_gib()
+    gpu_gib = entry.gpu_gib if own is None else own
+    most = max([gpu_gib, *(node.gpu_gib for node in trainings)]) if gpu_gib else 0.0
+    return {"gpu_gib": most, "memory_gib": max([entry.memory_gib, *(node.memory_gib for node in trainings)])}
+
+
 def _without_paths(values: Mapping[str, Any], paths: Collection[str], group: str = "") -> dict[str, Any]:
     """A config as it enters a key, without its paths ("key" or "group.key"): a checkpoint counts by its bytes."""
     left = {name: value for name, value in values.items() if group + name not in paths}
@@ -179,6 +189,7 @@ def _cell(
     split: str,
     n_manifest: int,
     training: str | None,
+    machine: Mapping[str, Any],
 ) -> CellNode:
     values = config.model_dump(mode="json")
     identity: dict[str, Any] = {"factory": entry.factory, "seed": seed, "split": split, "training": training}
@@ -193,5 +204,6 @@ def _cell(
         origin=origin,
         shares=entry.shares,
         own_process=entry.own_process,
+        **machine,
         **identity,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -28,10 +28,13 @@ _FRAME = struct.Struct("<4sIIII")
 _MAGIC = b"map2"
 
 
-def append_maps(folder: Path, maps: Mapping[int, GreyMaps]) -> None:
-    """Append the maps of one batch, by number of the sample: one write, on disk before this returns."""
+def append_maps(folder: Path, maps: Mapping[int, GreyMaps], map_: Callable[..., Iterable[bytes]] = map) -> None:
+    """Append the maps of one batch, by number of the sample: one write, on disk before this returns.
+
+    map_: `map`, or one that encodes several at once.
+    """
     if maps:
-        append_durably(folder / MAPS, b"".join(_frame(index, sample_maps) for index, sample_maps in maps.items()))
+        append_durably(folder / MAPS, b"".join(map_(_frame, maps, maps.values())))
 
 
 def each_map(folder: Path) -> Iterator[tuple[int, GreyMaps]]:

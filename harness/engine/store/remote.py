@@ -221,7 +221,11 @@ class RemoteRunFolder(RunFolder):
         self._mirror = Mirror(url, self.path)
 
     @contextmanager
-    def driver_lock(self) -> Iterator[None]:
+    def driver_lock(self, share: tuple[int, int] | None = None) -> Iterator[None]:
+        if share:
+            raise ConfigError(
+                f"--shard: its drivers lock files of one folder, and {self._mirror.url} is none. Name a path with --out."
+            )
         with super().driver_lock(), self._mirror.lease(print):
             self._mirror.pull()
             self._mirror.push_missing()

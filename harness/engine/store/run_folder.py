@@ -21,6 +21,7 @@ SEAL = "sealed.json"
 PROGRESS = "progress.json"  # of a running node; for display only
 ATTEMPTS = "attempts.json"  # how each attempt at a node ended, what it took
 LOG = "log.txt"
+_DRIVER = ".driver"  # begins the names of drivers' lock files
 WEIGHTS = "weights"  # folder of what a training's `save` wrote
 _NOT_SEALED = (PROGRESS, ATTEMPTS)  # files that no number depends on: what happened, and when
 
@@ -178,26 +179,46 @@ class RunFolder:
 
     def is_driven(self) -> bool:
         """Whether a driver is working in this run folder."""
-        try:
-            with (self.path / ".driver.lock").open() as stream:
-                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:  # no such file, or none that can be locked
-            return False
-        return False
+        return any(_is_locked(path) for path in self.path.glob(f"{_DRIVER}*.lock"))
 
     @contextmanager
-    def driver_lock(self) -> Iterator[None]:
-        """Be the only driver of this run; the lock ends with the process."""
+    def plan_lock(self) -> Iterator[None]:
+        """Wait for and hold the lock of what drivers that share this run write before they work."""
+        with (self.path / ".plan.lock").open("w") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            yield
+
+    @contextmanager
+    def driver_lock(self, share: tuple[int, int] | None = None) -> Iterator[None]:
+        """Be the only driver of this run, or the only one with this share (i, n); the lock ends with the process.
+
+        Raises:
+            RunFolderError: another driver works here, also one with a share of another number of drivers.
+        """
+        if share is None:
+            with self._locked(f"{_DRIVER}.lock", fcntl.LOCK_EX):
+                yield
+            return
+        number, count = share
+        with self._locked(f"{_DRIVER}.lock", fcntl.LOCK_SH), self._locked(f"{_DRIVER}-{number}-of-{count}.lock", fcntl.LOCK_EX):
+            others = [path for path in self.path.glob(f"{_DRIVER}-*.lock") if not path.stem.endswith(f"-of-{count}")]
+            if at_work := next(filter(_is_locked, others), None):
+                named = at_work.stem.removeprefix(f"{_DRIVER}-").replace("-of-", "/")
+                raise RunFolderError(
+                    f"{self.path}: a driver with --shard {named} works here, and this one has {number}/{count}. Wait."
+                )
+            yield
+
+    @contextmanager
+    def _locked(self, name: str, how: int) -> Iterator[None]:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            stream = (self.path / ".driver.lock").open("a+")
+            stream = (self.path / name).open("a+")
         except OSError as error:
             raise RunFolderError(f"{self.path}: cannot write here ({error.strerror}). Choose another place with --out.") from None
         with stream:
             try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(stream, how | fcntl.LOCK_NB)
             except BlockingIOError:
                 stream.seek(0)
                 raise RunFolderError(
@@ -208,3 +229,15 @@ class RunFolder:
             stream.write(f"{os.getpid()} on {platform.node()}")
             stream.flush()
             yield
+
+
+def _is_locked(path: Path) -> bool:
+    """Whether a process holds this lock for itself alone."""
+    try:
+        with path.open() as stream:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # no such file, or none that can be locked
+        return False
+    return False

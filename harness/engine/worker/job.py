@@ -6,55 +6,100 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 
 from prsbench.harness.contract.errors import ConfigError, MissingPrerequisite, PrsbenchError, reason_of, storable
 from prsbench.harness.engine.apart.process import ProcessEnded, peak_memory_bytes
-from prsbench.harness.engine.plan.data import open_all
+from prsbench.harness.engine.plan.data import open_for_job
 from prsbench.harness.engine.plan.nodes import CellNode, TrainingNode
+from prsbench.harness.engine.store.cell_folder import CellFolder
 from prsbench.harness.engine.store.run_folder import LOG, Ending, RunFolder
+from prsbench.harness.engine.store.shards import delete_shards, join, predictions_of_shards, shard_path
 from prsbench.harness.engine.worker import loaded_methods, measuring, prediction, process, process_state, scoring, training
 from prsbench.harness.engine.worker.failures import Failure, NodeTimeout, class_of, time_limit
 from prsbench.harness.engine.worker.setting import Setting
 
 
+class Work(StrEnum):
+    """What a job does with its cells. FINISH: join the shards, measure and score, for which no method is loaded."""
+
+    ALL = "all"
+    PREDICT = "predict"
+    FINISH = "finish"
+
+
 @dataclass(frozen=True, eq=False)
 class Job:
-    """One training, or cells that take turns in one process. waits_for holds the keys of trainings that must be sealed first."""
+    """One training, or cells that take turns in one process.
+
+    waits_for holds the keys of trainings that must be sealed first, and of jobs that predict what this one finishes. parts holds
+    the shard of each cell that a job predicts; without it, they are predicted whole.
+    """
 
     training: TrainingNode | None
     cells: tuple[CellNode, ...]
     waits_for: tuple[str, ...]
     cost: float  # a rough estimate, for the order only: the costliest goes first
     deaths: int = 0  # workers lost so far
+    work: Work = Work.ALL
+    parts: tuple[range, ...] = ()
 
     @property
     def keys(self) -> tuple[str, ...]:
-        return (self.training.key,) if self.training else tuple(cell.key for cell in self.cells)
+        """One per node: its key, or a name of its prediction (rows that are configured alike have equal keys)."""
+        if self.training:
+            return (self.training.key,)
+        if self.work is not Work.PREDICT:
+            return tuple(cell.key for cell in self.cells)
+        return tuple(f"{cell.folder} predicted{part or ''}" for cell, part in self.shards)
+
+    @property
+    def shards(self) -> list[tuple[CellNode, range | None]]:
+        """Each cell with the samples to predict; None for all."""
+        return list(zip(self.cells, self.parts or [None] * len(self.cells), strict=True))
 
     def folders(self, run: RunFolder) -> dict[str, Path]:
-        """The folder of each node, by its key."""
+        """The folder of each node, by its key: a shard's lies in its cell's."""
         if self.training:
             return {self.training.key: run.training(self.training.folder)}
-        return {cell.key: run.cell(cell.folder) for cell in self.cells}
+        cells = ((run.cell(cell.folder), part) for cell, part in self.shards)
+        return dict(zip(self.keys, (shard_path(cell, part) if part else cell for cell, part in cells), strict=True))
 
     def split(self) -> list[Job]:
         """The job's cells as one job each, none of which waits for the training of another."""
         trainings = {cell.training for cell in self.cells}
         jobs = []
-        for cell in self.cells:
+        for cell, part in self.shards:
             waits_for = tuple(key for key in self.waits_for if key not in trainings - {cell.training})
-            jobs.append(replace(self, cells=(cell,), waits_for=waits_for, cost=float(cell.n_manifest)))
+            n = len(part) if part else cell.n_manifest
+            jobs.append(replace(self, cells=(cell,), parts=(part,) if part else (), waits_for=waits_for, cost=float(n)))
         return jobs
+
+    @property
+    def gpu_gib(self) -> float:
+        """GPU memory that it needs at most; 0 for what uses no GPU, such as measuring and scoring."""
+        nodes = (self.training,) if self.training else self.cells
+        return 0.0 if self.work is Work.FINISH else max(node.gpu_gib for node in nodes)
+
+    @property
+    def model(self) -> object:
+        """What two jobs must share for a worker to use again what it has loaded."""
+        if self.training:
+            return self.training.key
+        loaded = tuple((cell.factory, cell.training, str(cell.config)) for cell in self.cells)
+        return loaded if self.work is not Work.FINISH else Work.FINISH
 
     @property
     def title(self) -> str:
         if self.training:
             where = "" if self.training.split == "train" else f" on {self.training.split}"
             return f"train {self.training.name}{where} s{self.training.seed}"
-        first = self.cells[0]
-        return f"{', '.join(cell.method for cell in self.cells)} on {first.dataset} s{first.seed}"
+        first, part = self.shards[0]
+        samples = f" samples {part.start} to {part.stop - 1}" if part else ""
+        work = "" if self.work is Work.ALL else f"{self.work} "
+        return f"{work}{', '.join(cell.method for cell in self.cells)} on {first.dataset} s{first.seed}{samples}"
 
 
 @dataclass(frozen=True)
@@ -85,27 +130,47 @@ def perform(job: Job, setting: Setting) -> dict[str, Outcome]:
     process.return_freed_memory()  # of the previous job, which may have been larger
     setting = replace(setting, device=process.resolve_device(setting.device))
     try:
-        datasets = [data for data in open_all(setting.roots) if data.name in setting.datasets or not setting.datasets]
+        names = setting.datasets if job.training else {cell.dataset for cell in job.cells}
+        by_name = open_for_job(setting.roots, setting.run, names)
     except PrsbenchError as error:  # the data has changed since the driver opened it
         return dict.fromkeys(job.keys, failed(Failure.ERROR, str(error), traceback.format_exc()))
-    by_name = {dataset.name: dataset for dataset in datasets}
     loaded_methods.evict_except(job.cells, setting)
 
     def fit(node: TrainingNode) -> Iterator[int]:
-        training.train(node, setting, datasets)
+        training.train(node, setting, list(by_name.values()))
         yield 0
 
-    def evaluate_and_score(cell: CellNode) -> Iterator[int]:
+    def evaluate_and_score(cell: CellNode, part: range | None) -> Iterator[int]:
         if problem := cell.origin.get("problem"):
             raise ConfigError(problem)
-        yield from prediction.evaluate(cell, setting, by_name[cell.dataset])
-        yield from measuring.measure_cell(cell, setting, by_name[cell.dataset])
-        scoring.score_cell(cell, setting)
+        if job.work is not Work.FINISH:
+            yield from prediction.evaluate(cell, setting, by_name[cell.dataset], part)
+        if job.work is not Work.PREDICT:
+            _join_shards(cell, setting)
+            yield from measuring.measure_cell(cell, setting, by_name[cell.dataset])
+            scoring.score_cell(cell, replace(setting, device="cpu"))  # the same scores whether or not this worker has a GPU
 
-    nodes = {job.training.key: fit(job.training)} if job.training else {}
-    nodes |= {cell.key: evaluate_and_score(cell) for cell in job.cells}
+    steps = [fit(job.training)] if job.training else [evaluate_and_score(cell, part) for cell, part in job.shards]
+    nodes = dict(zip(job.keys, steps, strict=True))
     folders = job.folders(setting.run)
     return _take_turns({key: _Attempt(folders[key], steps, setting.timeout_s) for key, steps in nodes.items()})
+
+
+def _join_shards(cell: CellNode, setting: Setting) -> None:
+    """Seal a cell that was predicted in shards, unless it is sealed.
+
+    Raises:
+        BadSamples: every sample of the cell failed; nothing stays stored, so that the next run tries again.
+    """
+    folder = CellFolder(setting.run.cell(cell.folder))
+    with folder.lock():
+        weights = setting.digest(cell.training)
+        if folder.is_sealed(weights):
+            delete_shards(folder.path)  # left by a kill right after the seal
+            return
+        predictions = predictions_of_shards(folder, cell.n_manifest, weights)
+        prediction.refuse_all_failed(predictions, folder)
+        join(folder, asdict(cell), weights, predictions)
 
 
 @dataclass

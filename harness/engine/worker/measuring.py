@@ -44,7 +44,7 @@ def measure_cell(cell: CellNode, setting: Setting, dataset: FolderDataset) -> It
             return
         identity = folder.measuring_identity(setting.measuring_hash)
         predictions, samples = folder.predictions(), dataset.samples(cell.split)
-        if [prediction.sample_id for prediction in predictions] != [row.sample_id for row in dataset.manifest(cell.split)]:
+        if [prediction.sample_id for prediction in predictions] != dataset.sample_ids(cell.split):
             raise RunFolderError(f"{folder.path}: its samples are not those of the data set. {DELETE_CELL}")
         folder.begin_measuring(identity)
         done = _measured_before(records, len(predictions))

@@ -1,13 +1,14 @@
 """Prediction of one cell, batch by batch, then its seal. This module affects numbers, so its code is in every key.
 
 A batch always holds the same samples and is seeded by the first of them, so a cell that was killed and resumed equals one that
-was not.
+was not. On a GPU the next batch is decoded and the last one stored while the model predicts: a kill costs up to two batches.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +32,10 @@ from prsbench.harness.engine.store.cell_folder import CellFolder
 from prsbench.harness.engine.store.journal import DELETE_CELL, PREDICTIONS, StoredPrediction, append_batch, open_for_resume
 from prsbench.harness.engine.store.prediction_maps import append_maps, cut_back
 from prsbench.harness.engine.store.run_folder import PROGRESS
+from prsbench.harness.engine.store.shards import delete_shards, shard_path
 from prsbench.harness.engine.worker.failures import NOT_OF_THE_METHOD, BadSamples, is_out_of_memory
 from prsbench.harness.engine.worker.loaded_methods import BOXES, cost_of, method_of
+from prsbench.harness.engine.worker.overlap import Overlap
 from prsbench.harness.engine.worker.process import free_device_memory
 from prsbench.harness.engine.worker.provenance import provenance_of_process
 from prsbench.harness.engine.worker.seeding import seed_everything, seed_from
@@ -58,17 +61,22 @@ class Output:
     batch_size: int
 
 
-def evaluate(cell: CellNode, setting: Setting, dataset: FolderDataset) -> Iterator[int]:
+def evaluate(cell: CellNode, setting: Setting, dataset: FolderDataset, part: range | None = None) -> Iterator[int]:
     """Predict and seal a cell, pausing after each batch so that cells which share image features can take turns.
 
+    Args:
+        part: the samples of one shard, whole batches; it is sealed in a folder of its own. None: all samples.
+
     Yields:
-        The number of samples in the batch.
+        The number of samples in the batch, which on a GPU may not be on disk before the next one is predicted.
 
     Raises:
         MissingPrerequisite: the method cannot be loaded here.
         BadSamples: every sample failed; nothing is stored, so that the next run tries again.
     """
-    folder = CellFolder(setting.run.cell(cell.folder))
+    path = setting.run.cell(cell.folder)
+    folder = CellFolder(path if part is None else shard_path(path, part))
+    numbers = range(cell.n_manifest) if part is None else part
     with folder.lock():
         weights = setting.digest(cell.training)
         if folder.is_sealed(weights):
@@ -76,19 +84,31 @@ def evaluate(cell: CellNode, setting: Setting, dataset: FolderDataset) -> Iterat
         method = method_of(cell, setting)
         folder.begin(asdict(cell), method.labels, weights, provenance_of_process(setting))
         samples = dataset.samples(cell.split)
-        predictions = _resume(cell, folder.path, dataset)
+        predictions = _resume(cell, folder.path, dataset, numbers)
         ticks = Ticks(folder.path / PROGRESS)
-        for batch in _remaining(method, cell, samples, len(predictions), folder.path):
-            append_batch(folder.path / PREDICTIONS, batch)
-            predictions += batch
-            ticks(len(predictions), len(samples), "samples")
-            yield len(batch)
-        failed = [prediction for prediction in predictions if prediction.status == SampleStatus.FAILED]
-        if failed and not any(prediction.status == SampleStatus.OK for prediction in predictions):
-            folder.discard()
-            raise BadSamples(f"every sample failed, the first with: {failed[0].error}")
-        folder.write_cost(cost_of(cell, setting))
+        left = numbers[len(predictions) :]
+        with Overlap(setting.device, setting.threads) as overlap:
+            stored: Callable[[], list[StoredPrediction]] = list
+            for batch, outputs in _remaining(method, cell, samples, dataset.answers(cell.split), left, overlap):
+                predictions += stored()
+                stored = overlap.begin(partial(_store, folder.path, numbers[len(predictions)], batch, outputs, overlap))
+                ticks(len(predictions) + len(batch), len(numbers), "samples")
+                yield len(batch)
+            predictions += stored()
+        if part is None:
+            refuse_all_failed(predictions, folder)
+        if numbers.start == 0:
+            folder.write_cost(cost_of(cell, setting))
         folder.seal(predictions, weights)
+
+
+def refuse_all_failed(predictions: Sequence[StoredPrediction], folder: CellFolder) -> None:
+    """Raise BadSamples, and delete what is stored of the cell, if samples failed and none succeeded."""
+    failed = [prediction for prediction in predictions if prediction.status == SampleStatus.FAILED]
+    if failed and not any(prediction.status == SampleStatus.OK for prediction in predictions):
+        folder.discard()
+        delete_shards(folder.path)
+        raise BadSamples(f"every sample failed, the first with: {failed[0].error}")
 
 
 def query_of(sample: Sample, cell: CellNode) -> Query | NoPrediction:
@@ -108,36 +128,54 @@ def query_of(sample: Sample, cell: CellNode) -> Query | NoPrediction:
     return replace(sample.query, box=box, point=point)
 
 
-def _resume(cell: CellNode, folder: Path, dataset: FolderDataset) -> list[StoredPrediction]:
+def _resume(cell: CellNode, folder: Path, dataset: FolderDataset, numbers: range) -> list[StoredPrediction]:
     path = folder / PREDICTIONS
-    predictions = open_for_resume(path, StoredPrediction, cell.config["batch_size"], cell.n_manifest)
-    expected = [row.sample_id for row in dataset.manifest(cell.split)]
+    predictions = open_for_resume(path, StoredPrediction, cell.config["batch_size"], len(numbers))
+    expected = dataset.sample_ids(cell.split)[numbers.start : numbers.stop]
     if [prediction.sample_id for prediction in predictions] != expected[: len(predictions)]:
         raise RunFolderError(f"{path}: its samples are not those of the data set. {DELETE_CELL}")
-    cut_back(folder, [index for index, prediction in enumerate(predictions) if prediction.status == SampleStatus.OK])
+    cut_back(folder, [n for n, prediction in zip(numbers, predictions, strict=False) if prediction.status == SampleStatus.OK])
     return predictions
 
 
 def _remaining(
-    method: Method | ReferenceRow, cell: CellNode, samples: Sequence[Sample], done: int, folder: Path
-) -> Iterator[list[StoredPrediction]]:
-    """The predictions of each remaining batch; a sample's maps are on disk before its line is."""
-    if done == len(samples):
-        return
+    method: Method | ReferenceRow,
+    cell: CellNode,
+    samples: Sequence[Sample],
+    answers: Mapping[str, str],
+    numbers: range,
+    overlap: Overlap,
+) -> Iterator[tuple[list[Sample], list[Output]]]:
+    """The samples and outputs of each remaining batch."""
     size = cell.config["batch_size"]
-    if isinstance(method, ReferenceRow):
-        seed_everything(seed_from(cell.seed, "all samples"))
-        predictions = check_predictions(method.predict_from_truth(samples), len(samples))
-    for start in range(done, len(samples), size):
-        batch = list(samples[start : start + size])
+    batches = [numbers[at : at + size] for at in range(0, len(numbers), size)]
+
+    def decode(some: Sequence[int]) -> list[tuple[Sample, Query | NoPrediction]]:
+        some_samples = [samples[number] for number in some]
+        is_told = isinstance(method, ReferenceRow)
+        return [(sample, sample.query if is_told else query_of(sample, cell)) for sample in some_samples]
+
+    for decoded in overlap.decoded(decode, batches, lambda pair: pair[0].query.image.nbytes + pair[0].truth.mask.nbytes):
+        batch = [sample for sample, _ in decoded]
+        seed = seed_from(cell.seed, batch[0].sample_id)
         if isinstance(method, ReferenceRow):
-            outputs = [Output(prediction, len(batch)) for prediction in predictions[start : start + size]]
+            seed_everything(seed)
+            predictions = check_predictions(method.predict_from_truth(batch, answers), len(batch))
+            outputs = [Output(prediction, len(batch)) for prediction in predictions]
         else:
-            outputs = _predict(method, [query_of(sample, cell) for sample in batch], seed_from(cell.seed, batch[0].sample_id))
-        stored = [_stored(sample, output) for sample, output in zip(batch, outputs, strict=True)]
-        maps = {index: maps for index, (_, maps) in enumerate(stored, start) if maps}
-        append_maps(folder, maps)
-        yield [line for line, _ in stored]
+            outputs = _predict(method, [query for _, query in decoded], seed)
+        yield batch, outputs
+
+
+def _store(
+    folder: Path, start: int, batch: Sequence[Sample], outputs: Sequence[Output], overlap: Overlap
+) -> list[StoredPrediction]:
+    """Store a batch, of which `start` is the first sample's number in the cell; maps are on disk before the lines are."""
+    stored = list(overlap.map(_stored, batch, outputs))
+    append_maps(folder, {number: maps for number, (_, maps) in enumerate(stored, start) if maps}, overlap.map)
+    lines = [line for line, _ in stored]
+    append_batch(folder / PREDICTIONS, lines)
+    return lines
 
 
 def _predict(method: Method, queries: Sequence[Query | NoPrediction], seed: int) -> list[Output]:

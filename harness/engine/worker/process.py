@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import time
+from typing import Any
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4  # malloc.h
 
@@ -62,3 +64,23 @@ def resolve_device(device: str) -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def try_gpus(seconds: float = 1.0, side: int = 4096) -> list[dict[str, Any]]:
+    """Name, bytes, CUDA version and TFLOP/s of float32 matrix products of each GPU; without one, {"why_none": text} alone."""
+    import torch
+
+    if not torch.cuda.is_available():
+        built = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "built without CUDA"
+        return [{"why_none": f"torch {torch.__version__}, {built}, sees no GPU"}]
+    found = []
+    for device in range(torch.cuda.device_count()):
+        square, n = torch.ones((side, side), device=f"cuda:{device}"), -1  # the first product is not timed: it loads the library
+        start = time.monotonic()
+        while n < 0 or time.monotonic() - start < seconds:
+            (square @ square).sum().item()  # waits for the device
+            start, n = (time.monotonic(), 0) if n < 0 else (start, n + 1)
+        facts = torch.cuda.get_device_properties(device)
+        tflops = 2 * side**3 * n / (time.monotonic() - start) / 1e12
+        found.append({"name": facts.name, "bytes": facts.total_memory, "cuda": torch.version.cuda, "tflops": tflops})
+    return found

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ from prsbench.harness.engine.worker.setting import Ticks
 MEASURE = "prsbench.methods.cost:measure"
 Node = CellNode | TrainingNode
 _method: Any = None  # in its own process
+_answers: Mapping[str, str] = {}  # there, for a reference row
 _began = time.monotonic()
 
 
@@ -72,8 +73,11 @@ def _predict(queries: Sequence[Query]) -> list[dict[str, Any]]:
     return [_plain(*pair) for pair in zip(queries, check_predictions(_method.predict(queries), len(queries)), strict=True)]
 
 
-def _predict_from_truth(samples: Sequence[Sample]) -> list[dict[str, Any]]:
-    predictions = check_predictions(_method.predict_from_truth(samples), len(samples))
+def _predict_from_truth(samples: Sequence[Sample], answers: Mapping[str, str] | None) -> list[dict[str, Any]]:
+    """answers: None for those of the call before."""
+    global _answers
+    _answers = _answers if answers is None else answers
+    predictions = check_predictions(_method.predict_from_truth(samples, _answers), len(samples))
     return [_plain(sample.query, prediction) for sample, prediction in zip(samples, predictions, strict=True)]
 
 
@@ -135,9 +139,13 @@ class UsersMethod(_UsersMethod):
 
 
 class UsersReferenceRow(_UsersMethod):
-    def predict_from_truth(self, samples: Sequence[Sample]) -> list[Prediction]:
+    _sent: Mapping[str, str] | None = None  # the answers of a split are many: they are sent once
+
+    def predict_from_truth(self, samples: Sequence[Sample], answers: Mapping[str, str]) -> list[Prediction]:
         """As `UsersMethod.predict`."""
-        return _predictions(self._call(_predict_from_truth, samples))
+        predictions = self._call(_predict_from_truth, samples, None if answers is self._sent else answers)
+        self._sent = answers
+        return _predictions(predictions)
 
 
 class UsersExporter(UsersMethod):

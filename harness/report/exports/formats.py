@@ -11,7 +11,7 @@ from prsbench.harness.report.exports.cards import dataset_card, model_cards
 from prsbench.harness.report.exports.parquet import write_parquet
 from prsbench.harness.report.exports.samples import Results
 from prsbench.harness.report.exports.score_files import challenger_files, claims_files, score_notes, slug
-from prsbench.harness.report.exports.trackers import to_mlflow, to_wandb
+from prsbench.harness.report.exports.trackers import to_tracker
 
 VERSION = "prsbench-export-1"  # of the text formats; the README says what it holds
 NOTES = "README.md"
@@ -35,7 +35,7 @@ def write_export(name: str, found: Results, folder: Path) -> Sequence[str]:
         write_parquet(found.cells, folder / "samples.parquet")
         return [str(folder / "samples.parquet")]
     if name not in _TEXTS:
-        return (to_wandb if name == "wandb" else to_mlflow)(found, folder)
+        return to_tracker(name, found, folder)
     files = _TEXTS[name](found)
     if not set(files) - {NOTES}:
         raise DataError(f"There is nothing to write as {name}: no ranked row has a score.")

@@ -10,6 +10,7 @@ import csv
 import gzip
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
@@ -35,6 +36,7 @@ RECORD_COLUMNS = (
     "truth_x", "truth_y", "predicted_x", "predicted_y",  # centroids in the image frame, -1 to 1, x right, y down
     "seconds", "batch_size", "no_mask", "n_lesions", "area_share",  # of the true mask
 )  # fmt: skip
+_FOLDERS = re.compile(r"(?<![\w.:/~])/(?:[^/\s]+/)*(?=[^/\s])")  # of an absolute path; relative paths and URLs have none
 COLUMNS = (*CELL_COLUMNS, *RECORD_COLUMNS)  # then one column per metric (`prsbench list metrics`)
 
 
@@ -54,6 +56,8 @@ class Results:
 def write_results(found: Results, folder: Path) -> list[Path]:
     """Write samples.csv.gz, cells.json and the trainings' loss files; the same results give the same bytes.
 
+    Of absolute paths in `about` (command and grid) only the last part is written: where files lie is nobody else's business.
+
     Raises:
         DataError: the folder holds other files.
     """
@@ -63,7 +67,7 @@ def write_results(found: Results, folder: Path) -> list[Path]:
     described = {
         "format": FORMAT,
         "samples_sha256": sha256(text).hexdigest(),  # of the unpacked lines
-        "about": found.about,
+        "about": _without_folders(found.about),
         "cells": [_described(cell) for cell in found.cells],
         "held_out": [asdict(table) for table in found.held_out],
         "trainings": list(found.trainings),
@@ -83,6 +87,15 @@ def write_results(found: Results, folder: Path) -> list[Path]:
     for stale in set((folder / "trainings").glob("*/*.csv")) - set(written):
         stale.unlink()
     return written
+
+
+def _without_folders(value: Any) -> Any:
+    """The value with each absolute path in its texts shortened to its last part."""
+    if isinstance(value, str):
+        return _FOLDERS.sub("", value)
+    if isinstance(value, Mapping):
+        return {name: _without_folders(of) for name, of in value.items()}
+    return [_without_folders(of) for of in value] if isinstance(value, list | tuple) else value
 
 
 def read_results(folder: Path) -> Results:

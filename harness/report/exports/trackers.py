@@ -1,12 +1,13 @@
 """A run replayed into folders of Weights & Biases or MLflow: one tracker's run per row, with its losses and mean scores.
 
-Both write to a local folder and send nothing. `wandb sync DIR/wandb/*` uploads it; `mlflow ui --backend-store-uri DIR` shows it.
+Both write to a local folder and send nothing. README.md says how to upload or show them.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 
@@ -19,46 +20,49 @@ from prsbench.harness.report.tables.table import labels_of
 
 PROJECT = "prsbench"
 Step = tuple[int, dict[str, float]]
+Write = Callable[[str, Mapping[str, str], Mapping[str, float], Sequence[Step]], None]  # name, labels, mean scores, losses
 
 
-def to_wandb(found: Results, folder: Path) -> list[str]:
-    """One offline run per row and training; returns their names.
+def to_tracker(name: str, found: Results, folder: Path) -> list[str]:
+    """One run of the tracker ("wandb" or "mlflow") per row, and per training with losses; returns their names.
 
     Raises:
-        MissingPrerequisite: wandb is not installed.
+        MissingPrerequisite: the tracker is not installed.
     """
-    try:
-        import wandb
-    except ImportError as error:
-        raise MissingPrerequisite("This needs wandb. Run: pip install 'prsbench[wandb]'.") from error
     folder.mkdir(parents=True, exist_ok=True)
+    try:
+        write = {"wandb": _wandb, "mlflow": _mlflow}[name](folder)
+    except ImportError as error:
+        raise MissingPrerequisite(f"This needs {name}. Run: pip install 'prsbench[{name}]'.") from error
     names = []
-    for name, params, scores, steps in _replayed(found):
-        run = wandb.init(project=PROJECT, name=name, config=params, dir=str(folder), mode="offline")
-        for step, values in steps:
-            run.log(values, step=step)
-        run.summary.update(scores)
-        run.finish()
-        names.append(name)
+    for run, params, scores, steps in _replayed(found):
+        write(run, params, scores, steps)
+        names.append(run)
     return names
 
 
-def to_mlflow(found: Results, folder: Path) -> list[str]:
-    """One run per row and training in an experiment of a file store; returns their names.
+def _wandb(folder: Path) -> Write:
+    import wandb
 
-    Raises:
-        MissingPrerequisite: mlflow is not installed.
-    """
-    try:
-        from mlflow.tracking import MlflowClient
-    except ImportError as error:
-        raise MissingPrerequisite("This needs mlflow. Run: pip install 'prsbench[mlflow]'.") from error
-    folder.mkdir(parents=True, exist_ok=True)
+    def write(name: str, params: Mapping[str, str], scores: Mapping[str, float], steps: Sequence[Step]) -> None:
+        run = wandb.init(project=PROJECT, name=name, config=dict(params), dir=str(folder), mode="offline")
+        for step, values in steps:
+            run.log(values, step=step)
+        run.summary.update(dict(scores))
+        run.finish()
+
+    return write
+
+
+def _mlflow(folder: Path) -> Write:
+    os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # MLflow 3 refuses file stores without it
+    from mlflow.tracking import MlflowClient
+
     client = MlflowClient(tracking_uri=folder.resolve().as_uri())
     known = client.get_experiment_by_name(PROJECT)
     experiment = known.experiment_id if known else client.create_experiment(PROJECT)
-    names = []
-    for name, params, scores, steps in _replayed(found):
+
+    def write(name: str, params: Mapping[str, str], scores: Mapping[str, float], steps: Sequence[Step]) -> None:
         run = client.create_run(experiment, run_name=name).info.run_id
         for key, text in params.items():
             client.log_param(run, key.replace(" ", "_"), text)
@@ -68,8 +72,8 @@ def to_mlflow(found: Results, folder: Path) -> list[str]:
         for key, value in scores.items():
             client.log_metric(run, key, value)
         client.set_terminated(run)
-        names.append(name)
-    return names
+
+    return write
 
 
 def _replayed(found: Results) -> Iterator[tuple[str, dict[str, str], dict[str, float], list[Step]]]:
@@ -83,7 +87,8 @@ def _replayed(found: Results) -> Iterator[tuple[str, dict[str, str], dict[str, f
         for name, split in ((LOSSES, "train"), (VALIDATION, "val")):
             for step, values in _steps(folder / name, split):
                 steps[step] = steps.get(step, {}) | values
-        yield f"training {title}", about, {}, sorted(steps.items())  # W&B drops steps that come late
+        if steps:
+            yield f"training {title}", about, {}, sorted(steps.items())  # W&B drops steps that come late
 
 
 def _scores(row: Row) -> dict[str, float]:

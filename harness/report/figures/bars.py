@@ -36,7 +36,8 @@ def bars(rows: Sequence[Row], kind: DataKind) -> Figure:
     panels[0].set_yticks(heights, [row.method.replace("_", " ") for row in rows], fontsize=10)
     panels[0].set_ylim(heights[-1] + 0.6, -0.6)
     n_modalities = len(modalities_of([cell for row in rows for cell in row.cells]))
-    title = f"Mean over {n_modalities} modalities. {DATA_LINES[kind]}"
+    over = f"means over {n_modalities} modalities" if n_modalities > 1 else "one modality"
+    title = f"Scores of each row, {over}. {DATA_LINES[kind]}"
     canvas.suptitle(title, fontsize=12, weight="bold", color="black" if kind is DataKind.REAL else WARNING_COLOUR)
     sizes = {"fontsize": 10, "title_fontsize": 10}
     canvas.legend(handles=_legend(rows), title="prompt source", loc="outside lower center", ncols=6, frameon=False, **sizes)
@@ -74,7 +75,8 @@ def _panel(axes: Axes, rows: Sequence[Row], heights: Sequence[float], metric: st
         axes.barh(height, score.value, 0.8, xerr=spread or None, color=colour, hatch=hatch, edgecolor="white")
         doubt = DOUBTFUL if score.is_doubtful else ""
         text = marked(f"{score.value:.3f}{doubt}{score.failed_text}", metric, row)
-        axes.text(score.value + spread + 0.012, height, text, va="center", fontsize=9)
+        ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}  # no line runs through the number
+        axes.text(score.value + spread + 0.016, height, text, va="center", fontsize=9, bbox=ground)
     if metric == "position_accuracy":
         constant = mean_of_defined(summarise(row, "position_constant").value for row in rows)
         if isfinite(constant):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prsbench.harness.contract.types import DataKind
-from prsbench.harness.report.figures.canvas import Figure, finish, mark_data_kind
+from prsbench.harness.report.figures.canvas import PALETTE, Figure, finish, mark_data_kind, tidy
 from prsbench.harness.report.tables.footnotes import DATA_LINES
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def loss_curves(trainings: Mapping[str, Path], kind: DataKind) -> Figure | None:
         axes.set_axis_off()
     mark_data_kind(canvas, kind)
     caption = f"Loss of every step (lines) and on the val split after every epoch (points). {DATA_LINES[kind]}"
-    return finish(canvas, f"losses_{kind}", "Training losses", caption)
+    return finish(canvas, f"losses_{kind}", f"Training losses. {DATA_LINES[kind]}", caption)
 
 
 def _panel(axes: Axes, title: str, folder: Path) -> None:
@@ -44,11 +44,12 @@ def _panel(axes: Axes, title: str, folder: Path) -> None:
     lines = pd.read_csv(folder / LOSSES).set_index("step")
     points = pd.read_csv(folder / VALIDATION).set_index("step") if (folder / VALIDATION).is_file() else None
     for number, name in enumerate(lines):
-        width = 1.6 if name == "loss" else 0.7
-        axes.plot(lines.index + 1, lines[name], color=f"C{number}", linewidth=width, label=name)
+        width, colour = 1.6 if name == "loss" else 0.7, PALETTE[number % len(PALETTE)]
+        axes.plot(lines.index + 1, lines[name], color=colour, linewidth=width, label=name)
         if points is not None and name in points:
-            axes.plot(points.index, points[name], "o", color=f"C{number}", markersize=4)
+            axes.plot(points.index, points[name], "o", color=colour, markersize=4)
     axes.set_title(title, fontsize=10)
     axes.set_xlabel("step")
     axes.set_yscale("log")
     axes.legend(fontsize=7, ncols=2)
+    tidy(axes, "y")

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from prsbench.harness.contract.types import DataKind
 from prsbench.harness.report.figures.canvas import Figure, colour_of, finish, mark_data_kind, tidy
-from prsbench.harness.report.statistics.ranks import ranks
-from prsbench.harness.report.statistics.rows import Row
-from prsbench.harness.report.tables.comparisons import METRICS_COMPARED
 from prsbench.harness.report.tables.footnotes import DATA_LINES
+from prsbench.harness.report.tables.ranks import Rankings
 from prsbench.metrics.catalog import METRICS
 
 
-def rank_stability(rows: Sequence[Row], kind: DataKind) -> Figure | None:
-    """A panel per metric, a line per row, rankings below each other; None if nothing is ranked."""
+def rank_stability(rankings: Rankings, kind: DataKind) -> Figure | None:
+    """A panel per metric, a line per row of this kind, rankings below each other; None if nothing is ranked."""
     from matplotlib.figure import Figure as Canvas
 
-    rankings = {metric: [one for ranking in ranks(rows, metric) for one in ranking] for metric in METRICS_COMPARED}
-    methods = list(dict.fromkeys(one.row.method for found in rankings.values() for one in found))
+    shown = {name: [one for some in found for one in some if one.row.data_kind is kind] for name, found in rankings.items()}
+    methods = list(dict.fromkeys(one.row.method for found in shown.values() for one in found))
     if not methods:
         return None
     canvas = Canvas(figsize=(13, 1.6 + 0.32 * len(methods)), layout="constrained")
-    panels = canvas.subplots(1, len(METRICS_COMPARED), sharey=True)
-    for axes, (metric, found) in zip(panels, rankings.items(), strict=True):
+    panels = canvas.subplots(1, len(shown), sharey=True)
+    for axes, (metric, found) in zip(panels, shown.items(), strict=True):
         for one in found:
             place = methods.index(one.row.method)
             axes.plot([one.low, one.high], [place, place], color=colour_of(one.row), linewidth=3, solid_capstyle="round")

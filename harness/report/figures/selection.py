@@ -21,18 +21,26 @@ from prsbench.harness.report.figures.subgroups import subgroup_lines
 from prsbench.harness.report.figures.text_points import text_points
 from prsbench.harness.report.figures.thresholds import threshold_curves
 from prsbench.harness.report.statistics.rows import Row, rows_of
-
-_OF_SCORES = (dice_against_prscore, t2c_slopes, rank_stability, subgroup_lines, text_points, threshold_curves)
+from prsbench.harness.report.tables.ranks import Rankings, rankings_of
 
 
 def figures_of(
-    cells: Sequence[CellResult], pictures: PicturesOf, trainings: Mapping[str, Path] = MappingProxyType({})
+    cells: Sequence[CellResult],
+    pictures: PicturesOf,
+    trainings: Mapping[str, Path] = MappingProxyType({}),
+    rankings: Rankings | None = None,
 ) -> list[Figure]:
-    """Of each data kind: examples (where pictures are available) and each figure that its rows can fill; then training losses."""
+    """Of each data kind: examples (where pictures are available) and each figure that its rows can fill; then training losses.
+
+    rankings: of these cells, if already known.
+    """
     rows = rows_of(cells)
+    rankings = rankings_of(rows) if rankings is None else rankings
     figures: list[Figure | None] = []
     for kind, of_kind in _by_kind(rows).items():
-        figures += [examples(of_kind, kind, pictures), bars(of_kind, kind), *(draw(of_kind, kind) for draw in _OF_SCORES)]
+        figures += [examples(of_kind, kind, pictures), bars(of_kind, kind), dice_against_prscore(of_kind, kind)]
+        figures += [t2c_slopes(of_kind, kind), rank_stability(rankings, kind), subgroup_lines(of_kind, kind)]
+        figures += [text_points(of_kind, kind), threshold_curves(of_kind, kind)]
     if rows:
         kinds = [row.data_kind for row in rows]
         kind = next((kind for kind in kinds if kind is not DataKind.REAL), DataKind.REAL)  # trainings use all data sets together

@@ -18,17 +18,28 @@ from prsbench.harness.report.page.sample_links import sample_link
 from prsbench.harness.report.page.summary import summary_of
 from prsbench.harness.report.tables.footnotes import DATA_LINES
 from prsbench.harness.report.tables.formats import header_groups, same_in_every_row, shown_columns
+from prsbench.harness.report.tables.ranks import Rankings
 from prsbench.harness.report.tables.table import Table
 
 _LONG_LABELS = ("weights", "text source", "protocol", "judge", "source")  # stand behind the numbers
 _MAIN = '<main id="content" tabindex="-1">'
 _LONG = 50  # characters: a column with more in a cell is wrapped
 _MOST_LINES = 8  # of missing numbers before they are folded
+_OF_RUN_FOLDER = {
+    "examples": "example images, which need the run folder and its data",
+    "threshold_curves": "threshold curves, which need the run folder (records hold no counts of pixels)",
+}
 _Numbers = dict[str, int]  # footnotes by number, which grows as tables are written
 
 
-def page(cells: Sequence[CellResult], tables: Sequence[Table], figures: Sequence[Figure], has_viewer: bool = False) -> str:
-    """The page. has_viewer: numbers are links to their samples in viewer/."""
+def page(
+    cells: Sequence[CellResult],
+    tables: Sequence[Table],
+    figures: Sequence[Figure],
+    has_viewer: bool = False,
+    rankings: Rankings | None = None,
+) -> str:
+    """The page. has_viewer: numbers are links to their samples in viewer/. rankings: of these cells, if already known."""
     kinds = [kind for kind in dict.fromkeys(cell.data_kind for cell in cells) if kind is not DataKind.REAL]
     shown = [table for table in tables if not table.is_long]
     papers = [table for table in shown if table.name.startswith("paper/") or table.name == "published"]
@@ -36,7 +47,7 @@ def page(cells: Sequence[CellResult], tables: Sequence[Table], figures: Sequence
     parts = {
         "Results": [_table(table, notes, has_viewer) for table in shown if table not in papers],
         "For papers": [_table(table, notes, has_viewer) for table in papers],
-        "Figures": [_figure(figure) for figure in figures],
+        "Figures": [*map(_figure, figures), *_not_drawn(figures)],
     }
     titles = {
         "Results": [(table.name, table.title) for table in shown if table not in papers],
@@ -49,7 +60,7 @@ def page(cells: Sequence[CellResult], tables: Sequence[Table], figures: Sequence
         *(f'<p class="banner" role="note">{escape(DATA_LINES[kind])}</p>' for kind in kinds),
         _navigation(titles),
         _MAIN,
-        *_summary(cells, tables),
+        *_summary(cells, tables, rankings),
         *(f'<section aria-label="{name}">{"".join(part)}</section>' for name, part in parts.items() if part),
         "<p>What each row costs (parameters, operations, seconds, memory) is in cost/.</p>",
         '<h2 id="labels">What the labels mean</h2>',
@@ -123,8 +134,8 @@ def _anchor(name: str) -> str:
     return name.replace("/", "-")
 
 
-def _summary(cells: Sequence[CellResult], tables: Sequence[Table]) -> list[str]:
-    said = summary_of(cells, tables)
+def _summary(cells: Sequence[CellResult], tables: Sequence[Table], rankings: Rankings | None) -> list[str]:
+    said = summary_of(cells, tables, rankings)
     leaders = [f"<h3>{escape(title)}</h3>{_list(sentences)}" for title, sentences in said.leaders.items()]
     missing = "<p>Every cell is complete and no sample failed.</p>"
     if said.missing:
@@ -228,6 +239,12 @@ def _figure(figure: Figure) -> str:
         f'<figure><img alt="{escape(figure.title)}" src="data:image/png;base64,{data}">'
         f"<figcaption>{escape(figure.caption)} Files:{others}.</figcaption></figure>"
     )
+
+
+def _not_drawn(figures: Sequence[Figure]) -> list[str]:
+    """What only a run folder can draw, where it is not there."""
+    missing = [what for name, what in _OF_RUN_FOLDER.items() if not any(figure.name.startswith(name) for figure in figures)]
+    return [f"<p>Not drawn: {'; '.join(missing)}.</p>"] if figures and missing else []
 
 
 def _list(lines: Sequence[str], kind: str = "said") -> str:

@@ -11,10 +11,11 @@ from prsbench.harness.contract.results import CellResult
 from prsbench.harness.contract.types import PromptSource
 from prsbench.harness.report.page.legend import SOURCES
 from prsbench.harness.report.statistics.means_and_differences import paired_differences
-from prsbench.harness.report.statistics.ranks import Rank, ranks
+from prsbench.harness.report.statistics.ranks import Rank
 from prsbench.harness.report.statistics.rows import Row, Score, modalities_of, rows_of, summarise
 from prsbench.harness.report.statistics.validity import NOT_VALID
 from prsbench.harness.report.tables.footnotes import missing_numbers, of_not_run
+from prsbench.harness.report.tables.ranks import Rankings, rankings_of
 from prsbench.harness.report.tables.table import Table, marked
 from prsbench.metrics.catalog import METRICS
 
@@ -31,12 +32,13 @@ class Summary:
     missing: list[str]
 
 
-def summary_of(cells: Sequence[CellResult], tables: Sequence[Table]) -> Summary:
-    """The summary of a run; without cells it says so."""
+def summary_of(cells: Sequence[CellResult], tables: Sequence[Table], rankings: Rankings | None = None) -> Summary:
+    """The summary of a run; without cells it says so. rankings: of these cells, if already known."""
     rows = rows_of(cells)
+    rankings = rankings_of(rows) if rankings is None else rankings
     return Summary(
         _compared(rows),
-        {_title(row, rows): _leaders(row.ranked_with, rows) for row in _first_of_each_ranking(rows)},
+        {_title(row, rows): _leaders(row.ranked_with, rows, rankings) for row in _first_of_each_ranking(rows)},
         [*_floors(rows), *_published(tables)],
         [*missing_numbers(rows), *of_not_run(cells)],
     )
@@ -69,15 +71,18 @@ def _title(row: Row, rows: Sequence[Row]) -> str:
     return f"Prompt source {source}: {SOURCES[source]}" + (f" ({', '.join(scope)})" if scope else "")
 
 
-def _leaders(key: tuple[str, ...] | None, rows: Sequence[Row]) -> list[str]:
+def _leaders(key: tuple[str, ...] | None, rows: Sequence[Row], rankings: Rankings) -> list[str]:
     members = [row for row in rows if row.ranked_with == key]
-    return [f"{marked(METRICS[metric].title, metric, *members)}: {_leader(members, metric)}" for metric in HEADLINE]
+    found = {metric: [one for one in rankings[metric] if one[0].row.ranked_with == key] for metric in HEADLINE}
+    return [
+        f"{marked(METRICS[metric].title, metric, *members)}: {_leader(members, metric, some[0] if some else ())}"
+        for metric, some in found.items()
+    ]
 
 
-def _leader(members: Sequence[Row], metric: str) -> str:
+def _leader(members: Sequence[Row], metric: str, found: Sequence[Rank]) -> str:
     """Who leads among rows of one ranking."""
     scores = [(row, summarise(row, metric)) for row in members]
-    found = next(iter(ranks(members, metric)), [])
     if len(found) < 2:
         return "; ".join(f"{row.method} {_score_text(score)}" for row, score in scores) + ". Fewer than two rows can be ranked."
     tied = [one for one in found if one.rank == 1]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from prsbench.harness.report.statistics.means_and_differences import n_trainings
-from prsbench.harness.report.statistics.ranks import FEW_GROUPS, RESAMPLES
+from prsbench.harness.report.statistics.ranks import FEW_GROUPS, RESAMPLES, Rank
 from prsbench.harness.report.statistics.ranks import ranks as ranks_of
 from prsbench.harness.report.statistics.rows import Row
 from prsbench.harness.report.tables import footnotes
@@ -22,12 +22,19 @@ _NOTE = (
 )
 _ONE_TRAINING = "Trainings: with one, another training may change the ranks; these shares do not hold it."
 
+Rankings = Mapping[str, Sequence[Sequence[Rank]]]  # by metric
 
-def ranks(rows: Sequence[Row]) -> Table | None:
-    """Every ranking of two rows or more in the metrics that `comparisons` tests; None if there is none."""
+
+def rankings_of(rows: Sequence[Row]) -> Rankings:
+    """Every ranking of two rows or more in the metrics that `comparisons` tests, for all that show ranks: it takes seconds."""
+    return {metric: ranks_of(rows, metric) for metric in METRICS_COMPARED}
+
+
+def ranks(rankings: Rankings) -> Table | None:
+    """The table of these rankings; None if there is none."""
     lines, ranked = [], []
-    for metric in METRICS_COMPARED:
-        for ranking in ranks_of(rows, metric):
+    for metric, found in rankings.items():
+        for ranking in found:
             for one in ranking:
                 row = one.row
                 ranked.append(row)

@@ -12,7 +12,7 @@ from prsbench.harness.report.tables.comparisons import comparisons, intervals
 from prsbench.harness.report.tables.paper import paper_tables
 from prsbench.harness.report.tables.paraphrases import paraphrases
 from prsbench.harness.report.tables.published import published_and_reproduced
-from prsbench.harness.report.tables.ranks import ranks
+from prsbench.harness.report.tables.ranks import Rankings, rankings_of, ranks
 from prsbench.harness.report.tables.table import Table
 from prsbench.harness.report.tables.text2centroid import held_out_tables
 from prsbench.harness.report.tables.tuning import tuning
@@ -20,9 +20,10 @@ from prsbench.harness.report.tables.validity import right_and_wrong, validity
 from prsbench.harness.report.tables.verdict import verdicts
 
 
-def tables_of(cells: Sequence[CellResult], held_out: Sequence[HeldOut] = ()) -> list[Table]:
-    """Every table that these cells can fill: first those for reading, then `main_long`."""
+def tables_of(cells: Sequence[CellResult], held_out: Sequence[HeldOut] = (), rankings: Rankings | None = None) -> list[Table]:
+    """Every table that these cells can fill: first those for reading, then `main_long`. rankings: theirs, if already known."""
     rows = rows_of(cells)
+    rankings = rankings_of(rows) if rankings is None else rankings
     tables: list[Table | None] = [
         scores.main(rows, [*footnotes.of_not_run(cells), *footnotes.of_few_groups(cells)]),
         scores.overlap_at_half(rows),
@@ -31,7 +32,7 @@ def tables_of(cells: Sequence[CellResult], held_out: Sequence[HeldOut] = ()) -> 
     ]
     tables += [validity(rows), right_and_wrong(rows), scores.prscore_levels(rows), scores.text(rows), paraphrases(rows)]
     tables += [scores.published_protocol(rows), scores.outlines_and_lesions(rows)]
-    tables += [intervals(rows), comparisons(rows), ranks(rows), *(scores.subgroup(rows, name) for name in subgroups.KINDS)]
+    tables += [intervals(rows), comparisons(rows), ranks(rankings), *(scores.subgroup(rows, name) for name in subgroups.KINDS)]
     tables += [verdicts(rows), t2c_ablation(rows), ablations(rows), ablations_by_modality(rows)]
     tables += [tuning(rows), *held_out_tables(held_out)]
     tables += [*paper_tables(rows), published_and_reproduced(rows)]

@@ -1,4 +1,4 @@
-"""Writes the viewer: a page, its script and style, and data as scripts in small files, which open from file:// too.
+"""Writes the viewer: a page, its scripts and style, and data as scripts in small files, which open from file:// too.
 
 No file name, tag or script is made from a data set: its texts are JSON, which the page shows as text only.
 """
@@ -26,8 +26,8 @@ from prsbench.harness.report.viewer.pictures import ENDING, image_file, predicti
 from prsbench.harness.report.viewer.samples import STATUSES, Mask, Shown, ShownSample, Source, labels_of, shown_of
 from prsbench.metrics.catalog import METRICS
 
-FORMAT = 1  # of the data files; raised when viewer.js of an older version would misread them
-_PAGE = ("index.html", "viewer.js", "viewer.css")
+FORMAT = 1  # of the data files; raised when samples.js of an older version would misread them
+_PAGE = ("index.html", "samples.js", "panels.js", "viewer.js", "viewer.css")
 _TEXTS, _OVERLAYS = 250, 16  # samples per file
 
 
@@ -85,7 +85,7 @@ def _index(shown: Shown, name: str) -> dict[str, Any]:
     kinds = dict.fromkeys(row.row.data_kind for row in shown.rows)
     facets = {
         "modality": ("Modality", {m.name: m.title for m in ALL}, [s.facts.modality for s in shown.samples]),
-        "position": ("Position", {}, [" and ".join(s.facts.position) for s in shown.samples]),
+        "position": ("Position", {}, [" and ".join(dict.fromkeys(s.facts.position)) for s in shown.samples]),
         **{key: (title, {}, [s.subgroups[key] for s in shown.samples]) for key, (title, _, _) in KINDS.items()},
         "dataset": ("Data set", {}, [s.dataset for s in shown.samples]),
         "kind": ("Data", {}, [str(s.facts.data_kind) for s in shown.samples]),

@@ -116,17 +116,26 @@ def _checksum(encoder: nn.Module) -> int:
 class FeatureViews:
     """Frozen features of N images, each in V views.
 
-    views: of each image, V of them. chunks: float16 (V, n, C, S, S) of n images each, `CHUNK` in all but the last.
+    views: of each image, V of them. chunks: float16 (V, n, C, S, S) of n images each, `CHUNK` in all but the last. side: what
+    sampled features are averaged down to; None leaves them as they are.
     """
 
     views: Sequence[Sequence[View]]
     chunks: Sequence[Tensor]
+    side: int | None = None
 
     def sample(self, number: int, rng: np.random.Generator) -> tuple[View, Tensor]:
         """One of an image's views at random, and its features (C, S, S)."""
         index = int(rng.integers(len(self.views[number])))
+        return self.views[number][index], self.at(number, index)
+
+    def at(self, number: int, index: int) -> Tensor:
+        """The features of an image in one of its views, (C, S, S)."""
         chunk, place = divmod(number, CHUNK)
-        return self.views[number][index], self.chunks[chunk][index, place]
+        features_CSS = self.chunks[chunk][index, place]
+        if self.side in (None, features_CSS.shape[-1]):
+            return features_CSS
+        return F.adaptive_avg_pool2d(features_CSS.float(), self.side).half()
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +208,7 @@ class LiteMedSAMFeatures:
         self._folder = folder
 
     def of(self, image_ids: Sequence[str], layer: Layer, side: int) -> FeatureViews:
-        """The features of exactly these images, averaged down to `side`. Features of that side are read when they are sampled.
+        """The features of exactly these images, averaged down to `side`. Features are read, and averaged, when they are sampled.
 
         Raises:
             DataError: the features are of other images, or have fewer than `side` on a side.
@@ -212,10 +221,12 @@ class LiteMedSAMFeatures:
                 about = stored.metadata()
                 ids += json.loads(about["image_ids"])
                 views += [[View(*view) for view in of_image] for of_image in json.loads(about["views"])]
-                chunks.append(_averaged(stored.get_tensor(layer), side))
+                chunks.append(stored.get_tensor(layer))  # mapped: the system reads what is sampled, and drops it when it must
+            if (given := chunks[-1].shape[-1]) < side:
+                raise DataError(f"LiteMedSAM's features are {given} on a side, expected at least {side}. Lower feature_side.")
         if ids != list(image_ids):
             raise DataError("LiteMedSAM's features are those of other images. Train the features part on the same data sets.")
-        return FeatureViews(views, chunks)
+        return FeatureViews(views, chunks, side)
 
 
 def sample_views(
@@ -242,15 +253,6 @@ def picture_in(image_3SS: Tensor, view: View, change_3: NDArray[np.float64]) -> 
     """The float image (3, S, S), 0 to 255, in that view and with that change of its intensity."""
     image_1_3SS = view_of_images(image_3SS[None].float() / 255, [view])
     return 255 * (change_intensity(image_1_3SS, change_3[:, None]) if change_3.any() else image_1_3SS)[0]
-
-
-def _averaged(features_VNCSS: Tensor, side: int) -> Tensor:
-    given = features_VNCSS.shape[-1]
-    if given < side:
-        raise DataError(f"LiteMedSAM's features are {given} on a side, expected at least {side}. Lower feature_side.")
-    if given == side:
-        return features_VNCSS
-    return torch.stack([F.adaptive_avg_pool2d(one.float(), side).half() for one in features_VNCSS])
 
 
 def features_of(images: Sequence[ImageAndScene], layer: Layer, side: int, context: FitContext) -> FeatureViews:

@@ -18,7 +18,7 @@ from torch import Tensor
 WIDTH = 384
 _BATCH = 16
 _MOST_HASHED = 256  # words, as many as MiniLM reads word pieces
-_MOST_KNOWN = 20_000  # sentences in memory, 40 MB, where a disk cache has the others
+_MOST_KNOWN = 20_000  # sentences in memory, 40 MB; the others are in the disk cache, or are encoded again to the same numbers
 
 
 class SentenceEncoder:
@@ -62,7 +62,7 @@ class SentenceEncoder:
             if self._cache:
                 self._cache.put({text: vector.numpy() for text, vector in encoded.items()})
         embedding_NE = torch.stack([self.known[s] for s in sentences]) if sentences else torch.zeros(0, WIDTH)
-        if self._cache and len(self.known) > _MOST_KNOWN:
+        if len(self.known) > _MOST_KNOWN:
             self.known.clear()
         return embedding_NE
 

@@ -74,6 +74,7 @@ class SharedPrefixDecoder:
         refuse_other_forms(decoder)
         self._decoder = decoder
         self._window = getattr(decoder.config, "sliding_window", None) or math.inf
+        self._is_on_gpu = next(decoder.parameters()).is_cuda
         self._projections = [
             [_projection(getattr(layer.self_attn, name), merged) for name in PROJECTIONS] for layer in decoder.layers
         ]
@@ -173,10 +174,11 @@ class SharedPrefixDecoder:
         """Heads (B, H, T, E) to (B, T, H E). visible: which keys each query attends to; None: causal."""
         attention = self._decoder.layers[n].self_attn
         dropout = attention.attention_dropout if attention.training else 0.0
-        grouped = query.shape[1] != key.shape[1]
-        out = F.scaled_dot_product_attention(
-            query, key, value, visible, dropout, is_causal=visible is None, scale=attention.scaling, enable_gqa=grouped
-        )
+        grouped, attend = query.shape[1] != key.shape[1], partial(F.scaled_dot_product_attention, scale=attention.scaling)
+        if grouped and visible is not None and self._is_on_gpu:
+            out = _attend_in_groups(partial(attend, dropout_p=dropout), query, key, value, visible)
+        else:
+            out = attend(query, key, value, visible, dropout, is_causal=visible is None, enable_gqa=grouped)
         return out.transpose(1, 2).flatten(2)
 
     def _rotation(self, x_MD: Tensor, position_M: Tensor) -> tuple[Tensor, Tensor]:
@@ -199,6 +201,18 @@ def weights_version(decoder: nn.Module) -> tuple[object, ...]:
 
     lora_off = (module.disable_adapters for module in decoder.modules() if isinstance(module, Linear))
     return (*lora_off, *((p.data_ptr(), p._version) for p in decoder.parameters()))
+
+
+def _attend_in_groups(attend: Callable[..., Tensor], query: Tensor, key: Tensor, value: Tensor, visible: Tensor) -> Tensor:
+    """The query heads that share a key head, as more tokens of one head.
+
+    CUDA's fused kernels take a mask or grouped heads, not both: keys and values would be copied in float32 for every query head.
+    """
+    groups, count = key.shape[1], query.shape[1] // key.shape[1]
+    if visible.shape[-2] > 1:
+        visible = torch.cat([visible] * count, dim=-2)
+    out = attend(query.unflatten(1, (groups, count)).flatten(2, 3), key, value, visible)
+    return out.unflatten(2, (count, query.shape[2])).flatten(1, 2)
 
 
 def _rotated(x_MHE: Tensor, cos_M1E: Tensor, sin_M1E: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from prsbench.harness.contract.config import AnswerTokens, Factor, GivenPath, MethodConfig, Rate, Side
+from prsbench.harness.contract.config import AnswerTokens, BatchSize, Factor, GivenPath, MethodConfig, Rate, Side
 from prsbench.harness.contract.types import Need, PromptSource
 from prsbench.methods.parts.frozen_features.config import MultimodalConfig
 from prsbench.methods.parts.language.config import SmallLlamaConfig
@@ -28,6 +28,7 @@ class OfficialConfig(MethodConfig):
     vision_tower: GivenPath | None = None  # folder with CLIP, which the official checkpoint leaves out
     request: str = "Please output segmentation mask and explain why."  # official training template; follows every question
     answer_tokens: AnswerTokens = 512  # official
+    llm_batch_size: BatchSize = 1  # ours: questions that the language model reads at once; several may move last digits
     precision: Literal["bf16", "fp32"] = "bf16"  # official; of the language model and CLIP, mask modules stay in float32
     load_in: Literal["8bit", "4bit"] | None = None  # official option; quantises the language model with bitsandbytes
 

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
+from prsbench.methods.parts.language.continuation import Prompt
 from prsbench.methods.parts.sam.networks import EMBED
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """Greedy answer. states_TD: of all tokens read and generated, except the last one, which predicts nothing."""
-
-    ids: list[int]
-    states_TD: Tensor
 
 
 def text_hidden_fcs(width: int) -> nn.ModuleList:
@@ -33,35 +26,14 @@ class MaskTokenLlama(LlamaForCausalLM):
         super().__init__(config)
         self.model.text_hidden_fcs = text_hidden_fcs(config.hidden_size)
 
-    def answer(
-        self,
-        before: list[int],
-        patches_PC: Tensor,
-        after: list[int],
-        answer_tokens: int,
-        end: int,
-        is_seen_P: Tensor | None = None,
-    ) -> Answer:
-        """Continue token ids, CLIP's patches and token ids. A patch that is not seen keeps its position but is masked."""
+    def prompt(self, before: Sequence[int], patches_PC: Tensor, after: Sequence[int], is_seen_P: Tensor | None = None) -> Prompt:
+        """Token ids, CLIP's patches and token ids, embedded. A patch that is not seen keeps its position but is masked."""
         embed = self.get_input_embeddings()
         words = [embed(torch.tensor(ids, device=self.device)) for ids in (before, after)]
         embedded_TD = torch.cat([words[0], self.model.mm_projector(patches_PC), words[1]])
-        is_read_T = torch.ones(len(embedded_TD), dtype=torch.long, device=self.device)
-        if is_seen_P is not None:
-            is_read_T[len(before) : len(before) + len(is_seen_P)] = is_seen_P.long()
-        out = self.generate(
-            inputs_embeds=embedded_TD[None],
-            attention_mask=is_read_T[None],
-            position_ids=torch.arange(len(embedded_TD), device=self.device)[None],
-            max_new_tokens=answer_tokens,
-            do_sample=False,
-            eos_token_id=end,
-            pad_token_id=end,
-            return_dict_in_generate=True,
-            output_hidden_states=True,
-        )
-        states_TD = torch.cat([step[-1][0] for step in out.hidden_states])
-        return Answer(out.sequences[0].tolist(), states_TD)
+        if is_seen_P is None:
+            return Prompt(embedded_TD)
+        return Prompt(embedded_TD, torch.cat([is_seen_P.new_ones(len(before)), is_seen_P, is_seen_P.new_ones(len(after))]))
 
     def text_prompts(self, states_ND: Tensor) -> Tensor:
         """(N, 256) float32 prompts for the mask decoder."""

@@ -7,14 +7,14 @@ mask and replaces the old one in the sentence. Shared by every training that sho
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from prsbench.harness.contract.types import Sample
 from prsbench.methods.parts.training.config import ImageAugmentationConfig
-from prsbench.methods.parts.training.images import TrainingImage, image_id, training_images
+from prsbench.methods.parts.training.images import PackedMask, Pixels, TrainingImage, each_image
 from prsbench.methods.parts.training.word_augmentation import AnswerTemplate, drop_words, mirror_words, template_of
 from torch import Tensor
 from torch.nn import functional as F
@@ -118,16 +118,20 @@ def _mirrored(image_3SS: Tensor, view: View) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One image's mask in its own proportions, and the questions and answers about it.
+    """One image's mask in its own proportions, compressed, and the questions and answers about it.
 
     templates: each answer split at its position words; None where the official words do not occur in it.
     """
 
     image_id: str
     modality: str
-    mask_HW: NDArray[np.bool_]
+    mask: PackedMask
     pairs: tuple[tuple[str, str], ...]
     templates: tuple[AnswerTemplate | None, ...]
+
+    @property
+    def mask_HW(self) -> NDArray[np.bool_]:
+        return self.mask.unpack()
 
     @property
     def movable(self) -> bool:
@@ -175,31 +179,38 @@ def _mirror_text(words: str, view: View) -> str:
 
 
 def scenes(samples: Sequence[Sample]) -> list[Scene]:
-    """One scene per image, in the order of the samples; each sample is decoded once."""
-    masks: dict[str, tuple[str, NDArray[np.bool_]]] = {}
-    pairs: dict[str, list[tuple[str, str, AnswerTemplate | None]]] = {}
-    for sample in samples:
-        key, truth = image_id(sample), sample.truth
-        if key not in masks:
-            height, width = truth.mask.shape
-            shape = max(1, round(MASK_WIDTH_PX * height / width)), MASK_WIDTH_PX
-            mask = view_of_mask(truth.mask, IDENTITY, shape)
-            masks[key] = sample.query.modality, mask if mask.any() == truth.mask.any() else truth.mask
-        pairs.setdefault(key, []).append((sample.query.question, truth.answer, template_of(truth)))
-    return [
-        Scene(key, modality, mask, tuple((q, a) for q, a, _ in pairs[key]), tuple(template for *_, template in pairs[key]))
-        for key, (modality, mask) in masks.items()
-    ]
+    """One scene per image, in the order of the samples."""
+    found = each_image(samples, lambda _, sample: (sample.query.modality, _mask_of(sample)), _asked)
+    return [_scene(key, *look, asked) for key, (look, asked) in found.items()]
 
 
+def _mask_of(sample: Sample) -> PackedMask:
+    height, width = sample.truth.mask.shape
+    shape = max(1, round(MASK_WIDTH_PX * height / width)), MASK_WIDTH_PX
+    mask = view_of_mask(sample.truth.mask, IDENTITY, shape)
+    return PackedMask.of(mask if mask.any() == sample.truth.mask.any() else sample.truth.mask)
+
+
+def _asked(sample: Sample) -> Asked:
+    return sample.query.question, sample.truth.answer, template_of(sample.truth)
+
+
+def _scene(image_id: str, modality: str, mask: PackedMask, asked: Sequence[Asked]) -> Scene:
+    return Scene(image_id, modality, mask, tuple((q, a) for q, a, _ in asked), tuple(template for *_, template in asked))
+
+
+Asked = tuple[str, str, AnswerTemplate | None]
 # An image at a network's size; its mask, questions and answers for any view.
 ImageAndScene = tuple[TrainingImage, Scene]
 
 
 def prepare(samples: Sequence[Sample], side_px: int) -> list[ImageAndScene]:
-    """Each distinct image once, with all its questions.
+    """Each distinct image once, with all its questions; see `training_images`.
 
     Raises:
         DataError: there are no samples.
     """
-    return list(zip(training_images(samples, side_px), scenes(samples), strict=True))
+    pixels = Pixels(samples, side_px)
+    found = each_image(samples, lambda number, sample: (pixels.look(number, sample), _mask_of(sample)), _asked)
+    both = [(image, _scene(key, image.modality, mask, asked)) for key, ((image, mask), asked) in found.items()]
+    return [(replace(image, pairs=scene.pairs), scene) for image, scene in both]

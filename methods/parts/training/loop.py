@@ -25,6 +25,7 @@ from prsbench.methods.parts.training.schedule import cosine
 from torch import Tensor, nn
 
 STATE, LOSSES, VALIDATION = "training.state", "losses.csv", "validation.csv"
+STEPS_AHEAD = 2  # whose images are decoded while a step is computed
 SAVE_EVERY_S = 30.0  # writing the state of the embedded size takes less than half a second
 
 
@@ -70,7 +71,10 @@ def steps_per_epoch(count: int, size: int) -> int:
 
 
 class Loop:
-    """Trains a network in place. `history` and `validated` hold the loss terms of every step and every validation."""
+    """Trains a network in place. `history` and `validated` hold the loss terms of every step and every validation.
+
+    soon: numbers of the images that this worker reads in this step and in the next ones of the epoch, to be decoded ahead.
+    """
 
     def __init__(
         self,
@@ -89,6 +93,7 @@ class Loop:
         self.history: list[dict[str, float]] = []
         self.validated: list[dict[str, float]] = []
         self._clip, self._amp = gradient_clip, amp and context.device.startswith("cuda")
+        self.soon: list[int] = []
         self._order: list[int] = []
         self._best: dict[str, Tensor] = {}
         self._saved = time.monotonic()
@@ -116,7 +121,9 @@ class Loop:
         start = self.step % steps_per_epoch(count, size) * size
         if start == 0:
             self._order = self.rng.permutation(count).tolist()[: count - count % data_parallel.workers()]
-        return self._order[start : start + size]
+        steps = [self._order[begin : begin + size] for begin in range(start, start + (1 + STEPS_AHEAD) * size, size)]
+        self.soon = [number for numbers in steps for number in numbers[data_parallel.share(numbers)]]
+        return steps[0]
 
     def run(
         self, next_step: Callable[[], Step], weigh: Callable[[Mapping[str, Tensor]], Tensor], validation: Validation | None = None

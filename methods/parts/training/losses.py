@@ -13,9 +13,10 @@ _dice = DiceLoss(sigmoid=True, smooth_nr=1.0, smooth_dr=1.0)  # smoothing 1: an 
 
 
 def dice_and_bce(logits_B1SS: Tensor, mask_B1SS: Tensor) -> Tensor:
-    """Soft Dice per image + mean binary cross-entropy, a scalar; as PRS-Med's BceDiceLoss."""
-    exact = F.binary_cross_entropy_with_logits(logits_B1SS, mask_B1SS)
-    return _dice(logits_B1SS, mask_B1SS) + exact + _saturated(logits_B1SS, mask_B1SS).mean()
+    """Soft Dice per image + mean binary cross-entropy, a scalar; as PRS-Med's BceDiceLoss. float32, also under autocast."""
+    with torch.autocast(logits_B1SS.device.type, enabled=False):  # which refuses `F.binary_cross_entropy` on CUDA
+        exact = F.binary_cross_entropy_with_logits(logits_B1SS, mask_B1SS)
+        return _dice(logits_B1SS, mask_B1SS) + exact + _saturated(logits_B1SS, mask_B1SS).mean()
 
 
 def _saturated(logits_B1SS: Tensor, mask_B1SS: Tensor) -> Tensor:

@@ -74,8 +74,11 @@ def template_of(truth: Truth) -> AnswerTemplate | None:
     """The reference answer split at the points or at the label of its mask; None if it names neither, or the mask is empty."""
     if not truth.mask.any():
         return None
-    before, match, after = truth.answer.partition(points_phrase(truth.mask))
-    return AnswerTemplate(before, after, None) if match else answer_template(truth.answer, truth.position, truth.near_centre)
+    if any(map(str.isdigit, truth.answer)):  # finding the points of a large mask takes longer than decoding it
+        before, match, after = truth.answer.partition(points_phrase(truth.mask))
+        if match:
+            return AnswerTemplate(before, after, None)
+    return answer_template(truth.answer, truth.position, truth.near_centre)
 
 
 def _in_words(position: tuple[str, ...], near_centre: bool, synonyms: tuple[tuple[str, str], ...]) -> str:

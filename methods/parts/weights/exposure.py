@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -16,15 +18,21 @@ class Exposure(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """What is known about one checkpoint: the data sets its training saw, and whether that list is complete."""
+    """What is known about one checkpoint: the data sets its training saw, and whether that list is complete.
+
+    part: which part of each data set, where that is known; it need not be the train split of a prepared data set, so that a test
+    image counts as seen.
+    """
 
     seen: tuple[str, ...]
     complete: bool
     source: str
+    part: str = ""
 
 
 DATA_SETS = ("LGG", "BUSI", "CVC-ClinicDB", "PH2", "PRS-Med (MMRS)")  # data sets that prsbench tests on by name
 _RANDOM_START = "random start"
+_SEEN = re.compile(r"exposure to the test data: yes for ((?: \((?:MMRS|Shenzhen, Montgomery)\)|[^();])+)")
 
 _PHOTOGRAPHS = TrainingData((), True, "SA-1B: 11 M licensed photographs (Kirillov et al., 2023)")
 _UNDISCLOSED = "; the web images used to train CLIP and LLaVA are not listed"
@@ -35,6 +43,7 @@ _OF_BIOMEDPARSE = (
     *("LGG", "BUSI", "COVID-QU-Ex", "ISIC 2018", "PolypGen", "NeoPolyp", "QaTa-COV19"),
     "CXR Masks and Labels (Shenzhen, Montgomery)",
 )
+_OWN_SPLIT = "80 % of the images by its own split"
 _MEDSAM = TrainingData((), False, "1.57 M image-mask pairs of public data sets (Ma et al., 2024), whose list was not checked")
 _LISA = TrainingData((), False, f"LISA's public training data are photographs, {_OF_LISA}{_UNDISCLOSED}")
 _PIXELLM = TrainingData((), False, f"PixelLM's public training data are photographs, {_OF_PIXELLM}{_UNDISCLOSED}")
@@ -44,18 +53,26 @@ TRAINING_DATA = {
     "sam_vit_h": _PHOTOGRAPHS,
     "mobile_sam": _PHOTOGRAPHS,
     "tiny_sam": _PHOTOGRAPHS,
-    "sam_med2d": TrainingData(("Kvasir-SEG", "CVC-ClinicDB"), False, "SAM-Med2D's data list names these among many"),
+    "sam_med2d": TrainingData(
+        ("Kvasir-SEG", "CVC-ClinicDB"),
+        False,
+        "SAM-Med2D's data list names these among many",
+        f"{_OWN_SPLIT}, which was not checked",
+    ),
     **dict.fromkeys(("lisa_7b", "lisa_13b"), _LISA),
     **dict.fromkeys(("pixellm_7b", "pixellm_13b"), _PIXELLM),
     **dict.fromkeys(("medsam", "lite_medsam"), _MEDSAM),
-    "biomedparse": TrainingData(_OF_BIOMEDPARSE, False, "its repository's results by data set, for the data it was trained on"),
+    "biomedparse": TrainingData(
+        _OF_BIOMEDPARSE, False, "its repository's results by data set, for the data it was trained on", _OWN_SPLIT
+    ),
     "prs_med": TrainingData(
-        ("PRS-Med (MMRS)",), False, "its train split; MMRS was compiled from public archives, not all of them named"
+        ("PRS-Med (MMRS)",), False, "MMRS was compiled from public archives, not all of them named", "the train split"
     ),
     "grounding_dino": TrainingData((), False, f"Grounding-DINO's public training data are photographs, {_OF_GROUNDING_DINO}"),
     "imagenet_1k": TrainingData((), True, "the backbone starts from ImageNet-1k, 1.28 M photographs (Russakovsky et al., 2015)"),
     _RANDOM_START: TrainingData((), True, "it starts from random weights"),
 }
+KNOWN = tuple(dict.fromkeys((*DATA_SETS, *(name for data in TRAINING_DATA.values() for name in data.seen))))
 
 
 def exposure(checkpoint: str, dataset: str) -> Exposure:
@@ -80,8 +97,15 @@ def exposure_note(checkpoint: str) -> str:
     names: dict[Exposure, list[str]] = {Exposure.YES: [], rest: []}
     for name in dict.fromkeys((*data.seen, *DATA_SETS)):
         names[exposure(checkpoint, name)].append(name)
-    verdicts = "; ".join(f"{verdict} for {', '.join(data_sets)}" for verdict, data_sets in names.items() if data_sets)
+    parts = {Exposure.YES: f" ({data.part})" if data.part else "", rest: ""}
+    verdicts = "; ".join(f"{verdict} for {', '.join(of)}{parts[verdict]}" for verdict, of in names.items() if of)
     return f"{prefix}: {verdicts} and all others ({data.source})"
+
+
+def exposed_to(notes: Iterable[str], datasets: Collection[str]) -> list[str]:
+    """Those of the data sets that a row's notes, among them those of `exposure_note`, say its training saw; any spelling."""
+    seen = {name.casefold() for note in notes for names in _SEEN.findall(note) for name in names.strip().split(", ")}
+    return [name for name in datasets if name.casefold() in seen]
 
 
 def random_start_note() -> str:

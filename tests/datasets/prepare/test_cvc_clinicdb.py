@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from prsbench.datasets.prepare.cvc_clinicdb import FIRST_FRAMES, find, sequence_of
+from prsbench.datasets.prepare.cvc_clinicdb import FIRST_FRAMES, SOURCE, sequence_of
+from prsbench.datasets.prepare.layout import find
 from prsbench.harness.contract.errors import DataError
 
 
@@ -29,7 +30,7 @@ def test_frames_are_paired_and_grey_mask_edges_are_cut_at_127(tmp_path, put, loa
     put(f"{folder}/Original/26.{suffix}", seed=26)
     grey = np.repeat(np.array([[[0], [100], [128], [255]]], np.uint8), 3, axis=2)
     put(f"{folder}/Ground Truth/26.{suffix}", np.tile(grey, (6, 2, 1)))
-    ((stem, (group, image, mask)),) = loaded(find(tmp_path)).items()
+    ((stem, (group, image, mask)),) = loaded(find(SOURCE, tmp_path)).items()
     assert (stem, group) == ("26", "sequence-02")
     np.testing.assert_array_equal(image, pictures.image(26))
     assert mask[0].tolist() == [False, False, True, True] * 2
@@ -39,4 +40,4 @@ def test_a_frame_and_its_mask_may_be_spelled_otherwise(tmp_path, put, loaded, pi
     put("PNG/Original/1.tif")
     put("PNG/ground truth/1.PNG", pictures.mask())
     put("PNG/Original/._1.png")
-    assert list(loaded(find(tmp_path))) == ["1"]
+    assert list(loaded(find(SOURCE, tmp_path))) == ["1"]

@@ -6,6 +6,7 @@ import unicodedata
 
 import numpy as np
 import pytest
+from prsbench.datasets.pictures import Labels
 from prsbench.datasets.prepare.pairs import find
 from prsbench.harness.contract.errors import ConfigError, DataError
 
@@ -165,3 +166,34 @@ def test_other_folders_are_refused_with_their_list(tmp_path, put, pictures, name
 def test_one_folder_is_split_here_whatever_its_name(tmp_path, put, pictures):
     put_pair(put, pictures, "train", "a")
     assert [item.split for item in find(tmp_path)] == [None]
+
+
+def test_a_stated_suffix_of_masks_is_understood_and_no_other(tmp_path, put, loaded, pictures):
+    put("images/a.png")
+    put("masks/a_m.png", pictures.mask())
+    assert list(loaded(find(tmp_path, mask_suffix="_m"))) == ["a"]
+    (item, _) = find(tmp_path)
+    with pytest.raises(DataError):
+        item.load()
+
+
+def test_label_masks_are_read_by_their_stated_meaning(tmp_path, put, loaded):
+    put("images/a.png", np.zeros((9, 16, 3), np.uint8))
+    put("masks/a.png", np.tile(np.repeat(np.array([0, 1, 2, 255], np.uint8), 4), (9, 1)))
+    (item,) = find(tmp_path)
+    with pytest.raises(DataError, match="several grey levels"):
+        item.load()
+    ((_, _, mask),) = loaded(find(tmp_path, labels=Labels(("1", "2"), ("255",)))).values()
+    assert mask[0].tolist() == [False] * 4 + [True] * 8 + [False] * 4
+
+
+@pytest.mark.parametrize(("suffix", "mask_suffix"), [("_mask", None), ("-seg", None), ("_m", "_m")])
+def test_images_and_marked_masks_may_lie_in_one_folder(tmp_path, put, loaded, pictures, suffix, mask_suffix):
+    for stem, rows in (("p1_z1", 1), ("p1_z2", 2)):
+        put(f"data/{stem}.jpg")
+        put(f"data/{stem}{suffix}.png", pictures.mask(rows=rows))
+    put("data/p2_z1.jpg")
+    *whole, lonely = find(tmp_path, mask_suffix=mask_suffix)
+    assert [(item.stem, item.group, int(item.load()[1].sum())) for item in whole] == [("p1_z1", "p1", 3), ("p1_z2", "p1", 6)]
+    with pytest.raises(DataError, match="p2_z1.jpg: expected a mask, found none"):
+        lonely.load()

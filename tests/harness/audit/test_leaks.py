@@ -38,7 +38,7 @@ class FromTheTruth(Honest):
 
     predict = None
 
-    def predict_from_truth(self, samples):
+    def predict_from_truth(self, samples, answers):
         return [Prediction(s.truth.mask.astype(np.float32), s.truth.answer, 0.0) for s in samples]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from prsbench.harness.report.tables.comparisons import METRICS_COMPARED
 from prsbench.harness.report.writer import FIGURE_SUFFIXES, changed_tables, summary_text, write_report
 
 
@@ -59,6 +60,17 @@ def test_the_numbers_are_links_once_the_folder_holds_a_viewer(cell, tmp_path):
     (tmp_path / "viewer/index.html").touch()
     write_report([cell()], tmp_path, lambda *_: None)
     assert "viewer/index.html#row=cg_reasoner" in (tmp_path / "report.html").read_text()
+
+
+def test_a_report_without_pictures_says_so_and_draws_the_bootstrap_of_each_ranking_once(grid, tmp_path, monkeypatch):
+    from prsbench.harness.report.statistics import ranks
+
+    drawn, ranking = [], ranks._ranking
+    monkeypatch.setattr(ranks, "_ranking", lambda rows, metric: drawn.append(metric) or ranking(rows, metric))
+    write_report(grid(), tmp_path, lambda *_: None)
+    text = (tmp_path / "report.html").read_text()
+    assert sorted(drawn) == sorted(METRICS_COMPARED) and "is first in" in text
+    assert "Not drawn: example images, which need the run folder and its data" in text
 
 
 def test_a_table_that_no_longer_applies_is_removed(cell, tmp_path):

@@ -128,3 +128,15 @@ def test_a_program_of_another_shape_is_refused(export, tmp_path):
     torch.jit.trace(Flat(), given).save(tmp_path / PROGRAM)
     with pytest.raises(ContractError, match=r"must return \(1, 1, h, w\)"):
         loaded(export).predict([query()])
+
+
+def test_an_image_is_read_once_for_all_questions_that_name_one_target_whatever_the_batches(export):
+    queries = [query(question) for question in ("Where is the lesion?", "Show the lesion.", "Where is the polyp?")]
+    expected = [loaded(export).predict([one])[0] for one in queries]
+    method = loaded(export)
+    runs, network = [], method._network
+    method._network = lambda *given: runs.append(given) or network(*given)
+    got = [prediction for batch in (queries[:1], queries[1:]) for prediction in method.predict(batch)]
+    assert len(runs) == 2, "one for each prompt"
+    assert [p.probability.tobytes() for p in got] == [p.probability.tobytes() for p in expected]
+    assert [p.answer for p in got] == [p.answer for p in expected]

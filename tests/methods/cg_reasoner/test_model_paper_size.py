@@ -160,6 +160,7 @@ def fitted(folder, samples, tmp_path_factory, request):
 
 def test_the_reduced_size_trains_lora_and_keeps_llava_frozen(fitted, folder):
     assert folder.name in fitted.labels.notes[0]
+    assert "size paper with another image_size_px, backbone, epochs" in fitted.labels.notes
     assert all(np.isfinite(list(row.values())).all() and "alignment" not in row for row in fitted._history)
     given = LlavaForConditionalGeneration.from_pretrained(folder, dtype=torch.bfloat16).state_dict()
     ours = {n.replace(".base_layer", ""): p for n, p in fitted._model.llm.language.get_base_model().state_dict().items()}
@@ -248,3 +249,17 @@ def test_the_llava_folder_is_a_checkpoint_in_place_of_the_embedded_base(folder, 
     method = CGReasonerMethod(REDUCED.model_copy(update={"language_model": str(folder / "none")}))
     with pytest.raises(MissingPrerequisite, match="Set `language_model` to a folder"):
         method.fit(samples, [], FitContext(0, "cpu"))
+
+
+@pytest.mark.parametrize("given", [{}, {"backbone": {"weights": "convnext.safetensors"}, "language_model": "llava"}])
+def test_the_note_on_which_published_numbers_are_compared_is_that_of_the_papers_size(given):
+    from prsbench.harness.report.tables.published import PAPER_SIZE
+
+    assert PAPER_SIZE in CGReasonerConfig(size="paper", **given).size_note
+
+
+@pytest.mark.parametrize("given", [{}, {"size": "small"}, {"size": "paper", "backbone": {"feature_channels": 64}}])
+def test_no_other_size_has_that_note(given):
+    from prsbench.harness.report.tables.published import PAPER_SIZE
+
+    assert PAPER_SIZE not in CGReasonerConfig(**given).size_note

@@ -112,7 +112,9 @@ def test_the_best_box_that_has_a_phrase_is_segmented_as_sam_med2d_segments_it(gi
     sam.load(None, "cpu")
     expected = sam.predict([replace(query(), box=Box(10, 4, 30, 21))])[0]
     got = method.predict([query()])[0]
-    assert asked == ["polyp."]
+    again = method.predict([query("Show the polyp.")])[0]
+    assert asked == ["polyp."], "an image is read once for all questions that name one target"
+    assert np.array_equal(got.probability, again.probability)
     assert np.array_equal(got.probability, expected.probability) and got.answer == expected.answer
 
 
@@ -122,7 +124,7 @@ def test_the_best_box_that_has_a_phrase_is_segmented_as_sam_med2d_segments_it(gi
 def test_a_box_that_leaves_the_image_is_cut_and_never_empty(given, monkeypatch, corners, box):
     method = loaded(given)
     detecting(monkeypatch, method, [corners], [0.5], ["polyp"])
-    assert method._detect(query()) == box
+    assert method._detect(query().image, "polyp.") == box
 
 
 def test_without_a_box_above_the_threshold_the_mask_is_empty_and_the_sentence_names_no_lesion(given):

@@ -1,6 +1,9 @@
 """The row on a small folder in the official layout: conformance suite, empty mask, instructions."""
 
+import gc
 import json
+import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -79,6 +82,40 @@ def test_several_seg_give_the_union_of_their_masks_and_are_no_words(official, mo
     _, frame = LongestSide(64).prepare(query().image)
     each = [LongestSide(64).probability(logits[0], frame).numpy() for logits in seen[0][0]]
     assert len(each) == 3 and np.array_equal(prediction.probability, np.maximum.reduce(each))
+
+
+def test_questions_read_at_once_get_the_sentences_and_masks_that_each_gets_alone(official, monkeypatch):
+    say(monkeypatch, "[SEG]")
+    other = Query("two", query((30, 30)).image, "Where is the lesion the lesion", "skin_rgb")
+    asked = [query(), replace(query(), sample_id="longer", question=other.question), other]
+    alone, together = (loaded({**official, "llm_batch_size": size}) for size in (1, 2))
+    assert "reads 2 questions at once" in " ".join(together.labels.notes) and len(together.labels.notes) > len(alone.labels.notes)
+    encoded = []
+    together._network.model.visual_model.image_encoder.register_forward_hook(lambda *_: encoded.append(1))
+    predicted = [p for one in asked for p in alone.predict([one])], alone.predict(asked), together.predict(asked)
+    assert len(encoded) == 2, "one embedding for both questions about an image"
+    for by_itself, first, second in zip(*predicted, strict=True):
+        assert by_itself.answer == first.answer == second.answer
+        assert np.array_equal(by_itself.probability, first.probability)
+        assert np.allclose(first.probability, second.probability, atol=1e-5) and second.probability.any()
+
+
+def test_the_features_of_its_images_do_not_keep_a_dropped_network_in_memory(official):
+    method = loaded(official)
+    method.predict([query()])
+    network = weakref.ref(method._network)
+    del method
+    gc.collect()
+    assert network() is None
+
+
+def test_an_image_whose_questions_are_in_two_batches_is_encoded_once(official, monkeypatch):
+    say(monkeypatch, "[SEG]")
+    other, method, encoded = Query("two", query((30, 30)).image, "Where is the lesion", "skin_rgb"), loaded(official), []
+    method._network.model.visual_model.image_encoder.register_forward_hook(lambda *_: encoded.append(1))
+    first, second = method.predict([other, query()]), method.predict([query(), query()])
+    assert len(encoded) == 2
+    assert np.array_equal(first[1].probability, second[0].probability) and first[1].answer == second[1].answer
 
 
 def test_its_prompt_holds_the_image_once_between_its_marks_and_ends_where_the_answer_begins(official):

@@ -5,6 +5,7 @@ import torch
 from parity import Parity, needs
 from prsbench.methods.lisa.method import build_visual
 from prsbench.methods.lisa.network import LISA
+from prsbench.methods.parts.language.continuation import continued
 from prsbench.methods.parts.sam.networks import ViT, build_vit_sam
 from prsbench.methods.parts.sam.processing import Frame, LongestSide
 from prsbench.methods.parts.seg_token.prompt import mask_token_states
@@ -105,7 +106,7 @@ def small():
 def test_the_states_of_generation_are_those_of_reading_the_full_answer_at_once(small):
     patches = torch.randn(4, 8)
     small.generation_config.sequence_bias = [[[3], -1e9]]  # never ends early
-    said = small.answer([1, 2], patches, [5, 6, 7], answer_tokens=5, end=3)
+    [said] = continued(small, [small.prompt([1, 2], patches, [5, 6, 7])], answer_tokens=5, end=3)
     embed = small.get_input_embeddings()
     words = [embed(torch.tensor(ids)) for ids in ([1, 2], [5, 6, 7, *said.ids[:-1]])]
     embedded = torch.cat([words[0], small.model.mm_projector(patches), words[1]])

@@ -1,5 +1,8 @@
 """PixelLM's row over a small official folder made here, and the size of the real one on the meta device."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +12,7 @@ from prsbench.harness.contract.errors import MissingPrerequisite, PrsbenchError
 from prsbench.harness.contract.types import Query
 from prsbench.methods.authoring.conformance import CHECKS, Subject, Verdict, run_check
 from prsbench.methods.catalog import METHODS
+from prsbench.methods.parts.language.continuation import continued
 from prsbench.methods.parts.sam.processing import LongestSide
 from prsbench.methods.pixellm import method as method_module
 from prsbench.methods.pixellm.config import PixelLMConfig
@@ -57,6 +61,15 @@ def test_six_tokens_ask_for_a_mask_and_are_no_words_and_a_broken_group_asks_for_
     assert not broken.probability.any()
 
 
+def test_the_features_of_its_images_do_not_keep_a_dropped_network_in_memory(official, monkeypatch):
+    method = loaded(official, monkeypatch, ASKING)
+    method.predict([query()])
+    network = weakref.ref(method._network)
+    del method
+    gc.collect()
+    assert network() is None
+
+
 @torch.inference_mode()
 def test_a_masked_patch_stays_in_its_place_and_changes_nothing(official, monkeypatch):
     network = loaded(official, monkeypatch, ASKING)._network
@@ -65,7 +78,7 @@ def test_a_masked_patch_stays_in_its_place_and_changes_nothing(official, monkeyp
     is_seen = torch.tensor([True, True, False, True])
     other = patches.clone()
     other[2] += 9
-    first, second = (network.answer([1], p, [5, 6], 4, 2, is_seen) for p in (patches, other))
+    first, second = (continued(network, [network.prompt([1], p, [5, 6], is_seen)], 4, 2)[0] for p in (patches, other))
     kept = [n for n in range(len(first.states_TD)) if n != 1 + 2]
     assert first.ids == second.ids and torch.allclose(first.states_TD[kept], second.states_TD[kept], atol=1e-5)
     embed = network.get_input_embeddings()

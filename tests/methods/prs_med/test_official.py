@@ -142,6 +142,20 @@ def test_the_mask_is_prompted_by_the_states_of_the_full_prompt_including_image_t
     assert np.allclose(got.probability, logits[0, 0].sigmoid().numpy()[rows][:, columns], atol=1e-6)
 
 
+def test_questions_read_at_once_get_the_sentences_and_masks_that_each_gets_alone(given):
+    asked = [query(), replace(query(), question="Where is the lesion the lesion top"), query((30, 30))]
+    alone, together = (loaded({**given, "llm_batch_size": size}) for size in (1, 3))
+    assert "reads 3 questions at once" in " ".join(together.labels.notes) and len(together.labels.notes) > len(alone.labels.notes)
+    encoded = []
+    together._encoder.register_forward_hook(lambda *_: encoded.append(1))
+    predicted = [p for one in asked for p in alone.predict([one])], alone.predict(asked), together.predict(asked)
+    assert len(encoded) == 2, "one embedding for both questions about an image"
+    for by_itself, first, second in zip(*predicted, strict=True):
+        assert by_itself.answer == first.answer == second.answer
+        assert np.array_equal(by_itself.probability, first.probability)
+        assert np.allclose(first.probability, second.probability, atol=1e-5)
+
+
 def test_the_prompt_is_the_official_one():
     assert official.PROMPT.format(question="Where?") == "\n### User: As a doctor, and you are seeing the image, Where?\n"
 

@@ -48,9 +48,13 @@ FOUR = [sample(name, block) for name, block in CORNERS.items()]
 EMPTY = sample("empty")
 
 
+def shuffled(row, samples):
+    return row.predict_from_truth(samples, {s.sample_id: s.truth.answer for s in samples})
+
+
 def test_the_oracle_returns_the_true_mask_and_answer_and_an_empty_map_for_an_empty_truth():
     samples = [*FOUR, EMPTY]
-    for got, s in zip(OracleRow(CeilingConfig()).predict_from_truth(samples), samples, strict=True):
+    for got, s in zip(OracleRow(CeilingConfig()).predict_from_truth(samples, {}), samples, strict=True):
         check_prediction(s.query, got)
         assert np.array_equal(got.probability >= 0.5, s.truth.mask)
         assert got.answer == s.truth.answer
@@ -59,7 +63,7 @@ def test_the_oracle_returns_the_true_mask_and_answer_and_an_empty_map_for_an_emp
 @given(st.integers(2, 30), st.integers(0, 5))
 def test_shuffling_hands_every_answer_on_and_leaves_none_with_its_owner(count, seed):
     samples = [sample(f"s{i:02d}", np.s_[0:3, 0:3], (8, 8)) for i in range(count)]
-    answers = [p.answer for p in ShuffledAnswerRow(ShuffledAnswerConfig(shuffle_seed=seed)).predict_from_truth(samples)]
+    answers = [p.answer for p in shuffled(ShuffledAnswerRow(ShuffledAnswerConfig(shuffle_seed=seed)), samples)]
     assert sorted(answers) == sorted(s.truth.answer for s in samples)
     assert all(answer != s.truth.answer for answer, s in zip(answers, samples, strict=True))
 
@@ -69,22 +73,33 @@ def test_shuffling_depends_on_the_seed_and_not_on_the_order_of_the_samples():
 
     def answers(seed, given_samples):
         row = ShuffledAnswerRow(ShuffledAnswerConfig(shuffle_seed=seed))
-        predictions = row.predict_from_truth(given_samples)
+        predictions = shuffled(row, given_samples)
         return {s.sample_id: p.answer for s, p in zip(given_samples, predictions, strict=True)}
 
     assert answers(0, samples) == answers(0, samples[::-1]) != answers(1, samples)
 
 
+@given(st.integers(2, 30), st.integers(0, 5), st.integers(1, 7))
+def test_shuffling_batch_by_batch_gives_what_shuffling_all_samples_at_once_gave(count, seed, size):
+    samples = [sample(f"s{(7 * i) % 31:02d}", np.s_[0:3, 0:3], (8, 8)) for i in range(count)]
+    by_id = sorted(range(count), key=lambda i: samples[i].sample_id)
+    cycle = np.random.default_rng(seed).permutation(by_id)
+    donor = dict(zip(cycle.tolist(), np.roll(cycle, 1).tolist(), strict=True))
+    row, answers = ShuffledAnswerRow(ShuffledAnswerConfig(shuffle_seed=seed)), {s.sample_id: s.truth.answer for s in samples}
+    batches = [row.predict_from_truth(samples[start : start + size], answers) for start in range(0, count, size)]
+    assert [p.answer for batch in batches for p in batch] == [samples[donor[i]].truth.answer for i in range(count)]
+
+
 def test_a_single_answer_cannot_be_shuffled_and_none_need_not_be():
     row = ShuffledAnswerRow(ShuffledAnswerConfig())
     with pytest.raises(DataError, match="'top left'.*at least 2 samples"):
-        row.predict_from_truth(FOUR[:1])
-    assert row.predict_from_truth([]) == []
+        shuffled(row, FOUR[:1])
+    assert shuffled(row, []) == []
 
 
 def test_the_opposite_answer_names_the_quadrant_across_the_centre():
     across = dict(zip(QUADRANTS, reversed(QUADRANTS), strict=True))
-    for s, got in zip(FOUR, OppositeAnswerRow(CeilingConfig()).predict_from_truth(FOUR), strict=True):
+    for s, got in zip(FOUR, OppositeAnswerRow(CeilingConfig()).predict_from_truth(FOUR, {}), strict=True):
         assert parse(got.answer).zones == {across[s.sample_id]}
         assert parse(got.answer).near is True  # the truth is far
         assert np.array_equal(got.probability >= 0.5, s.truth.mask)

@@ -50,7 +50,7 @@ def test_an_address_where_nothing_listens_is_refused_in_one_sentence(address):
         check_address(address)
 
 
-@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-x\r\n", b"", b"\0", None])
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-x\r\n", b"", b"\0", None, SETTINGS])
 def test_a_server_that_is_no_ray_is_refused(answer, monkeypatch):
     monkeypatch.setattr(ray_start, "ANSWER_S", 0.2)
     with server(answer) as address, pytest.raises(ConfigError, match="No Ray cluster answers"):
@@ -58,10 +58,32 @@ def test_a_server_that_is_no_ray_is_refused(answer, monkeypatch):
 
 
 def test_a_server_that_speaks_grpc_passes():
-    for prefix in ("", "ray://"):
-        with server(SETTINGS) as address:
+    for prefix, answer in (("", SETTINGS + b"grpc-status 0"), ("ray://", SETTINGS)):
+        with server(answer) as address:
             check_address(f"{prefix}{address}")
     check_address("auto")
+
+
+def test_a_cluster_that_refuses_the_token_is_known_before_ray_tries_for_half_a_minute(monkeypatch):
+    refusal = b"\0\x0bgrpc-status\x0216\0\x0cgrpc-messageInvalidAuthToken: Authentication token is missing or incorrect"
+    for prefix in (b"", b"grpc-status first, "):
+        with server(SETTINGS + prefix + refusal) as address, pytest.raises(ConfigError, match="asks for a token, and yours is"):
+            check_address(address)
+
+
+def test_the_users_token_goes_to_the_cluster_and_that_of_our_own_ray_to_nobody(monkeypatch, tmp_path):
+    for name in (*ray_start._ALONE, "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    assert b"authorization" not in ray_start._call()
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", ray_start._TOKEN)
+    assert b"authorization" not in ray_start._call()
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "theirs")
+    assert b"\0\x0dauthorization\x0dBearer theirs" in ray_start._call()
+    monkeypatch.delenv("RAY_AUTH_TOKEN")
+    (tmp_path / "token").write_text("of the file\n")
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "token"))
+    assert b"Bearer of the file" in ray_start._call()
 
 
 class Refusing:

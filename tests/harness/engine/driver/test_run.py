@@ -142,11 +142,9 @@ def test_faulty_data_is_refused_before_any_work_and_leaves_finished_cells(stand_
 
 
 def test_data_that_passed_its_check_is_not_decoded_again(stand_ins, data_root, tmp_path, monkeypatch):
-    from prsbench.datasets.official_reader import FolderDataset
-
     grid, folder = stand_ins.make_grid(data_root, ["bright"]), RunFolder(tmp_path / "run")
     plan_run(grid, stand_ins.REGISTRY, folder, print)
-    monkeypatch.setattr(FolderDataset, "check", lambda self: pytest.fail("decoded again"))
+    monkeypatch.setattr("prsbench.datasets.picture_files.read_image", lambda path: pytest.fail("decoded again"))
     plan_run(grid, stand_ins.REGISTRY, folder, print)
 
 

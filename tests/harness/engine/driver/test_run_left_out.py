@@ -79,12 +79,10 @@ def test_the_same_picture_in_two_splits_is_refused_unless_the_grid_allows_it_and
 
 
 def test_pictures_in_two_splits_are_remembered_with_the_check(stand_ins, tmp_path, monkeypatch):
-    from prsbench.datasets.official_reader import FolderDataset
-
     root, folder = stand_ins.write_data(tmp_path / "data"), RunFolder(tmp_path / "run")
     copy_into_test(root)
     plan_run(stand_ins.make_grid(root, ["bright"], more={"allow_shared_pictures": True}), stand_ins.REGISTRY, folder, print)
-    monkeypatch.setattr(FolderDataset, "check", lambda self: pytest.fail("decoded again"))
+    monkeypatch.setattr("prsbench.datasets.picture_files.read_image", lambda path: pytest.fail("decoded again"))
     with pytest.raises(DataError, match="the same picture in two splits"):
         plan_run(stand_ins.make_grid(root, ["bright"]), stand_ins.REGISTRY, folder, print)
 

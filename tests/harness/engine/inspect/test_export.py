@@ -4,19 +4,11 @@ import shutil
 
 import pytest
 from prsbench.harness import cli
-from prsbench.harness.engine.driver.run import run_grid
-from prsbench.harness.engine.store.run_folder import RunFolder
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    import engine_stand_ins
-
-    place = tmp_path_factory.mktemp("finished")
-    root = engine_stand_ins.write_data(place / "run" / "data" / "given")
-    grid = engine_stand_ins.make_grid(root, ["bright", "trained"], seeds=[0, 1])
-    run_grid(grid, engine_stand_ins.REGISTRY, RunFolder(place / "run"), str, "serial")
-    return place / "run"
+def finished(finish):
+    return finish("bright", "trained", seeds=[0, 1])
 
 
 @pytest.fixture

@@ -6,21 +6,13 @@ import shutil
 import numpy as np
 import pytest
 from prsbench.harness import cli
-from prsbench.harness.engine.driver.run import run_grid
 from prsbench.harness.engine.inspect.results import STATUS_OF, masks_of, results, samples_of
 from prsbench.harness.engine.inspect.state import CellState, open_run
-from prsbench.harness.engine.store.run_folder import RunFolder
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    import engine_stand_ins
-
-    place = tmp_path_factory.mktemp("results")
-    root = engine_stand_ins.write_data(place / "run" / "data" / "given")
-    grid = engine_stand_ins.make_grid(root, ["bright", "echo"])
-    run_grid(grid, engine_stand_ins.REGISTRY, RunFolder(place / "run"), str, "serial")
-    return place / "run"
+def finished(finish):
+    return finish("bright", "echo")
 
 
 def test_every_state_of_a_cell_has_a_status_in_the_report():

@@ -19,13 +19,8 @@ from prsbench.harness.report.tables.selection import tables_of
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A finished run and its data, to be copied."""
-    place = tmp_path_factory.mktemp("finished")
-    root = engine_stand_ins.write_data(place / "run" / "data" / "given")
-    grid = engine_stand_ins.make_grid(root, ["bright", "trained"])
-    run_grid(grid, engine_stand_ins.REGISTRY, RunFolder(place / "run"), str, "serial")
-    return place / "run"
+def finished(finish):
+    return finish("bright", "trained")
 
 
 @pytest.fixture

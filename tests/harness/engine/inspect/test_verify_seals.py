@@ -6,7 +6,6 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import engine_stand_ins
 import pytest
 from prsbench.harness import cli
 from prsbench.harness.contract.errors import RunFolderError
@@ -30,12 +29,8 @@ METHODS = ["bright", "trained"]
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A finished run and its data, to be copied."""
-    place = tmp_path_factory.mktemp("finished")
-    root = engine_stand_ins.write_data(place / "run" / "data" / "given")
-    run_grid(engine_stand_ins.make_grid(root, METHODS), engine_stand_ins.REGISTRY, RunFolder(place / "run"), str, "serial")
-    return place / "run"
+def finished(finish):
+    return finish(*METHODS)
 
 
 @pytest.fixture

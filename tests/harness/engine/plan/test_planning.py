@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from prsbench.harness.contract.catalog import Catalog, PackagedFile
 from prsbench.harness.contract.errors import ConfigError
+from prsbench.harness.engine.grid.schema import GridConfig
 from prsbench.harness.engine.plan import planning
 from prsbench.harness.engine.plan.choices import Registry
 from prsbench.harness.engine.plan.data import open_all
@@ -183,3 +184,33 @@ def test_rows_of_a_sweep_have_keys_and_folders_of_their_own(stand_ins, data_root
     assert [cell.method for cell in plan.cells] == ["bright@secret="] * 2 + ["bright@secret=x"] * 2
     assert [cell.key for cell in plan.cells[:2]] == [cell.key for cell in plain.cells], "the same content, whatever it is called"
     assert len({cell.folder for cell in plan.cells}) == 4
+
+
+def test_a_row_declares_what_it_needs_and_a_grid_may_say_otherwise_of_a_users_file_too(tmp_path):
+    from prsbench.harness.cli import _registry
+    from prsbench.harness.contract.catalog import WHOLE_GPU_GIB
+    from prsbench.harness.engine.plan.choices import resolve_choices
+
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from prsbench.harness.contract.config import MethodConfig\nclass MineConfig(MethodConfig): ...\nclass Mine: ...\n"
+    )
+    methods = [f"{file}:Mine", "oracle", "empty_constant", "lisa_7b", "sam_oracle_box", {"cg_reasoner": {"size": "paper"}}]
+    content = {"name": "g", "data": [{"source": "phantoms"}], "methods": methods}
+    content["execution"] = {"resources": {f"{file}:Mine": {"gpus": 0.25}, "saved:other": {"cpus": 2}}}
+    with pytest.raises(ConfigError, match="No method or part is called 'saved:other'"):
+        resolve_choices(GridConfig.model_validate(content), _registry())
+    del content["execution"]["resources"]["saved:other"]
+    found = resolve_choices(GridConfig.model_validate(content), _registry())
+    mine, oracle, empty, lisa, sam, paper = ((entry.gpu_gib, config.gpu_gib()) for _, entry, config in found)
+    assert oracle == empty == (0, None), "floors and ceilings use no GPU"
+    assert mine[0] >= WHOLE_GPU_GIB and lisa[0] >= WHOLE_GPU_GIB > sam[0] > 0
+    assert paper[1] >= WHOLE_GPU_GIB, "the paper's size has a 7B model"
+
+
+def test_a_row_needs_no_less_than_the_training_whose_weights_it_loads(stand_ins, data_root):
+    methods = Catalog("method", [replace(stand_ins.REGISTRY.methods["trained"], gpu_gib=2.0)])
+    large = Catalog("part", [replace(stand_ins.PART, gpu_gib=24.0)])
+    registry = replace(stand_ins.REGISTRY, methods=methods, parts=large)
+    plan = make_plan(stand_ins.make_grid(data_root, ["trained"]), open_all([data_root]), registry)
+    assert {node.gpu_gib for node in (*plan.trainings.values(), *plan.cells)} == {24.0}

@@ -55,7 +55,7 @@ def test_a_reader_of_the_url_alone_sees_the_run(go, stand_ins, tmp_path, memory)
 
 
 def test_a_run_stopped_half_way_has_its_finished_nodes_at_the_url(go, stand_ins, tmp_path, monkeypatch):
-    def stop(self, samples):
+    def stop(self, samples, answers):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
@@ -82,7 +82,7 @@ def test_a_second_driver_refuses_while_the_first_shows_life_and_takes_over_when_
 
 
 def test_a_driver_that_was_taken_over_stops_and_writes_nothing_more(go, stand_ins, memory, monkeypatch):
-    def taken(self, samples):
+    def taken(self, samples, answers):
         memory.pipe_file(f"{URL}/{LEASE}", json.dumps({"driver": "other", "beat": 1}).encode())
         return [None] * len(samples)
 

@@ -145,7 +145,9 @@ Mine.one = lambda self, q: Prediction(np.full(q.image.shape[:2], self.level % 1,
 def test_a_users_reference_row_gets_the_truth_and_is_labelled_so(go):
     echo = """
 Mine.predict = None
-Mine.predict_from_truth = lambda self, all: [Prediction(s.truth.mask.astype(np.float32), s.truth.answer, 0.0) for s in all]
+Mine.predict_from_truth = lambda self, batch, answers: [
+    Prediction(s.truth.mask.astype(np.float32), answers[s.sample_id], 0.0) for s in batch
+]
 """
     assert statuses(go(echo)) == (["ok"] * 5, "")
 

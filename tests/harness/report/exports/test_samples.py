@@ -3,6 +3,7 @@
 import gzip
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from prsbench.harness.contract.errors import DataError
@@ -12,6 +13,7 @@ from prsbench.harness.report.tables.cost import cost_table
 from prsbench.harness.report.tables.formats import to_csv
 from prsbench.harness.report.tables.selection import tables_of
 
+REFERENCE = Path(__file__).parents[4] / "results" / "reference"
 HELD_OUT = HeldOut("cg_reasoner", 0, ("position", "n", "error"), (("top left", "3", "0.1"),))
 
 
@@ -40,6 +42,16 @@ def test_the_same_results_give_the_same_bytes_and_so_does_what_was_read(results,
     assert read_results(tmp_path / "b").about == {"commit": "abc"}
     for name in (SAMPLES, CELLS):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_no_folder_of_a_machine_stands_in_the_records(results, tmp_path):
+    command = ["prsbench", "run", "/home/me/grids/mine.yaml", "--data=/data/set/", "--out", "runs/mine", "--to", "s3://store/a"]
+    about = {"command": command, "grid": {"data": [{"path": "/srv/my data/x", "share": 0.5}], "note": "1 / 2, ../a/b and /x"}}
+    write_results(replace(results, about=about), tmp_path)
+    assert read_results(tmp_path).about == {
+        "command": ["prsbench", "run", "mine.yaml", "--data=set/", "--out", "runs/mine", "--to", "s3://store/a"],
+        "grid": {"data": [{"path": "my data/x", "share": 0.5}], "note": "1 / 2, ../a/b and x"},
+    }
 
 
 def test_there_is_one_line_per_sample_and_row_with_its_question_and_answer(results, tmp_path):
@@ -106,3 +118,10 @@ def test_any_answer_comes_back_as_it_was(cell, refilled, tmp_path, answer):
     written = refilled(plain, [replace(plain.records[0], answer=answer)], plain.scores)
     write_results(Results([written], [], {}), tmp_path)
     assert read_results(tmp_path).cells[0].records[0].answer == answer
+
+
+@pytest.mark.parametrize("folder", sorted(path.parent for path in REFERENCE.glob("*/cells.json")), ids=lambda path: path.name)
+def test_the_reference_records_can_be_read_and_name_no_folder_of_a_machine(folder):
+    assert read_results(folder).cells
+    texts = (folder / CELLS).read_text(), gzip.decompress((folder / SAMPLES).read_bytes()).decode()
+    assert not [text for text in texts for start in ("/home/", "/root/", "/tmp/", "/mnt/", "/srv/") if start in text]

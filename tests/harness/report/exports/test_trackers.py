@@ -6,7 +6,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 from prsbench.harness.contract.errors import MissingPrerequisite
 from prsbench.harness.report.exports.samples import Results
-from prsbench.harness.report.exports.trackers import to_mlflow, to_wandb
+from prsbench.harness.report.exports.trackers import to_tracker
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def found(cell, tmp_path):
     (weights / "losses.csv").write_text("step,loss\n1,2.0\n5,nan\n9,1.0\n")
     (weights / "validation.csv").write_text("step,loss\n5,1.5\n")
     cells = [cell("cg_reasoner", (0.5, 0.7)), cell("oracle", (0.5, 0.7), failed=(0,))]
-    return Results(cells, [], {"cg_reasoner s0": weights}, {"commit": "abc", "digest": "d"})
+    return Results(cells, [], {"cg_reasoner s0": weights, "without losses": tmp_path}, {"commit": "abc", "digest": "d"})
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def mlflow(monkeypatch):
 
 
 def test_wandb_gets_an_offline_run_per_row_with_its_means(found, wandb, tmp_path):
-    assert to_wandb(found, tmp_path / "out") == ["cg_reasoner", "oracle", "training cg_reasoner s0"]
+    assert to_tracker("wandb", found, tmp_path / "out") == ["cg_reasoner", "oracle", "training cg_reasoner s0"]
     assert all(run.how["mode"] == "offline" and run.how["finished"] for run in wandb)
     assert wandb[0].summary["dice_at_0.5/mean"] == pytest.approx(0.6) and wandb[0].summary[
         "dice_at_0.5/brain_mri"
@@ -77,19 +77,19 @@ def test_wandb_gets_an_offline_run_per_row_with_its_means(found, wandb, tmp_path
 
 
 def test_losses_come_in_the_order_of_their_steps(found, wandb, tmp_path):
-    to_wandb(found, tmp_path / "out")
+    to_tracker("wandb", found, tmp_path / "out")
     assert wandb[2].logged == [(1, {"train/loss": 2.0}), (5, {"val/loss": 1.5}), (9, {"train/loss": 1.0})]
 
 
 def test_mlflow_gets_the_same_in_a_file_store(found, mlflow, tmp_path):
-    assert to_mlflow(found, tmp_path / "out") == ["cg_reasoner", "oracle", "training cg_reasoner s0"]
+    assert to_tracker("mlflow", found, tmp_path / "out") == ["cg_reasoner", "oracle", "training cg_reasoner s0"]
     assert mlflow[0] == ("at", (tmp_path / "out").as_uri())
     assert ("training cg_reasoner s0", "train/loss", 1.0, 9) in mlflow and ("cg_reasoner", "ended") in mlflow
     assert any(call[:2] == ("cg_reasoner", "weights") for call in mlflow)
 
 
-@pytest.mark.parametrize(("name", "write"), [("wandb", to_wandb), ("mlflow", to_mlflow)])
-def test_without_the_library_it_says_what_to_install(found, tmp_path, monkeypatch, name, write):
+@pytest.mark.parametrize("name", ["wandb", "mlflow"])
+def test_without_the_library_it_says_what_to_install(found, tmp_path, monkeypatch, name):
     monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(MissingPrerequisite, match=rf"prsbench\[{name}\]"):
-        write(found, tmp_path / "out")
+        to_tracker(name, found, tmp_path / "out")

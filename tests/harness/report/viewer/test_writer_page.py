@@ -182,8 +182,8 @@ def test_search_finds_questions_and_the_answers_of_the_shown_rows_alone(opened):
         ("whole_image says", 0),
         ("brain_mri/brain_mri/02", 1),
     ):
-        at(driver, "#search").clear()
-        at(driver, "#search").send_keys(words)
+        at(driver, "#choose-search").clear()
+        at(driver, "#choose-search").send_keys(words)
         settled(driver, lambda n=count: at(driver, "#count").text.startswith(f"{n} of 80"))
 
 
@@ -231,7 +231,7 @@ def test_a_link_to_a_sample_opens_it_and_the_address_follows_the_reader(opened, 
 
 def test_names_that_the_page_does_not_know_are_named_and_not_followed(opened):
     driver = opened("#row=nobody&modality=liver&colour=red")
-    assert at(driver, "#message").text == "Not known here and ignored: colour, row=nobody, modality=liver."
+    assert at(driver, "#message").text == "Not known here and ignored: row=nobody, modality=liver, colour."
     assert "80 of 80" in at(driver, "#count").text
 
 

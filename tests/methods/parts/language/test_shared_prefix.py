@@ -46,11 +46,17 @@ def llm(request):
     return llm.eval()
 
 
-def test_states_and_gradients_are_transformers_own_row_by_row(llm):
+on_either_device = pytest.mark.parametrize("is_on_gpu", [False, True], ids=["as on a CPU", "as on a GPU"])
+
+
+@on_either_device
+def test_states_and_gradients_are_transformers_own_row_by_row(llm, is_on_gpu):
     image, text = torch.randn(2, 6, 32), torch.randn(4, 5, 32)
     is_text = torch.arange(5)[None] < torch.tensor(LENGTHS)[:, None]
     adapters = [p for name, p in llm.named_parameters() if "lora_" in name]
-    ours = SharedPrefixDecoder(llm._decoder).read(image, text, is_text, ROW_IMAGE)
+    decoder = SharedPrefixDecoder(llm._decoder)
+    decoder._is_on_gpu = is_on_gpu
+    ours = decoder.read(image, text, is_text, ROW_IMAGE)
     theirs = torch.zeros_like(ours)
     for row, (shown, length) in enumerate(zip(ROW_IMAGE, LENGTHS, strict=True)):
         whole = torch.cat([image[shown], text[row, :length]])[None]
@@ -61,7 +67,9 @@ def test_states_and_gradients_are_transformers_own_row_by_row(llm):
     assert all(torch.allclose(*pair, atol=1e-4, rtol=1e-4) for pair in zip(*gradients, strict=True))
 
 
-def test_an_answer_with_merged_lora_is_that_without_and_leaves_every_weight_bit_for_bit(llm):
+@on_either_device
+def test_an_answer_with_merged_lora_is_that_without_and_leaves_every_weight_bit_for_bit(llm, is_on_gpu):
+    llm._merged_decoder()._is_on_gpu = is_on_gpu
     before = {name: tensor.clone() for name, tensor in llm.state_dict().items()}
     image, asked = torch.randn(3, 6, 32), ["where?", "in which part?", "x"]
     said = llm.generate(image, asked, 7)

@@ -18,6 +18,7 @@ from prsbench.methods.parts.training.augmentation import (
     view_of_images,
     view_of_mask,
 )
+from prsbench.methods.parts.training.images import PackedMask
 from prsbench.methods.parts.training.word_augmentation import answer_template
 
 VIEWS = st.builds(
@@ -94,7 +95,7 @@ def test_an_image_whose_answer_hides_its_place_is_mirrored_and_never_moved(disc)
 
 
 def test_a_move_never_takes_all_of_the_lesion_out_of_the_image():
-    corner = Scene("a", "skin_rgb", square(40, 0, 0, 3), (("Where?", "top left and far from the center"),), ())
+    corner = Scene("a", "skin_rgb", PackedMask.of(square(40, 0, 0, 3)), (("Where?", "top left and far from the center"),), ())
     corner = replace(corner, templates=(answer_template("top left and far from the center", ("top left",), False),))
     rng = np.random.default_rng(0)
     views, masks = zip(*(corner.sample_view(AugmentationRange(shift=0.9), rng) for _ in range(200)), strict=True)

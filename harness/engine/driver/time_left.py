@@ -1,0 +1,112 @@
+"""Time left of a run: what jobs like those done took, what running ones show, and what is expected of the others."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from statistics import mean
+from typing import NamedTuple
+
+from prsbench.harness.engine.worker.job import Job
+
+SURE = 0.05  # share of a job after which its own rate alone counts
+MOST_SIMULATED = 500  # jobs; of more, the sum counts
+
+
+@dataclass
+class Running:
+    """A job at work: when it started, (time, share done) at the first look at its progress, the share now."""
+
+    began: float
+    first: tuple[float, float] | None = None
+    share: float = 0.0
+
+    def look(self, now: float, share: float) -> None:
+        self.share = share
+        self.first = self.first or (now, share)
+
+    def left(self, now: float) -> tuple[float, float]:
+        """(seconds left by its own rate, how sure, 0 to 1)."""
+        if self.first is None or self.share <= self.first[1]:
+            return 0.0, 0.0
+        time, share = self.first
+        return (now - time) / (self.share - share) * (1 - self.share), min(1.0, (self.share - share) / SURE)
+
+
+class Waiting(NamedTuple):
+    """A job as the simulation sees it."""
+
+    seconds: float
+    keys: Sequence[str]
+    waits_for: Sequence[str]
+
+
+def kind_of(job: Job) -> object:
+    """Jobs of one kind take about the same time."""
+    return job.training.name if job.training else (job.work, *(cell.method for cell in job.cells))
+
+
+def time_left(
+    now: float,
+    ended: Mapping[Job, float],
+    running: Mapping[Job, Running],
+    waiting: Iterable[Job],
+    workers: int,
+    expected: Callable[[Job], float | None],
+) -> tuple[float, bool]:
+    """(seconds until the last job ends, whether some jobs are left out because nothing is known of their kind).
+
+    ended: the seconds each took. expected: seconds of a job by priors; they are corrected by what the jobs seen so far took.
+    """
+    by_own_rate = {job: state.left(now) for job, state in running.items()}
+    seen = list(ended.items()) + [(job, now - running[job].began + s) for job, (s, sure) in by_own_rate.items() if sure == 1]
+    known: dict[object, list[float]] = defaultdict(list)
+    pairs = []
+    for job, seconds in seen:
+        known[kind_of(job)].append(seconds)
+        if (prior := expected(job)) is not None:
+            pairs.append((seconds, prior))
+    total_prior = sum(prior for _, prior in pairs)
+    correction = sum(seconds for seconds, _ in pairs) / total_prior if total_prior else 1.0
+
+    def total(job: Job) -> float | None:
+        if kind_of(job) in known:
+            return mean(known[kind_of(job)])
+        prior = expected(job)
+        return None if prior is None else prior * correction
+
+    at_work, is_untimed = [], False
+    for job, (by_rate, sure) in by_own_rate.items():
+        guess = total(job)
+        by_guess = by_rate if guess is None else max(guess - (now - running[job].began), 0.05 * guess)
+        is_untimed |= guess is None and not sure
+        at_work.append(Waiting(sure * by_rate + (1 - sure) * by_guess, job.keys, ()))
+    to_do = []
+    for job in waiting:
+        guess = total(job)
+        is_untimed |= guess is None
+        to_do.append(Waiting(guess or 0.0, job.keys, job.waits_for))
+    return last_end(at_work, to_do, workers), is_untimed
+
+
+def last_end(running: Sequence[Waiting], waiting: Sequence[Waiting], workers: int) -> float:
+    """Seconds until all have ended, if a free worker takes the first job whose needs are done."""
+    if len(waiting) > MOST_SIMULATED:
+        every = [job.seconds for job in (*running, *waiting)]
+        return max(sum(every) / workers, *every)
+    missing = {key for job in (*running, *waiting) for key in job.keys}
+    now, pending, at_work = 0.0, list(waiting), list[tuple[float, int, Sequence[str]]]()
+    for job in running:
+        heappush(at_work, (job.seconds, len(at_work), job.keys))
+    n = len(at_work)
+    while True:
+        for job in [job for job in pending if missing.isdisjoint(job.waits_for)][: max(0, workers - len(at_work))]:
+            pending.remove(job)
+            heappush(at_work, (now + job.seconds, n, job.keys))
+            n += 1
+        if not at_work:
+            return now
+        now, _, keys = heappop(at_work)
+        missing -= set(keys)
