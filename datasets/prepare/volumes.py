@@ -12,6 +12,7 @@ the volume.
 
 from __future__ import annotations
 
+import locale
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -189,6 +190,7 @@ def _read(path: Path) -> _Volume:
         raise MissingPrerequisite(f"{path} needs SimpleITK: pip install 'prsbench[volumes]'.") from error
 
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    before = locale.setlocale(locale.LC_ALL)
     try:
         if path.is_dir():
             series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(path))
@@ -218,6 +220,8 @@ def _read(path: Path) -> _Volume:
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
         raise DataError(f"{path}: cannot be read as a volume ({reason}). Restore the file from its archive.") from error
+    finally:
+        locale.setlocale(locale.LC_ALL, before)  # GDCM sets the C locale, after which Python would read text as ASCII
 
 
 def _files(volume: Path) -> tuple[Path, ...]:

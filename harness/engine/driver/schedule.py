@@ -120,7 +120,9 @@ def parts_of(cell: CellNode, setting: Setting, lanes: int, total: float) -> list
 
     Rows without a GPU are not cut: they are quick, and some need all samples at once. Nor is a cell that was begun whole.
     """
-    path, n, size = setting.run.cell(cell.folder), cell.n_manifest, cell.config["batch_size"]
+    path, n, size = setting.run.cell(cell.folder), cell.n_manifest, cell.config.get("batch_size")
+    if size is None:  # a user's file that cannot be imported
+        return []
     begun = shards_in(path)
     pieces = min(-(-cost_of(cell) * lanes * SHARDS_A_LANE // total), n // LEAST_SAMPLES) if total and lanes > 1 else 1
     if not begun and (pieces < 2 or not cell.gpu_gib or (path / PREDICTIONS).exists()):

@@ -74,9 +74,9 @@ class PrsMedFolder(BaseModel):
     source: Literal["prs_med"] = "prs_med"
     root: Path | None = None
     exclude: Path | None = None  # list of pictures to leave out, relative to root: `prsbench data check --exclude` writes it
-    limit: int | None = Field(default=None, ge=1)  # pictures in all, drawn evenly by modality, split and group
+    limit: int | None = Field(default=None, ge=1, le=10**8)  # pictures in all, drawn evenly by modality, split and group
     folds: int = Field(default=0, ge=0, le=1000)  # 0: the splits of the tables; else the groups are divided into so many parts
-    fold: int = Field(default=0, ge=0)  # the part that is tested; the next one is val
+    fold: int = Field(default=0, ge=0, lt=1000)  # the part that is tested; the next one is val
     seed: int = Field(default=0, ge=0, lt=2**32)  # of limit and folds
 
     @model_validator(mode="after")

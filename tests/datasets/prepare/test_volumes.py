@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 import os
 from pathlib import Path
 
@@ -125,6 +126,7 @@ def test_a_stack_of_tiff_pages_is_a_volume_without_spacing(tmp_path):
 def test_a_dicom_series_is_a_folder_of_its_slices_in_any_order(tmp_path):
     folder = tmp_path / "images/c1"
     folder.mkdir(parents=True)
+    before = locale.setlocale(locale.LC_ALL)
     writer = sitk.ImageFileWriter()
     writer.KeepOriginalImageUIDOn()
     for z in range(3):
@@ -137,6 +139,7 @@ def test_a_dicom_series_is_a_folder_of_its_slices_in_any_order(tmp_path):
             plane.SetMetaData(tag, text)
         writer.SetFileName(str(folder / f"{'cab'[z]}.dcm"))
         writer.Execute(plane)
+    locale.setlocale(locale.LC_ALL, before)  # the writer of DICOM changes it too
     write(tmp_path / "masks/c1.nii.gz", TARGET)
     items = slices(tmp_path)
     np.testing.assert_array_equal(items["c1_z002"].load()[0][..., 0], grey(VALUES[2]))
@@ -144,6 +147,7 @@ def test_a_dicom_series_is_a_folder_of_its_slices_in_any_order(tmp_path):
     (folder / "b.dcm").write_bytes(b"x")
     with pytest.raises(DataError, match="expected DICOM slices alone, 2 of 3 files are"):
         slices(tmp_path)
+    assert locale.setlocale(locale.LC_ALL) == before
 
 
 def test_broken_files_colour_and_time_are_refused(tmp_path):

@@ -12,8 +12,14 @@ from prsbench.harness.report.figures.scatter import dice_against_prscore
 from prsbench.harness.report.figures.slopes import t2c_slopes
 from prsbench.harness.report.figures.subgroups import subgroup_lines
 from prsbench.harness.report.statistics.rows import rows_of
+from prsbench.harness.report.tables.ranks import rankings_of
 
-DRAWN = [dice_against_prscore, t2c_slopes, subgroup_lines, rank_stability, quality_against_cost]
+
+def stability(rows, kind):
+    return rank_stability(rankings_of([replace(row, data_kind=kind) for row in rows]), kind)
+
+
+DRAWN = [dice_against_prscore, t2c_slopes, subgroup_lines, stability, quality_against_cost]
 
 
 @pytest.fixture
