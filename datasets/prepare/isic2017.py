@@ -5,6 +5,7 @@ Layout: the challenge's zips (challenge.isic-archive.com/data). Superpixels and 
 
 from __future__ import annotations
 
+from prsbench.datasets.prepare.isic2016 import DEFECTS
 from prsbench.datasets.prepare.source import UNCONFIRMED, Layout, Source
 
 SOURCE = Source(
@@ -21,8 +22,5 @@ SOURCE = Source(
     licence=UNCONFIRMED,
     citation="Codella et al.: Skin lesion analysis toward melanoma detection: A challenge at ISBI 2017. arXiv:1710.05006.",
     url="https://challenge.isic-archive.com/data/#2017",
-    defects=(
-        "ISIC 2016, 2017, 2018 and HAM10000 share images: prepare one of them, or leave duplicates out.",
-        "Patients are not named: two images of one patient may be in two splits.",
-    ),
+    defects=DEFECTS,
 )

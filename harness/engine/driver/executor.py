@@ -6,7 +6,7 @@ import os
 import subprocess
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, Protocol
@@ -124,11 +124,10 @@ class RayExecutor:
         if len(self._running) >= self.workers and not (self._on_cluster and self._execution.workers == "auto"):
             return False
         total, wanted = self._total(), self._request(job)
-        held = [running.actor.request for running in self._running.values()]
-        used = {kind: sum(request.get(kind, 0) for request in held) for kind in wanted}
+        held = [running.actor for running in self._running.values()]
         if self._on_cluster:
-            return all(used[kind] <= total.get(kind, 0) for kind, amount in wanted.items() if amount)
-        return all(used[kind] + amount <= total.get(kind, 0) + _ROUNDING for kind, amount in wanted.items() if amount)
+            return all(_held(held, kind) <= total.get(kind, 0) for kind, amount in wanted.items() if amount)
+        return _have_room(held, wanted, total)
 
     def submit(self, job: Job) -> None:
         actor = self._actor_for(job)
@@ -277,14 +276,14 @@ class _Running:
         self.is_killed = False
 
 
-def _have_room(actors: Iterable[_Actor], request: Mapping[str, float], total: Mapping[str, float]) -> bool:
+def _held(actors: Sequence[_Actor], kind: str) -> float:
+    """What these actors hold of a resource."""
+    return sum(actor.request.get(kind, 0) for actor in actors)
+
+
+def _have_room(actors: Sequence[_Actor], request: Mapping[str, float], total: Mapping[str, float]) -> bool:
     """Whether the machine has what is requested beside what these actors hold."""
-    held = list(actors)
-    return all(
-        sum(actor.request.get(kind, 0) for actor in held) + amount <= total.get(kind, 0) + _ROUNDING
-        for kind, amount in request.items()
-        if amount
-    )
+    return all(_held(actors, kind) + amount <= total.get(kind, 0) + _ROUNDING for kind, amount in request.items() if amount)
 
 
 def share_of_gpu(gib: float, gpu_gib: float | None) -> float:

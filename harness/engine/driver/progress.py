@@ -123,7 +123,7 @@ class Progress:
         jobs = list(self._running)
         lines = [f"{job.title}{self._step(job)}" for job in jobs[:SHOWN]]
         lines += [f"and {len(jobs) - SHOWN} more jobs"] if len(jobs) > SHOWN else []
-        self._say("\n".join([f"    {self.summary()}", *(f"        {shortened(line, WIDTH - 8)}" for line in lines)]))
+        self._say("\n".join([f"    {self.summary()}", *(f"        {fitted(line, WIDTH - 8)}" for line in lines)]))
 
     def _bar(self, job: Job) -> Bar:
         state = self._state(job) or {"done": 0, "total": 0, "message": "starting"}
@@ -156,7 +156,7 @@ class Progress:
         return min(states, key=lambda state: state["done"] / state["total"], default=None)
 
 
-def shortened(text: str, width: int) -> str:
+def fitted(text: str, width: int) -> str:
     """The text, with "..." in its middle if it is longer than so many characters."""
     return text if len(text) <= width else f"{text[: width // 2 - 2]}...{text[len(text) - (width - width // 2 - 1) :]}"
 

@@ -1,9 +1,7 @@
 """A Ray cluster of two nodes on this machine, one of which is lost at work."""
 
-import os
-
 import pytest
-from engine_driver import PLACE, Driver, slowly
+from engine_driver import Driver, cluster_of, slowly
 from prsbench.harness.engine.store.run_folder import NodeFolder
 
 METHODS = ["bright", {"trained": {"fit_seconds": 0.3}}, "jittered", "echo"]
@@ -11,15 +9,8 @@ METHODS = ["bright", {"trained": {"fit_seconds": 0.3}}, "jittered", "echo"]
 
 @pytest.fixture
 def cluster(monkeypatch, tmp_path):
-    cluster_utils = pytest.importorskip("ray.cluster_utils")
-    # Workers of a cluster have the environment its nodes were started in.
-    monkeypatch.setenv("PYTHONPATH", str(PLACE), prepend=os.pathsep)
-    monkeypatch.setenv("PRSBENCH_TEST_LOG", str(tmp_path / "run.log"))
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    facts = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
-    cluster = cluster_utils.Cluster(initialize_head=True, head_node_args=facts)
-    yield cluster
-    cluster.shutdown()
+    with cluster_of(monkeypatch, tmp_path, num_cpus=1) as cluster:
+        yield cluster
 
 
 @pytest.mark.slow

@@ -1,12 +1,11 @@
 """Where jobs run on a machine with four GPUs. They are pretended: Ray hands out their numbers, and nothing computes on them."""
 
-import os
 from collections import defaultdict
 from dataclasses import replace
 from itertools import combinations
 
 import pytest
-from engine_driver import PLACE
+from engine_driver import cluster_of
 from prsbench.harness.contract.catalog import Catalog
 from prsbench.harness.engine.driver import schedule
 from prsbench.harness.engine.driver.executor import MOST_ON_A_GPU, share_of_gpu
@@ -14,21 +13,14 @@ from prsbench.harness.engine.driver.run import run_grid
 from prsbench.harness.engine.store.run_folder import RunFolder
 
 GPUS = 4
-OBJECT_STORE = 80 * 2**20
 
 
 @pytest.fixture
 def address(monkeypatch, tmp_path):
     """A Ray node that says it has four GPUs."""
-    cluster_utils = pytest.importorskip("ray.cluster_utils")
-    monkeypatch.setenv("PYTHONPATH", str(PLACE), prepend=os.pathsep)
-    monkeypatch.setenv("PRSBENCH_TEST_LOG", str(tmp_path / "run.log"))
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    facts = {"num_cpus": 6, "num_gpus": GPUS, "object_store_memory": OBJECT_STORE, "include_dashboard": False}
-    cluster = cluster_utils.Cluster(initialize_head=True, head_node_args=facts)
-    yield cluster.address
-    cluster.shutdown()
+    with cluster_of(monkeypatch, tmp_path, num_cpus=6, num_gpus=GPUS) as cluster:
+        yield cluster.address
 
 
 def rows(stand_ins, **gib):

@@ -7,13 +7,28 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import pytest
 from prsbench.harness.engine.store.journal import PREDICTIONS
 
 BATCH = 2  # of the stand-ins
 PLACE = Path(__file__).parent
+
+
+@contextmanager
+def cluster_of(monkeypatch, tmp_path, **facts):
+    """A Ray cluster of one node with these facts, whose workers find the stand-ins."""
+    cluster_utils = pytest.importorskip("ray.cluster_utils")
+    # Workers of a cluster have the environment its nodes were started in.
+    monkeypatch.setenv("PYTHONPATH", str(PLACE), prepend=os.pathsep)
+    monkeypatch.setenv("PRSBENCH_TEST_LOG", str(tmp_path / "run.log"))
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    facts = {"object_store_memory": 80 * 2**20, "include_dashboard": False, **facts}
+    cluster = cluster_utils.Cluster(initialize_head=True, head_node_args=facts)
+    yield cluster
+    cluster.shutdown()
 
 
 def slowly(methods, seconds=0.05):
