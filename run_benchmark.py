@@ -14,9 +14,9 @@ def main() -> int:
     if find_spec("prsbench") is None:
         print("prsbench is not installed here. Run `make install`, then `make run`.", file=sys.stderr)
         return 2
-    from prsbench.harness import cli
+    from prsbench.harness.cli.main import main as run_command
 
-    return cli.main()
+    return run_command()
 
 
 if __name__ == "__main__":

@@ -33,11 +33,12 @@ from prsbench.datasets.prepare import (
 from prsbench.datasets.prepare.source import Source
 from prsbench.harness.contract.catalog import resolve
 from prsbench.harness.contract.errors import ConfigError, DataError, unknown_name
+from prsbench.harness.contract.families import OFFICIAL, check_families
 from prsbench.harness.contract.modalities import MODALITIES
 from prsbench.harness.contract.types import DataKind
 
 if TYPE_CHECKING:
-    from prsbench.datasets.official_writer import WrittenCounts
+    from prsbench.datasets.official_writer import ArchiveCounts
     from prsbench.datasets.pictures import Labels
 
 
@@ -142,7 +143,7 @@ NAMING = ("modality", "target", "archive")  # options of sources that set no mod
 
 def prepare(
     source: str, from_folder: Path | None, to_folder: Path, *, modality: str | None = None, target: str | None = None,
-    archive: str | None = None, seed: int = 0, **options: Any,
+    archive: str | None = None, seed: int = 0, families: Sequence[str] | None = None, **options: Any,
 ) -> PrepareReport:  # fmt: skip
     """Write an archive (or phantoms) into to_folder; the same call again gives the same bytes.
 
@@ -151,6 +152,7 @@ def prepare(
         modality, target, archive: only for "pairs" and "volumes": the modality, a noun for what the masks outline ("lungs") and
             the archive's name (default: that of from_folder).
         seed: of splits and wording, and of the pictures for "phantoms".
+        families: the kinds of questions (`contract.families`), None: the official one alone. Not for "phantoms" and "hub".
         options: of the source (`Source.options`), as its `find` describes them; None where not given.
 
     Raises:
@@ -163,6 +165,7 @@ def prepare(
         raise ConfigError(f"--to {to_folder}: expected a folder, got a file. Choose another name.")
     given = {name: value for name, value in options.items() if value is not None}
     _check_options(source, {"modality": modality, "target": target, "archive": archive}, given)
+    _check_families(source, families)
     if source == MADE:
         return _prepare_phantoms(to_folder, seed)
     if from_folder is None:
@@ -193,8 +196,9 @@ def prepare(
                     f"{from_folder}: expected pictures, found none. Not taken: {_listed('file', left)}. Check the folder."
                 )
             counts = write_modality(
-                to_folder, modality, target_of(modality, target or known.target), name, DataKind.REAL, items, seed
-            )
+                to_folder, modality, target_of(modality, target or known.target), name, DataKind.REAL, items, seed,
+                families=families or (OFFICIAL,),
+            )  # fmt: skip
     except OSError as error:
         raise _unwritable(to_folder, error) from error
     checked = (counts.median_foreground, counts.large_masks, counts.equal_pictures, counts.shared_pictures, left)
@@ -233,9 +237,23 @@ def _check_options(source: str, naming: Mapping[str, str | None], options: Mappi
         raise ConfigError("--ignore needs --foreground: say which values of the masks are the target.")
 
 
-def _notes_on(source: Source, counts: WrittenCounts) -> Iterator[str]:
+def _check_families(source: str, families: Sequence[str] | None) -> None:
+    if families is None:
+        return
+    check_families(families)
+    if source in (MADE, WHOLE):
+        raise ConfigError(f"Source '{source}' has the official family of questions only: omit --families, or prepare an archive.")
+    if source == "volumes" and "patient-side" in families:
+        raise ConfigError(
+            "Family 'patient-side' needs images in the radiological convention, which slices of volumes do not promise. Ask 'side'."
+        )
+
+
+def _notes_on(source: Source, counts: ArchiveCounts) -> Iterator[str]:
     """What the archive's description says about what was written."""
     counted = (("images", counts.images, source.images), ("cases", counts.groups, source.cases))
+    if counts.not_asked:
+        yield f"{counts.not_asked} images are left out: none of the families of questions can be asked of them."
     if differing := [f"{whole} {noun}" for noun, found, whole in counted if whole is not None and found != whole]:
         yield f"The complete archive has {' in '.join(differing)}: look for missing, foreign or equal ones, unless it is a part."
     yield from (f"Known: {defect}" for defect in source.defects)

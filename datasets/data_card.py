@@ -15,6 +15,7 @@ from prsbench.datasets.catalog import SOURCES
 from prsbench.datasets.official_reader import FolderDataset, read_root
 from prsbench.datasets.prepare.source import UNCONFIRMED, Source
 from prsbench.datasets.splits import SPLITS
+from prsbench.harness.contract.families import FAMILIES
 from prsbench.harness.contract.files import file_hash, write_atomically
 from prsbench.harness.contract.types import DataKind
 
@@ -31,6 +32,7 @@ _COLUMNS = {
     "empty": "whether the mask is empty",
     "archive": "archive that the image is from",
     "spacing_mm": "height and width of a pixel in mm",
+    "family": "kind of question: " + "; ".join(f"{family.name}: {family.rule}" for family in FAMILIES.values()),
 }
 # The context of Croissant 1.0 (docs.mlcommons.org/croissant/docs/croissant-spec.html); validators warn if it differs.
 _TERMS = (

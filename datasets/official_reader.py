@@ -6,14 +6,15 @@ from the masks.
 The official folder name in image_path gives the modality. Where a table has no `group` column, as in the official release,
 each mask path is a separate group, because patients and videos are not identified. (Not the image name: numbered files of
 different archives share names across splits.) A column `spacing_mm` (ours) may give a pixel's height and width as in
-"0.7 0.65"; distances in mm need it. A sample's id ends in the number of its row among those of the same image name.
+"0.7 0.65"; distances in mm need it. A column `family` (ours) may name the kind of each question (`contract.families`). A
+sample's id ends in the number of its row among those of the same image name.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import isnan
@@ -23,6 +24,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 from prsbench.datasets.card import read_card
+from prsbench.datasets.changes import Change, changed_id
 from prsbench.datasets.official_table import (
     MODALITY_OF_FOLDER,
     Line,
@@ -40,6 +42,7 @@ from prsbench.datasets.pictures import check_same_size, read_image, read_mask
 from prsbench.datasets.rows import Rows
 from prsbench.datasets.splits import SPLITS
 from prsbench.harness.contract.errors import DataError, refuse
+from prsbench.harness.contract.families import OFFICIAL
 from prsbench.harness.contract.modalities import BY_NAME, MODALITIES
 from prsbench.harness.contract.position import position_of, zone_of_centroid
 from prsbench.harness.contract.types import DataKind, Query, Sample, Truth
@@ -56,6 +59,7 @@ class ManifestRow:
     answer: str
     group: str
     spacing_mm: tuple[float, float] | None
+    family: str = OFFICIAL
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,8 @@ class FolderDataset:
     name is the official folder name; target is a noun for what the masks outline. Samples and manifests are in the order of the
     table, but the questions about one image stand together, at the place of the first. rows may be replaced by some of them.
     `samples`, `manifest` and `check` refuse a faulty table, `open_root` does not, so that other modalities stay usable.
-    notes are sentences on what the user should look at.
+    notes are sentences on what the user should look at. change is made to every picture and its mask after decoding, and
+    begins the ids of its samples.
     """
 
     name: str
@@ -77,6 +82,7 @@ class FolderDataset:
     base: Path
     notes: Sequence[str] = field(default=(), repr=False)
     files: PictureFiles = field(default=None, repr=False, compare=False)  # type: ignore[assignment]  # None: of these rows
+    change: Change | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.rows, Rows):
@@ -101,16 +107,15 @@ class FolderDataset:
 
         One whose file is not the one that was checked raises a DataError.
         """
-        return LazySamples(self.modality, self.data_kind, self._rows(split), self.files)
+        return LazySamples(self.modality, self.data_kind, self._rows(split), self.files, self.change)
 
     def sample_ids(self, split: str) -> list[str]:
         """The ids of `samples`, in order; no file is read."""
-        return list(self._rows(split).column("sample_id"))
+        return [changed_id(sample_id, self.change) for sample_id in self._rows(split).column("sample_id")]
 
     def answers(self, split: str) -> dict[str, str]:
         """The reference answer of every sample of a split, by id; no file is read."""
-        rows = self._rows(split)
-        return dict(zip(rows.column("sample_id"), rows.column("answer"), strict=True))
+        return dict(zip(self.sample_ids(split), self._rows(split).column("answer"), strict=True))
 
     def manifest(self, split: str) -> list[ManifestRow]:
         """What identifies each of the split's samples, in order."""
@@ -121,40 +126,54 @@ class FolderDataset:
             number: (files.hashes[number, 0].tobytes().hex(), files.hashes[number, 1].tobytes().hex()) for number in set(numbers)
         }
         known = (None if isnan(height) else (height, width) for height, width in rows.spacing.tolist())
-        columns = (rows.column(name) for name in ("sample_id", "question", "answer", "group"))
+        columns = (rows.column(name) for name in ("sample_id", "question", "answer", "group", "family"))
         return [
-            ManifestRow(sample_id, *hashes[number], question, answer, group, spacing)
-            for number, spacing, sample_id, question, answer, group in zip(numbers, known, *columns, strict=True)
+            ManifestRow(changed_id(sample_id, self.change), *hashes[number], question, answer, group, spacing, family)
+            for number, spacing, sample_id, question, answer, group, family in zip(numbers, known, *columns, strict=True)
         ]
 
     @property
     def title(self) -> str:
         return f"Data set '{self.name}' in {self.base}"
 
-    def check(self, say: Say = lambda _: None) -> list[str]:
-        """Decode and hash every file that is not known to be as it was; returns a sentence for every picture in two splits.
+    @property
+    def split_of(self) -> dict[str, str]:
+        """The split of every picture, by the path of its mask."""
+        return dict(zip(self.columns.column("mask"), self.columns.column("split"), strict=True))
 
-        Many files are checked by as many processes as there are cores.
+    def check(self, say: Say = lambda _: None, seen: MutableMapping[bytes, Seen] | None = None) -> list[tuple[str, str]]:
+        """Decode and hash every file that is not known to be as it was, and look for pictures in two splits.
+
+        Many files are checked by as many processes as there are cores. Pictures of one colour are never called the same.
+
+        Args:
+            seen: pictures of data sets that are used with this one; its own are added.
+
+        Returns:
+            For every picture in two splits a sentence, and the name of the data set that has the other one.
 
         Raises:
             DataError: all faults of the table and its files, first 20 shown.
         """
-        split_of = dict(zip(self.columns.column("mask"), self.columns.column("split"), strict=True))
-        numbers = {self.files.number[mask]: split for mask, split in split_of.items()}
+        numbers = {self.files.number[mask]: split for mask, split in self.split_of.items()}
         refuse(self.title, [*self.table_problems, *self.files.check(numbers, say, self.name)])
-        twice: list[str] = []
-        first_with: dict[bytes | int, tuple[int, str]] = {}
+        twice: list[tuple[str, str]] = []
+        seen = {} if seen is None else seen
         for number, split in numbers.items():
-            pixels = self.files.pixels[number]
-            first, of_first = first_with.setdefault(pixels.tobytes() if pixels.any() else number, (number, split))
-            if of_first != split:
-                here, there = self.files.files(number)[0], self.files.files(first)[0]
-                twice.append(f"{here} ({split}) is the same picture as {there} ({of_first}).")
+            if not (pixels := self.files.pixels[number]).any():
+                continue
+            first, of_first, split_of_first = seen.setdefault(pixels.tobytes(), (number, self, split))
+            if split_of_first != split:
+                here, there = self.files.files(number)[0], of_first.files.files(first)[0]
+                twice.append((f"{here} ({split}) is the same picture as {there} ({split_of_first}).", of_first.name))
         return twice
 
     def _rows(self, split: str) -> Rows:
         refuse(self.title, self.table_problems)
         return self.columns.of_split(split)
+
+
+Seen = tuple[int, FolderDataset, str]  # number of a picture among the files of its data set, the data set, the split
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,17 +192,18 @@ class LazySamples(Sequence[Sample]):
     """Samples decoded on access. Each thread keeps its last picture, because the questions about one image stand together.
 
     last: these pictures, by thread; slices share them. files: to refuse a file that has changed since it was checked; None where
-    samples were sent to another process.
+    samples were sent to another process. change: made to picture and mask, before labels are computed from the mask.
     """
 
     modality: str
     data_kind: DataKind
     rows: Rows = field(repr=False)
     files: PictureFiles | None = field(default=None, repr=False, compare=False)
+    change: Change | None = None
     last: dict[int, tuple[tuple[Path, Path], _Picture]] = field(default_factory=dict, repr=False, compare=False)
 
     def __reduce__(self) -> tuple[type[LazySamples], tuple[object, ...]]:
-        return LazySamples, (self.modality, self.data_kind, self.rows)
+        return LazySamples, (self.modality, self.data_kind, self.rows, None, self.change)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -194,13 +214,14 @@ class LazySamples(Sequence[Sample]):
     def __getitem__(self, index: slice) -> Sequence[Sample]: ...
     def __getitem__(self, index):
         if isinstance(index, slice):
-            return LazySamples(self.modality, self.data_kind, self.rows[index], self.files, self.last)
+            return LazySamples(self.modality, self.data_kind, self.rows[index], self.files, self.change, self.last)
         row = self.rows[index]
         picture = self._picture(row)
         image, mask = picture.image.copy(), picture.mask.copy()  # writing into one sample must not change the next
+        sample_id = changed_id(row.sample_id, self.change)
         return Sample(
-            query=Query(sample_id=row.sample_id, image=image, question=row.question, modality=self.modality),
-            truth=Truth(mask, row.answer, picture.position, picture.near_centre, picture.zone, row.spacing_mm),
+            query=Query(sample_id=sample_id, image=image, question=row.question, modality=self.modality),
+            truth=Truth(mask, row.answer, picture.position, picture.near_centre, picture.zone, row.spacing_mm, row.family),
             group=row.group,
             split=row.split,
             data_kind=self.data_kind,
@@ -214,6 +235,8 @@ class LazySamples(Sequence[Sample]):
                 self.files.refuse_changed(image_path, mask_path)
             image, mask = read_image(image_path), read_mask(mask_path)
             check_same_size(image_path, image, mask_path, mask)
+            if self.change is not None:
+                image, mask = self.change(image, mask)
             last = _Picture(image, mask, *position_of(mask, self.modality), zone_of_centroid(mask))
             self.last[threading.get_ident()] = files, last
         return last

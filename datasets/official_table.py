@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from prsbench.datasets.pictures import IMAGE_SUFFIXES
 from prsbench.datasets.splits import SPLITS
 from prsbench.harness.contract.errors import DataError
+from prsbench.harness.contract.families import FAMILIES, OFFICIAL
 from prsbench.harness.contract.modalities import ALL
 
 REQUIRED_COLUMNS = ("image_path", "image_name", "split", "question", "answer")
@@ -55,7 +56,8 @@ class Line:
 class Row:
     """One question of a table, with its paths resolved. image is None if no candidate exists; where is its file and line.
 
-    spacing_mm is the height and width of a pixel, None if the table does not give them.
+    spacing_mm is the height and width of a pixel, None if the table does not give them. family is the question's
+    (`contract.families`), the official one if the table does not say.
     """
 
     sample_id: str
@@ -67,6 +69,7 @@ class Row:
     group: str
     where: str
     spacing_mm: tuple[float, float] | None = None
+    family: str = OFFICIAL
 
     @property
     def files(self) -> tuple[Path, Path]:
@@ -221,7 +224,8 @@ def resolve_rows(
     folders = {base: base.resolve()}
     path_problems = [problem for mask, image in images.items() for problem in _path_problems(base, first[mask], image, folders)]
     problems = [*unread, *path_problems, *_split_problems(lines, rows), *_repeated_rows(lines, rows, may_repeat)]
-    return rows, [*problems, *_empty_texts(rows), *_spacing_problems(lines, rows)], list(_position_notes(lines))
+    problems += [*_empty_texts(rows), *_spacing_problems(lines, rows), *_family_problems(rows)]
+    return rows, problems, list(_position_notes(lines))
 
 
 def _is_file(path: Path) -> bool:
@@ -246,6 +250,7 @@ def _row(base: Path, sample_id: str, line: Line, image: Path | None) -> Row:
         group=line.cell("group") or line.mask,
         where=line.where,
         spacing_mm=_spacing(line.cell("spacing_mm")),
+        family=line.cell("family").strip() or OFFICIAL,
     )
 
 
@@ -336,10 +341,21 @@ def _spacing_problems(lines: Sequence[Line], rows: Sequence[Row]) -> Iterator[st
             )
 
 
+def _family_problems(rows: Sequence[Row]) -> Iterator[str]:
+    for family, count in Counter(row.family for row in rows if row.family not in FAMILIES).items():
+        where = next(row.where for row in rows if row.family == family)
+        yield (
+            f"family '{family}' in {count} rows: expected {', '.join(FAMILIES)} (first: {where}). Correct the column, or leave "
+            f"it empty for {OFFICIAL}."
+        )
+
+
 def _position_notes(lines: Sequence[Line]) -> Iterator[str]:
     """Signs of shifted cells. Labels come from the masks, so they are no problems."""
     unknown, elsewhere = [], []
     for line in lines:
+        if line.cell("family").strip() not in ("", OFFICIAL):
+            continue
         position = line.cell("position")
         places = places_in(position)
         answer = places_in(line.cell("answer")) if places else set()

@@ -29,10 +29,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from prsbench.datasets.card import CARD, SCHEMA, joinable_card
+from prsbench.datasets.family_wording import render
+from prsbench.datasets.mask_facts import Values, check_sides, values_of
 from prsbench.datasets.pictures import pixel_hash, write_png
 from prsbench.datasets.questions import Target, render_answer, render_points_answer, render_question
 from prsbench.datasets.splits import SPLITS, joined_groups, split_by_group
 from prsbench.harness.contract.errors import ConfigError, DataError, refuse
+from prsbench.harness.contract.families import OFFICIAL, check_families
 from prsbench.harness.contract.files import write_atomically
 from prsbench.harness.contract.modalities import BY_NAME
 from prsbench.harness.contract.position import NO_MASK, points_phrase, position_of, zone_of_centroid
@@ -40,6 +43,7 @@ from prsbench.harness.contract.types import DataKind
 
 OFFICIAL_COLUMNS = ("image_path", "image_name", "split", "question", "position", "answer")
 COLUMNS = (*OFFICIAL_COLUMNS, "group", "near_centre", "position_of_centroid", "empty", "archive")
+FAMILY = "family"  # a column of tables with other families of questions than the official one
 QUESTIONS_PER_IMAGE = {"train": 3, "val": 3, "test": 1}
 
 LOCK = ".prsbench.lock"
@@ -81,13 +85,14 @@ class ArchiveCounts(WrittenCounts):
 
     median_foreground: share of the picture, over masks that are not empty; NaN if all are. large_masks: names of those above one
     half. equal_pictures: how many show, pixel by pixel, what an earlier one of the archive shows; shared_pictures: how many
-    distinct ones are in more than one split.
+    distinct ones are in more than one split; not_asked: how many are left out, as none of the families can be asked of them.
     """
 
     median_foreground: float
     large_masks: tuple[str, ...]
     equal_pictures: int
     shared_pictures: int
+    not_asked: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,7 @@ class _Staged:
     near_centre: bool
     zone: str
     points: str | None
+    values: Mapping[str, Values]  # by family but the official one
 
 
 def write_modality(
@@ -112,10 +118,13 @@ def write_modality(
     items: Iterable[Item],
     seed: int,
     answers: Answers = "zones",
+    families: Sequence[str] = (OFFICIAL,),
 ) -> ArchiveCounts:
     """Add an archive to a modality of the root, or replace what a previous call wrote for that archive.
 
-    answers: whether they name the official label or the lesions' points.
+    answers: whether they name the official label or the lesions' points. families: the kinds of questions (`contract.families`).
+    The official one alone is asked several times of a training image; of several, each is asked once of every image of which it
+    can be asked, and the table has a column `family`.
 
     The same call gives the same bytes. Groups that share a picture, pixel by pixel, are joined before the split, unless the
     archive fixes it. One process at a time writes to a root; another waits.
@@ -124,11 +133,13 @@ def write_modality(
     it is, too, or, if pictures were being replaced by others, it is refused until the archive is prepared again.
 
     Raises:
-        ConfigError: the archive's name cannot start a file name.
+        ConfigError: the archive's name cannot start a file name, or a family cannot be asked of this modality.
         DataError: faults in the archive (all of them, first 20 shown), or a root to which the archive cannot be added.
         OSError: the root cannot be written.
     """
     _check_archive_name(archive)
+    check_families(families)
+    check_sides(families, modality)
     items = list(items)
     _check_names(archive, items)
     folder = BY_NAME[modality].official_folder
@@ -139,7 +150,7 @@ def write_modality(
         staging = root / f".{archive}.{modality}.partial"
         shutil.rmtree(staging, ignore_errors=True)
         try:
-            staged, rows = _stage(staging, modality, target, archive, items, seed, answers)
+            staged, rows = _stage(staging, modality, target, archive, items, seed, answers, families)
             _keep_added_columns(rows, old_rows)
             rows_now = sorted(other_rows + rows, key=_row_order)
             _publish(root, staging, modality, archive, rows_now, card, data_kind, target)
@@ -167,8 +178,9 @@ def written_in(root: Path, modality: str) -> WrittenCounts:
 
 
 def _stage(
-    staging: Path, modality: str, target: Target, archive: str, items: Sequence[Item], seed: int, answers: Answers
-) -> tuple[list[_Staged], list[Row]]:
+    staging: Path, modality: str, target: Target, archive: str, items: Sequence[Item], seed: int, answers: Answers,
+    families: Sequence[str],
+) -> tuple[list[_Staged], list[Row]]:  # fmt: skip
     """Write every picture below `staging`; what was written, and its rows. One DataError if any item is faulty."""
     for kind in ("images", "masks"):
         (staging / kind).mkdir(parents=True)
@@ -184,7 +196,8 @@ def _stage(
         write_png(staging / "masks" / name, mask)
         points = points_phrase(mask) if answers == "points" and mask.any() else None
         position, near_centre = position_of(mask, modality)
-        facts = (pixel_hash(image), float(mask.mean()), position, near_centre, zone_of_centroid(mask), points)
+        values = values_of(mask, families) if tuple(families) != (OFFICIAL,) else {}
+        facts = (pixel_hash(image), float(mask.mean()), position, near_centre, zone_of_centroid(mask), points, values)
         staged.append(_Staged(item, *facts))
     refuse(f"Archive '{archive}'", problems)
     rows = []
@@ -193,36 +206,58 @@ def _stage(
             (staging / f"{split}_{kind}").mkdir(exist_ok=True)
             name = _file_name(archive, one.item)
             (staging / kind / name).replace(staging / f"{split}_{kind}" / name)
-        rows += _rows(modality, target, archive, one, group, split, seed)
+        rows += _rows(modality, target, archive, one, group, split, seed, families)
+    if not rows:
+        asked = " and ".join(families)
+        raise DataError(f"Archive '{archive}': of none of its pictures {asked} can be asked. Name more families in --families.")
     return staged, rows
 
 
-def _rows(modality: str, target: Target, archive: str, staged: _Staged, group: str, split: str, seed: int) -> list[Row]:
+def _rows(
+    modality: str, target: Target, archive: str, staged: _Staged, group: str, split: str, seed: int, families: Sequence[str]
+) -> list[Row]:
     name = _file_name(archive, staged.item)
-    rng = np.random.default_rng(list(sha256(f"{seed}/{modality}/{name}".encode()).digest()))
-
-    def answer() -> str:
-        if staged.points is not None:
-            return render_points_answer(target, staged.points, split, rng)
-        return render_answer(target, staged.position, staged.near_centre, split, rng)
-
+    facts = {
+        "position": " and ".join(staged.position),
+        "group": f"{archive}/{group}",
+        "near_centre": str(staged.near_centre),
+        "position_of_centroid": staged.zone,
+        "empty": str(staged.position == (NO_MASK,)),
+        "archive": archive,
+        **({"spacing_mm": "{} {}".format(*staged.item.spacing_mm)} if staged.item.spacing_mm else {}),
+    }
+    path = f"{BY_NAME[modality].official_folder}/{split}_masks/{name}"
     return [
-        {
-            "image_path": f"{BY_NAME[modality].official_folder}/{split}_masks/{name}",
-            "image_name": name,
-            "split": split,
-            "question": render_question(target, split, rng),
-            "position": " and ".join(staged.position),
-            "answer": answer(),
-            "group": f"{archive}/{group}",
-            "near_centre": str(staged.near_centre),
-            "position_of_centroid": staged.zone,
-            "empty": str(staged.position == (NO_MASK,)),
-            "archive": archive,
-            **({"spacing_mm": "{} {}".format(*staged.item.spacing_mm)} if staged.item.spacing_mm else {}),
-        }
-        for _ in range(QUESTIONS_PER_IMAGE[split])
+        {"image_path": path, "image_name": name, "split": split, "question": question, "answer": answer, **facts, **family}
+        for question, answer, family in _asked(target, staged, split, f"{seed}/{modality}/{name}", families)
     ]
+
+
+def _asked(
+    target: Target, staged: _Staged, split: str, seed: str, families: Sequence[str]
+) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Questions and answers about one item, with their family if the table is to name it."""
+
+    def official(rng: np.random.Generator) -> tuple[str, str]:
+        question = render_question(target, split, rng)
+        if staged.points is not None:
+            return question, render_points_answer(target, staged.points, split, rng)
+        return question, render_answer(target, staged.position, staged.near_centre, split, rng)
+
+    if tuple(families) == (OFFICIAL,):
+        rng = _rng(seed)
+        yield from ((*official(rng), {}) for _ in range(QUESTIONS_PER_IMAGE[split]))
+        return
+    for family in families:
+        rng = _rng(f"{seed}/{family}")  # so that further families change no sentence of this one
+        if family == OFFICIAL:
+            yield *official(rng), {FAMILY: family}
+        elif family in staged.values:
+            yield *render(family, target, staged.values[family], split, rng), {FAMILY: family}
+
+
+def _rng(seed: str) -> np.random.Generator:
+    return np.random.default_rng(list(sha256(seed.encode()).digest()))
 
 
 def _groups_and_splits(archive: str, staged: Sequence[_Staged], seed: int) -> list[tuple[str, str]]:
@@ -255,7 +290,7 @@ def _shared(names: Sequence[str | None], splits: Sequence[str]) -> dict[str, set
 
 def _keep_added_columns(rows: Sequence[Row], old_rows: Sequence[Row]) -> None:
     """Carry over what a user added to the table, such as spacing_mm, to the rows of the same pictures."""
-    added = {row["image_name"]: {key: row[key] for key in row if key not in COLUMNS} for row in old_rows}
+    added = {row["image_name"]: {key: row[key] for key in row if key not in (*COLUMNS, FAMILY)} for row in old_rows}
     for row in rows:
         row.update({key: text for key, text in added.get(row["image_name"], {}).items() if key not in row})
 
@@ -314,16 +349,18 @@ def _written(rows: Sequence[Row]) -> WrittenCounts:
 
 
 def _counts_of(archive: str, staged: Sequence[_Staged], rows: Sequence[Row]) -> ArchiveCounts:
-    shares = [one.foreground for one in staged if one.foreground]
-    hashes = [one.pixels for one in staged if one.pixels]
     split_of = {row["image_name"]: row["split"] for row in rows}
-    splits = [split_of[_file_name(archive, one.item)] for one in staged]
+    written = {name: one for one in staged if (name := _file_name(archive, one.item)) in split_of}
+    shares = [one.foreground for one in written.values() if one.foreground]
+    hashes = [one.pixels for one in written.values() if one.pixels]
+    splits = [split_of[name] for name in written]
     return ArchiveCounts(
         **asdict(_written(rows)),
         median_foreground=float(np.median(shares)) if shares else nan,
-        large_masks=tuple(_file_name(archive, one.item) for one in staged if one.foreground > 0.5),
+        large_masks=tuple(name for name, one in written.items() if one.foreground > 0.5),
         equal_pictures=len(hashes) - len(set(hashes)),
-        shared_pictures=len(_shared([one.pixels for one in staged], splits)),
+        shared_pictures=len(_shared([one.pixels for one in written.values()], splits)),
+        not_asked=len(staged) - len(written),
     )
 
 

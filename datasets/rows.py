@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from prsbench.datasets.official_table import Row
 
-_TEXTS = ("sample_id", "mask", "image", "split", "question", "answer", "group", "table")
+_TEXTS = ("sample_id", "mask", "image", "split", "question", "answer", "group", "table", "family")
 NO_IMAGE = ""  # in the column `image`: no candidate exists
 
 
@@ -46,7 +46,7 @@ class Texts(Sequence[str]):
 class Rows(Sequence[Row]):
     """Rows whose paths are relative to `base`.
 
-    codes is (N, 8) int32: for each text of a row (`_TEXTS`) its place in `texts`; line is (N,) int32: its first line in the
+    codes is (N, 9) int32: for each text of a row (`_TEXTS`) its place in `texts`; line is (N,) int32: its first line in the
     table; spacing is (N, 2) float64, NaN where it is not known.
     """
 
@@ -65,7 +65,8 @@ class Rows(Sequence[Row]):
         for number, row in enumerate(rows):
             table, _, line[number] = row.where.rpartition(" line ")
             image = relative_to(base, row.image) if row.image else NO_IMAGE
-            texts = row.sample_id, relative_to(base, row.mask), image, row.split, row.question, row.answer, row.group, table
+            paths = relative_to(base, row.mask), image
+            texts = row.sample_id, *paths, row.split, row.question, row.answer, row.group, table, row.family
             codes[number] = [code.setdefault(text, len(code)) for text in texts]
             spacing[number] = row.spacing_mm or (nan, nan)
         return cls(base, Texts.of(code), codes, line, spacing)
@@ -80,12 +81,13 @@ class Rows(Sequence[Row]):
     def __getitem__(self, index):
         if isinstance(index, slice):
             return self.take(np.arange(len(self))[index])
-        sample_id, mask, image, split, question, answer, group, table = map(self.texts.__getitem__, self.codes[index].tolist())
+        texts = map(self.texts.__getitem__, self.codes[index].tolist())
+        sample_id, mask, image, split, question, answer, group, table, family = texts
         height, width = self.spacing[index].tolist()
         spacing_mm = None if isnan(height) else (height, width)
         where = f"{table} line {self.line[index]}"
         paths = self.base / mask, (self.base / image if image else None)
-        return Row(sample_id, *paths, split, question, answer, group, where, spacing_mm)
+        return Row(sample_id, *paths, split, question, answer, group, where, spacing_mm, family)
 
     def column(self, name: str) -> Iterator[str]:
         """One text of every row: `sample_id`, `split`, `question`, ...; `mask` and `image` relative to `base`."""

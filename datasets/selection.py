@@ -1,23 +1,28 @@
-"""A selection of a data root: pictures left out, an even part of it, or a fold of a cross-validation. The root is not changed.
+"""A selection of a data root: pictures left out, an even part of it, or a fold of a cross-validation; and corruptions of its test
+pictures. The root is not changed.
 
 A selection is a folder that holds only selection.json, and stands for a root wherever data are opened. What it takes shows in the
-manifests of the data sets, and so in the key of every cell.
+manifests of the data sets, and so in the key of every cell. Each corruption makes a data set of each test split, without splits
+to train on: its cells have the trainings of the others.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
+from prsbench.datasets.changes import corruptions_named
 from prsbench.datasets.official_reader import FolderDataset
 from prsbench.datasets.official_table import Row
 from prsbench.datasets.splits import SPLITS, folds_by_group
 from prsbench.harness.contract.errors import DataError
 from prsbench.harness.contract.files import write_atomically
+from prsbench.harness.contract.results import CHANGE_MARK
 
 SELECTION = "selection.json"
 
@@ -28,7 +33,7 @@ class Selection:
 
     root: its folder. excluded: masks' paths relative to it (image_path). limit: pictures of the whole root, None for all. folds:
     into how many parts the groups of each modality are divided, 0 for the splits of the tables; fold: the part that is tested;
-    the next one is val, the others are train. seed: of limit and folds.
+    the next one is val, the others are train. seed: of limit and folds. corruptions: names of `corruptions_named`.
     """
 
     root: Path
@@ -37,13 +42,31 @@ class Selection:
     folds: int = 0
     fold: int = 0
     seed: int = 0
+    corruptions: tuple[str, ...] = ()
 
     def apply(self, datasets: Sequence[FolderDataset]) -> list[FolderDataset]:
-        """The data sets of the root with the rows that are taken, each with a note that says so.
+        """The data sets of the root with the rows that are taken, each with a note that says so; then the corrupted ones.
 
         Raises:
             DataError: an excluded path that no table names, too few groups for the folds, or a split without pictures.
         """
+        taken = self._taken(datasets) if self.takes_a_part else list(datasets)
+        return [*taken, *(one for dataset in taken for one in self._corrupted(dataset))]
+
+    @property
+    def takes_a_part(self) -> bool:
+        return bool(self.excluded or self.folds or self.limit is not None)
+
+    def _corrupted(self, dataset: FolderDataset) -> list[FolderDataset]:
+        """The test split of a data set under each corruption."""
+        test = dataset.columns.of_split("test")
+        changes = corruptions_named(self.corruptions) if len(test) else ()
+        return [
+            replace(dataset, name=f"{dataset.name}{CHANGE_MARK}{change.name}", rows=test, notes=(), change=change)
+            for change in changes
+        ]
+
+    def _taken(self, datasets: Sequence[FolderDataset]) -> list[FolderDataset]:
         rows = {dataset.name: list(dataset.rows) for dataset in datasets}
         bases = {dataset.name: dataset.base for dataset in datasets}
         leave = set(self.excluded)
@@ -123,8 +146,9 @@ class Selection:
 
 
 def write_selection(selection: Selection, folder: Path) -> Path:
-    """Write the folder that stands for the selection, and return it."""
-    content = {**asdict(selection), "root": str(selection.root)}
+    """Write the folder that stands for the selection, and return it. Its root is named relative to it if they are neighbours."""
+    root = selection.root
+    content = {**asdict(selection), "root": os.path.relpath(root, folder) if root.parent == folder.parent else str(root)}
     write_atomically(folder / SELECTION, json.dumps(content, indent=1).encode())
     return folder
 
@@ -136,7 +160,8 @@ def read_selection(folder: Path) -> Selection | None:
         return None
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return Selection(**{**content, "root": Path(content["root"]), "excluded": tuple(content["excluded"])})
+        root, lists = (folder / content["root"]).resolve(), ("excluded", "corruptions")
+        return Selection(**{**content, "root": root, **{name: tuple(content.get(name, ())) for name in lists}})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: expected a selection of prsbench, got {error!r}. Delete it and run the grid again.") from error
 

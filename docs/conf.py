@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from prsbench.harness import cli
+from prsbench.harness.cli.main import parser
 from prsbench.metrics.catalog import METRICS
 
 project, author, html_title = "prsbench", "The prsbench authors", "prsbench"
@@ -44,7 +44,7 @@ def write_commands() -> str:
             for child in dict.fromkeys(group.choices.values()):
                 add(child, 2)
 
-    add(cli._parser(), 1)
+    add(parser(), 1)
     return "\n".join(lines) + "\n"
 
 

@@ -37,6 +37,7 @@ class Metric:
     needs_text_models: bool = False  # computed with the learned text models (sentence encoder, Text2Centroid)
     needs_spacing: bool = False  # defined only where the pixel size is known; tables omit it if it is defined nowhere
     is_binary: bool = False  # 0 or 1 for each sample
+    needs_families: bool = False  # defined only for questions of other families than the official one; scored only where asked
     needs_valid_judge: bool = False  # means nothing where Text2Centroid cannot read the references (`text/validity.py`)
 
 
@@ -293,6 +294,28 @@ _ALL = (
         "the answer says that there is no finding",
         "Defined for an empty truth only.",
         "ours",
+        is_binary=True,
+    ),
+    Metric(
+        "answer_accuracy",
+        "Answer acc.",
+        True,
+        (0, 1),
+        "what is read by rule from the answer (how many, which side, yes or no, ...) equals what the reference says",
+        "No text, or not understood: 0. Not defined for questions of a place, nor where the reference is not understood.",
+        "ours",
+        needs_families=True,
+        is_binary=True,
+    ),
+    Metric(
+        "answer_constant",
+        "Constant ans.",
+        None,
+        (0, 1),
+        "the reference says what is most frequent among the data set's questions of its family",
+        "As answer accuracy.",
+        "ours",
+        needs_families=True,
         is_binary=True,
     ),
     Metric(

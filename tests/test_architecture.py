@@ -144,7 +144,8 @@ def test_the_root_is_not_on_the_path_of_tests():
 
 def test_the_wheel_holds_every_folder_with_code_grids_or_published_numbers():
     packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
-    folders = {path.parent for path in FILES} | {ROOT, ROOT / "harness" / "grids", ROOT / "results"}
+    marked = {path.parent for room in ROOMS for path in (ROOT / room).glob("py.typed")}
+    folders = {path.parent for path in FILES} | marked | {ROOT, ROOT / "harness" / "grids", ROOT / "results"}
     assert packages == sorted(".".join(("prsbench", *folder.relative_to(ROOT).parts)) for folder in folders)
 
 

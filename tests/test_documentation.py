@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from prsbench.harness.cli import _parser
+from prsbench.harness.cli.main import parser
 from prsbench.harness.engine.grid.loading import load_grid
 from prsbench.methods.catalog import METHODS
 
@@ -44,7 +44,7 @@ def grids():
 
 @pytest.mark.parametrize("words", commands())
 def test_a_command_that_a_page_shows_exists_with_these_options(words):
-    _parser().parse_args(words)  # ends in SystemExit if there is no such command or option
+    parser().parse_args(words)  # ends in SystemExit if there is no such command or option
 
 
 @pytest.mark.parametrize("text", grids())

@@ -14,6 +14,7 @@ from prsbench.datasets.check.views import Thumb, thumbnail
 from prsbench.datasets.official_reader import FolderDataset
 from prsbench.datasets.pictures import FORMATS, check_same_size, pixel_hash, read_image, read_mask
 from prsbench.harness.contract.errors import DataError
+from prsbench.harness.contract.families import OFFICIAL
 from prsbench.harness.contract.position import position_of, zone_of_centroid
 from scipy import ndimage
 
@@ -58,7 +59,8 @@ def named_in(dataset: FolderDataset) -> list[Named]:
     first: dict[Path, tuple[Path, str, str, list[str]]] = {}
     for row in dataset.rows:
         if row.image is not None:
-            first.setdefault(row.mask, (row.image, row.split, row.group, []))[3].append(row.answer)
+            answers = first.setdefault(row.mask, (row.image, row.split, row.group, []))[3]
+            answers += [row.answer] if row.family == OFFICIAL else []  # others need not name the official label
     return [
         Named(
             dataset.base,

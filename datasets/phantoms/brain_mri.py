@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 from prsbench.datasets.phantoms.canvas import Canvas, Field, Mask, over, soft, union
+from prsbench.datasets.phantoms.difficulty import Harder
 from prsbench.datasets.phantoms.lesions import Spot, main_piece, place
 
 SHAPE = (144, 144)
@@ -17,15 +18,17 @@ SHELL_DEPTHS_PX = (-1, 0.5, 3.5, 4.5, 7.5, 9, 10.5)  # air, scalp, scalp, skull,
 SHELL_LEVELS = (0.02, 0.58, 0.7, 0.1, 0.07, 0.12, 0.5)
 
 
-def draw(canvas: Canvas) -> tuple[Field, Mask]:
+def draw(canvas: Canvas, harder: Harder) -> tuple[Field, Mask]:
     """(H, W) grey picture in [0, 1] and the tumour's mask."""
     depth = _head(canvas)
     brain = depth > BRAIN_DEPTH_PX
     picture = _distractors(canvas, _tissue(canvas, depth), depth)
     mask = np.zeros(canvas.shape, bool)
     for spot in place(canvas, brain, AREAS, TWO_SHARE):
-        picture, lesion = _tumour(canvas, picture, spot, soft(depth - BRAIN_DEPTH_PX))
+        drawn, lesion = _tumour(canvas, picture, spot, soft(depth - BRAIN_DEPTH_PX))
+        picture = harder.lesion(picture, drawn, spot)
         mask |= main_piece(lesion & brain)
+    picture = harder.look_alikes(picture, (depth > 14) & ~mask, _look_alike)
     bias = 1 + 0.07 * canvas.noise(60)
     return picture * bias + 0.016 * canvas.rng.standard_normal(canvas.shape), mask
 
@@ -79,6 +82,14 @@ def _distractors(canvas: Canvas, picture: Field, depth: Field) -> Field:
         for row, col in canvas.sprinkle((depth > 16) & (depth < 30), 1):
             picture = over(picture, soft(canvas.blob(row, col, rng.uniform(4, 9), 1.3, 0.04), 0.7), 0.1)
     return picture
+
+
+def _look_alike(canvas: Canvas, picture: Field, spot: Spot) -> Field:
+    """A cyst as dark as fluid, or a hazy patch of white matter without a bright centre."""
+    if canvas.rng.random() < 0.5:
+        return over(picture, soft(canvas.blob(spot.row, spot.col, 0.7 * spot.radius_px, 1.3, 0.04), 0.7), 0.12)
+    patch = canvas.blob(spot.row, spot.col, spot.radius_px, 1.8, 0.25) + 1.5 * canvas.noise(4)
+    return over(picture, 0.85 * soft(patch, 1.8), 0.56)
 
 
 def _tumour(canvas: Canvas, picture: Field, spot: Spot, brain: Field) -> tuple[Field, Mask]:

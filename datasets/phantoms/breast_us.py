@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 from prsbench.datasets.phantoms.canvas import Canvas, Field, Mask, over, soft
+from prsbench.datasets.phantoms.difficulty import Harder
 from prsbench.datasets.phantoms.lesions import Spot, main_piece, place
 from scipy import ndimage
 
@@ -17,15 +18,17 @@ TWO_SHARE = 0.16
 SKIN_PX = 9
 
 
-def draw(canvas: Canvas) -> tuple[Field, Mask]:
+def draw(canvas: Canvas, harder: Harder) -> tuple[Field, Mask]:
     """(H, W) grey picture in [0, 1] and the mass's mask."""
     beam = _beam(canvas)
     tissue = (beam > 3) & (canvas.rows > SKIN_PX + 3)
     echo = _distractors(canvas, _layers(canvas))
     mask = np.zeros(canvas.shape, bool)
     for spot in place(canvas, tissue, AREAS, TWO_SHARE):
-        echo, lesion = _mass(canvas, echo, spot, soft(canvas.rows - SKIN_PX - 3))
+        drawn, lesion = _mass(canvas, echo, spot, soft(canvas.rows - SKIN_PX - 3))
+        echo = harder.lesion(echo, drawn, spot)
         mask |= main_piece(lesion & tissue)
+    echo = harder.look_alikes(echo, tissue & ~mask, _look_alike)
     return _speckled(canvas, echo) * soft(beam, 0.8), mask
 
 
@@ -73,6 +76,17 @@ def _distractors(canvas: Canvas, echo: Field) -> Field:
         rib = soft(rng.uniform(9, 14) - np.abs(canvas.cols - col), 2.5) * soft(canvas.rows - 118, 1.5)
         echo = over(echo, 0.7 * rib, 0.12)
     return echo
+
+
+def _look_alike(canvas: Canvas, echo: Field, spot: Spot) -> Field:
+    """A flat dark fat lobule between septa, or a cut vessel: a pair of bright walls with fluid between them."""
+    rng = canvas.rng
+    if rng.random() < 0.6:
+        lobule = canvas.ellipse(spot.row, spot.col, 0.6 * spot.radius_px, 1.7 * spot.radius_px, rng.uniform(-0.25, 0.25))
+        echo = over(echo, 0.5 * np.exp(-((lobule / 1.2) ** 2)), 0.75)
+        return over(echo, 0.85 * soft(lobule - 1, 1.5), rng.uniform(0.17, 0.27))
+    vessel = canvas.ellipse(spot.row, spot.col, 0.3 * spot.radius_px, 1.5 * spot.radius_px, rng.uniform(-0.7, 0.7))
+    return over(over(echo, soft(vessel + 2, 0.8), 0.85), soft(vessel, 0.7), 0.06)
 
 
 def _mass(canvas: Canvas, echo: Field, spot: Spot, below_skin: Field) -> tuple[Field, Mask]:

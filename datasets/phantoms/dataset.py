@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from prsbench.datasets.card import CARD
 from prsbench.datasets.official_writer import Answers, Item, write_modality
+from prsbench.datasets.phantoms.difficulty import Difficulty, GivenDifficulty
 from prsbench.datasets.questions import target_of
 from prsbench.datasets.splits import SPLITS
 from prsbench.harness.contract.errors import DataError, unknown_name
@@ -32,6 +33,7 @@ class PhantomsConfig(BaseModel):
 
     answers: the official label, or the lesions' points ("0.3 right, 0.2 down" of the centre).
     two_share: probability of two lesions, which may not fit; None: each modality's own.
+    difficulty: a level's name, an amount from 0 to 1, or amounts by axis; it changes no mask, question or answer.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -43,6 +45,7 @@ class PhantomsConfig(BaseModel):
     modalities: tuple[str, ...] = Field(default=MODALITIES, min_length=1)
     answers: Answers = "zones"
     two_share: float | None = Field(default=None, ge=0, le=1, strict=True)
+    difficulty: GivenDifficulty = Difficulty()
 
     @field_validator("modalities")
     @classmethod
@@ -96,13 +99,13 @@ def _items(config: PhantomsConfig, modality: str) -> Iterator[Item]:
     for split in SPLITS:
         for number in range(getattr(config, split)):
             index = FIRST_INDEX[split] + number
-            yield Item(f"{index:07d}", f"{index:07d}", partial(_drawn, modality, config.seed, index, config.two_share), split)
+            yield Item(f"{index:07d}", f"{index:07d}", partial(_drawn, config, modality, index), split)
 
 
-def _drawn(modality: str, seed: int, index: int, two_share: float | None) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+def _drawn(config: PhantomsConfig, modality: str, index: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     from prsbench.datasets.phantoms.drawing import draw
 
-    phantom = draw(modality, seed, index, two_share)
+    phantom = draw(modality, config.seed, index, config.two_share, config.difficulty)
     return phantom.image, phantom.mask
 
 

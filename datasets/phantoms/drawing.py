@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from prsbench.datasets.phantoms import brain_mri, breast_us, lung_ct, lung_xray, polyp_endoscopy, skin_rgb
 from prsbench.datasets.phantoms.canvas import Canvas
+from prsbench.datasets.phantoms.difficulty import Difficulty, Harder
 from prsbench.harness.contract.errors import unknown_name
 from prsbench.harness.contract.modalities import MODALITIES
 
@@ -23,7 +24,10 @@ class Phantom:
     mask: NDArray[np.bool_]
 
 
-def draw(modality: str, seed: int, index: int, two_share: float | None = None) -> Phantom:
+EASY = Difficulty()
+
+
+def draw(modality: str, seed: int, index: int, two_share: float | None = None, difficulty: Difficulty = EASY) -> Phantom:
     """Draw one phantom; a pure function of its arguments.
 
     Args:
@@ -31,6 +35,7 @@ def draw(modality: str, seed: int, index: int, two_share: float | None = None) -
         seed: non-negative seed of the data set.
         index: non-negative number of the picture within it; different pictures are independent.
         two_share: probability of two lesions; None: the modality's own.
+        difficulty: what makes the picture harder; it does not change the mask.
 
     Raises:
         ConfigError: no modality has this name.
@@ -38,8 +43,10 @@ def draw(modality: str, seed: int, index: int, two_share: float | None = None) -
     if modality not in DRAWINGS:
         raise unknown_name("modality", modality, DRAWINGS)
     drawing = DRAWINGS[modality]
-    canvas = Canvas(drawing.SHAPE, np.random.default_rng([seed, MODALITIES.index(modality), index]), two_share)
-    picture, mask = drawing.draw(canvas)
+    numbers = [seed, MODALITIES.index(modality), index]
+    harder = Harder(lambda more: Canvas(drawing.SHAPE, np.random.default_rng([*numbers, 1, *more])), difficulty)
+    picture, mask = drawing.draw(Canvas(drawing.SHAPE, np.random.default_rng(numbers), two_share), harder)
+    picture = harder.finish(picture)
     if picture.ndim == 2:
         picture = np.repeat(picture[..., None], 3, axis=2)
     return Phantom(np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8), mask)

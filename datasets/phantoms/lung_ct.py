@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 from prsbench.datasets.phantoms.canvas import Canvas, Field, Mask, over, soft, union
+from prsbench.datasets.phantoms.difficulty import Harder
 from prsbench.datasets.phantoms.lesions import Spot, main_piece, place
 
 SHAPE = (160, 160)
@@ -15,7 +16,7 @@ TWO_SHARE = 0.36
 SPINE_COL = 80
 
 
-def draw(canvas: Canvas) -> tuple[Field, Mask]:
+def draw(canvas: Canvas, harder: Harder) -> tuple[Field, Mask]:
     """(H, W) grey picture in [0, 1] and the mask of the lesions in the lungs."""
     body = canvas.ellipse(80, SPINE_COL, canvas.rng.uniform(57, 64), canvas.rng.uniform(71, 77)) + 0.9 * canvas.noise(22)
     core, great_vessels = _mediastinum(canvas)
@@ -25,8 +26,10 @@ def draw(canvas: Canvas) -> tuple[Field, Mask]:
     picture = _lung_texture(canvas, _spine(canvas, picture), lung, inside)
     mask = np.zeros(canvas.shape, bool)
     for spot in place(canvas, lung > 0, AREAS, TWO_SHARE):
-        picture, lesion = _lesion(canvas, picture, spot, inside)
+        drawn, lesion = _lesion(canvas, picture, spot, inside)
+        picture = harder.lesion(picture, drawn, spot)
         mask |= main_piece(lesion & (lung > 0))
+    picture = harder.look_alikes(picture, (lung > 2) & ~mask, _look_alike)
     return picture + 0.016 * canvas.rng.standard_normal(canvas.shape), mask
 
 
@@ -103,6 +106,17 @@ def _lung_texture(canvas: Canvas, picture: Field, lung: Field, inside: Field) ->
         picture = over(picture, soft(canvas.blob(row, col, rng.uniform(3, 7), 1.2, 0.05)) * inside, 0.035)
     granulomas = [canvas.curve(row, col, 0.0, 1.5) for row, col in canvas.sprinkle(lung > 4, int(rng.integers(0, 3)))]
     return over(picture, canvas.strokes(granulomas, 1.0), 0.97)
+
+
+def _look_alike(canvas: Canvas, picture: Field, spot: Spot) -> Field:
+    """A calcified node, brighter than any lesion, or a band of collapsed lung."""
+    rng = canvas.rng
+    if rng.random() < 0.5:
+        return over(picture, soft(canvas.blob(spot.row, spot.col, 0.5 * spot.radius_px, 1.2, 0.08)), rng.uniform(0.75, 0.95))
+    heading = rng.uniform(0, np.pi)
+    row, col = spot.row - spot.radius_px * np.sin(heading), spot.col - spot.radius_px * np.cos(heading)
+    band = canvas.curve(row, col, heading, 2 * spot.radius_px, rng.uniform(-0.6, 0.6))
+    return over(picture, 0.9 * canvas.strokes([band], 1.6), 0.45)
 
 
 def _lesion(canvas: Canvas, picture: Field, spot: Spot, inside: Field) -> tuple[Field, Mask]:

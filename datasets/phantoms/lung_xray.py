@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 from prsbench.datasets.phantoms.canvas import Canvas, Field, Mask, over, soft, union
+from prsbench.datasets.phantoms.difficulty import Harder
 from prsbench.datasets.phantoms.lesions import Spot, main_piece, place
 
 SHAPE = (176, 160)
@@ -14,7 +15,7 @@ AREAS = (0.007, 0.12)
 TWO_SHARE = 0.36
 
 
-def draw(canvas: Canvas) -> tuple[Field, Mask]:
+def draw(canvas: Canvas, harder: Harder) -> tuple[Field, Mask]:
     """(H, W) grey picture in [0, 1] and the opacities' mask."""
     middle = 80 + canvas.rng.uniform(-3, 3)
     heart = _heart(canvas, middle)
@@ -23,8 +24,10 @@ def draw(canvas: Canvas) -> tuple[Field, Mask]:
     picture = _lung_markings(canvas, _soft_tissue(canvas, heart, middle), lung, inside, middle)
     mask = np.zeros(canvas.shape, bool)
     for spot in place(canvas, lung > 0, AREAS, TWO_SHARE):
-        picture, lesion = _opacity(canvas, picture, spot, inside)
+        drawn, lesion = _opacity(canvas, picture, spot, inside)
+        picture = harder.lesion(picture, drawn, spot)
         mask |= main_piece(lesion & (lung > 0))
+    picture = harder.look_alikes(picture, (lung > 0) & ~mask, _look_alike)
     picture = _distractors(canvas, _bones(canvas, picture, lung, middle), lung)
     return picture * (1 + 0.04 * canvas.noise(50)) + 0.012 * canvas.rng.standard_normal(canvas.shape), mask
 
@@ -107,6 +110,17 @@ def _distractors(canvas: Canvas, picture: Field, lung: Field) -> Field:
         for row, col in canvas.sprinkle(lung > 0, 1):
             picture = over(picture, 0.8 * soft(1.0 - np.abs(canvas.ellipse(row, col, 4, 4)), 0.5), 0.95)
     return picture
+
+
+def _look_alike(canvas: Canvas, picture: Field, spot: Spot) -> Field:
+    """A nipple's or button's shadow with a bright rim, or a cluster of calcified spots."""
+    rng = canvas.rng
+    if rng.random() < 0.6:
+        disc = canvas.ellipse(spot.row, spot.col, 0.7 * spot.radius_px, 0.7 * spot.radius_px)
+        return picture + 0.1 * soft(disc, 0.6) + 0.12 * np.exp(-((disc / 0.8) ** 2))
+    around = rng.normal(0, 0.4 * spot.radius_px, (7, 2)) + (spot.row, spot.col)
+    spots = [canvas.curve(row, col, 0.0, 1.5) for row, col in around]
+    return over(picture, 0.8 * canvas.strokes(spots, 1.3), 0.8)
 
 
 def _opacity(canvas: Canvas, picture: Field, spot: Spot, inside: Field) -> tuple[Field, Mask]:

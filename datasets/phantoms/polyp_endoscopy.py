@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from prsbench.datasets.phantoms.canvas import NOWHERE, Canvas, Field, Mask, over, soft, union
+from prsbench.datasets.phantoms.difficulty import Harder
 from prsbench.datasets.phantoms.lesions import Spot, main_piece, place
 
 SHAPE = (136, 176)
@@ -16,15 +17,17 @@ TWO_SHARE = 0.17
 GLARE = (1.0, 0.97, 0.95)
 
 
-def draw(canvas: Canvas) -> tuple[Field, Mask]:
+def draw(canvas: Canvas, harder: Harder) -> tuple[Field, Mask]:
     """(H, W, 3) picture in [0, 1] and the polyp's mask."""
     tint = np.array((0.86, 0.48, 0.41)) * canvas.rng.uniform(0.9, 1.1, 3)
     view = _view(canvas)
     picture = _distractors(canvas, _mucosa(canvas, tint), view)
     mask = np.zeros(canvas.shape, bool)
     for spot in place(canvas, view > 2, AREAS, TWO_SHARE):
-        picture, lesion = _polyp(canvas, picture, spot, tint)
+        drawn, lesion = _polyp(canvas, picture, spot, tint)
+        picture = harder.lesion(picture, drawn, spot)
         mask |= main_piece(lesion & (view > 0))
+    picture = harder.look_alikes(picture, (view > 4) & ~mask, _look_alike)
     wet = soft(canvas.noise(1.6) + 0.8 * canvas.noise(9) - 3.6, 0.1)
     picture = over(picture, wet, GLARE) + 0.012 * canvas.rng.standard_normal(canvas.shape)[..., None]
     return over(picture, soft(-view, 0.6), 0.01), mask
@@ -68,6 +71,17 @@ def _distractors(canvas: Canvas, picture: Field, view: Field) -> Field:
         bubbles = union(bubbles, 0.5 - np.abs(bubble), canvas.ellipse(row - 1, col - 1, 0.7, 0.7))
     picture = over(picture, soft(stool), np.array((0.62, 0.5, 0.16)) * rng.uniform(0.8, 1.2))
     return over(picture, 0.7 * soft(bubbles, 0.35), GLARE)
+
+
+def _look_alike(canvas: Canvas, picture: Field, spot: Spot) -> Field:
+    """A large bubble, clear inside a bright rim, or a lump of stool."""
+    if canvas.rng.random() < 0.5:
+        bubble = canvas.ellipse(spot.row, spot.col, 0.8 * spot.radius_px, 0.8 * spot.radius_px)
+        glint = canvas.ellipse(spot.row - 0.35 * spot.radius_px, spot.col - 0.35 * spot.radius_px, 1.3, 1.3)
+        return over(picture, 0.6 * soft(union(1 - np.abs(bubble), glint), 0.35), GLARE)
+    lump = canvas.blob(spot.row, spot.col, 0.8 * spot.radius_px, 1.3, 0.2)
+    light = 0.75 + 0.35 * np.clip(lump / spot.radius_px, 0, 1) + 0.05 * canvas.noise(2)
+    return over(picture, 0.9 * soft(lump, 0.8), light[..., None] * np.array((0.66, 0.5, 0.2)))
 
 
 def _polyp(canvas: Canvas, picture: Field, spot: Spot, tint: NDArray[np.float64]) -> tuple[Field, Mask]:

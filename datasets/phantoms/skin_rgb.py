@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 from prsbench.datasets.phantoms.canvas import NOWHERE, Canvas, Field, Mask, over, soft, union
+from prsbench.datasets.phantoms.difficulty import Harder
 from prsbench.datasets.phantoms.lesions import Spot, main_piece, place
 
 SHAPE = (132, 176)
@@ -15,13 +16,15 @@ TWO_SHARE = 0.16
 SKIN_TONES = ((0.93, 0.76, 0.68), (0.88, 0.68, 0.58), (0.80, 0.62, 0.50), (0.90, 0.66, 0.62))
 
 
-def draw(canvas: Canvas) -> tuple[Field, Mask]:
+def draw(canvas: Canvas, harder: Harder) -> tuple[Field, Mask]:
     """(H, W, 3) picture in [0, 1] and the pigmented lesion's mask."""
     picture = _distractors(canvas, _skin(canvas))
     mask = np.zeros(canvas.shape, bool)
     for spot in place(canvas, np.ones(canvas.shape, bool), AREAS, TWO_SHARE):
-        picture, lesion = _lesion(canvas, picture, spot)
+        drawn, lesion = _lesion(canvas, picture, spot)
+        picture = harder.lesion(picture, drawn, spot)
         mask |= main_piece(lesion)
+    picture = harder.look_alikes(picture, ~mask, _look_alike)
     picture = _instrument(canvas, _hairs(canvas, picture))
     return picture + 0.012 * canvas.rng.standard_normal(canvas.shape)[..., None], mask
 
@@ -46,6 +49,20 @@ def _distractors(canvas: Canvas, picture: Field) -> Field:
         for row, col in canvas.sprinkle(everywhere, 1):
             picture = over(picture, 0.8 * soft(canvas.blob(row, col, rng.uniform(2, 3.5), 1.1, 0.05)), (0.78, 0.22, 0.24))
     return picture
+
+
+def _look_alike(canvas: Canvas, picture: Field, spot: Spot) -> Field:
+    """A pale freckle, a red angioma, or a tuft of hairs."""
+    rng = canvas.rng
+    kind = rng.integers(3)
+    if kind == 0:
+        freckle = canvas.blob(spot.row, spot.col, 0.9 * spot.radius_px, 1.4, 0.15)
+        return over(picture, rng.uniform(0.2, 0.35) * soft(freckle, 1.5), (0.60, 0.40, 0.28))
+    if kind == 1:
+        angioma = canvas.blob(spot.row, spot.col, 0.6 * spot.radius_px, 1.2, 0.06)
+        return over(picture, 0.65 * soft(angioma), (0.78, 0.25, 0.26))
+    hairs = [canvas.curve(spot.row, spot.col, turn, rng.uniform(15, 60), 0.6) for turn in rng.uniform(0, 2 * np.pi, 7)]
+    return over(picture, 0.8 * canvas.strokes(hairs, 0.6), (0.15, 0.09, 0.07))
 
 
 def _lesion(canvas: Canvas, picture: Field, spot: Spot) -> tuple[Field, Mask]:

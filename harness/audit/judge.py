@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from prsbench.harness.contract.results import ResultStatus
+from prsbench.harness.contract.results import ResultStatus, unchanged
 from prsbench.harness.engine.inspect.results import results
 from prsbench.harness.engine.inspect.state import Run
 from prsbench.metrics.text.judge import LanguageModel, kappa, parser_verdict, verdicts
@@ -25,7 +25,7 @@ class JudgedRow:
 
 def audit_judge(run: Run, model: LanguageModel) -> list[JudgedRow]:
     """Judge the answers of every method with a complete cell."""
-    cells = [cell for cell in results(run) if cell.status == ResultStatus.COMPLETE]
+    cells = [cell for cell in unchanged(results(run)) if cell.status == ResultStatus.COMPLETE]
     rows = []
     for method, kind in dict.fromkeys((cell.method, str(cell.data_kind)) for cell in cells):
         records = [r for c in cells if (c.method, str(c.data_kind)) == (method, kind) for r in c.read()[0]]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from prsbench.harness.contract.errors import DataError, unknown_name
 from prsbench.harness.contract.position import NO_MASK
+from prsbench.harness.contract.results import change_of
 from prsbench.harness.contract.types import Method, Prediction, PromptSource, Query, ReferenceRow, Sample, Truth
 from prsbench.harness.engine.inspect.state import Run
 from prsbench.harness.engine.plan.data import open_all
@@ -65,11 +66,11 @@ def audit_leaks(run: Run, method: str, n_samples: int = 8) -> list[LeakAudit]:
 
 
 def cells_of(run: Run, method: str) -> list[CellNode]:
-    """The method's cells of the lowest seed, one a data set."""
+    """The method's cells of the lowest seed, one a data set; without those on changed test pictures."""
     if method not in (known := {cell.method for cell in run.plan.cells}):
         raise unknown_name(f"method of {run.setting.folder}", method, known)
     seed = min(cell.seed for cell in run.plan.cells if cell.method == method)
-    return [cell for cell in run.plan.cells if (cell.method, cell.seed) == (method, seed)]
+    return [cell for cell in run.plan.cells if (cell.method, cell.seed) == (method, seed) and not change_of(cell.dataset)]
 
 
 def samples_of(run: Run, cell: CellNode, n_samples: int) -> list[Sample]:

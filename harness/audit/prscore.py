@@ -14,7 +14,7 @@ import numpy as np
 from prsbench.harness.contract.catalog import resolve
 from prsbench.harness.contract.errors import RunFolderError
 from prsbench.harness.contract.records import Record, SampleStatus
-from prsbench.harness.contract.results import CellResult, ResultStatus
+from prsbench.harness.contract.results import CellResult, ResultStatus, unchanged
 from prsbench.harness.contract.types import DataKind
 from prsbench.harness.engine.inspect.results import results
 from prsbench.harness.engine.inspect.state import Run
@@ -91,7 +91,7 @@ def audit_prscore(run: Run, registry: Registry) -> list[AuditedRow]:
     Raises:
         RunFolderError: the run has no complete cell.
     """
-    cells = [cell for cell in results(run) if cell.status == ResultStatus.COMPLETE]
+    cells = [cell for cell in unchanged(results(run)) if cell.status == ResultStatus.COMPLETE]
     if not cells:
         raise RunFolderError(f"{run.setting.folder}: no complete cell to audit. Run the grid first.")
     evaluation = text_models(run.setting)

@@ -40,7 +40,7 @@ def _judges(rows: Sequence[AuditedRow]) -> Table:
     lines = []
     for row in rows:
         means = [*(number_text(row.mean(judge)) for judge in judges), number_text(row.chance)]
-        correlations = [number_text(value, "+.3f") for value in (row.circularity_gap, row.spearman_dice, row.spearman_position)]
+        correlations = [number_text(value, "+z.3f") for value in (row.circularity_gap, row.spearman_dice, row.spearman_position)]
         lines.append([row.method, row.data_kind, *means, *correlations, str(row.n)])
     unplaced = max((row.n_unplaced for row in rows), default=0)
     notes = (
@@ -67,7 +67,7 @@ def _orders(rows: Sequence[AuditedRow]) -> Table:
             if variant != default:
                 tau, moved = agreement_of_order(of_kind, default, variant)
                 choice = f"{variant.t2c}, {variant.combination}, {_weight_name(variant.weights)}"
-                lines.append((tau, [choice, kind, number_text(tau, "+.2f"), f"{moved} of {len(of_kind)}"]))
+                lines.append((tau, [choice, kind, number_text(tau, "+z.2f"), f"{moved} of {len(of_kind)}"]))
     worst_first = [line for tau, line in sorted(lines, key=lambda item: (isnan(item[0]), item[0]))][:MOST_ORDERS]
     note = (
         f"Kendall's tau between the order of rows in this choice and in the tables ({EVALUATION}, both, 1:1:1): 1 is the same "

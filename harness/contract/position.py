@@ -73,11 +73,12 @@ def position_of(mask: NDArray[np.bool_], modality: str) -> tuple[tuple[str, ...]
 def zone_of_centroid(mask: NDArray[np.bool_]) -> str:
     """Quadrant of the mask's centroid, or "center" within 0.2 (frame units) of the image's centre; ours, not an official rule."""
     point = centroid(mask)
-    if point is None:
-        return NO_MASK
-    if np.hypot(point.x, point.y) < 0.2:
-        return "center"
-    return _quadrant(point.y < 0, point.x < 0)
+    return NO_MASK if point is None else zone_of_point(point.x, point.y)
+
+
+def zone_of_point(x: float, y: float) -> str:
+    """The zone of a point of the image frame, by the rule of `zone_of_centroid`."""
+    return "center" if np.hypot(x, y) < 0.2 else _quadrant(y < 0, x < 0)
 
 
 def position_phrase(position: tuple[str, ...], near_centre: bool) -> str:
@@ -118,12 +119,17 @@ def points_phrase(mask: NDArray[np.bool_]) -> str:
 
 def lesion_points(mask: NDArray[np.bool_]) -> list[tuple[float, float]]:
     """Centroids of the 8-connected components that hold at least 8 % of the foreground, largest first; none if it is empty."""
+    return [point for point, _ in lesions_of(mask)]
+
+
+def lesions_of(mask: NDArray[np.bool_]) -> list[tuple[tuple[float, float], int]]:
+    """The points of `lesion_points`, each with the pixels of its component."""
     labels, count = ndimage.label(mask, structure=np.ones((3, 3), bool))
     sizes = np.bincount(labels.ravel())[1:]
     centres = ndimage.center_of_mass(mask, labels, range(1, count + 1))
     large = [i for i in np.argsort(-sizes, kind="stable") if sizes[i] >= SMALLEST_SHARE * sizes.sum()]
     points = [to_frame(centres[i][1] + 0.5, centres[i][0] + 0.5, mask.shape) for i in large]
-    return [(float(point.x), float(point.y)) for point in points]
+    return [((float(point.x), float(point.y)), int(sizes[i])) for point, i in zip(points, large, strict=True)]
 
 
 def offset_phrases(points: Sequence[tuple[float, float]]) -> str:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from prsbench.harness.contract.families import OFFICIAL
 from prsbench.harness.contract.types import DataKind, Point
 
 VARIANT_MARK = "@"  # between a method and its variant in a row's name
@@ -122,9 +123,12 @@ class Record:
     seconds: float
     batch_size: int = 0  # of its predict call: smaller than configured after a failure; 0 if the sample was not predicted
     measures: MapMeasures | None = None
+    family: str = OFFICIAL  # of the question (`contract.families`)
 
     def to_json(self) -> dict[str, Any]:
         out = {name: getattr(self, name) for name in self.__slots__}
+        if self.family == OFFICIAL:  # omitted, so that records of official tables stay what they were
+            del out["family"]
         out["counts"] = self.counts.to_json() if self.counts else None
         out["measures"] = self.measures.to_json() if self.measures else None
         out["data_kind"] = str(self.data_kind)

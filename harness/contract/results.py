@@ -14,6 +14,7 @@ from prsbench.harness.contract.records import Record
 from prsbench.harness.contract.summary import Samples, Summary
 from prsbench.harness.contract.types import DataKind, Labels
 
+CHANGE_MARK = "+"  # between a data set and the change of its test pictures, and between that and a sample's id
 HELD_OUT = "held_out.csv"  # a training may write this file next to its weights; see HeldOut
 Details = tuple[Sequence[Record], Sequence[Mapping[str, float]]]  # the records of a cell and, in parallel, their scores
 
@@ -113,6 +114,30 @@ class CellResult:
         return self.read()[1]
 
 
+def change_of(dataset: str) -> str:
+    """The change of the data set's test pictures, as in "lung_CT+blur2"; "" where they are as they are."""
+    return dataset.partition(CHANGE_MARK)[2]
+
+
+def unchanged_id(sample_id: str, dataset: str) -> str:
+    """The id that a sample of the data set has before the change, if there is one."""
+    change = change_of(dataset)
+    return sample_id.removeprefix(f"{change}{CHANGE_MARK}") if change else sample_id
+
+
+def unchanged(cells: Iterable[CellResult]) -> list[CellResult]:
+    """The cells on test pictures as they are. Those on changed ones are in the table of robustness only."""
+    return [cell for cell in cells if not change_of(cell.dataset)]
+
+
+def notes_by_text(notes: Mapping[str, str]) -> list[str]:
+    """Notes on data sets, by name, as lines: one for each text, with the names it is true of."""
+    names: dict[str, list[str]] = {}
+    for name, text in notes.items():
+        names.setdefault(text, []).append(name)
+    return [f"{', '.join(some)}: {text}" for text, some in names.items()]
+
+
 def digest_of(cells: Iterable[CellResult]) -> str:
     """One sha256 of all that decides the tables of these cells, so that a published table can be held against its run folder.
 
@@ -120,7 +145,7 @@ def digest_of(cells: Iterable[CellResult]) -> str:
     """
     facts = (
         [c.method, c.dataset, c.modality, c.seed, c.data_kind, c.data_note, c.protocol, c.status, c.n_manifest]
-        + [asdict(c.labels) if c.labels else None, c.judge, list(c.judge_notes), c.digest]
+        + [c.labels and c.labels.to_json(), c.judge, list(c.judge_notes), c.digest]
         for c in cells
     )
     return sha256("\n".join(sorted(json.dumps(fact, sort_keys=True) for fact in facts)).encode()).hexdigest()

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from enum import StrEnum
 from math import inf
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from prsbench.harness.contract.errors import ContractError
+from prsbench.harness.contract.families import OFFICIAL
 
 MOST_ANSWER_CHARACTERS = 10_000  # of an answer; the longest sensible ones have a tenth of it
 
@@ -59,13 +60,40 @@ class TextSource(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class SeenData:
+    """A data set of which a row's weights have seen images in training, elsewhere.
+
+    split is what they saw of it: "train", "all", a part in words, or "unknown". source says where that is stated.
+    """
+
+    dataset: str
+    split: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Labels:
-    """What every row discloses of its method. `notes` are further facts that a reader must see (stand-ins, missing packages)."""
+    """What every row discloses of its method. `notes` are further facts that a reader must see (stand-ins, missing packages).
+
+    seen names the data sets that its weights have certainly seen, so that a report can leave the row out.
+    """
 
     prompt_source: PromptSource
     weights: Weights
     text_source: TextSource
     notes: tuple[str, ...] = ()
+    seen: tuple[SeenData, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON; without `seen` if it is empty, as in labels of older versions."""
+        names = ("prompt_source", "weights", "text_source")
+        seen = {"seen": [asdict(data) for data in self.seen]} if self.seen else {}
+        return {**{name: str(getattr(self, name)) for name in names}, "notes": list(self.notes), **seen}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        sources = PromptSource(data["prompt_source"]), Weights(data["weights"]), TextSource(data["text_source"])
+        return cls(*sources, tuple(data["notes"]), tuple(SeenData(**seen) for seen in data.get("seen", ())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +138,8 @@ class Truth:
     position is the official label computed from the mask (`contract.position`), for example
     ("top left",) or ("top left", "bottom right") for the two-phrase rule; ("no mask",) if empty.
     near_centre is the official near/far flag. position_of_centroid is the zone of the true centroid, "no mask" if empty.
-    spacing_mm is the height and width of a pixel, None if the data set does not state it.
+    spacing_mm is the height and width of a pixel, None if the data set does not state it. family is what kind of question the
+    answer is to (`contract.families`).
     """
 
     mask: NDArray[np.bool_]
@@ -119,6 +148,7 @@ class Truth:
     near_centre: bool
     position_of_centroid: str
     spacing_mm: tuple[float, float] | None = None
+    family: str = OFFICIAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +193,12 @@ def check_labels(labels: object) -> None:
         raise ContractError(f"labels.notes must be a tuple of texts, got {notes!r}. Correct the method's `labels`.")
     for note in notes:
         _check_text(note, "labels.notes")
+    if not isinstance(labels.seen, tuple) or not all(isinstance(data, SeenData) for data in labels.seen):
+        raise ContractError(f"labels.seen must be a tuple of SeenData, got {labels.seen!r}. Correct the method's `labels`.")
+    for text in (text for data in labels.seen for text in astuple(data)):
+        if not isinstance(text, str):
+            raise ContractError(f"labels.seen must hold texts, got {text!r}. Correct the method's `labels`.")
+        _check_text(text, "labels.seen")
 
 
 def check_predictions(predictions: object, n: int) -> list[Prediction]:

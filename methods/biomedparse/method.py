@@ -26,7 +26,7 @@ from prsbench.methods.biomedparse.config import NOUNS, BiomedParseConfig
 from prsbench.methods.feature_cache import cached_features
 from prsbench.methods.frozen import FrozenNetwork
 from prsbench.methods.parts.weights.checkpoints import Matched, required_folder
-from prsbench.methods.parts.weights.exposure import exposure_note
+from prsbench.methods.parts.weights.exposure import exposure_note, seen_by
 from prsbench.methods.targets import target_named
 from torch import Tensor
 from transformers import AutoTokenizer
@@ -47,7 +47,7 @@ class BiomedParseMethod(FrozenNetwork):
             "prompted with the question's target and the modality, for example 'polyp in colon endoscope'",
             exposure_note("biomedparse"),
         )
-        return Labels(self.config.prompt_source, Weights.OFFICIAL, TextSource.OWN_MASK, notes)
+        return Labels(self.config.prompt_source, Weights.OFFICIAL, TextSource.OWN_MASK, notes, seen_by("biomedparse"))
 
     def load(self, folder: Path, device: str) -> None:  # noqa: ARG002 (the weights are the user's)
         """Load the exported program onto `device`; `folder` is ignored.

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from prsbench.harness.contract.families import FAMILIES
 from prsbench.harness.contract.geometry import centroid
 from prsbench.harness.contract.results import HELD_OUT
 from prsbench.harness.contract.types import Sample
@@ -59,13 +60,15 @@ class GateLine:
 
 
 def crossings(samples: Sequence[Sample]) -> Iterator[Crossing]:
-    """Three of each sample with a lesion that has a partner: the next sample of its modality with another position label.
+    """Three of each sample whose answer names its lesion's place and that has a partner: the next of its modality with another
+    position label.
 
     At most `MOST` samples are used, evenly spaced. Wrong place words are the sample's answer with the partner's label; left out
     if the sample's label does not occur in it.
     """
     chosen = [samples[n] for n in range(0, len(samples), ceil(len(samples) / MOST) or 1)]
-    located = [(sample, point) for sample in chosen if (point := centroid(sample.truth.mask))]
+    asked = [sample for sample in chosen if FAMILIES[sample.truth.family].names_zones]
+    located = [(sample, point) for sample in asked if (point := centroid(sample.truth.mask))]
     for n, (sample, point) in enumerate(located):
         query, truth = sample.query, sample.truth
         partners = (

@@ -38,7 +38,8 @@ class Batch:
     """One training step's input: B images and R >= B question-answer pairs.
 
     row_image_R is each pair's image. The first B pairs, one per image in order, prompt the masks. layout_BNN holds the mask's
-    layout characters (`small_llama.layout_of`). centroid_B2 is NaN where the mask is empty. An answer is None where it is not to
+    layout characters (`small_llama.layout_of`). centroid_B2 is NaN where the mask is empty. names_zones_R: whether the pair is
+    of a family of questions whose answers name zones; of others there is no spatial loss. An answer is None where it is not to
     be read (`answered_share`). reference_RE, Sentence-BERT's embedding of each answer (of "" for None), is None without a hidden
     bridge.
     """
@@ -48,6 +49,7 @@ class Batch:
     layout_BNN: Tensor
     centroid_B2: Tensor
     row_image_R: Tensor
+    names_zones_R: Tensor
     reference_RE: Tensor | None
     questions: Sequence[str]
     answers: Sequence[str | None]
@@ -55,6 +57,11 @@ class Batch:
     @property
     def has_lesion_B(self) -> Tensor:
         return self.centroid_B2.isfinite().all(1)
+
+    @property
+    def is_placed_R(self) -> Tensor:
+        """Whether the pair's answer has a point that it should name."""
+        return self.has_lesion_B[self.row_image_R] & self.names_zones_R
 
 
 class CGReasoner(nn.Module):
@@ -153,13 +160,14 @@ class CGReasoner(nn.Module):
         has_answer_R = text.is_answer_BT.any(1)
         with _full_precision(target_B2):
             embedding_RE, point_R2 = bridge(text)
-            spatial = spatial_loss(point_R2, target_B2[batch.row_image_R], has_answer_R & batch.has_lesion_B[batch.row_image_R])
+            spatial = spatial_loss(point_R2, target_B2[batch.row_image_R], has_answer_R & batch.is_placed_R)
             distillation = distillation_loss(embedding_RE[has_answer_R], batch.reference_RE[has_answer_R])
         return {"spatial": spatial, "distillation": distillation}
 
     def _own_answer_loss(self, bridge: SampledBridge, batch: Batch, llm_input: Tensor, target_B2: Tensor) -> Tensor:
         """Spatial loss of answers that the model generates to the first question about each image, without any reference."""
         count, device = len(llm_input), llm_input.device
+        is_placed_B = batch.is_placed_R[:count]
         samples = 1 if isinstance(bridge, SoftTokenBridge) else self._config.bridge_samples
         row_image_R = torch.arange(count, device=device).repeat_interleave(samples)
         questions = [question for question in batch.questions[:count] for _ in range(samples)]
@@ -169,12 +177,12 @@ class CGReasoner(nn.Module):
             text = self.llm.teacher_forced(llm_input, row_image_R, questions, ids)
         with _full_precision(llm_input):
             if isinstance(bridge, SoftTokenBridge):
-                return spatial_loss(bridge.soft_points(text, ids), target_B2, batch.has_lesion_B)
+                return spatial_loss(bridge.soft_points(text, ids), target_B2, is_placed_B)
             said_A = torch.tensor([token for row in ids for token in row], device=device)
             log_p_A = -F.cross_entropy(text.logits_AV.float(), said_A, reduction="none")
             log_p_R = torch.stack([row_A.sum() for row_A in log_p_A.split([len(row) for row in ids])])
             point_BK2 = bridge(own.answers, device).view(count, samples, 2)
-            return sampled_spatial_loss(point_BK2, target_B2, batch.has_lesion_B, log_p_R.view(count, samples))
+            return sampled_spatial_loss(point_BK2, target_B2, is_placed_B, log_p_R.view(count, samples))
 
     @torch.no_grad()
     def points(self, image_B3SS: Tensor, questions: Sequence[str], answers: Sequence[str]) -> Tensor:

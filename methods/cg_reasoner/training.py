@@ -48,7 +48,7 @@ def train(
     model.to(context.device)
     rates = {"encoder.backbone.": config.backbone.learning_rate, "lora": config.lora.learning_rate, "new": config.learning_rate}
     optimizer = adamw(model, rates, config.weight_decay, config.adam_eps)
-    loop = Loop.of(config, model, optimizer, epoch_steps, context, config.amp)
+    loop = Loop.of(config, model, optimizer, epoch_steps, [image.modality for image, _ in images], context, config.amp)
 
     def micro_batches(augmented: Sequence[AugmentedImage]) -> Iterator[MicroBatch]:
         for start in range(0, len(augmented), config.batch_size):
@@ -80,14 +80,14 @@ def train(
 class AugmentedImage:
     """One image as augmented for a step: its view, the change of gamma, contrast and brightness, questions and answers.
 
-    pairs: an answer is None if it is not to be read.
+    pairs: question, answer (None if it is not to be read), and whether it names zones.
     """
 
     image: TrainingImage
     view: augmentation.View
     mask_HW: np.ndarray  # bool, in that view and in the image's proportions
     intensity_3: np.ndarray
-    pairs: Sequence[tuple[str, str | None]]
+    pairs: Sequence[tuple[str, str | None, bool]]
 
 
 def answered_images(samples: Sequence[Sample], share: float, seed: int) -> frozenset[str]:
@@ -113,11 +113,11 @@ def augment(
     augmented = []
     for k, (image, scene) in enumerate(chosen):
         view, mask_HW = scene.sample_view(views, rng)
-        pairs: list[tuple[str, str | None]] = [
+        pairs: list[tuple[str, str | None, bool]] = [
             *scene.sample_pairs(view, mask_HW, config.questions_per_image, config.augmentation.word_dropout, rng)
         ]
         if answered is not None and image.image_id not in answered:
-            pairs = [(pairs[0][0], None)]
+            pairs = [(pairs[0][0], None, pairs[0][2])]
         augmented.append(AugmentedImage(image, view, mask_HW, intensity_3B[:, k], pairs))
     return augmented
 
@@ -135,9 +135,10 @@ def collate(images: Sequence[AugmentedImage], layout_side: int, device: str, wit
     image_B3SS = augmentation.change_intensity(image_B3SS, np.stack([one.intensity_3 for one in images], axis=1))
     rows = [(nth, k, *pair) for k, one in enumerate(images) for nth, pair in enumerate(one.pairs)]
     rows.sort(key=lambda row: row[0] > 0)
-    _, row_image, questions, answers = zip(*rows, strict=True)
+    _, row_image, questions, answers, names_zones = zip(*rows, strict=True)
     reference = sentence_encoder(device).encode([answer or "" for answer in answers]).to(device) if with_reference else None
-    return Batch(image_B3SS, mask, layout, centroids, torch.tensor(row_image, device=device), reference, questions, answers)
+    row_image_R, names_zones_R = (torch.tensor(column, device=device) for column in (row_image, names_zones))
+    return Batch(image_B3SS, mask, layout, centroids, row_image_R, names_zones_R, reference, questions, answers)
 
 
 def _counts(batch: Batch, model: CGReasoner) -> dict[str, int]:
@@ -145,7 +146,7 @@ def _counts(batch: Batch, model: CGReasoner) -> dict[str, int]:
     answers = [answer for answer in batch.answers if answer is not None]
     has_answer_R = torch.tensor([answer is not None for answer in batch.answers], device=batch.row_image_R.device)
     reads_references = isinstance(model.bridge, HiddenBridge)
-    placed = batch.has_lesion_B[batch.row_image_R] & has_answer_R if reads_references else batch.has_lesion_B
+    placed = batch.is_placed_R & has_answer_R if reads_references else batch.is_placed_R[: len(batch.image_B3SS)]
     return {
         "segmentation": len(batch.image_B3SS),
         "text": sum(len(answer_ids(model.llm.tokenizer, answer)) for answer in answers),

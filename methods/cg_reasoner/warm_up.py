@@ -111,7 +111,8 @@ def _learn_places(model: CGReasoner, config: CGReasonerConfig, images: Sequence[
     rates = {"encoder.backbone.": config.backbone.learning_rate, "new": config.learning_rate}
     optimizer = adamw(image_path, rates, config.weight_decay, config.adam_eps)
     schedule = cosine(optimizer, steps, config.warmup_steps, config.final_learning_rate / config.learning_rate)
-    loop = Loop(image_path, optimizer, schedule, steps, context, config.gradient_clip)
+    balanced = [image.modality for image in images] if config.balance_modalities else ()
+    loop = Loop(image_path, optimizer, schedule, steps, context, config.gradient_clip, modalities=balanced)
 
     def sample_step() -> Step:
         chosen = [images[i] for i in loop.numbers(len(images), size)]

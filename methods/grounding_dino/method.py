@@ -17,7 +17,7 @@ from prsbench.methods.frozen import FrozenNetwork
 from prsbench.methods.grounding_dino.config import GroundingDinoConfig
 from prsbench.methods.parts.sam.frozen_sam import FrozenSam
 from prsbench.methods.parts.weights.checkpoints import read_pretrained, required_folder
-from prsbench.methods.parts.weights.exposure import exposure_note
+from prsbench.methods.parts.weights.exposure import exposure_note, seen_by
 from prsbench.methods.targets import target_named
 from transformers import AutoTokenizer, GroundingDinoForObjectDetection, GroundingDinoProcessor
 from transformers.models.grounding_dino.image_processing_pil_grounding_dino import GroundingDinoImageProcessorPil
@@ -39,7 +39,13 @@ class GroundedSamMethod(FrozenNetwork):
             f"SAM-Med2D's {exposure_note('sam_med2d')}",
             f"Grounding-DINO's {exposure_note('grounding_dino')}",
         )
-        return Labels(self.config.prompt_source, Weights.OFFICIAL, TextSource.OWN_MASK, notes)
+        return Labels(
+            self.config.prompt_source,
+            Weights.OFFICIAL,
+            TextSource.OWN_MASK,
+            notes,
+            (*seen_by("sam_med2d"), *seen_by("grounding_dino")),
+        )
 
     def load(self, folder: Path, device: str) -> None:  # noqa: ARG002 (the weights are the user's)
         """Build both frozen networks on `device`; `folder` is ignored.

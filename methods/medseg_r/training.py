@@ -42,14 +42,15 @@ def train(
     """
     network.to(context.device)
     optimizer = adamw(network, {"new": config.learning_rate}, config.weight_decay, config.adam_eps)
-    loop = Loop.of(config, network, optimizer, steps_per_epoch(len(images), config.batch_size), context)
+    modalities = [image.modality for image, _ in images]
+    loop = Loop.of(config, network, optimizer, steps_per_epoch(len(images), config.batch_size), modalities, context)
 
     def sample_step() -> Step:
         sampled, masks, questions, chosen = [], [], [], []
         for number in loop.numbers(len(images), config.batch_size):
             image, scene = images[number]
             view, features_CHW = features.sample(number, loop.rng)
-            [(question, _)] = scene.sample_pairs(view, scene.mask_in(view), 1, config.augmentation.word_dropout, loop.rng)
+            [(question, *_)] = scene.sample_pairs(view, scene.mask_in(view), 1, config.augmentation.word_dropout, loop.rng)
             sampled.append(features_CHW)
             masks.append(view_of_mask(image.mask_1SS[0].numpy(), view, (config.image_size_px, config.image_size_px)))
             questions.append(question)

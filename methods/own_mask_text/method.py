@@ -29,7 +29,8 @@ class OwnMaskTextMethod:
     @property
     def labels(self) -> Labels:
         own = f"mask of {self.config.of}, same training; its own sentence is replaced by a template filled in from that mask"
-        return Labels(self.config.prompt_source, Weights.TRAINED_HERE, TextSource.OWN_MASK, (own, *self._row.labels.notes))
+        notes, seen = (own, *self._row.labels.notes), self._row.labels.seen
+        return Labels(self.config.prompt_source, Weights.TRAINED_HERE, TextSource.OWN_MASK, notes, seen)
 
     def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:  # noqa: ARG002 (protocol)
         self._trained = context.needs[ROW]

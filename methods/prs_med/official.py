@@ -18,7 +18,7 @@ from prsbench.methods.images import IMAGENET_MEAN, IMAGENET_STD, distinct_images
 from prsbench.methods.parts.language.continuation import Answer, Prompt, batch_note, batched, continued
 from prsbench.methods.parts.language.llava_med import LlavaBase
 from prsbench.methods.parts.weights.checkpoints import Matched, required_folder
-from prsbench.methods.parts.weights.exposure import exposure_note
+from prsbench.methods.parts.weights.exposure import exposure_note, seen_by
 from prsbench.methods.prs_med.config import PRSMedOfficialConfig
 from prsbench.methods.prs_med.official_weights import load_decoder, load_encoder, load_tokenizer, merge_adapter
 from torch import Tensor
@@ -45,7 +45,7 @@ class PRSMedOfficialMethod(FrozenMethod):
             *batch_note(self.config.llm_batch_size),
             exposure_note("prs_med"),
         )
-        return Labels(self.config.prompt_source, Weights.OFFICIAL, TextSource.GENERATED, notes)
+        return Labels(self.config.prompt_source, Weights.OFFICIAL, TextSource.GENERATED, notes, seen_by("prs_med"))
 
     def load(self, folder: Path, device: str) -> None:  # noqa: ARG002 (the weights are the user's)
         """Build the frozen networks on `device`; `folder` is ignored. See `official_weights` for errors."""

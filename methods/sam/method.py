@@ -14,7 +14,7 @@ from prsbench.methods.frozen import FrozenNetwork
 from prsbench.methods.parts.sam.frozen_sam import Embedded, FrozenSam, weights_of
 from prsbench.methods.parts.sam.processing import PaddedBGR
 from prsbench.methods.parts.sam.variants import VARIANTS, processing_of
-from prsbench.methods.parts.weights.exposure import exposure_note
+from prsbench.methods.parts.weights.exposure import exposure_note, seen_by
 from prsbench.methods.sam.automatic_box import CHOSEN_WITH_TRUTH, best_candidate, candidate_boxes
 from prsbench.methods.sam.config import LiteMedSAMConfig, SamCheckpointConfig
 from torch import Tensor
@@ -39,7 +39,9 @@ class SamMethod(FrozenNetwork):
             notes.append(
                 f"each edge of the box is shifted at random (seeded) by up to {self.config.box_jitter_fraction:.0%} of its side"
             )
-        return Labels(self.config.prompt_source, weights_of(self.config), TextSource.OWN_MASK, tuple(notes))
+        return Labels(
+            self.config.prompt_source, weights_of(self.config), TextSource.OWN_MASK, tuple(notes), seen_by(self.config.variant)
+        )
 
     def load(self, folder: Path, device: str) -> None:  # noqa: ARG002 (the weights lie elsewhere)
         """Build the frozen network on `device`; `folder` is not read. For errors see `variants.load_variant`."""

@@ -29,7 +29,9 @@ def train(network: nn.Module, config: SupervisedConfig, samples: Sequence[Sample
     network.to(context.device)
     of_encoder = {} if config.encoder_learning_rate is None else {"encoder.": config.encoder_learning_rate}
     optimizer = adamw(network, {**of_encoder, "new": config.learning_rate}, config.weight_decay, config.adam_eps)
-    loop = Loop.of(config, network, optimizer, steps_per_epoch(len(images), config.batch_size), context, config.amp)
+    modalities = [image.modality for image in images]
+    epoch_steps = steps_per_epoch(len(images), config.batch_size)
+    loop = Loop.of(config, network, optimizer, epoch_steps, modalities, context, config.amp)
 
     def sample_step() -> Step:
         chosen = [images[i] for i in loop.numbers(len(images), config.batch_size)]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from prsbench.harness.contract.families import FAMILIES
 from prsbench.harness.contract.geometry import centroid
 from prsbench.harness.contract.results import HELD_OUT
 from prsbench.harness.contract.types import Sample
@@ -28,11 +29,11 @@ class LocatedAnswer:
 
 
 def located_answers(samples: Sequence[Sample]) -> list[LocatedAnswer]:
-    """The answers of the samples with a lesion; the others have no position."""
+    """The answers of the samples with a lesion, to questions about its place; the others have no position."""
     located = []
     for sample in samples:
         point = centroid(sample.truth.mask)
-        if point is not None:
+        if point is not None and FAMILIES[sample.truth.family].names_zones:
             position = " and ".join(sample.truth.position)
             located.append(LocatedAnswer(sample.truth.answer, sample.query.modality, position, (point.x, point.y)))
     return located

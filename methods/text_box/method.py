@@ -20,7 +20,7 @@ from prsbench.harness.contract.geometry import tight_box
 from prsbench.harness.contract.types import Box, FitContext, Labels, Prediction, Query, Sample, TextSource, Weights
 from prsbench.methods.parts.sam.frozen_sam import FrozenSam, weights_of
 from prsbench.methods.parts.sam.variants import VARIANTS
-from prsbench.methods.parts.weights.exposure import exposure_note
+from prsbench.methods.parts.weights.exposure import exposure_note, seen_by
 from prsbench.methods.text2centroid.model import Text2Centroid
 from prsbench.methods.text_box.config import TextBoxConfig
 
@@ -45,7 +45,7 @@ class TextBoxMethod:
             "box size: the median over the modality's training masks",
             exposure_note(self.config.variant),
         )
-        return Labels(self.config.prompt_source, Weights.TRAINED_HERE, TextSource.GENERATED, notes)
+        return Labels(self.config.prompt_source, Weights.TRAINED_HERE, TextSource.GENERATED, notes, seen_by(self.config.variant))
 
     def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:  # noqa: ARG002 (protocol)
         """Measure the median box sizes; CG-Reasoner and Text2Centroid are already trained.

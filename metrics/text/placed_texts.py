@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 from prsbench.harness.contract.errors import ContractError
+from prsbench.harness.contract.families import FAMILIES
 from prsbench.harness.contract.records import Record
 from prsbench.harness.contract.types import Point
 from prsbench.metrics.text.prscore import EQUAL, Combination, PartWeights, PRScores, normalised_cosine, prscore
@@ -154,8 +155,8 @@ class PlacedTexts:
 
 
 def is_placed(record: Record) -> bool:
-    """Whether PRScore is defined: the true mask is not empty and the reference has text."""
-    return record.truth_centroid is not None and has_text(record.reference_answer)
+    """Whether PRScore is defined: the true mask is not empty, and the reference has text that names zones."""
+    return FAMILIES[record.family].names_zones and record.truth_centroid is not None and has_text(record.reference_answer)
 
 
 def _xy(point: Point | None) -> tuple[float, float]:

@@ -16,7 +16,8 @@ from math import nan
 
 import numpy as np
 from numpy.typing import NDArray
-from prsbench.harness.contract.position import NO_MASK, ZONES
+from prsbench.harness.contract.families import OFFICIAL
+from prsbench.harness.contract.position import NO_MASK, ZONES, zone_of_point
 from prsbench.harness.contract.records import Record
 
 _SYMBOLS = {
@@ -99,12 +100,14 @@ class ParsedPosition:
     zones are names of `contract.position.ZONES`. near is the distance word about the centre, None if there is none or both.
     nothing: the answer says that there is no finding. understood: it names a zone or says that there is no finding.
     points are those that it gives by coordinates, in the image frame and in its order; their zones are among the zones.
+    places are the zones with the words "left", "top", ... that no zone explains; where there are such words, zones is empty.
     """
 
     zones: frozenset[str] = frozenset()
     near: bool | None = None
     nothing: bool = False
     points: tuple[tuple[float, float], ...] = ()
+    places: frozenset[str] = frozenset()
 
     @property
     def understood(self) -> bool:
@@ -141,7 +144,7 @@ def parse(answer: str) -> ParsedPosition:
             sentence = pattern.sub(spelled_out, sentence)
         sentence_zones, left_over = _zones(_ORGAN_SIDE.sub(" ", sentence))
         if given:
-            of_points = {_zone_of(point) for point in given}
+            of_points = {zone_of_point(x, y) for x, y in given}
             refused |= bool(
                 left_over or sentence_zones - of_points - {"center"}
             )  # "of the center" is where they are counted from
@@ -153,19 +156,18 @@ def parse(answer: str) -> ParsedPosition:
         return ParsedPosition()
     near = nearness.pop() if len(nearness) == 1 else None
     unexplained = halves - {half for zone in zones for half in zone.split()}
-    return (
-        ParsedPosition(near=near, nothing=nothing)
-        if unexplained
-        else ParsedPosition(frozenset(zones), near, nothing, tuple(points))
-    )
+    if unexplained:
+        return ParsedPosition(near=near, nothing=nothing, places=frozenset(zones | unexplained))
+    return ParsedPosition(frozenset(zones), near, nothing, tuple(points), places=frozenset(zones))
 
 
 def position_correct(answer: str, record: Record) -> float:
     """1.0 if the answer's zones are exactly the official zones of the true mask, else 0.0, missing text included.
 
-    The lung rule's " center" suffix is ignored. Empty truth: NaN (see `absence_correct`).
+    The lung rule's " center" suffix is ignored. Empty truth (see `absence_correct`), or a question of another family than the
+    official one (see `families.place_correct`): NaN.
     """
-    if record.position == (NO_MASK,):
+    if record.position == (NO_MASK,) or record.family != OFFICIAL:
         return nan
     return float(parse(answer).zones == official_zones(record))
 
@@ -173,11 +175,11 @@ def position_correct(answer: str, record: Record) -> float:
 def distance_word_correct(answer: str, record: Record) -> float:
     """1.0 if the answer calls the lesion near or far from the centre as the official flag does, else 0.0.
 
-    NaN unless the official position is a single quadrant, because only there does the reference say near or far, and where the
-    reference gives coordinates instead.
+    NaN unless the official position is a single quadrant, because only there does the reference say near or far, where the
+    reference gives coordinates instead, and for a question of another family than the official one.
     """
     zones = official_zones(record)
-    if len(zones) != 1 or zones <= {"center", NO_MASK} or parse(record.reference_answer).points:
+    if record.family != OFFICIAL or len(zones) != 1 or zones <= {"center", NO_MASK} or parse(record.reference_answer).points:
         return nan
     return float(parse(answer).near is record.near_centre)
 
@@ -212,12 +214,6 @@ def _coordinates(sentence: str) -> tuple[list[tuple[float, float]], str]:
         else:
             waiting = is_across, value
     return points, _COORDINATE.sub(" ", sentence)
-
-
-def _zone_of(point: tuple[float, float]) -> str:
-    """As `contract.position.zone_of_centroid` has it."""
-    x, y = point
-    return "center" if np.hypot(x, y) < 0.2 else f"{'top' if y < 0 else 'bottom'} {'left' if x < 0 else 'right'}"
 
 
 def _sentences(answer: str) -> Iterator[str]:

@@ -223,3 +223,16 @@ def test_slices_of_volumes_keep_their_spacing(tmp_path):
     assert (report.images, report.groups) == (4, 2)
     (dataset,) = open_root(tmp_path / "to")
     assert {row.spacing_mm for split in dataset.splits for row in dataset.manifest(split)} == {(0.75, 0.5)}
+
+
+def test_families_of_questions_are_prepared_described_and_refused_where_they_make_no_sense(archive, tmp_path):
+    options = {"modality": "lung_xray", "target": "lungs"}
+    prepare("pairs", archive, tmp_path / "to", **options, families=["presence", "patient-side"])
+    (dataset,) = open_root(tmp_path / "to")
+    assert {row.family for row in dataset.rows} == {"presence", "patient-side"}
+    with pytest.raises(ConfigError, match="'patient-side' needs images in the radiological convention"):
+        prepare("pairs", archive, tmp_path / "ct", modality="lung_ct", target="lungs", families=["patient-side"])
+    with pytest.raises(ConfigError, match="has the official family of questions only"):
+        prepare("phantoms", None, tmp_path / "drawn", families=["count"])
+    with pytest.raises(ConfigError, match="No family of questions is called 'counts'. Did you mean 'count'"):
+        prepare("pairs", archive, tmp_path / "other", **options, families=["counts"])

@@ -251,7 +251,7 @@ def test_the_same_picture_in_two_splits_is_named_whatever_its_format(root, pictu
         picture.save(test, compress_level=0)
     assert test.read_bytes() != first.read_bytes()
     (dataset,) = open_root(root)
-    assert dataset.check() == [f"{test} (test) is the same picture as {first} (train)."]
+    assert dataset.check() == [(f"{test} (test) is the same picture as {first} (train).", dataset.name)]
     pictures.file(test, pictures.image(99))
     (dataset,) = open_root(root)
     assert dataset.check() == []
@@ -298,3 +298,12 @@ def test_samples_sent_to_another_process_take_neither_the_last_picture_nor_what_
     assert samples[0].query.image.size and len(pickle.dumps(samples)) == before
     sent = pickle.loads(pickle.dumps(samples))
     assert sent.files is None and sent[0].sample_id == samples[0].sample_id
+
+
+def test_a_family_that_does_not_exist_is_refused_by_name_and_an_empty_cell_is_the_official_one(root, edit_table):
+    edit_table(root / TABLE, lambda rows: [row | {"family": "" if row is rows[0] else "count"} for row in rows])
+    (dataset,) = open_root(root)
+    assert {row.family for row in dataset.rows} == {"where", "count"} and dataset.table_problems == []
+    edit_table(root / TABLE, lambda rows: [row | {"family": "how_many"} for row in rows])
+    with pytest.raises(DataError, match=r"family 'how_many' in \d+ rows: expected where, .*count.* \(first: .* line 2\)"):
+        open_root(root)[0].samples("test")

@@ -284,3 +284,65 @@ def test_a_table_of_another_kind_is_not_written_over(root, make_items, table):
     (root / "brain_tumors_ct_scan.csv").write_text(table)
     with pytest.raises(DataError, match="expected a table of `prsbench prepare`"):
         write(root, make_items(4))
+
+
+FAMILIES = ("presence", "where", "count", "relation", "where-lesions", "choice")
+
+
+def write_families(root, items, families=FAMILIES):
+    return write_modality(root, "brain_mri", target_of("brain_mri"), "made", DataKind.REAL, items, 0, families=families)
+
+
+def test_each_family_is_asked_once_of_each_image_that_it_can_be_asked_of(tmp_path, make_items):
+    items = [*make_items(12), Item("none", "none", lambda: (np.full((20, 20, 3), 9, np.uint8), np.zeros((20, 20), bool)))]
+    write_families(tmp_path / "asked", items)
+    asked = {}
+    for row in rows_of(tmp_path / "asked"):
+        asked.setdefault(row["image_name"], []).append(row["family"])
+    assert asked.pop("made_none.png") == ["presence", "where", "count"]
+    assert all(each == [family for family in FAMILIES if family in each] for each in asked.values())
+    assert all({"presence", "where", "count", "where-lesions"} <= set(each) for each in asked.values())
+
+
+def test_further_families_change_no_sentence_and_no_split_of_the_others(tmp_path, make_items):
+    few, many = tmp_path / "few", tmp_path / "many"
+    write_families(few, make_items(12), ("where", "count"))
+    write_families(many, make_items(12))
+    assert [row for row in rows_of(many) if row["family"] in ("where", "count")] == rows_of(few)
+
+
+def test_a_reader_gives_every_sample_its_family_and_a_table_without_the_column_the_official_one(tmp_path, root, make_items):
+    write_families(tmp_path / "asked", make_items(12))
+    (dataset,), (official,) = open_root(tmp_path / "asked"), open_root(root)
+    found = {s.truth.family for s in dataset.samples("train")}
+    assert {"presence", "where", "count", "where-lesions"} <= found <= set(FAMILIES)
+    assert [row.family for row in dataset.manifest("train")] == [s.truth.family for s in dataset.samples("train")]
+    assert {s.truth.family for s in official.samples("train")} == {"where"}
+
+
+def test_preparing_again_without_families_gives_the_official_table(tmp_path, root, make_items, tree_bytes):
+    write_families(tmp_path / "asked", make_items(12))
+    write(tmp_path / "asked", make_items(12))
+    assert tree_bytes(tmp_path / "asked") == tree_bytes(root)
+
+
+def test_an_image_of_which_no_family_can_be_asked_is_left_out_and_counted(tmp_path, make_items):
+    two = np.zeros((20, 20), bool)
+    two[2:6, 2:6] = two[15:17, 9:11] = True
+    items = [*make_items(6), *(Item(f"two{n}", f"two{n}", lambda n=n: (np.full((20, 20, 3), n, np.uint8), two)) for n in range(6))]
+    counts = write_families(tmp_path / "asked", items, ("relation",))
+    assert (counts.images, counts.not_asked) == (6, 6)
+    assert {row["image_name"] for row in rows_of(tmp_path / "asked")} == {f"made_two{n}.png" for n in range(6)}
+    assert len(list(tmp_path.rglob("made_*.png"))) == 12
+    with pytest.raises(DataError, match="of none of its pictures relation can be asked"):
+        write_families(tmp_path / "new", make_items(6), ("relation",))
+
+
+@pytest.mark.parametrize(
+    ("families", "message"),
+    [(("wher",), "Did you mean 'where'"), (("side", "side"), "each once"), ((), "each once")],
+)
+def test_families_that_do_not_exist_or_repeat_are_refused_before_anything_is_written(tmp_path, make_items, families, message):
+    with pytest.raises(ConfigError, match=message):
+        write_families(tmp_path / "new", make_items(6), families)
+    assert not (tmp_path / "new").exists()

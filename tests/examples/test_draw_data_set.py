@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from prsbench.harness import cli
+from prsbench.harness.cli.main import main
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -17,7 +17,7 @@ def prepared(tmp_path_factory):
     folder = tmp_path_factory.mktemp("examples")
     runpy.run_path(str(EXAMPLES / "draw_data_set.py"))["draw"](folder / "drawn")
     pairs = ["--modality", "skin_rgb", "--target", "lesion", "--archive", "drawn", "--group", r"^(p\d+)"]
-    assert cli.main(["prepare", "pairs", "--from", str(folder / "drawn"), "--to", str(folder / "prepared"), *pairs]) == 0
+    assert main(["prepare", "pairs", "--from", str(folder / "drawn"), "--to", str(folder / "prepared"), *pairs]) == 0
     return folder
 
 
@@ -32,8 +32,8 @@ def test_every_image_has_a_mask_of_black_and_white_and_the_same_seed_draws_the_s
 def test_the_grid_runs_on_it_and_the_notebook_redraws_a_figure_from_its_records(prepared, tmp_path, monkeypatch):
     run, grid = str(tmp_path / "run"), str(EXAMPLES / "grids" / "own_data.yaml")
     quick = ["--executor", "serial", "--only", "oracle", "whole_image", "--set", "judge=parser"]
-    assert cli.main(["run", grid, "--data", str(prepared / "prepared"), "--out", run, *quick]) == 0
-    assert cli.main(["records", run, "--to", str(tmp_path / "records")]) == 0
+    assert main(["run", grid, "--data", str(prepared / "prepared"), "--out", run, *quick]) == 0
+    assert main(["records", run, "--to", str(tmp_path / "records")]) == 0
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "Agg")
     cells = json.loads((EXAMPLES / "redraw_figure.ipynb").read_text())["cells"]
@@ -51,6 +51,6 @@ def test_every_grid_can_be_planned_from_the_root_of_the_checkout(name, prepared,
     monkeypatch.chdir(EXAMPLES.parent)
     few = [] if name == "own_data" else ["--set", "data.0.train=1", "--set", "data.0.val=1", "--set", "data.0.test=1"]
     data = ["--data", str(prepared / "prepared")] if name == "own_data" else []
-    assert cli.main(["plan", str(EXAMPLES / "grids" / f"{name}.yaml"), "--out", str(tmp_path), "--json", *data, *few]) == 0
+    assert main(["plan", str(EXAMPLES / "grids" / f"{name}.yaml"), "--out", str(tmp_path), "--json", *data, *few]) == 0
     counts = json.loads(capsys.readouterr().out)["counts"]
     assert counts == {"new": {"own_data": 4, "own_method": 4 * 6 * 3, "sweep": 4 * 2 + 1}[name]}

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from prsbench.harness.cli import _registry
+from prsbench.harness.cli.opening import registry
 from prsbench.harness.contract.catalog import resolve
 from prsbench.harness.contract.config import merged
 from prsbench.harness.contract.errors import ConfigError
@@ -44,7 +44,7 @@ def numbers(schema, path=()):
 
 def test_every_number_that_a_grid_can_set_has_a_least_and_a_greatest_value():
     schemas = {name: resolve(entry.config).model_json_schema() for name, entry in PARTS.items()}
-    found = list(numbers({"grid": grid_schema(_registry()), **schemas}))
+    found = list(numbers({"grid": grid_schema(registry()), **schemas}))
     assert len(found) > 300
     without = [
         ".".join(map(str, path))
@@ -104,11 +104,11 @@ def test_a_value_out_of_range_is_refused_by_file_and_line_wherever_it_is_set(row
     start = "name: g\ndata: [{source: phantoms}]\nmethods:\n"
     grid.write_text(f"{start}  - {row}:\n      {path}\n")
     with pytest.raises(ConfigError, match="grid.yaml line 5: "):
-        check_choices(load_grid(str(grid)), _registry())
+        check_choices(load_grid(str(grid)), registry())
     grid.write_text(f"{start}  - {row}\n")
     with pytest.raises(ConfigError, match=f"^--set methods.{row}.{key}=.*grid.yaml line 4: "):
-        check_choices(load_grid(str(grid), [f"methods.{row}.{key}={value}"]), _registry())
+        check_choices(load_grid(str(grid), [f"methods.{row}.{key}={value}"]), registry())
     for kind, group in (("sweeps", "over"), ("ablations", "change")):
         grid.write_text(f"{start}  - {row}\n{kind}:\n  - method: {row}\n    {group}: {{{key}: [{value}]}}\n")
         with pytest.raises(ConfigError, match="grid.yaml line 7: "):
-            check_choices(load_grid(str(grid)), _registry())
+            check_choices(load_grid(str(grid)), registry())

@@ -90,7 +90,10 @@ def test_a_perfect_prediction_scores_one_everywhere_but_for_the_last_threshold()
 
 def test_a_record_has_exactly_the_metrics_of_the_catalog_in_their_order():
     rows = [record(lesion()), record(EMPTY), record(lesion(), status="failed", counts=None)]
-    assert all(list(scores) == list(METRICS) for scores in score(rows, QuadrantModels()))
+    official = [name for name, metric in METRICS.items() if not metric.needs_families]
+    assert all(list(scores) == official for scores in score(rows, QuadrantModels()))
+    asked = [replace(row, family="count") for row in rows]
+    assert all(list(scores) == list(METRICS) for scores in score([*rows, *asked], QuadrantModels()))
 
 
 def test_every_defined_value_lies_in_the_catalogs_range():
@@ -263,3 +266,40 @@ def test_ciou_is_the_summed_intersection_over_the_summed_union_and_giou_counts_e
     assert np.mean([row["ciou"] for row in scores]) == pytest.approx((100 + 10) / (200 + 10 + 5))
     assert [row["giou"] for row in scores] == pytest.approx([0.5, 1, 1, 0])
     assert [isnan(row["iou@0.5"]) for row in scores] == [False, False, True, True]
+
+
+def test_each_family_has_the_scores_that_are_defined_for_it():
+    """Two of a place, of which one is no zone, and three of no place, one of them about an empty mask."""
+    rows = [
+        record(lesion(), family="quadrant", reference="The lesion is in the quadrant top left.", answer="top left"),
+        record(lesion(), family="where-3x3", reference="It is in the top left cell.", answer="bottom right"),
+        record(lesion(), family="count", reference="There is one lesion.", answer="two"),
+        record(lesion(), family="count", reference="There are two lesions.", answer="two"),
+        record(EMPTY, family="presence", reference="No, there is no lesion.", answer="No."),
+    ]
+    found = score(rows, QuadrantModels())
+
+    def column(name):
+        return [None if isnan(scores[name]) else scores[name] for scores in found]
+
+    assert column("position_accuracy") == [1, 0, None, None, None]
+    assert column("position_constant") == [1, 1, None, None, None]
+    assert column("answer_accuracy") == [None, None, 0, 1, 1]
+    assert column("answer_constant") == [None, None, 1, 0, 1]  # of two counts, the first in order of words
+    assert column("absence_accuracy") == [None, None, None, None, 1]
+    assert column("distance_word_accuracy") == [None] * 5
+    assert column("position_not_understood") == [0, 0, None, None, None]
+    assert [value is not None for value in column("prscore")] == [True, False, False, False, False]
+    assert [value is not None for value in column("bleu_1")] == [True] * 4 + [False]
+    assert [value is not None for value in column("dice@0.5")] == [True] * 4 + [False]
+
+
+def test_questions_of_other_families_change_no_score_of_the_official_ones():
+    official = [record(lesion(row), lesion(2), answer) for row, answer in ((2, "top left"), (10, "bottom left"), (5, ""))]
+    others = [replace(row, family="count", reference_answer="There is one lesion.", answer="one") for row in official]
+    alone, mixed = score(official, QuadrantModels()), score([*official, *others], QuadrantModels())
+    per_cell = {"ciou", "maxdice_pranet", "maxiou_pranet"}  # of all predictions of the cell
+    for before, after in zip(alone, mixed, strict=False):
+        assert {n: v for n, v in after.items() if n in before and n not in per_cell} == pytest.approx(
+            {n: v for n, v in before.items() if n not in per_cell}, nan_ok=True
+        )

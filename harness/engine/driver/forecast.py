@@ -12,7 +12,7 @@ from typing import Any
 from prsbench.harness.engine.driver.priors import Priors
 from prsbench.harness.engine.driver.progress import clock
 from prsbench.harness.engine.driver.schedule import trainings_to_do
-from prsbench.harness.engine.driver.time_left import Waiting, last_end
+from prsbench.harness.engine.driver.time_left import TimedJob, last_end
 from prsbench.harness.engine.grid.schema import base_name
 from prsbench.harness.engine.inspect.stale import EarlierWork
 from prsbench.harness.engine.inspect.state import CellState, Left, Run, stored_cells
@@ -34,14 +34,16 @@ class NodeCost:
 class Forecast:
     """The known costs of the nodes to compute.
 
-    n_by_priors: how many of them come from priors. n_unknown: nodes of which nothing is known, beside the known ones. wall_s:
-    seconds until the known ones and the report are done, with the workers that were asked for. busy: as in `Priors`.
+    n_by_priors: how many of them come from priors. n_unknown: nodes of which nothing is known, beside the known ones. around_s:
+    seconds for the start of the run and for its report. wall_s: seconds until the known ones and the report are done, with the
+    workers that were asked for. busy: as in `Priors`.
     """
 
     known: tuple[NodeCost, ...]
     n_by_priors: int
     n_unknown: int
     workers: int
+    around_s: float
     wall_s: float
     busy: float = 1.0
 
@@ -53,8 +55,8 @@ class Forecast:
         if not self.known:
             return f"{n} nodes to compute; time, memory and disk unknown: this run folder has no timings of similar nodes."
         parts = [
-            f"about {clock(sum(cost.seconds for cost in self.known))} of work",
-            f"{clock(self.wall_s)} with {self.workers} at a time",
+            f"about {clock(sum(cost.seconds for cost in self.known))} of work, {clock(self.around_s)} for start and report",
+            f"in all {clock(self.wall_s)} with {self.workers} at a time",
         ]
         if self.n_by_priors < len(self.known):
             memory = max(cost.memory_bytes for cost in self.known) / 2**30
@@ -85,7 +87,7 @@ def forecast(
     cells: Sequence[CellNode], trainings: Sequence[TrainingNode], earlier_work: EarlierWork, workers: int, priors: Priors
 ) -> Forecast:
     """Medians over earlier work: per sample of the same method and data set, or else of the same method; per training."""
-    rates, n_by_priors, jobs = _Rates(earlier_work), 0, list[Waiting]()
+    rates, n_by_priors, jobs = _Rates(earlier_work), 0, list[TimedJob]()
     costs: list[NodeCost | None] = []
     nodes: list[TrainingNode | CellNode] = [*trainings, *cells]
     for node in nodes:
@@ -96,10 +98,11 @@ def forecast(
         if cost is None and seconds is not None:
             cost, n_by_priors = NodeCost(seconds), n_by_priors + 1
         costs.append(cost)
-        jobs.append(Waiting(cost.seconds if cost else 0.0, [node.key], needs))
+        jobs.append(TimedJob(cost.seconds if cost else 0.0, [node.key], needs))
     known = tuple(cost for cost in costs if cost)
-    wall_s = last_end([], jobs, workers) + priors.start_s + priors.report_s if known else 0.0
-    return Forecast(known, n_by_priors, len(costs) - len(known), workers, wall_s, priors.busy)
+    around_s = priors.start_s + priors.report_s
+    wall_s = last_end([], jobs, workers) + around_s if known else 0.0
+    return Forecast(known, n_by_priors, len(costs) - len(known), workers, around_s, wall_s, priors.busy)
 
 
 @dataclass(frozen=True)

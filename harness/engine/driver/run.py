@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from functools import partial
 
 from prsbench.harness.contract.errors import RunFolderError, first_line, unknown_name
+from prsbench.harness.contract.results import notes_by_text
 from prsbench.harness.engine.driver.display import Display
 from prsbench.harness.engine.driver.executor import Executor, make_executor
 from prsbench.harness.engine.driver.priors import Priors
@@ -42,7 +43,7 @@ def plan_run(grid: GridConfig, registry: Registry, folder: RunFolder, say: Say) 
     roots = prepare_roots(grid, folder, say)
     data, notes = open_checked(roots, grid, folder, say)
     notes += notes_of_rows(grid, registry, {name for dataset in data.usable for name in dataset.sample_ids(grid.split)})
-    for line in [*notes, *(f"{name}: {text}" for name, text in data.disclosed.items())]:
+    for line in [*notes, *notes_by_text(data.disclosed)]:
         say(f"Note: {line}")
     plan = make_plan(grid, data.usable, registry, data.refused, data.disclosed)
     for line in left_out_lines(plan):

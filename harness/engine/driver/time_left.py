@@ -35,7 +35,7 @@ class Running:
         return (now - time) / (self.share - share) * (1 - self.share), min(1.0, (self.share - share) / SURE)
 
 
-class Waiting(NamedTuple):
+class TimedJob(NamedTuple):
     """A job as the simulation sees it."""
 
     seconds: float
@@ -82,16 +82,16 @@ def time_left(
         guess = total(job)
         by_guess = by_rate if guess is None else max(guess - (now - running[job].began), 0.05 * guess)
         is_untimed |= guess is None and not sure
-        at_work.append(Waiting(sure * by_rate + (1 - sure) * by_guess, job.keys, ()))
+        at_work.append(TimedJob(sure * by_rate + (1 - sure) * by_guess, job.keys, ()))
     to_do = []
     for job in waiting:
         guess = total(job)
         is_untimed |= guess is None
-        to_do.append(Waiting(guess or 0.0, job.keys, job.waits_for))
+        to_do.append(TimedJob(guess or 0.0, job.keys, job.waits_for))
     return last_end(at_work, to_do, workers), is_untimed
 
 
-def last_end(running: Sequence[Waiting], waiting: Sequence[Waiting], workers: int) -> float:
+def last_end(running: Sequence[TimedJob], waiting: Sequence[TimedJob], workers: int) -> float:
     """Seconds until all have ended, if a free worker takes the first job whose needs are done."""
     if len(waiting) > MOST_SIMULATED:
         every = [job.seconds for job in (*running, *waiting)]

@@ -14,6 +14,7 @@ from operator import eq
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from prsbench.datasets.changes import corruptions_named
 from prsbench.datasets.phantoms.dataset import PhantomsConfig
 from prsbench.harness.contract.config import GivenConfig, merged
 from prsbench.harness.contract.errors import ConfigError
@@ -195,6 +196,7 @@ class GridConfig(GivenConfig):
     split: Literal["test"] = "test"
     judge: Literal["packaged", "val", "parser"] = "packaged"  # of PRScore: shipped, trained on the val split, or the rule parser
     allow_shared_pictures: bool = False  # of two splits; otherwise a data set with equal pictures in two splits is refused
+    corruptions: tuple[str, ...] = ()  # of test pictures, as in "blur2", or "blur" for all three severities; for table robustness
     sweeps: tuple[Sweep, ...] = ()
     ablations: tuple[Ablation, ...] = ()
     include: tuple[CellFilter, ...] = ()  # empty: every cell
@@ -235,6 +237,15 @@ class GridConfig(GivenConfig):
         if split == "val":
             raise ValueError("val chooses epochs and learning rates and may train the judge, so it cannot be scored. Use test")
         return split
+
+    @field_validator("corruptions")
+    @classmethod
+    def _corruptions_exist(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            corruptions_named(names)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return names
 
     @field_validator("methods", mode="before")
     @classmethod

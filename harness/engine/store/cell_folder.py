@@ -11,7 +11,6 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from hashlib import sha256
 from itertools import count
 from math import isnan
@@ -23,7 +22,7 @@ from prsbench.harness.contract.files import file_hash, sync, write_atomically
 from prsbench.harness.contract.records import Record
 from prsbench.harness.contract.results import Cost
 from prsbench.harness.contract.summary import is_current, summarise_cell, to_bytes
-from prsbench.harness.contract.types import Labels, PromptSource, TextSource, Weights
+from prsbench.harness.contract.types import Labels
 from prsbench.harness.engine.store import record_files
 from prsbench.harness.engine.store.journal import PREDICTIONS, RECORDS, StoredPrediction, damaged_line, read_lines
 from prsbench.harness.engine.store.json_files import damaged, read_sealed_json
@@ -49,7 +48,7 @@ class CellFolder(NodeFolder):
 
     def begin(self, node: Mapping[str, Any], labels: Labels, weights: str | None, provenance: Mapping[str, Any]) -> None:
         """Write cell.json. Results of another node, other weights or other labels are deleted first."""
-        identity = {"node": node, "labels": {**asdict(labels), "notes": list(labels.notes)}, "weights": weights}
+        identity = {"node": node, "labels": labels.to_json(), "weights": weights}
         with suppress(RunFolderError):  # a damaged file is written again
             known = self.read(CELL)
             if known and all(known.get(name) == value for name, value in identity.items()):
@@ -72,8 +71,7 @@ class CellFolder(NodeFolder):
         if cell is None:
             return None
         try:
-            prompt, weights, text, notes = (cell["labels"][name] for name in ("prompt_source", "weights", "text_source", "notes"))
-            return Labels(PromptSource(prompt), Weights(weights), TextSource(text), tuple(notes))
+            return Labels.from_json(cell["labels"])
         except (ValueError, KeyError, TypeError) as error:
             raise damaged(self.path / CELL, error) from None
 

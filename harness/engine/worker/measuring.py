@@ -95,4 +95,5 @@ def _record(sample: Sample, prediction: StoredPrediction, maps: GreyMaps | None)
         predicted_centroid=centroid(maps.mask) if maps else None,
         counts=count_maps(maps, truth.mask) if maps else None,
         measures=measure_maps(maps, truth.mask, truth.spacing_mm) if maps else None,
+        family=truth.family,
     )

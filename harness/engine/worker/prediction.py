@@ -16,6 +16,7 @@ from prsbench.datasets.official_reader import FolderDataset
 from prsbench.harness.contract.errors import ContractError, MissingPrerequisite, RunFolderError, reason_of
 from prsbench.harness.contract.geometry import innermost_point, jittered_box, tight_box
 from prsbench.harness.contract.records import SampleStatus
+from prsbench.harness.contract.results import unchanged_id
 from prsbench.harness.contract.types import (
     Method,
     Prediction,
@@ -119,7 +120,7 @@ def query_of(sample: Sample, cell: CellNode) -> Query | NoPrediction:
         if box is None:
             return NoPrediction(SampleStatus.EXCLUDED, NO_BOX)
         if source == PromptSource.JITTERED_BOX:
-            rng = np.random.default_rng(seed_from("box", cell.seed, sample.sample_id))
+            rng = np.random.default_rng(seed_from("box", cell.seed, unchanged_id(sample.sample_id, cell.dataset)))
             box = jittered_box(box, sample.truth.mask.shape, cell.config["box_jitter_fraction"], rng)
     if source == PromptSource.ORACLE_POINT:
         point = innermost_point(sample.truth.mask)

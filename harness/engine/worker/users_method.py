@@ -18,12 +18,9 @@ from prsbench.harness.contract.types import (
     FitContext,
     Labels,
     Prediction,
-    PromptSource,
     Query,
     ReferenceRow,
     Sample,
-    TextSource,
-    Weights,
     check_labels,
     check_prediction,
     check_predictions,
@@ -48,10 +45,10 @@ def _build(build: Callable[[Node], Any], node: Node) -> dict[str, bool]:
     return {"is_reference": isinstance(_method, ReferenceRow), "exports": hasattr(_method, "export")}
 
 
-def _labels() -> list[Any]:
+def _labels() -> dict[str, Any]:
     labels = _method.labels
     check_labels(labels)
-    return [str(labels.prompt_source), str(labels.weights), str(labels.text_source), list(labels.notes)]
+    return labels.to_json()
 
 
 def _fit(train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> list[Any]:
@@ -108,8 +105,7 @@ class _UsersMethod:
 
     @property
     def labels(self) -> Labels:
-        prompt, weights, text, notes = self._call(_labels)
-        return Labels(PromptSource(prompt), Weights(weights), TextSource(text), tuple(notes))
+        return Labels.from_json(self._call(_labels))
 
     def fit(self, train: Sequence[Sample], val: Sequence[Sample], context: FitContext) -> None:
         counted = self._call(_fit, train, val, context)

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 from prsbench.harness.contract.records import Record
-from prsbench.harness.contract.results import CellResult, ResultStatus
+from prsbench.harness.contract.results import CellResult, ResultStatus, unchanged
 from prsbench.harness.report.statistics.rows import Row, rows_of, summarise
 from prsbench.harness.report.tables import footnotes
 from prsbench.harness.report.tables.comparisons import METRICS_COMPARED
@@ -64,6 +64,7 @@ def _model_card(row: Row, about: Mapping[str, Any]) -> str:
 def dataset_card(cells: Sequence[CellResult]) -> str:
     """One snippet for the data sets of the run: test samples, groups, questions, sizes, positions; "-" if unknown."""
     by_dataset: dict[str, CellResult] = {}
+    cells = unchanged(cells)
     for cell in cells:
         if cell.dataset not in by_dataset or by_dataset[cell.dataset].status != ResultStatus.COMPLETE:
             by_dataset[cell.dataset] = cell

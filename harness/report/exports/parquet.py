@@ -10,7 +10,7 @@ from pathlib import Path
 from prsbench.harness.contract.errors import MissingPrerequisite
 from prsbench.harness.contract.files import write_atomically
 from prsbench.harness.contract.results import CellResult
-from prsbench.harness.report.exports.samples import COLUMNS, FORMAT, samples_csv
+from prsbench.harness.report.exports.samples import COLUMNS, FAMILY, FORMAT, samples_csv
 
 _INTEGERS = ("seed", "height_px", "width_px", "near_centre", "batch_size", "no_mask", "n_lesions")
 _FLOATS = ("truth_x", "truth_y", "predicted_x", "predicted_y", "seconds", "area_share")
@@ -35,7 +35,7 @@ def write_parquet(cells: Sequence[CellResult], path: Path) -> None:
         texts = [line[number] for line in lines]
         if name in _INTEGERS:
             columns[name] = pa.array(map(int, texts), pa.int64())
-        elif name in _FLOATS or name not in COLUMNS:  # the others are metrics
+        elif name in _FLOATS or name not in (*COLUMNS, FAMILY):  # the others are metrics
             columns[name] = pa.array([float(text) if text else None for text in texts], pa.float64())
         else:
             columns[name] = pa.array(texts, pa.string())

@@ -20,12 +20,13 @@ from typing import Any
 
 import numpy as np
 from prsbench.harness.contract.errors import DataError
+from prsbench.harness.contract.families import OFFICIAL
 from prsbench.harness.contract.files import write_atomically
 from prsbench.harness.contract.position import ZONES
 from prsbench.harness.contract.records import Record, SampleStatus
 from prsbench.harness.contract.results import CellResult, Cost, Details, HeldOut, ResultStatus
 from prsbench.harness.contract.summary import FACTS, STORED_METRICS, Names, Samples, Summary, summarise_columns
-from prsbench.harness.contract.types import DataKind, Labels, Point, PromptSource, TextSource, Weights
+from prsbench.harness.contract.types import DataKind, Labels, Point
 
 FORMAT = "prsbench-samples-1"
 SAMPLES, CELLS = "samples.csv.gz", "cells.json"
@@ -38,6 +39,7 @@ RECORD_COLUMNS = (
 )  # fmt: skip
 _FOLDERS = re.compile(r"(?<![\w.:/~])/(?:[^/\s]+/)*(?=[^/\s])")  # of an absolute path; relative paths and URLs have none
 COLUMNS = (*CELL_COLUMNS, *RECORD_COLUMNS)  # then one column per metric (`prsbench list metrics`)
+FAMILY = "family"  # the last column, where questions of another family than the official one were asked
 
 
 @dataclass(frozen=True)
@@ -131,13 +133,14 @@ def samples_csv(cells: Sequence[CellResult]) -> str:
     lines = io.StringIO(newline="")
     writer = csv.writer(lines, lineterminator="\n")
     metrics = sorted({name for cell in cells if cell.summary for name in cell.summary.tallies})
-    writer.writerow([*COLUMNS, *metrics])
+    has_families = "answer_accuracy" in metrics
+    writer.writerow([*COLUMNS, *metrics, *[FAMILY] * has_families])
     for cell in cells:
-        writer.writerows(_lines_of(cell, metrics))
+        writer.writerows(_lines_of(cell, metrics, has_families))
     return lines.getvalue()
 
 
-def _lines_of(cell: CellResult, metrics: Sequence[str]) -> Iterator[list[str]]:
+def _lines_of(cell: CellResult, metrics: Sequence[str], has_families: bool) -> Iterator[list[str]]:
     if cell.status != ResultStatus.COMPLETE:
         return
     for record, scores, facts in zip(*cell.read(), cell.samples().facts, strict=True):
@@ -157,6 +160,7 @@ def _lines_of(cell: CellResult, metrics: Sequence[str]) -> Iterator[list[str]]:
                 _number(facts["area_share"]),
             ),
             *(_number(scores.get(name, nan)) for name in metrics),
+            *[record.family] * has_families,
         ]
 
 
@@ -166,7 +170,6 @@ def _number(value: float) -> str:
 
 def _described(cell: CellResult) -> dict[str, Any]:
     """All that a cell's lines do not hold."""
-    labels = cell.labels and {**asdict(cell.labels), "notes": list(cell.labels.notes)}
     names = (
         "method",
         "dataset",
@@ -181,7 +184,11 @@ def _described(cell: CellResult) -> dict[str, Any]:
         "data_note",
         "digest",
     )
-    rest = {"judge_notes": list(cell.judge_notes), "labels": labels, "cost": cell.cost and cell.cost.to_json()}
+    rest = {
+        "judge_notes": list(cell.judge_notes),
+        "labels": cell.labels and cell.labels.to_json(),
+        "cost": cell.cost and cell.cost.to_json(),
+    }
     metrics = list(cell.summary.tallies) if cell.summary and cell.status == ResultStatus.COMPLETE else []
     return {name: getattr(cell, name) for name in names} | rest | {"metrics": metrics}
 
@@ -189,10 +196,7 @@ def _described(cell: CellResult) -> dict[str, Any]:
 def _cell(described: Mapping[str, Any], by_cell: Mapping[tuple[str, ...], list[dict[str, str]]], folder: Path) -> CellResult:
     given = {**described, "data_kind": DataKind(described["data_kind"]), "status": ResultStatus(described["status"])}
     metrics = given.pop("metrics")
-    labels = given["labels"]
-    if labels:
-        sources = PromptSource(labels["prompt_source"]), Weights(labels["weights"]), TextSource(labels["text_source"])
-        given["labels"] = Labels(*sources, tuple(labels["notes"]))
+    given["labels"] = given["labels"] and Labels.from_json(given["labels"])
     given |= {"judge_notes": tuple(given["judge_notes"]), "cost": given["cost"] and Cost.from_json(given["cost"])}
     if given["status"] != ResultStatus.COMPLETE:
         return CellResult(**given)
@@ -257,4 +261,5 @@ def _record(line: Mapping[str, str]) -> Record:
         counts=None,
         seconds=_value(line["seconds"]),
         batch_size=int(line["batch_size"]),
+        family=line.get(FAMILY, OFFICIAL),
     )

@@ -105,7 +105,7 @@ def _lead(tied: Sequence[Rank], second: Rank, metric: str) -> str:
     share = f"{first.row.method} is first in {100 * first.share_first:.0f} % of resamples"
     if not isfinite(paired.low):
         return f"{lead}; whether this is more than noise is not known ({paired.reason or 'no interval'}); {share}."
-    interval = f"95 % interval of the difference {paired.low:+.3f} to {paired.high:+.3f}"
+    interval = f"95 % interval of the difference {paired.low:+z.3f} to {paired.high:+z.3f}"
     if paired.low <= 0 <= paired.high:
         return f"{lead}. This may be noise: {interval}; {share}."
     one_training = " Each has one training; another may change this." if paired.n_trainings == 1 else ""

@@ -8,12 +8,13 @@ from math import isfinite, nan
 from statistics import stdev
 
 from prsbench.harness.contract.modalities import MODALITIES
-from prsbench.harness.contract.results import CellResult, ResultStatus
+from prsbench.harness.contract.results import CellResult, ResultStatus, unchanged
 from prsbench.harness.contract.types import DataKind, PromptSource, Weights
 from prsbench.harness.report.statistics.means_and_differences import SampleCounts, mean_of_defined, mean_with_counts
 from prsbench.harness.report.statistics.validity import NOT_VALID, is_doubtful, why_not_valid
 
 UNKNOWN = "unknown"  # label of a method that was never loaded
+_CONSTANT = {"position_accuracy": "position_constant", "answer_accuracy": "answer_constant"}  # and of the best constant answer
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Score:
 
     value is the mean over seeds, spread the standard deviation over seeds (NaN for one seed). Both are NaN, with status "",
     where the metric is defined for no sample. is_doubtful: the judge that it depends on is worse here than its mean point.
-    is_below_constant: it is a position accuracy below that of the best constant answer.
+    is_below_constant: it is a position or answer accuracy below that of the best constant answer.
     """
 
     value: float
@@ -98,8 +99,10 @@ def rows_of(cells: Sequence[CellResult], across_prompts: bool = False) -> list[R
     """Group cells into rows, sorted by data kind, protocol and prompt source, then by first appearance.
 
     A data set on which another method of the same data kind and protocol was run, but not this one, becomes a missing cell, so
-    that no mean silently covers fewer modalities. Methods that were not run at all are no rows, as `not_run` says.
+    that no mean silently covers fewer modalities. Methods that were not run at all are no rows, as `not_run` says, and cells on
+    changed test pictures are in none.
     """
+    cells = unchanged(cells)
     gathered: dict[tuple[str, DataKind, str], list[CellResult]] = {}
     left_out = not_run(cells)
     for cell in cells:
@@ -140,7 +143,7 @@ def summarise(row: Row, metric: str, modality: str | None = None) -> Score:
     by_seed = _mean_by_seed(scope, metric)
     defined = [value for value in by_seed if isfinite(value)]
     value, spread = mean_of_defined(defined), stdev(defined) if len(defined) > 1 else nan
-    is_below = metric == "position_accuracy" and value < mean_of_defined(_mean_by_seed(scope, "position_constant"))
+    is_below = metric in _CONSTANT and value < mean_of_defined(_mean_by_seed(scope, _CONSTANT[metric]))
     return Score(value, spread, "", counts, len(scope), 0, is_doubtful(scope, metric), is_below)
 
 

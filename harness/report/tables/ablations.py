@@ -95,7 +95,7 @@ def _notes(pairs: Sequence[Pair], found: Sequence[Difference]) -> list[str]:
 def _numbers(paired: PairedDifference) -> list[str]:
     """The columns _DIFFERENCE, n, and the remark."""
     return [
-        *(number_text(value, "+.3f") for value in (paired.difference, paired.low, paired.high)),
+        *(number_text(value, "+z.3f") for value in (paired.difference, paired.low, paired.high)),
         *(number_text(value) for value in (paired.sd_over_seeds, paired.resolvable)),
         str(paired.n_groups),
         str(paired.n_trainings or "-"),

@@ -127,7 +127,7 @@ def _may_be_compared(first: Row, second: Row) -> bool:
 
 
 def _numbers(paired: PairedDifference, p: float) -> list[str]:
-    signed = [number_text(value, "+.3f") for value in (paired.difference, paired.low, paired.high)]
-    effects = ["-" if isnan(value) else f"{value:+.2f}" for value in (paired.dz, paired.rank_biserial)]  # d_z may be infinite
+    signed = [number_text(value, "+z.3f") for value in (paired.difference, paired.low, paired.high)]
+    effects = ["-" if isnan(value) else f"{value:+z.2f}" for value in (paired.dz, paired.rank_biserial)]  # d_z may be infinite
     counts = [str(paired.n_groups), str(paired.n_trainings or "-")]
     return [*signed, "<0.0001" if p < 1e-4 else number_text(p, ".4f"), number_text(paired.resolvable), *effects, *counts]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import isfinite
 
 from prsbench.harness.contract.errors import first_line
-from prsbench.harness.contract.results import CellResult, ResultStatus
+from prsbench.harness.contract.results import CellResult, ResultStatus, notes_by_text, unchanged
 from prsbench.harness.contract.types import DataKind, PromptSource
 from prsbench.harness.report.statistics.intervals import FEW_GROUPS, FEWEST_GROUPS
 from prsbench.harness.report.statistics.means_and_differences import mean_with_counts
@@ -67,6 +67,12 @@ HELD_OUT = (
 SUBGROUPS = (
     "Size: terciles of true area / image area, within each data set. Zone: zone of the true centroid, our definition. "
     "Lesions: 8-connected components of the true mask. Images without a lesion are in no subgroup."
+)
+FAMILIES = (
+    "Constant: the accuracy of always giving the answer that is most frequent for the family in the data set's test split. "
+    f"{BELOW_CONSTANT}: accuracy below it. "
+    "Elsewhere, position accuracy and PRScore cover the families that state a place (PRScore: those that name zones), and masks "
+    "are scored once per question."
 )
 COMPARISONS = (
     INTERVAL,
@@ -136,7 +142,7 @@ def of_data(rows: Sequence[Row]) -> list[str]:
     kinds = dict.fromkeys(row.data_kind for row in rows)
     mixed = ["Rows of different data kinds are never averaged or ranked together."] if len(kinds) > 1 else []
     protocols = [f"Protocol: {protocol}." for protocol in dict.fromkeys(row.protocol for row in rows)]
-    of_sets = dict.fromkeys(f"{cell.dataset}: {cell.data_note}." for row in rows for cell in row.cells if cell.data_note)
+    of_sets = notes_by_text({cell.dataset: f"{cell.data_note}." for row in rows for cell in row.cells if cell.data_note})
     notes = dict.fromkeys(note for row in rows for note in row.judge_notes)
     meaningless = f" Numbers marked {RANDOM_JUDGE} (PRScore, its components, T2C points) are meaningless."
     warned = [f"{note}.{meaningless if note.startswith(RANDOM_JUDGE) else ''}" for note in notes]
@@ -218,7 +224,7 @@ def of_not_run(cells: Sequence[CellResult]) -> list[str]:
 
 def of_few_groups(cells: Sequence[CellResult]) -> list[str]:
     """One line that names the data sets of very few patients, videos or cases, whose means say little; reads one cell of each."""
-    complete = {cell.dataset: cell for cell in reversed(cells) if cell.status == ResultStatus.COMPLETE}
+    complete = {cell.dataset: cell for cell in reversed(unchanged(cells)) if cell.status == ResultStatus.COMPLETE}
     counts = {name: len(cell.samples().names.grouped[0]) for name, cell in complete.items()}
     few = [f"{name} ({n})" for name, n in sorted(counts.items()) if n < FEW_GROUPS]
     if not few:

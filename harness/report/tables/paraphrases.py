@@ -47,8 +47,8 @@ def paraphrases(rows: Sequence[Row]) -> Table | None:
     return text_table("paraphrases", "Paraphrases", caption, LABELS, numbers_of, lines, notes, remarks=["worst wording"])
 
 
-def _asked(row: Row) -> dict[tuple[str, int, str], list[Asked]]:
-    """The answered questions of each image and seed; sample ids are `image#number of the question`."""
+def _asked(row: Row) -> dict[tuple[str, int, str, str], list[Asked]]:
+    """The answered questions of each image, seed and family; sample ids are `image#number of the question`."""
     found: dict[tuple[str, int, str], list[Asked]] = {}
     for cell in row.cells:
         try:
@@ -58,7 +58,7 @@ def _asked(row: Row) -> dict[tuple[str, int, str], list[Asked]]:
         for record, scores in zip(*details, strict=True):
             if record.status == SampleStatus.OK:
                 image = record.sample_id.rpartition("#")[0] or record.sample_id
-                found.setdefault((cell.dataset, cell.seed, image), []).append((record, scores))
+                found.setdefault((cell.dataset, cell.seed, image, record.family), []).append((record, scores))
     return found
 
 

@@ -99,7 +99,7 @@ def _ours(number: PublishedNumber, row: Row) -> list[str]:
         return [number_or_status(score, row.is_reference), *["-"] * 3, n, f"no number: {score.status or 'undefined'}"]
     [mean] = mean_intervals(cells, [number.metric])
     ends = [number_text(value) for value in (mean.low, mean.high)]
-    difference = number_text(score.value - number.value, "+.3f")
+    difference = number_text(score.value - number.value, "+z.3f")
     return [number_text(score.value), difference, *ends, n, verdict(number, row, cells, score, mean)]
 
 

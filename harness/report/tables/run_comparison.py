@@ -7,7 +7,7 @@ from math import isfinite
 
 from prsbench.harness.contract.errors import DataError
 from prsbench.harness.contract.records import Record
-from prsbench.harness.contract.results import CellResult, ResultStatus
+from prsbench.harness.contract.results import CellResult, ResultStatus, unchanged
 from prsbench.harness.report.statistics.means_and_differences import PairedDifference, paired_differences
 from prsbench.harness.report.statistics.rows import Row, modalities_of, rows_of, summarise
 from prsbench.harness.report.tables import footnotes
@@ -32,6 +32,7 @@ def compare_runs(first: Sequence[CellResult], second: Sequence[CellResult], fail
     Raises:
         DataError: the runs share no row, or were scored on different samples or against other references.
     """
+    first, second = unchanged(first), unchanged(second)
     before, after = ({(row.method, row.data_kind, row.protocol): row for row in rows_of(cells)} for cells in (first, second))
     shared = [(before[key], after[key]) for key in before if key in after]
     if not shared:
@@ -44,7 +45,7 @@ def compare_runs(first: Sequence[CellResult], second: Sequence[CellResult], fail
         for modality, metric, paired in _differences(old, new):
             word = _word(metric, paired)
             sides = [number_text(value) for value in (paired.second, paired.first)]
-            change = [number_text(value, "+.3f") for value in (paired.difference, paired.low, paired.high)]
+            change = [number_text(value, "+z.3f") for value in (paired.difference, paired.low, paired.high)]
             labels = [old.method, METRICS[metric].title, modality_text(modality, "all"), data_kind_of(old), judges_of((old, new))]
             lines.append([*labels, *sides, *change, str(paired.n_groups), word, paired.reason or "-"])
             if modality is None:

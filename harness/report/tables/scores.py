@@ -9,6 +9,7 @@ from sys import intern
 
 import pandas as pd
 from prsbench.harness.contract.errors import first_line
+from prsbench.harness.contract.families import FAMILIES
 from prsbench.harness.contract.results import CellResult, ResultStatus
 from prsbench.harness.report.statistics.means_and_differences import mean_with_counts
 from prsbench.harness.report.statistics.rows import Row, Score, modalities_of, summarise
@@ -57,6 +58,25 @@ def subgroup(rows: Sequence[Row], name: str) -> Table:
     sizes = f"Samples: {', '.join(f'{group} {group_of_each.count(group)}' for group in groups)}. {footnotes.SUBGROUPS}"
     caption = f"{title}: Dice, PRScore and position accuracy; means over the modalities that have such samples."
     return _table(name, title, caption, rows, columns, sizes, *_reasoning_notes(rows))
+
+
+def by_family(rows: Sequence[Row]) -> Table | None:
+    """The accuracy of each family of questions beside that of its best constant answer; None if all are of the official one."""
+    families = subgroups.families_in(rows)
+    if not families:
+        return None
+    of_places, of_answers = ("position_accuracy", "position_constant"), ("answer_accuracy", "answer_constant")
+    metrics = {family: of_places if FAMILIES[family].states_place else of_answers for family in families}
+    metrics["mean"] = (*of_places, *of_answers)
+    scores: dict[tuple[str, str], list[Score]] = {(group, metric): [] for group in metrics for metric in metrics[group]}
+    for row in rows:
+        of_family = {**subgroups.by_family(row, families), "mean": row}
+        for (group, metric), column in scores.items():
+            column.append(summarise(of_family[group], metric))
+    columns = {Column(group, METRICS[metric].title): (metric, column) for (group, metric), column in scores.items()}
+    rules = "; ".join(f"{family}: {FAMILIES[family].rule}" for family in families)
+    caption = "Accuracy by family of questions: the place that is named, or what else is asked; means over modalities."
+    return _table("by_family", "Families of questions", caption, rows, columns, f"{rules}.", footnotes.FAMILIES)
 
 
 def main(rows: Sequence[Row], notes: Sequence[str] = ()) -> Table:
@@ -122,9 +142,13 @@ def outlines_and_lesions(rows: Sequence[Row]) -> Table:
 
 
 def _known(metrics: Iterable[str], rows: Sequence[Row]) -> list[str]:
-    """The metrics, without those in mm if no data set gives the size of a pixel."""
+    """The metrics, without those in mm if no data set gives the size of a pixel, and those of families that nobody asked."""
     cells = [cell for row in rows for cell in row.cells]
-    return [m for m in metrics if not METRICS[m].needs_spacing or any(mean_with_counts(cell, m)[1].n_scored for cell in cells)]
+
+    def is_scored(metric: str) -> bool:
+        return any(mean_with_counts(cell, metric)[1].n_scored for cell in cells)
+
+    return [m for m in metrics if not (METRICS[m].needs_spacing or METRICS[m].needs_families) or is_scored(m)]
 
 
 def _means(name: str, title: str, caption: str, rows: Sequence[Row], metrics: Sequence[str], *notes: str) -> Table:

@@ -13,6 +13,7 @@ from prsbench.harness.report.tables.paper import paper_tables
 from prsbench.harness.report.tables.paraphrases import paraphrases
 from prsbench.harness.report.tables.published import published_and_reproduced
 from prsbench.harness.report.tables.ranks import Rankings, rankings_of, ranks
+from prsbench.harness.report.tables.robustness import robustness
 from prsbench.harness.report.tables.table import Table
 from prsbench.harness.report.tables.text2centroid import held_out_tables
 from prsbench.harness.report.tables.tuning import tuning
@@ -33,7 +34,8 @@ def tables_of(cells: Sequence[CellResult], held_out: Sequence[HeldOut] = (), ran
     tables += [validity(rows), right_and_wrong(rows), scores.prscore_levels(rows), scores.text(rows), paraphrases(rows)]
     tables += [scores.published_protocol(rows), scores.outlines_and_lesions(rows)]
     tables += [intervals(rows), comparisons(rows), ranks(rankings), *(scores.subgroup(rows, name) for name in subgroups.KINDS)]
+    tables += [scores.by_family(rows)]
     tables += [verdicts(rows), t2c_ablation(rows), ablations(rows), ablations_by_modality(rows)]
-    tables += [tuning(rows), *held_out_tables(held_out)]
+    tables += [robustness(rows, cells), tuning(rows), *held_out_tables(held_out)]
     tables += [*paper_tables(rows), published_and_reproduced(rows)]
     return [*(table for table in tables if table), scores.main_long(rows)]

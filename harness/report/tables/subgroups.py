@@ -1,4 +1,4 @@
-"""Subgroups of the samples, for tables by lesion size, by position zone, and by one lesion or several."""
+"""Subgroups of the samples, for tables by lesion size, by position zone, by one lesion or several, and by family of question."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+from prsbench.harness.contract.errors import RunFolderError
+from prsbench.harness.contract.families import FAMILIES, OFFICIAL
 from prsbench.harness.contract.position import ZONES
 from prsbench.harness.contract.results import CellResult, ResultStatus
-from prsbench.harness.contract.summary import Names, Samples
+from prsbench.harness.contract.summary import Names, Samples, summarise_cell
 from prsbench.harness.report.statistics.rows import Row
 
 SIZES = ("small", "medium", "large")
 LESIONS = ("one lesion", "several")
+FAMILY_METRIC = "answer_accuracy"  # which a cell has only if its questions are of several families
 
 SampleKey = tuple[str, str]  # data set, sample id
 Membership = Mapping[SampleKey, str]  # the subgroup of each sample that has one
@@ -81,6 +84,34 @@ class Subsets:
             groups = np.array([self._members.get((dataset, name)) for name in names.ids], dtype=np.object_)
             self._names[key] = names, groups  # storing the names keeps their id unique
         return self._names[key][1]
+
+
+def families_in(rows: Sequence[Row]) -> list[str]:
+    """The families of questions of these rows' records, in the order of `FAMILIES`; none if all are of the official one."""
+    cells = {cell.dataset: cell for row in rows for cell in row.cells if cell.summary and FAMILY_METRIC in cell.summary.tallies}
+    found = {record.family for cell in cells.values() for record in cell.records}
+    return [family for family in FAMILIES if family in found] if found - {OFFICIAL} else []
+
+
+def by_family(row: Row, families: Sequence[str]) -> dict[str, Row]:
+    """The row restricted to each family of questions, with all metrics: its records are read."""
+    cells = [_of_families(cell, families) for cell in row.cells]
+    return {family: replace(row, cells=tuple(column)) for family, column in zip(families, zip(*cells, strict=True), strict=True)}
+
+
+def _of_families(cell: CellResult, families: Sequence[str]) -> list[CellResult]:
+    if cell.status != ResultStatus.COMPLETE:
+        return [cell] * len(families)
+    try:
+        details = list(zip(*cell.read(), strict=True))
+    except RunFolderError as error:
+        return [cell.without_numbers(status=ResultStatus.FAILED, error=str(error))] * len(families)
+    found = []
+    for family in families:
+        some = [(record, scores) for record, scores in details if record.family == family]
+        summary, _ = summarise_cell([record for record, _ in some], [scores for _, scores in some])
+        found.append(cell.without_numbers(summary=summary, dataset_summary=cell.summary, n_manifest=len(some)))
+    return found
 
 
 def restricted(cells: Sequence[CellResult], members: Membership, group: str) -> list[CellResult]:

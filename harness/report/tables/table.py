@@ -90,7 +90,7 @@ def judges_of(rows: Iterable[Row]) -> str:
     return " / ".join(dict.fromkeys(judge for row in rows for judge in row.judges)) or "-"
 
 
-def number_text(value: float, form: str = ".3f") -> str:
+def number_text(value: float, form: str = "z.3f") -> str:
     """A formatted number, or "-" if it is not finite."""
     return format(value, form) if isfinite(value) else "-"
 

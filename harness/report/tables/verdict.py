@@ -51,7 +51,7 @@ def verdicts(rows: Sequence[Row]) -> Table | None:
             for metric, paired in zip(JUDGED, paired_differences(sides[0], sides[1], JUDGED), strict=True):
                 label = [marked(METRICS[metric].title, metric, row, control), scope or "all"]
                 means = [number_text(value) for value in (paired.second, paired.first)]
-                found = [number_text(value, "+.3f") for value in (paired.difference, paired.low, paired.high)]
+                found = [number_text(value, "+z.3f") for value in (paired.difference, paired.low, paired.high)]
                 numbers = [*means, *found, number_text(paired.sd_over_seeds), str(paired.n_groups), str(paired.n_seeds)]
                 word = "-" if scope else verdict(metric, paired, images)  # the rule is about all images
                 lines.append([*names, *label, data_kind_of(row), judges_of((row, control)), *numbers, word])

@@ -21,7 +21,7 @@ def link(row: str, *, page: str = INDEX, **shown: str) -> str:
     - row2, row3: rows to show beside it;
     - sort: a metric's name; by: "score", "difference" (of row and row2) or "text" (against the row's own mask);
     - order: one of ORDERS; sample: a `sample_key`; search: words to look for;
-    - modality, dataset, kind, position, status, by_lesion_size, by_zone, by_lesion_count: the only value to show.
+    - modality, family, dataset, kind, position, status, by_lesion_size, by_zone, by_lesion_count: the only value to show.
 
     An empty value counts as not given. The page ignores names and values that it does not know, and says so.
     """

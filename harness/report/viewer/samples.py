@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from prsbench.harness.contract.errors import RunFolderError, first_line
 from prsbench.harness.contract.records import Record, SampleStatus
-from prsbench.harness.contract.results import CellResult, ResultStatus
+from prsbench.harness.contract.results import CellResult, ResultStatus, unchanged
 from prsbench.harness.contract.types import Sample
 from prsbench.harness.report.statistics.rows import UNKNOWN, Row, not_run, rows_of
 from prsbench.harness.report.statistics.validity import NOT_VALID, why_not_valid
@@ -88,6 +88,7 @@ def shown_of(cells: Sequence[CellResult]) -> Shown:
     Raises:
         RunFolderError: no cell has records.
     """
+    cells = unchanged(cells)
     report_rows = rows_of(cells)
     rows = _shown_rows(report_rows)
     subgroups = {name: members_of(report_rows) for name, (_, _, members_of) in KINDS.items()}

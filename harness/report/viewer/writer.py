@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from prsbench.harness.contract.errors import PrsbenchError, RunFolderError, reason_of
+from prsbench.harness.contract.families import FAMILIES
 from prsbench.harness.contract.modalities import ALL
 from prsbench.harness.contract.results import CellResult, ResultStatus
 from prsbench.harness.contract.types import DataKind, Sample
@@ -90,7 +91,11 @@ def _index(shown: Shown, name: str) -> dict[str, Any]:
         "dataset": ("Data set", {}, [s.dataset for s in shown.samples]),
         "kind": ("Data", {}, [str(s.facts.data_kind) for s in shown.samples]),
     }
+    families = [s.facts.family for s in shown.samples]
+    if len(set(families)) > 1:
+        facets["family"] = "Question", {}, families
     orders = {"modality": [m.name for m in ALL], **{key: list(groups) for key, (_, groups, _) in KINDS.items()}}
+    orders["family"] = list(FAMILIES)
     return {
         "format": FORMAT,
         "name": name,

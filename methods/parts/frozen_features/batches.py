@@ -49,7 +49,7 @@ def sample_batch(
         masks.append(view_of_mask(image.mask_1SS[0].numpy(), view, (config.image_size_px, config.image_size_px)))
         layouts.append(layout_of(mask_HW, config.language.layout_side))
         pairs = scene.sample_pairs(view, mask_HW, config.questions_per_image, config.augmentation.word_dropout, rng)
-        rows += [(nth, k, *pair) for nth, pair in enumerate(pairs)]
+        rows += [(nth, k, question, answer) for nth, (question, answer, _) in enumerate(pairs)]
     rows.sort(key=lambda row: row[0] > 0)
     _, row_image, questions, answers = zip(*rows, strict=True)
     return FeatureBatch(

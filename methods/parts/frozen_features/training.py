@@ -35,7 +35,7 @@ def train_on_features(
     """
     n_steps = steps_per_epoch(len(images), config.batch_size)
     model.to(context.device)
-    loop = Loop.of(config, model, optimizer, n_steps, context)
+    loop = Loop.of(config, model, optimizer, n_steps, [image.modality for image, _ in images], context)
 
     def sample_step() -> Step:
         numbers = loop.numbers(len(images), config.batch_size)

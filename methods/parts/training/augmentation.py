@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from prsbench.harness.contract.families import FAMILIES
 from prsbench.harness.contract.types import Sample
 from prsbench.methods.parts.training.config import ImageAugmentationConfig
 from prsbench.methods.parts.training.images import PackedMask, Pixels, TrainingImage, each_image
@@ -120,7 +121,8 @@ def _mirrored(image_3SS: Tensor, view: View) -> Tensor:
 class Scene:
     """One image's mask in its own proportions, compressed, and the questions and answers about it.
 
-    templates: each answer split at its position words; None where the official words do not occur in it.
+    templates: each answer split at its position words; None where the official words do not occur in it. names_zones: whether
+    each answer is to a question of a family that names zones; empty: all are.
     """
 
     image_id: str
@@ -128,6 +130,7 @@ class Scene:
     mask: PackedMask
     pairs: tuple[tuple[str, str], ...]
     templates: tuple[AnswerTemplate | None, ...]
+    names_zones: tuple[bool, ...] = ()
 
     @property
     def mask_HW(self) -> NDArray[np.bool_]:
@@ -167,10 +170,12 @@ class Scene:
 
     def sample_pairs(
         self, view: View, mask_HW: NDArray[np.bool_], count: int, word_dropout: float, rng: np.random.Generator
-    ) -> list[tuple[str, str]]:
-        """Up to `count` questions, with word dropout, and their answers in that view, in random order."""
-        pairs = self.pairs_in(view, mask_HW, rng.permutation(len(self.pairs))[:count].tolist())
-        return [(drop_words(question, word_dropout, rng), answer) for question, answer in pairs]
+    ) -> list[tuple[str, str, bool]]:
+        """Up to `count` questions at random: each with word dropout, its answer in that view, and whether this names zones."""
+        chosen = rng.permutation(len(self.pairs))[:count].tolist()
+        pairs = zip(chosen, self.pairs_in(view, mask_HW, chosen), strict=True)
+        names_zones = self.names_zones or (True,) * len(self.pairs)
+        return [(drop_words(question, word_dropout, rng), answer, names_zones[n]) for n, (question, answer) in pairs]
 
 
 def _mirror_text(words: str, view: View) -> str:
@@ -192,14 +197,15 @@ def _mask_of(sample: Sample) -> PackedMask:
 
 
 def _asked(sample: Sample) -> Asked:
-    return sample.query.question, sample.truth.answer, template_of(sample.truth)
+    return sample.query.question, sample.truth.answer, template_of(sample.truth), FAMILIES[sample.truth.family].names_zones
 
 
 def _scene(image_id: str, modality: str, mask: PackedMask, asked: Sequence[Asked]) -> Scene:
-    return Scene(image_id, modality, mask, tuple((q, a) for q, a, _ in asked), tuple(template for *_, template in asked))
+    questions, answers, templates, names_zones = zip(*asked, strict=True)
+    return Scene(image_id, modality, mask, tuple(zip(questions, answers, strict=True)), templates, names_zones)
 
 
-Asked = tuple[str, str, AnswerTemplate | None]
+Asked = tuple[str, str, AnswerTemplate | None, bool]
 # An image at a network's size; its mask, questions and answers for any view.
 ImageAndScene = tuple[TrainingImage, Scene]
 

@@ -93,6 +93,7 @@ class TrainingConfig(MethodConfig):
     image_size_px: Side = 128  # CG-Reasoner's paper 1024; embedded
     epochs: Epochs
     batch_size: BatchSize = 8  # CG-Reasoner's paper 4 per GPU, 2 GPUs
+    balance_modalities: bool = False  # ours: draw batches evenly from the modalities, however many images each has
     learning_rate: Rate
     weight_decay: Factor = 1e-5  # CG-Reasoner's paper
     final_learning_rate: Annotated[float, Field(ge=0, le=100)] = 1e-6  # CG-Reasoner's paper
@@ -114,7 +115,7 @@ class TrainingConfig(MethodConfig):
             "augmentation": ", ".join(f"{name} {getattr(self.augmentation, name):g}" for name in image),
             **dict.fromkeys(("word dropout", "questions", "LoRA"), NOTHING),
             "image size": f"{self.image_size_px} px",
-            "batch": f"{self.batch_size} images",
+            "batch": f"{self.batch_size} images{', evenly from the modalities' if self.balance_modalities else ''}",
             "optimizer": f"{optimizer}, {self.warmup_steps} warm-up steps, cosine to {self.final_learning_rate:g}",
         }
 

@@ -73,6 +73,7 @@ def steps_per_epoch(count: int, size: int) -> int:
 class Loop:
     """Trains a network in place. `history` and `validated` hold the loss terms of every step and every validation.
 
+    modalities: of each image, to draw them evenly; none: every image once per epoch.
     soon: numbers of the images that this worker reads in this step and in the next ones of the epoch, to be decoded ahead.
     """
 
@@ -85,6 +86,7 @@ class Loop:
         context: FitContext,
         gradient_clip: float | None = None,
         amp: bool = False,
+        modalities: Sequence[str] = (),
     ):
         self.network = data_parallel.synchronised(network)
         self.optimizer, self.schedule, self.steps, self.context = optimizer, schedule, steps, context
@@ -93,6 +95,7 @@ class Loop:
         self.history: list[dict[str, float]] = []
         self.validated: list[dict[str, float]] = []
         self._clip, self._amp = gradient_clip, amp and context.device.startswith("cuda")
+        self._modalities = modalities
         self.soon: list[int] = []
         self._order: list[int] = []
         self._best: dict[str, Tensor] = {}
@@ -105,25 +108,46 @@ class Loop:
         network: nn.Module,
         optimizer: torch.optim.Optimizer,
         epoch_steps: int,
+        modalities: Sequence[str],
         context: FitContext,
         amp: bool = False,
     ) -> Loop:
-        """The loop over a config's epochs, with its schedule (`cosine`) and gradient clip."""
+        """The loop over a config's epochs, with its schedule (`cosine`), gradient clip and choice of images.
+
+        Args:
+            modalities: of each image; the config says whether they are drawn evenly.
+        """
         steps, floor = config.epochs * epoch_steps, config.final_learning_rate / config.learning_rate
         schedule = cosine(optimizer, steps, config.warmup_steps, floor)
-        return cls(network, optimizer, schedule, steps, context, config.gradient_clip, amp)
+        balanced = modalities if config.balance_modalities else ()
+        return cls(network, optimizer, schedule, steps, context, config.gradient_clip, amp, balanced)
 
     def numbers(self, count: int, size: int) -> list[int]:
         """Indices of the images of this step, out of `count`: every one once per epoch, in a new order.
 
-        If the workers do not divide `count`, the remainder is left out of the epoch, so that all workers have equal shares.
+        With modalities to draw evenly, an epoch is as long, and each modality has the same number of places in it. If the workers
+        do not divide `count`, the remainder is left out of the epoch, so that all workers have equal shares.
         """
         start = self.step % steps_per_epoch(count, size) * size
         if start == 0:
-            self._order = self.rng.permutation(count).tolist()[: count - count % data_parallel.workers()]
+            order = self._evenly() if self._modalities else self.rng.permutation(count).tolist()
+            self._order = order[: count - count % data_parallel.workers()]
         steps = [self._order[begin : begin + size] for begin in range(start, start + (1 + STEPS_AHEAD) * size, size)]
         self.soon = [number for numbers in steps for number in numbers[data_parallel.share(numbers)]]
         return steps[0]
+
+    def _evenly(self) -> list[int]:
+        """An epoch in rounds: one image of each modality, in random order.
+
+        A small modality begins again when all its images have come; of a large one, a random part comes in each epoch.
+        """
+        images = [[n for n, name in enumerate(self._modalities) if name == one] for one in dict.fromkeys(self._modalities)]
+        rounds = math.ceil(len(self._modalities) / len(images))
+        orders = [
+            np.concatenate([self.rng.permutation(of_one) for _ in range(math.ceil(rounds / len(of_one)))])[:rounds]
+            for of_one in images
+        ]
+        return self.rng.permuted(np.stack(orders, axis=1), axis=1).ravel()[: len(self._modalities)].tolist()
 
     def run(
         self, next_step: Callable[[], Step], weigh: Callable[[Mapping[str, Tensor]], Tensor], validation: Validation | None = None

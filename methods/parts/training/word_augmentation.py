@@ -10,13 +10,14 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from prsbench.harness.contract.families import OFFICIAL
 from prsbench.harness.contract.position import points_phrase, position_of, position_phrase
 from prsbench.harness.contract.types import Truth
 
 Axis = Literal["left-right", "top-bottom"]
 _PAIRS: dict[Axis, tuple[tuple[str, str], ...]] = {
     "left-right": (("left", "right"),),
-    "top-bottom": (("top", "bottom"), ("upper", "lower"), ("superior", "inferior")),
+    "top-bottom": (("top", "bottom"), ("upper", "lower"), ("superior", "inferior"), ("above", "below")),
 }
 _SYNONYMS = (  # used in answers instead of the official words
     (),
@@ -71,8 +72,11 @@ def answer_template(answer: str, position: tuple[str, ...], near_centre: bool) -
 
 
 def template_of(truth: Truth) -> AnswerTemplate | None:
-    """The reference answer split at the points or at the label of its mask; None if it names neither, or the mask is empty."""
-    if not truth.mask.any():
+    """The reference answer split at the points or at the label of its mask; None if it names neither, or the mask is empty.
+
+    Answers to other families of questions than the official one name neither, even if they have the label's words.
+    """
+    if not truth.mask.any() or truth.family != OFFICIAL:
         return None
     if any(map(str.isdigit, truth.answer)):  # finding the points of a large mask takes longer than decoding it
         before, match, after = truth.answer.partition(points_phrase(truth.mask))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+
+from prsbench.harness.contract.types import SeenData
 
 
 class Exposure(StrEnum):
@@ -32,7 +32,6 @@ class TrainingData:
 
 DATA_SETS = ("LGG", "BUSI", "CVC-ClinicDB", "PH2", "PRS-Med (MMRS)")  # data sets that prsbench tests on by name
 _RANDOM_START = "random start"
-_SEEN = re.compile(r"exposure to the test data: yes for ((?: \((?:MMRS|Shenzhen, Montgomery)\)|[^();])+)")
 
 _PHOTOGRAPHS = TrainingData((), True, "SA-1B: 11 M licensed photographs (Kirillov et al., 2023)")
 _UNDISCLOSED = "; the web images used to train CLIP and LLaVA are not listed"
@@ -102,10 +101,10 @@ def exposure_note(checkpoint: str) -> str:
     return f"{prefix}: {verdicts} and all others ({data.source})"
 
 
-def exposed_to(notes: Iterable[str], datasets: Collection[str]) -> list[str]:
-    """Those of the data sets that a row's notes, among them those of `exposure_note`, say its training saw; any spelling."""
-    seen = {name.casefold() for note in notes for names in _SEEN.findall(note) for name in names.strip().split(", ")}
-    return [name for name in datasets if name.casefold() in seen]
+def seen_by(checkpoint: str) -> tuple[SeenData, ...]:
+    """The data sets that this checkpoint's training certainly saw: what a row's labels hold of its `exposure_note`."""
+    data = TRAINING_DATA.get(checkpoint)
+    return tuple(SeenData(name, data.part or "unknown", data.source) for name in data.seen) if data else ()
 
 
 def random_start_note() -> str:

@@ -18,7 +18,7 @@ SMALL = PhantomsConfig(train=2, val=1, test=1, modalities=("skin_rgb", "lung_ct"
 def quick_drawing(monkeypatch, pictures):
     """Noise instead of anatomy: these tests are about folders."""
 
-    def draw(modality, seed, index, two_share):
+    def draw(modality, seed, index, two_share, difficulty):
         return drawing.Phantom(pictures.image(seed + index), pictures.mask(rows=1 + index % 6))
 
     monkeypatch.setattr(drawing, "draw", draw)

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from prsbench.harness.cli import main
+from prsbench.harness.cli.main import main
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "methods" / "predict_elsewhere.py"
 GRID = """name: elsewhere

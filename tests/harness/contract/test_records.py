@@ -1,5 +1,6 @@
 """A record survives its journey through JSON, whatever version wrote it."""
 
+from dataclasses import replace
 from math import isnan, nan
 
 import numpy as np
@@ -25,6 +26,11 @@ def test_measures_keep_every_digit_and_what_is_undefined(record):
     there = Record.from_json(record.to_json())
     assert repr(there.measures) == repr(MEASURES) and isnan(there.measures.weighted_f_pranet)
     assert there.to_json() == record.to_json()
+
+
+def test_the_family_of_a_question_is_stored_only_if_it_is_not_the_official_one(record):
+    assert "family" not in record.to_json() and Record.from_json(record.to_json()).family == "where"
+    assert Record.from_json(replace(record, family="count").to_json()).family == "count"
 
 
 def test_a_record_written_before_measures_were_stored_is_read_without_them(record):

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from prsbench.harness import cli
+from prsbench.harness.cli.main import main
 from prsbench.harness.installation.cache import cached, clear, size_text
 
 
@@ -20,20 +20,20 @@ def folder(monkeypatch, tmp_path):
 
 def test_kinds_are_listed_with_their_bytes_the_largest_first(folder, capsys):
     assert [(kind.name, kind.n_bytes, len(kind.paths)) for kind in cached()] == [("smollm2", 5000, 1), ("sentences", 200, 2)]
-    assert cli.main(["cache", "--json"]) == 0
+    assert main(["cache", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["kinds"]["sentences"]["bytes"] == 200
 
 
 def test_clearing_one_kind_leaves_the_others_and_clearing_all_empties_the_folder(folder, capsys):
-    assert cli.main(["cache", "--clear", "sentences"]) == 0
+    assert main(["cache", "--clear", "sentences"]) == 0
     assert [kind.name for kind in cached()] == ["smollm2"]
-    assert cli.main(["cache", "--clear"]) == 0
+    assert main(["cache", "--clear"]) == 0
     assert "Deleted 4.9 KiB" in capsys.readouterr().out and cached() == []
-    assert cli.main(["cache"]) == 0
+    assert main(["cache"]) == 0
 
 
 def test_an_unknown_kind_deletes_nothing(folder, capsys):
-    assert cli.main(["cache", "--clear", "sentences", "sentence"]) == 2
+    assert main(["cache", "--clear", "sentences", "sentence"]) == 2
     assert "Did you mean 'sentences'?" in capsys.readouterr().err and len(cached()) == 2
 
 

@@ -136,13 +136,13 @@ def test_the_json_names_no_home_folder(monkeypatch):
 
 
 def test_doctor_exits_with_1_on_a_problem_and_prints_json_alone(monkeypatch, capsys):
-    from prsbench.harness import cli
+    from prsbench.harness.cli.main import main
     from prsbench.harness.engine.apart.process import Apart
     from prsbench.harness.engine.driver import ray_start
 
     monkeypatch.setattr(Apart, "call", lambda self, *arguments, **limits: NO_GPU)
     monkeypatch.setattr(ray_start, "try_ray", lambda: 1.0)
-    assert cli.main(["doctor", "--json"]) in (0, 1)
+    assert main(["doctor", "--json"]) in (0, 1)
     states = {check["name"]: check["state"] for check in json.loads(capsys.readouterr().out)["checks"]}
     assert states["Ray"] == "ok"
 
@@ -150,5 +150,5 @@ def test_doctor_exits_with_1_on_a_problem_and_prints_json_alone(monkeypatch, cap
         raise ConfigError("Ray did not start on this machine")
 
     monkeypatch.setattr(ray_start, "try_ray", refuse)
-    assert cli.main(["doctor"]) == 1
+    assert main(["doctor"]) == 1
     assert "PROBLEM  Ray            Ray did not start on this machine" in capsys.readouterr().out

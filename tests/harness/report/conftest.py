@@ -25,6 +25,7 @@ LABELS = {
     "oracle": Labels(PromptSource.TRUTH, Weights.NONE, TextSource.TRUTH),
 }
 
+_OFFICIAL = [name for name, metric in METRICS.items() if not metric.needs_families]
 JUDGE = {"judge_error": 0.1, "mean_point_error": 0.4, "label_mean_error": 0.05, "judge_auc": 0.95}  # of one that can read
 
 
@@ -68,7 +69,7 @@ def make_cell(
                 seconds=0.1,
             )
         )
-        scores.append(dict.fromkeys(METRICS, nan if i in failed or i in empty else value))
+        scores.append(dict.fromkeys(_OFFICIAL, nan if i in failed or i in empty else value))
         scores[-1] |= {} if i in failed or i in empty else JUDGE
     result = CellResult(
         method=method,

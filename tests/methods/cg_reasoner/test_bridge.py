@@ -190,6 +190,17 @@ def test_an_answer_that_is_not_to_be_read_has_no_influence(model_of, samples, br
     assert terms[0] == terms[1] and terms[0]["text"] > 0 and terms[0]["spatial"] > 0
 
 
+@BRIDGES
+def test_an_answer_that_names_no_zone_has_no_spatial_loss(model_of, samples, bridge):
+    model = model_of(bridge=bridge).eval()
+    of_family = [[replace(s, truth=replace(s.truth, family=family)) for s in samples[:4]] for family in ("where", "count")]
+    terms = []
+    for asked in of_family:
+        torch.manual_seed(0)
+        terms.append(model.losses(batch_of(asked)))
+    assert terms[0]["spatial"] > 0 == terms[1]["spatial"] and terms[0]["text"] == terms[1]["text"]
+
+
 def test_the_answered_share_is_chosen_in_each_modality_by_the_seed(samples):
     (of_first,) = samples[:1]
     queries = [Query(f"{name}/{i}#0", of_first.query.image, "?", name) for name in ("skin_rgb", "breast_us") for i in range(20)]

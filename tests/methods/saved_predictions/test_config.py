@@ -1,5 +1,5 @@
 import pytest
-from prsbench.harness.cli import _registry
+from prsbench.harness.cli.opening import registry
 from prsbench.harness.contract.errors import ConfigError, MissingPrerequisite
 from prsbench.harness.contract.types import PromptSource, TextSource, Weights
 from prsbench.harness.engine.grid.loading import load_grid
@@ -18,7 +18,7 @@ def grid_of(tmp_path, *rows):
 def test_a_row_is_called_as_the_user_wrote_it_and_several_stand_in_one_grid(tmp_path):
     stated = "prompt_source: oracle_box, weights: Ours 7B, text_source: own_mask"
     grid = grid_of(tmp_path, f"saved:my model-2: {{from: a, {stated}}}", f"saved:other: {{from: b.csv, {stated}}}")
-    found = {row: config for row, _, config in resolve_choices(grid, _registry())}
+    found = {row: config for row, _, config in resolve_choices(grid, registry())}
     assert [*found] == ["saved:my model-2", "saved:other"]
     dumped = found["saved:other"].model_dump(mode="json")
     assert dumped["from"] == "b.csv" and SavedPredictionsConfig.model_validate(dumped) == found["saved:other"]
@@ -41,7 +41,7 @@ def test_a_row_is_called_as_the_user_wrote_it_and_several_stand_in_one_grid(tmp_
 )
 def test_what_is_not_stated_or_misspelt_is_refused_before_any_work(row, says, tmp_path):
     with pytest.raises(ConfigError, match=says):
-        check_choices(grid_of(tmp_path, row), _registry())
+        check_choices(grid_of(tmp_path, row), registry())
 
 
 @pytest.mark.parametrize("place", [None, "nowhere", "nowhere.csv"])

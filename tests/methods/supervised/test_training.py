@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,9 @@ import pytest
 import torch
 from prsbench.harness.contract.errors import PrsbenchError
 from prsbench.harness.contract.types import FitContext
+from prsbench.methods.parts.training import images
 from prsbench.methods.parts.training.config import NO_AUGMENTATION
+from prsbench.methods.parts.training.loop import Loop
 from prsbench.methods.supervised import training
 from prsbench.methods.supervised.config import SupervisedConfig
 from prsbench.methods.supervised.method import WEIGHTS, SupervisedMethod
@@ -27,6 +30,20 @@ def test_a_network_learns_bright_discs(discs):
     found = [p.probability >= 0.5 for p in method.predict([s.query for s in unseen])]
     dice = [2 * (f & s.truth.mask).sum() / (f.sum() + s.truth.mask.sum()) for f, s in zip(found, unseen, strict=True)]
     assert np.mean(dice) > 0.7
+
+
+def test_balanced_batches_hold_both_modalities_alike_whether_images_stay_in_memory_or_are_decoded_again(discs, monkeypatch):
+    kinds = ["skin_rgb"] * 2 + ["polyp_endoscopy"] * 12
+    samples = [replace(s, query=replace(s.query, modality=kind)) for s, kind in zip(discs(14), kinds, strict=True)]
+    config, batches, numbers = CONFIG.model_copy(update={"epochs": 2, "balance_modalities": True}), [], Loop.numbers
+    monkeypatch.setattr(Loop, "numbers", lambda loop, *sizes: batches.append(numbers(loop, *sizes)) or batches[-1])
+    histories = []
+    for room in (images.IN_MEMORY_BYTES, 0):
+        monkeypatch.setattr(images, "IN_MEMORY_BYTES", room)
+        torch.manual_seed(0)
+        histories.append(train(build_network(config), config, samples, FitContext(0, "cpu")).history)
+    assert histories[0] == histories[1] and len(batches) == 16
+    assert all(sum(kinds[n] == "skin_rgb" for n in batch) == len(batch) / 2 for batch in batches)
 
 
 def save_untrained(folder):

@@ -1,6 +1,7 @@
 """Text2Centroid's own errors on samples it was not trained on."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -31,6 +32,11 @@ def test_errors_by_hand_for_all_each_modality_and_each_position():
     }  # fmt: skip
     assert found["position", "top right"]["error"] == "0.450"
     assert found["modality", "skin_rgb"]["n"] == "2" and found["modality", "skin_rgb"]["error"] == "0.400"
+
+
+def test_answers_that_name_no_zone_have_no_point(samples):
+    counted = [replace(sample, truth=replace(sample.truth, family="count")) for sample in samples]
+    assert located_answers([*samples, *counted]) == located_answers(samples) != []
 
 
 def test_a_group_without_new_wording_has_a_dash_and_no_number():

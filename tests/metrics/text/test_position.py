@@ -216,7 +216,7 @@ def test_any_text_at_all_is_parsed(text):
 
 def record(position, near_centre=False, reference=""):
     """The fields of a record that position metrics use."""
-    return SimpleNamespace(position=position, near_centre=near_centre, reference_answer=reference)
+    return SimpleNamespace(family="where", position=position, near_centre=near_centre, reference_answer=reference)
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def test_a_finished_grid_is_not_computed_again_and_reads_the_same(stand_ins, dat
     again = go(stand_ins, data_root, tmp_path / "run", ["bright", "trained", "echo"], said)
     assert lines(tmp_path) == work
     assert stand_ins.numbers(again) == stand_ins.numbers(first)
-    assert said == ["6 cells, 6 of them finished before."]
+    assert said[0].startswith("Data: ") and said[1:] == ["6 cells, 6 of them finished before."]
 
 
 def test_a_run_folder_opens_without_grid_and_catalogs_even_when_moved(stand_ins, data_root, tmp_path):

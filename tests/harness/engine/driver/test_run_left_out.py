@@ -74,8 +74,56 @@ def test_the_same_picture_in_two_splits_is_refused_unless_the_grid_allows_it_and
         go(stand_ins, root, tmp_path / "run", ["bright"])
     run = go(stand_ins, root, tmp_path / "run", ["bright"], said, {"allow_shared_pictures": True})
     note = "1 pictures are in two splits, as allow_shared_pictures permits"
-    assert run.status == "complete" and f"Note: skin_rgbimage: {note}" in said
+    assert run.status == "complete" and f"Note: brain_tumors_ct_scan, skin_rgbimage: {note}" in said
     assert {cell.data_note for cell in results(open_run(tmp_path / "run"))} == {note}
+
+
+def copy_across(root):
+    source, target = (root / folder for folder in ("brain_tumors_ct_scan", "skin_rgbimage"))
+    shutil.copy(source / "test_images" / "test0.png", target / "train_images" / "train0.png")
+
+
+def test_a_test_picture_that_another_data_set_trains_on_is_refused_unless_allowed_and_disclosed_of_both(stand_ins, tmp_path):
+    root, said = stand_ins.write_data(tmp_path / "data"), []
+    copy_across(root)
+    run = go(stand_ins, root, tmp_path / "run", ["bright"], said)
+    assert [(cell.dataset, cell.status) for cell in results(run)] == [
+        ("brain_tumors_ct_scan", "complete"),
+        ("skin_rgbimage", "failed"),
+    ]
+    refused = "skin_rgbimage/train_images/train0.png (train) is the same picture as"
+    assert any(refused in line and "brain_tumors_ct_scan/test_images/test0.png (test)" in line for line in said)
+    assert not any(line.startswith("Data: ") for line in said)
+    go(stand_ins, root, tmp_path / "run", ["bright"], said, {"allow_shared_pictures": True})
+    note = "1 pictures are in two splits, as allow_shared_pictures permits"
+    assert {cell.dataset: cell.data_note for cell in results(open_run(tmp_path / "run"))} == {
+        "brain_tumors_ct_scan": note,
+        "skin_rgbimage": note,
+    }
+
+
+def test_a_refused_data_set_accuses_no_other(stand_ins, tmp_path):
+    root = stand_ins.write_data(tmp_path / "data", folders=("skin_rgbimage", "brain_tumors_ct_scan", "polyp_endoscopy"))
+    copy_across(root)  # skin comes last
+    shutil.copy(root / "skin_rgbimage/val_images/val0.png", root / "polyp_endoscopy/test_images/test0.png")
+    spoil(root, "polyp_endoscopy")
+    run = go(stand_ins, root, tmp_path / "run", ["bright"])
+    errors = {cell.dataset: cell.error for cell in results(run)}
+    assert "same picture" in errors["skin_rgbimage"] and "same picture" not in errors["polyp_endoscopy"]
+    assert errors["brain_tumors_ct_scan"] == ""
+
+
+def test_one_line_says_that_all_data_are_well_and_how_many_pictures_each_split_has(stand_ins, tmp_path):
+    said = []
+    plan_run(
+        stand_ins.make_grid(stand_ins.write_data(tmp_path / "data"), ["bright"]),
+        stand_ins.REGISTRY,
+        RunFolder(tmp_path / "r"),
+        said.append,
+    )
+    assert [line for line in said if line.startswith("Data: ")] == [
+        "Data: 22 pictures of 2 data sets (8 train, 4 val, 10 test); every file can be read, and no picture is in two splits."
+    ]
 
 
 def test_pictures_in_two_splits_are_remembered_with_the_check(stand_ins, tmp_path, monkeypatch):

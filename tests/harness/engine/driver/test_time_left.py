@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prsbench.harness.engine.driver.priors import START_S, read_rates
-from prsbench.harness.engine.driver.time_left import Running, Waiting, last_end, time_left
+from prsbench.harness.engine.driver.time_left import Running, TimedJob, last_end, time_left
 from prsbench.harness.engine.plan.nodes import CellNode, TrainingNode
 from prsbench.harness.engine.worker.job import Job
 
@@ -23,21 +23,21 @@ def unknown(job):
 
 
 def test_a_job_that_waits_starts_after_what_it_waits_for():
-    chain = [Waiting(5, ["a"], []), Waiting(3, ["b"], ["a"]), Waiting(1, ["c"], ["b"]), Waiting(2, ["d"], [])]
+    chain = [TimedJob(5, ["a"], []), TimedJob(3, ["b"], ["a"]), TimedJob(1, ["c"], ["b"]), TimedJob(2, ["d"], [])]
     assert last_end([], chain, 2) == 9 and last_end([], chain, 1) == 11
-    assert last_end([Waiting(4, ["a"], [])], [Waiting(3, ["b"], ["a"])], 2) == 7
+    assert last_end([TimedJob(4, ["a"], [])], [TimedJob(3, ["b"], ["a"])], 2) == 7
     assert last_end([], [], 2) == 0
 
 
 @given(st.lists(st.floats(0, 100), max_size=30), st.integers(1, 5))
 def test_the_end_lies_between_the_ideal_and_twice_the_ideal(seconds, workers):
-    end = last_end([], [Waiting(s, [str(i)], []) for i, s in enumerate(seconds)], workers)
+    end = last_end([], [TimedJob(s, [str(i)], []) for i, s in enumerate(seconds)], workers)
     ideal = max([sum(seconds) / workers, *seconds], default=0)
     assert ideal <= end + 1e-6 and end <= 2 * ideal + 1e-6
 
 
 def test_thousands_of_jobs_count_by_their_sum():
-    assert last_end([], [Waiting(1.0, [str(i)], []) for i in range(4000)], 4) == 1000
+    assert last_end([], [TimedJob(1.0, [str(i)], []) for i in range(4000)], 4) == 1000
 
 
 def test_a_running_job_counts_by_its_own_rate_from_the_first_look():

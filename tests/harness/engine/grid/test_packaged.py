@@ -10,13 +10,12 @@ ROLES = {"row", "reasoner"}  # of needs that are rows themselves
 
 @pytest.mark.parametrize("name", packaged_grids())
 def test_a_row_that_runs_another_row_of_the_grid_is_configured_as_that_row_and_needs_no_training_of_its_own(name, tmp_path):
-    from prsbench.harness.cli import _registry
+    from prsbench.harness.cli.opening import registry
 
-    registry = _registry()
-    rows = {row: config for row, _, config in resolve_choices(load_grid(name, data_root=tmp_path), registry)}
+    rows = {row: config for row, _, config in resolve_choices(load_grid(name, data_root=tmp_path), registry())}
     needs = [(row, need) for row, config in rows.items() for role, need in config.needs().items() if role in ROLES]
     for row, need in needs:
-        entry, config = part_of(need, registry.parts)
+        entry, config = part_of(need, registry().parts)
         assert config == rows[entry.name], f"{row} would train another {entry.name}"
 
 

@@ -137,11 +137,11 @@ def test_every_packaged_grid_can_be_read_and_opens_with_its_cost():
     ],
 )
 def test_a_mistake_in_a_methods_own_keys_is_named_with_its_line(tmp_path, written_keys, said):
-    from prsbench.harness.cli import _registry
+    from prsbench.harness.cli.opening import registry
     from prsbench.harness.engine.plan.choices import resolved
 
     with pytest.raises(ConfigError) as error:
-        resolved(load_grid(written(tmp_path, f"name: mine\ndata:\n  - source: phantoms\n{written_keys}\n")), _registry())
+        resolved(load_grid(written(tmp_path, f"name: mine\ndata:\n  - source: phantoms\n{written_keys}\n")), registry())
     assert said in str(error.value)
 
 
@@ -194,23 +194,23 @@ def test_a_sweep_that_makes_no_rows_of_its_own_is_refused(tmp_path, sweep, said)
 
 def test_the_resolved_grid_shows_every_key_and_reads_back_as_the_same_rows(tmp_path):
     import yaml
-    from prsbench.harness.cli import _registry
+    from prsbench.harness.cli.opening import registry
     from prsbench.harness.engine.plan.choices import resolved
 
-    whole = resolved(load_grid(written(tmp_path, GRID)), _registry())
+    whole = resolved(load_grid(written(tmp_path, GRID)), registry())
     assert whole["methods"][1]["cg_reasoner"]["lora"]["rank"] == 16 and whole["execution"]["retries"] == 1
     again = load_grid(written(tmp_path, yaml.safe_dump(whole)))
-    assert resolved(again, _registry()) == whole
+    assert resolved(again, registry()) == whole
 
 
 def test_the_schema_accepts_every_packaged_grid_and_refuses_an_unknown_key():
     import yaml
-    from prsbench.harness.cli import _registry
+    from prsbench.harness.cli.opening import registry
     from prsbench.harness.engine.grid.packaged import GRIDS
     from prsbench.harness.engine.plan.choices import grid_schema
 
     jsonschema = pytest.importorskip("jsonschema")
-    check = jsonschema.Draft202012Validator(grid_schema(_registry()))
+    check = jsonschema.Draft202012Validator(grid_schema(registry()))
     for path in GRIDS.glob("*.yaml"):
         content = yaml.safe_load(path.read_text())
         assert not list(check.iter_errors(content)), path

@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from prsbench.harness import cli
+from prsbench.harness.cli.main import main
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def can_export(stand_ins, monkeypatch):
 
 
 def exported(run, place, *more):
-    assert cli.main(["export", "trained", str(run), "--to", str(place), *more]) == 0
+    assert main(["export", "trained", str(run), "--to", str(place), *more]) == 0
     return (place / "level.txt").read_text()
 
 
@@ -41,7 +41,7 @@ def test_the_training_of_the_seed_is_loaded_and_written(finished, can_export, tm
     ],
 )
 def test_what_cannot_be_exported_is_one_message(finished, can_export, tmp_path, capsys, method, more, said):
-    assert cli.main(["export", method, str(finished), "--to", str(tmp_path / "out"), *more]) == 2
+    assert main(["export", method, str(finished), "--to", str(tmp_path / "out"), *more]) == 2
     assert said in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
@@ -51,16 +51,16 @@ def test_an_export_that_breaks_off_leaves_nothing_that_could_be_read(finished, s
         raise OSError(28, "no space left")
 
     monkeypatch.setattr(stand_ins.Trained, "export", half, raising=False)
-    assert cli.main(["export", "trained", str(finished), "--to", str(tmp_path / "out")]) == 2
+    assert main(["export", "trained", str(finished), "--to", str(tmp_path / "out")]) == 2
     assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_with_files_is_left_alone_and_an_unfinished_training_is_reported(finished, can_export, tmp_path, capsys):
     (tmp_path / "mine").write_text("kept")
-    assert cli.main(["export", "trained", str(finished), "--to", str(tmp_path)]) == 2
+    assert main(["export", "trained", str(finished), "--to", str(tmp_path)]) == 2
     assert "expected an empty folder" in capsys.readouterr().err and [p.name for p in tmp_path.iterdir()] == ["mine"]
     shutil.copytree(finished, run := tmp_path / "run")
     for seal in run.glob("trainings/trained*/sealed.json"):
         seal.unlink()
-    assert cli.main(["export", "trained", str(run), "--to", str(tmp_path / "out")]) == 2
+    assert main(["export", "trained", str(run), "--to", str(tmp_path / "out")]) == 2
     assert "its training is not finished" in capsys.readouterr().err

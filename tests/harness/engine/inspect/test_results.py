@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-from prsbench.harness import cli
+from prsbench.harness.cli.main import main
 from prsbench.harness.engine.inspect.results import STATUS_OF, masks_of, results, samples_of
 from prsbench.harness.engine.inspect.state import CellState, open_run
 
@@ -47,7 +47,7 @@ def test_data_that_are_not_those_of_the_run_are_never_shown(finished, tmp_path, 
 
 
 def test_the_viewer_of_a_run_is_written_beside_its_report_and_shows_all_of_it(finished, capsys):
-    assert cli.main(["view", str(finished)]) == 0
+    assert main(["view", str(finished)]) == 0
     page = finished / "viewer" / "index.html"
     assert capsys.readouterr().out.splitlines()[0] == str(page)
     text = (page.parent / "data" / "index.js").read_text()
@@ -59,6 +59,6 @@ def test_the_viewer_of_a_run_is_written_beside_its_report_and_shows_all_of_it(fi
 
 
 def test_the_viewer_refuses_a_folder_that_is_not_its_own(finished, capsys):
-    assert cli.main(["view", str(finished), "--to", str(finished)]) == 2
+    assert main(["view", str(finished), "--to", str(finished)]) == 2
     assert "expected a new or empty folder or an earlier viewer" in capsys.readouterr().err
     assert (finished / "run.json").exists()

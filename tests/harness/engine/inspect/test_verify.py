@@ -6,7 +6,8 @@ from pathlib import Path
 
 import engine_stand_ins
 import pytest
-from prsbench.harness import cli
+from prsbench.harness.cli import running
+from prsbench.harness.cli.main import main
 from prsbench.harness.engine.driver.run import run_grid
 from prsbench.harness.engine.inspect.results import results
 from prsbench.harness.engine.inspect.state import move_damaged, open_run
@@ -148,17 +149,17 @@ def test_a_run_whose_driver_was_killed_is_not_reported_as_running(run):
 
 def test_retry_and_verify_of_the_command_line_end_in_a_complete_run(run, stand_ins, monkeypatch, capsys):
     folder = str(run.setting.folder)
-    monkeypatch.setattr(cli, "_registry", lambda: stand_ins.REGISTRY)
+    monkeypatch.setattr(running, "registry", lambda: stand_ins.REGISTRY)
     flip(cell(run) / "maps.bin")
-    assert cli.main(["verify", folder]) == 1
-    assert cli.main(["retry", folder, "--failed", "--executor", "serial"]) == 0
+    assert main(["verify", folder]) == 1
+    assert main(["retry", folder, "--failed", "--executor", "serial"]) == 0
     capsys.readouterr()
-    assert cli.main(["verify", folder]) == 0
+    assert main(["verify", folder]) == 0
     assert "all hashes, scores and tables match the records" in capsys.readouterr().out
     flip(run.setting.folder / "tables" / "main.csv")
-    assert cli.main(["verify", folder]) == 1
+    assert main(["verify", folder]) == 1
     assert "main.csv: differs from the table of the records" in capsys.readouterr().out
-    assert cli.main(["logs", folder, "brigth"]) == 2
+    assert main(["logs", folder, "brigth"]) == 2
     assert "No cell or training of this run is called 'brigth'" in capsys.readouterr().err
 
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from prsbench.harness import cli
+from prsbench.harness.cli import running
+from prsbench.harness.cli.main import main
 from prsbench.harness.contract.errors import RunFolderError
 from prsbench.harness.contract.results import digest_of
 from prsbench.harness.engine.driver.run import run_grid
@@ -142,7 +143,7 @@ def test_data_that_become_real_in_run_json_are_refused_by_report_and_verify_with
     path = run.setting.run.description
     path.write_text(path.read_text().replace('"data_kind": "undeclared"', '"data_kind": "real"'))
     for command in ("report", "verify", "status"):
-        assert cli.main([command, str(run.setting.folder)]) == 2
+        assert main([command, str(run.setting.folder)]) == 2
         said = capsys.readouterr().err
         assert run.plan.cells[0].folder in said and "data_kind 'undeclared', not 'real'" in said
 
@@ -205,11 +206,11 @@ def test_a_damaged_file_of_the_run_ends_each_command_in_a_sentence(run, harm, ca
         content = file.read_bytes()
         harm(file)
         assert str(file) in "\n".join(verify_run(alone(run, file.parent)))
-        assert cli.main(["status", str(run.setting.folder)]) == 0
+        assert main(["status", str(run.setting.folder)]) == 0
         assert {result.status for result in results(run)} == {"complete"}
         restored(file, content)
     harm(run.setting.run.description)
-    assert [cli.main([command, str(run.setting.folder)]) for command in ("status", "report", "verify", "retry")] == [2] * 4
+    assert [main([command, str(run.setting.folder)]) for command in ("status", "report", "verify", "retry")] == [2] * 4
     assert capsys.readouterr().err.count("run.json") >= 4
 
 
@@ -242,9 +243,9 @@ def test_retry_mends_cells_of_every_damage(run, stand_ins, monkeypatch, capsys):
     (folders[1] / "cell.json").write_text("[")
     (folders[2] / "scored.json").write_text("{}")
     (folders[3] / "scores.json").unlink()
-    monkeypatch.setattr(cli, "_registry", lambda: stand_ins.REGISTRY)
-    assert cli.main(["retry", str(run.setting.folder), "--executor", "serial"]) == 0
-    assert cli.main(["verify", str(run.setting.folder)]) == 0
+    monkeypatch.setattr(running, "registry", lambda: stand_ins.REGISTRY)
+    assert main(["retry", str(run.setting.folder), "--executor", "serial"]) == 0
+    assert main(["verify", str(run.setting.folder)]) == 0
     assert f"Digest of these results: {expected}" in capsys.readouterr().out
 
 
@@ -264,7 +265,7 @@ def test_one_digest_for_the_same_results_whatever_the_folder_the_order_and_the_t
 def test_a_report_without_its_data_is_written_from_the_records(run, capsys):
     expected = {table.name: to_csv(table) for table in tables_of(results(run))}
     shutil.rmtree(run.setting.roots[0])
-    assert cli.main(["report", str(run.setting.folder)]) == 0
+    assert main(["report", str(run.setting.folder)]) == 0
     assert {name: (run.setting.folder / "tables" / f"{name}.csv").read_text() for name in expected} == expected
     assert "data" in "\n".join(verify_run(run))
 

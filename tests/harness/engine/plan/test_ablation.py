@@ -1,6 +1,7 @@
 """An ablation is a grid: its rows, its seeds, and what it takes over from the original grid."""
 
 import pytest
+from prsbench.harness.cli.opening import registry
 from prsbench.harness.contract.catalog import resolve
 from prsbench.harness.contract.errors import ConfigError
 from prsbench.harness.engine.driver.forecast import estimate
@@ -14,12 +15,6 @@ from prsbench.harness.report.tables import verdict
 
 def grid_of(*changes):
     return load_grid("smoke", ["methods=[cg_reasoner, oracle]", "methods.cg_reasoner.epochs=3", *changes])
-
-
-def registry():
-    from prsbench.harness.cli import _registry
-
-    return _registry()
 
 
 def flat(config, group=""):

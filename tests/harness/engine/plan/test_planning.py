@@ -187,7 +187,7 @@ def test_rows_of_a_sweep_have_keys_and_folders_of_their_own(stand_ins, data_root
 
 
 def test_a_row_declares_what_it_needs_and_a_grid_may_say_otherwise_of_a_users_file_too(tmp_path):
-    from prsbench.harness.cli import _registry
+    from prsbench.harness.cli.opening import registry
     from prsbench.harness.contract.catalog import WHOLE_GPU_GIB
     from prsbench.harness.engine.plan.choices import resolve_choices
 
@@ -199,9 +199,9 @@ def test_a_row_declares_what_it_needs_and_a_grid_may_say_otherwise_of_a_users_fi
     content = {"name": "g", "data": [{"source": "phantoms"}], "methods": methods}
     content["execution"] = {"resources": {f"{file}:Mine": {"gpus": 0.25}, "saved:other": {"cpus": 2}}}
     with pytest.raises(ConfigError, match="No method or part is called 'saved:other'"):
-        resolve_choices(GridConfig.model_validate(content), _registry())
+        resolve_choices(GridConfig.model_validate(content), registry())
     del content["execution"]["resources"]["saved:other"]
-    found = resolve_choices(GridConfig.model_validate(content), _registry())
+    found = resolve_choices(GridConfig.model_validate(content), registry())
     mine, oracle, empty, lisa, sam, paper = ((entry.gpu_gib, config.gpu_gib()) for _, entry, config in found)
     assert oracle == empty == (0, None), "floors and ceilings use no GPU"
     assert mine[0] >= WHOLE_GPU_GIB and lisa[0] >= WHOLE_GPU_GIB > sam[0] > 0

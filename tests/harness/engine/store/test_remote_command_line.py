@@ -11,13 +11,14 @@ import fsspec
 import pytest
 from engine_driver import PLACE
 from fsspec.implementations.memory import MemoryFileSystem
-from prsbench.harness import cli
+from prsbench.harness.cli import main, running
 from prsbench.harness.engine.store import remote
 from prsbench.harness.engine.store.run_folder import SEAL
 
 PROGRAM = (
-    "import sys, engine_stand_ins; from prsbench.harness import cli; from prsbench.harness.engine.store import remote; "
-    "cli._registry = lambda: engine_stand_ins.REGISTRY; remote.BEATS_S = 0.05; sys.exit(cli.main(sys.argv[1:]))"
+    "import sys, engine_stand_ins; from prsbench.harness.cli import main, running; "
+    "from prsbench.harness.engine.store import remote; "
+    "running.registry = lambda: engine_stand_ins.REGISTRY; remote.BEATS_S = 0.05; sys.exit(main.main(sys.argv[1:]))"
 )
 SLOW = "{seconds_per_sample: 0.05}"
 
@@ -40,7 +41,7 @@ class Vault(MemoryFileSystem):
 @pytest.fixture
 def go(stand_ins, data_root, tmp_path, monkeypatch):
     """Run a grid on an empty machine, in this process."""
-    monkeypatch.setattr(cli, "_registry", lambda: stand_ins.REGISTRY)
+    monkeypatch.setattr(running, "registry", lambda: stand_ins.REGISTRY)
     monkeypatch.setattr(remote, "BEATS_S", 0.05)
     monkeypatch.setattr("prsbench.harness.report.writer.write_report", lambda *arguments: [])
     fsspec.register_implementation("vault", Vault, clobber=True)
@@ -52,7 +53,7 @@ def go(stand_ins, data_root, tmp_path, monkeypatch):
         place = tmp_path / machine
         place.mkdir(exist_ok=True)
         monkeypatch.chdir(place)
-        return cli.main(arguments(place, data_root, url))
+        return main.main(arguments(place, data_root, url))
 
     return run
 

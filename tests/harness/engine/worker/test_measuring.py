@@ -61,7 +61,7 @@ def test_a_hash_that_changes_alone_makes_the_same_bytes_again_and_asks_no_method
     change_code(monkeypatch, "prsbench.metrics.mask.weighted_f")
     again = go(tmp_path / "run", say=said.append)
     assert records(again) == before and stand_ins.numbers(again) == numbers
-    assert said[0] == "8 cells, 0 of them finished before, 8 to re-measure from their stored predictions."
+    assert said[1] == "8 cells, 0 of them finished before, 8 to re-measure from their stored predictions."
     assert again.status == "complete" and list(verify_run(again)) == []
     assert go(tmp_path / "run").status == "complete", "and not once more"
 

@@ -37,7 +37,7 @@ def test_another_judge_scores_the_stored_predictions_again_and_no_method_runs(ju
     run, lines = judged_by("parser")
     assert any("2 to re-score from their stored predictions" in line for line in lines), lines
     assert {cell.judge.partition(",")[0] for cell in results(run)} == {"parser 1"}
-    assert judged_by("parser")[1][0].startswith("2 cells, 2 of them finished before.")
+    assert judged_by("parser")[1][1].startswith("2 cells, 2 of them finished before.")
 
 
 def test_a_run_folder_says_which_judge_it_has(judged_by, tmp_path):

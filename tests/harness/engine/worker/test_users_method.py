@@ -195,6 +195,7 @@ FAILS = {  # how a row fails, and what it says
     "self.predict = lambda qs: []": "must return one prediction per query: expected 1, got 0",
     "self.predict = lambda qs: None": "must return a list of predictions, got NoneType",
     "Mine.labels = Labels('question', 'none', TextSource.CONSTANT, (1,))": "labels.notes must be a tuple of texts, got (1,)",
+    "Mine.labels = Labels('question', 'none', TextSource.CONSTANT, (), ('PH2',))": "labels.seen must be a tuple of SeenData, got",
 }
 
 

@@ -1,7 +1,7 @@
 """The packaged rows and a judge trained in the run, beside a user's file that patches torch when it is imported."""
 
 import pytest
-from prsbench.harness import cli
+from prsbench.harness.cli.main import main
 from prsbench.methods.authoring.skeleton import write_skeleton
 
 GRID = "name: g\njudge: val\ndata: [{source: phantoms, train: 2, val: 2, test: 2, modalities: [breast_us]}]\nmethods: [%s]\n"
@@ -24,7 +24,7 @@ def test_a_file_that_patches_torch_moves_neither_the_oracles_scores_nor_the_judg
     found = []
     for name, methods in (("alone", "oracle"), ("beside", "mine.py:Mine, oracle")):
         (tmp_path / f"{name}.yaml").write_text(GRID % methods.replace("mine.py:Mine", '"mine.py:Mine"'))
-        assert cli.main(["run", f"{name}.yaml", "--executor", "serial", "--out", name]) == 0
+        assert main(["run", f"{name}.yaml", "--executor", "serial", "--out", name]) == 0
         paths = [*(tmp_path / name).glob("cells/oracle*/scores.json"), *(tmp_path / name).glob("trainings/text2*/weights/*")]
         found.append({path.relative_to(tmp_path / name): path.read_bytes() for path in paths})
     assert len(found[0]) > 1 and found[0] == found[1]

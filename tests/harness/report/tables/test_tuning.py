@@ -1,9 +1,13 @@
 """The record of tries is shown for the rows of a report, and for no others."""
 
 import csv
+from functools import reduce
 from types import SimpleNamespace
 
 import pytest
+from prsbench.harness.cli.opening import registry
+from prsbench.harness.engine.grid.loading import load_grid
+from prsbench.harness.engine.plan.choices import resolve_choices
 from prsbench.harness.report.tables import tuning as module
 from prsbench.harness.report.tables.tuning import RECORD, tuning
 
@@ -34,12 +38,10 @@ def test_rows_without_tries_have_no_table(recorded):
     assert tuning(rows("oracle", "whole_image")) is None
 
 
-def test_the_packaged_record_has_one_choice_a_row_and_it_is_the_best(tmp_path):
+def test_the_packaged_record_has_one_choice_a_row_and_it_is_the_best():
     from prsbench.harness.engine.inspect.tuning import HEADER as written
 
     assert list(written) == HEADER
-    if not RECORD.is_file():
-        pytest.skip("no tuning is recorded")
     tries: dict[tuple[str, str], list[dict[str, str]]] = {}
     for line in csv.DictReader(RECORD.read_text().splitlines()):
         tries.setdefault((line["grid"], line["row"]), []).append(line)
@@ -47,3 +49,12 @@ def test_the_packaged_record_has_one_choice_a_row_and_it_is_the_best(tmp_path):
         assert len(of_row) == 5
         [chosen] = [line for line in of_row if line["chosen"]]
         assert float(chosen["score"]) == max(float(line["score"]) for line in of_row)
+
+
+def test_the_grids_rows_have_the_rates_that_the_record_chose():
+    configs = {row: config for row, _, config in resolve_choices(load_grid("full"), registry())}
+    for line in csv.DictReader(RECORD.read_text().splitlines()):
+        config = configs[line["row"]].model_dump(mode="json")
+        rates = dict(rate.split("=") for rate in line["rates"].split())
+        own = {key: reduce(dict.__getitem__, key.split("."), config) for key in rates}
+        assert (own == {key: float(rate) for key, rate in rates.items()}) == (line["chosen"] == "yes")

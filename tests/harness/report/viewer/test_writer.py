@@ -145,6 +145,15 @@ def test_facets_are_those_of_the_report(cell, source, tmp_path, data):
     assert facets["by_zone"]["values"] == ["top left"] and facets["by_lesion_size"]["of"] == [-1, -1, -1, -1]
 
 
+def test_families_of_questions_are_a_filter_only_where_there_are_several(cell, refilled, source, tmp_path, data):
+    one = cell(values=(0.5, 0.7, 0.9))
+    asked = [replace(record, family=family) for record, family in zip(one.records, ("size", "where", "size"), strict=True)]
+    several = data(written([refilled(one, asked, one.scores)], source, tmp_path / "a"), "index")["facets"]
+    (facet,) = [facet for facet in several if facet["key"] == "family"]
+    assert (facet["values"], facet["of"]) == (["where", "size"], [1, 0, 1])
+    assert "family" not in {facet["key"] for facet in data(written([one], source, tmp_path / "b"), "index")["facets"]}
+
+
 def test_it_is_written_without_torch_ray_or_matplotlib():
     code = (
         "import sys; sys.modules.update(dict.fromkeys(('torch', 'ray', 'matplotlib', 'transformers')))\n"

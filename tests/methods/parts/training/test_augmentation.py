@@ -113,3 +113,17 @@ def test_questions_about_one_image_share_its_scene(disc):
     second = replace(first, query=replace(first.query, sample_id="skin_rgb/3#1", question="And where?"))
     [scene] = scenes([first, second])
     assert [question for question, _ in scene.pairs] == ["Where is the lesion?", "And where?"]
+
+
+def test_an_answer_of_another_family_keeps_its_words_and_its_image_is_not_moved(samples):
+    (sample,) = samples[:1]
+    mask = square(40, 2, 2, 6)
+    truth = replace(sample.truth, mask=mask, position=("center",), near_centre=True, answer="It is near the center.")
+    asked = [replace(sample, truth=replace(truth, family=family)) for family in ("where", "near-far")]
+    (official,), (other,) = scenes(asked[:1]), scenes(asked[1:])
+    assert official.movable and not other.movable
+    rng = np.random.default_rng(0)
+    assert all(not other.sample_view(AugmentationRange(shift=0.3, zoom=0.3), rng)[0].moves for _ in range(5))
+    assert [scene.sample_pairs(IDENTITY, mask, 3, 0, rng)[0][1:] for scene in (official, other)] == [
+        ("It is near the center.", True), ("It is near the center.", False),
+    ]  # fmt: skip

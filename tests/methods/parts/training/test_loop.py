@@ -1,5 +1,6 @@
 """The loop of all trainings, on networks small enough to follow."""
 
+from collections import Counter
 from contextlib import suppress
 
 import numpy as np
@@ -41,7 +42,7 @@ def part_of(network, numbers) -> MicroBatch:
     return MicroBatch(terms, {"square": len(numbers), "far": count})
 
 
-def trained(network, scratch=None, kill_at=None, keep="last", size=4):
+def trained(network, scratch=None, kill_at=None, keep="last", size=4, modalities=()):
     """A loop that ran on `network`, which takes noise from both generators; Killed before step `kill_at` is saved."""
 
     def progress(done, total, message):
@@ -50,7 +51,8 @@ def trained(network, scratch=None, kill_at=None, keep="last", size=4):
 
     optimizer = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], lr=0.05)
     context = FitContext(1, "cpu", progress=progress, scratch=scratch)
-    loop = Loop(network, optimizer, cosine(optimizer, STEPS, 2, 0.1), STEPS, context, gradient_clip=1.0)
+    schedule = cosine(optimizer, STEPS, 2, 0.1)
+    loop = Loop(network, optimizer, schedule, STEPS, context, gradient_clip=1.0, modalities=modalities)
 
     def draw():
         numbers = loop.numbers(len(INPUTS), size)
@@ -145,6 +147,47 @@ def test_every_image_comes_once_an_epoch_in_another_order():
     assert [len(step) for step in steps] == [4, 4, 2] * 2
     first, second = sum(steps[:3], []), sum(steps[3:], [])
     assert sorted(first) == sorted(second) == list(range(10)) and first != second
+
+
+def orders(modalities, size, epochs, seed=0):
+    """The numbers of each step, by epoch."""
+    optimizer, epoch = torch.optim.SGD(small_network().parameters(), lr=0.1), -(-len(modalities) // size)
+    loop, steps = Loop(nn.Identity(), optimizer, None, 99, FitContext(seed, "cpu"), modalities=modalities), []
+    for loop.step in range(epochs * epoch):
+        steps.append(loop.numbers(len(modalities), size))
+        assert [n for n in loop.soon[: len(steps[-1])]] == steps[-1]
+    return [steps[start : start + epoch] for start in range(0, len(steps), epoch)]
+
+
+@given(st.lists(st.integers(1, 20), min_size=1, max_size=6), st.integers(1, 9), st.randoms())
+def test_balanced_batches_hold_every_modality_as_often_as_any_other(counts, size, random):
+    modalities = [name for name, count in zip("abcdef", counts, strict=False) for _ in range(count)]
+    random.shuffle(modalities)
+    for epoch in orders(modalities, size, 2):
+        drawn = [modalities[number] for step in epoch for number in step]
+        assert len(drawn) == len(modalities)
+        for start in range(0, len(drawn), len(counts)):  # of each, one in every round
+            assert len(set(drawn[start : start + len(counts)])) == min(len(counts), len(drawn) - start)
+        for name, count in zip("abcdef", counts, strict=False):
+            times = Counter(number for step in epoch for number in step if modalities[number] == name).values()
+            assert len(times) == min(count, sum(times)) and max(times, default=1) - min(times, default=1) <= 1
+
+
+def test_balanced_batches_are_the_same_for_one_seed_and_show_all_of_a_large_modality_in_time():
+    modalities = ["small"] * 2 + ["large"] * 30
+    assert orders(modalities, 8, 9) == orders(modalities, 8, 9) != orders(modalities, 8, 9, seed=1)
+    assert {number for epoch in orders(modalities, 8, 9) for step in epoch for number in step} == set(range(32))
+
+
+@pytest.mark.parametrize("kill_at", [1, 3, 4, 6])
+def test_a_balanced_training_that_was_killed_ends_as_one_that_was_not(tmp_path, monkeypatch, kill_at):
+    monkeypatch.setattr(loop_module, "SAVE_EVERY_S", 0.0)
+    modalities = list("aaaaaaaabc")
+    whole = trained(small_network(), modalities=modalities)
+    with suppress(Killed):
+        trained(small_network(), tmp_path, kill_at, modalities=modalities)
+    assert same(trained(small_network(), tmp_path, modalities=modalities), whole)
+    assert not same(trained(small_network()), whole)
 
 
 def test_a_loss_that_is_not_finite_stops_before_it_moves_a_weight_and_names_the_samples(monkeypatch):

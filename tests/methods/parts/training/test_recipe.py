@@ -24,6 +24,13 @@ def test_the_recipe_that_others_are_compared_with_is_cg_reasoners_own():
 
 
 @pytest.mark.parametrize("row", TRAINED)
+def test_a_row_says_that_its_batches_are_balanced_and_no_default_row_is(row):
+    assert "evenly" not in str(config_of(row).recipe())
+    balanced = config_of(row).model_copy(update={"balance_modalities": True})
+    assert "images, evenly from the modalities" in difference_note(balanced)
+
+
+@pytest.mark.parametrize("row", TRAINED)
 def test_every_row_trained_here_states_all_parts_of_its_recipe(row):
     assert config_of(row).recipe().keys() == CG_REASONER.keys()
 

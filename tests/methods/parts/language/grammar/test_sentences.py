@@ -2,10 +2,12 @@
 
 import re
 from collections import Counter
+from itertools import chain
 
 import numpy as np
 import pytest
 from prsbench.datasets import questions as pools
+from prsbench.datasets.family_wording import WORDING
 from prsbench.harness.contract.position import offset_phrase
 from prsbench.methods.parts.language.grammar import words
 from prsbench.methods.parts.language.grammar.random_masks import sample_lesions, sample_lungs
@@ -46,9 +48,12 @@ def test_no_question_and_no_answer_is_in_a_form_that_data_sets_test_with():
         said |= {answer(subject, finding, rng, style) for style in Style for _ in range(3)}
         said |= {answer(subject, Finding(("no mask",), False), rng), placeless_answer(subject, rng)}
         asked |= {question(subject, rng) for _ in range(3)}
-    forms = [pattern_of(form) for form in (*(form for form, _ in pools.ANSWERS_TEST), *pools.EMPTY_ANSWERS_TEST)]
+    families = [test for _, test in WORDING.values()]
+    sentences = [form for one in families for form in (*one.answers, *chain(*(one.words or {}).values())) if form.endswith(".")]
+    forms = [*(form for form, _ in pools.ANSWERS_TEST), *pools.EMPTY_ANSWERS_TEST, *sentences]
+    forms = [pattern_of(form) for form in forms if form != "{value}."]
     assert [(form.pattern, text) for form in forms for text in said if form.fullmatch(text)] == []
-    forms = [pattern_of(form) for form in pools.QUESTIONS_TEST]
+    forms = [pattern_of(form) for form in (*pools.QUESTIONS_TEST, *(form for one in families for form in one.questions))]
     assert [(form.pattern, text) for form in forms for text in asked if form.fullmatch(text)] == []
 
 

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def prsbench(*arguments, cwd):
-    code = "import sys; from prsbench.harness.cli import main; sys.exit(main())"
+    code = "import sys; from prsbench.harness.cli.main import main; sys.exit(main())"
     return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=cwd, timeout=60)
 
 
-@pytest.mark.parametrize("what", ["methods", "datasets", "metrics", "grids"])
+@pytest.mark.parametrize("what", ["methods", "datasets", "families", "metrics", "grids"])
 def test_listing_loads_no_torch_ray_or_pandas(what, tmp_path):
     code = (
-        "import sys; from prsbench.harness.cli import main; main(['list', sys.argv[1]]);"
+        "import sys; from prsbench.harness.cli.main import main; main(['list', sys.argv[1]]);"
         "heavy = {'torch', 'ray', 'pandas', 'matplotlib'} & set(sys.modules); sys.exit(str(heavy) if heavy else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code, what], capture_output=True, text=True, cwd=tmp_path, timeout=60)
@@ -28,7 +28,7 @@ def test_listing_loads_no_torch_ray_or_pandas(what, tmp_path):
 
 @pytest.mark.parametrize("command", ["list methods", "config schema"])
 def test_a_reader_who_leaves_early_gets_no_traceback(command, tmp_path):
-    code = "import sys; from prsbench.harness.cli import main; sys.exit(main(sys.argv[1:]))"
+    code = "import sys; from prsbench.harness.cli.main import main; sys.exit(main(sys.argv[1:]))"
     writer = subprocess.Popen(
         [sys.executable, "-c", code, *command.split()], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
     )
@@ -37,7 +37,7 @@ def test_a_reader_who_leaves_early_gets_no_traceback(command, tmp_path):
 
 
 def test_every_command_explains_itself(tmp_path):
-    from prsbench.harness.cli import main
+    from prsbench.harness.cli.main import main
 
     commands = (
         "run",
@@ -90,18 +90,18 @@ def test_every_command_explains_itself(tmp_path):
     ],
 )
 def test_a_user_error_is_one_message_and_exit_code_2(arguments, message, tmp_path, monkeypatch, capsys):
-    from prsbench.harness import cli
+    from prsbench.harness.cli.main import main
 
     monkeypatch.chdir(tmp_path)
-    assert cli.main(arguments) == 2
+    assert main(arguments) == 2
     assert message in capsys.readouterr().err
 
 
 def test_unknown_methods_are_refused_before_anything_is_trained(tmp_path, data_root, capsys):
-    from prsbench.harness import cli
+    from prsbench.harness.cli.main import main
 
     arguments = ["run", "real", "--data", str(data_root), "--out", str(tmp_path / "run"), "--set", "methods=[orcale]"]
-    assert cli.main(arguments) == 2
+    assert main(arguments) == 2
     assert "No method is called 'orcale'. Did you mean 'oracle'?" in capsys.readouterr().err
     assert not (tmp_path / "run" / "trainings").exists()
 
@@ -123,10 +123,10 @@ def test_unknown_methods_are_refused_before_anything_is_trained(tmp_path, data_r
     ],
 )
 def test_a_mistake_in_a_grid_is_reported_before_any_picture_is_made(command, change, message, tmp_path, monkeypatch, capsys):
-    from prsbench.harness import cli
+    from prsbench.harness.cli.main import main
 
     monkeypatch.chdir(tmp_path)
-    assert cli.main([command, "smoke", "--set", change]) == 2
+    assert main([command, "smoke", "--set", change]) == 2
     printed = capsys.readouterr()
     assert message in printed.err and "Drawing" not in printed.out
     assert not list(tmp_path.rglob("*.png"))
@@ -134,40 +134,41 @@ def test_a_mistake_in_a_grid_is_reported_before_any_picture_is_made(command, cha
 
 @pytest.mark.parametrize("command", ["run", "plan"])
 def test_a_place_where_nothing_can_be_written_is_one_sentence(command, capsys):
-    from prsbench.harness import cli
+    from prsbench.harness.cli.main import main
 
-    assert cli.main([command, "smoke", "--out", "/proc/prsbench"]) == 2
+    assert main([command, "smoke", "--out", "/proc/prsbench"]) == 2
     assert "choose another place with --out" in capsys.readouterr().err.lower()
 
 
 def test_a_run_writes_its_tables_and_its_exit_code_tells_whether_it_is_complete(
     tmp_path, data_root, stand_ins, monkeypatch, capsys
 ):
-    from prsbench.harness import cli
+    from prsbench.harness.cli import running
+    from prsbench.harness.cli.main import main
 
-    monkeypatch.setattr(cli, "_registry", lambda: stand_ins.REGISTRY)
+    monkeypatch.setattr(running, "registry", lambda: stand_ins.REGISTRY)
     base = ["run", "real", "--data", str(data_root), "--executor", "serial", "--out", str(tmp_path / "run")]
-    assert cli.main([*base, "--set", "methods=[bright, echo]"]) == 0
+    assert main([*base, "--set", "methods=[bright, echo]"]) == 0
     assert "Tables, figures and report.html are in" in capsys.readouterr().out
     tables = {path: path.read_bytes() for path in (tmp_path / "run" / "tables").rglob("*.*")}
     assert {"main.csv", "segmentation.tex"} <= {path.name for path in tables}
 
-    assert cli.main(["report", str(tmp_path / "run")]) == 0
+    assert main(["report", str(tmp_path / "run")]) == 0
     assert tables == {path: path.read_bytes() for path in (tmp_path / "run" / "tables").rglob("*.*")}
     capsys.readouterr()
-    assert cli.main(["status", str(tmp_path / "run")]) == 0
+    assert main(["status", str(tmp_path / "run")]) == 0
     assert capsys.readouterr().out == "samples: 20 = 20 scored + 0 failed + 0 excluded\ncomplete: 4 cached\n"
 
-    assert cli.main(["audit", "prscore", str(tmp_path / "run")]) == 0
+    assert main(["audit", "prscore", str(tmp_path / "run")]) == 0
     assert (tmp_path / "run" / "audit" / "prscore.md").exists()
     capsys.readouterr()
-    assert cli.main(["audit", "leaks", "bright", "--run", str(tmp_path / "run"), "--samples", "2"]) == 0
+    assert main(["audit", "leaks", "bright", "--run", str(tmp_path / "run"), "--samples", "2"]) == 0
     assert "bright: no leak found" in capsys.readouterr().out
 
     monkeypatch.setattr("prsbench.harness.report.writer.write_report", lambda *arguments: [])  # drawn twice is enough
-    assert cli.main([*base, "--set", "methods=[bright, absent]"]) == 1
+    assert main([*base, "--set", "methods=[bright, absent]"]) == 1
     assert (
-        cli.main(["plan", *base[1:4], "--out", str(tmp_path / "run"), "--set", "methods=[bright, absent, echo, jittered]"]) == 0
+        main(["plan", *base[1:4], "--out", str(tmp_path / "run"), "--set", "methods=[bright, absent, echo, jittered]"]) == 0
     )
     printed = capsys.readouterr().out
     assert "4 cached, 2 new, 2 skipped\n4 nodes to compute" in printed or "2 skipped" in printed
@@ -187,32 +188,34 @@ def test_run_benchmark_explains_how_to_install_what_is_missing(tmp_path):
 
 
 def test_a_full_disk_is_reported_in_one_sentence_that_promises_to_resume(tmp_path, data_root, stand_ins, monkeypatch, capsys):
-    from prsbench.harness import cli
+    from prsbench.harness.cli import running
+    from prsbench.harness.cli.main import main
     from prsbench.harness.engine.store.run_folder import NodeFolder
 
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(cli, "_registry", lambda: stand_ins.REGISTRY)
+    monkeypatch.setattr(running, "registry", lambda: stand_ins.REGISTRY)
     monkeypatch.setattr(NodeFolder, "record_attempt", full)
     arguments = ["run", "real", "--data", str(data_root), "--executor", "serial", "--out", str(tmp_path / "run")]
-    assert cli.main([*arguments, "--set", "methods=[absent]"]) == 2
+    assert main([*arguments, "--set", "methods=[absent]"]) == 2
     assert "No space left on device. Make room" in capsys.readouterr().err
     assert '"status": "interrupted"' in (tmp_path / "run" / "run.json").read_text()
 
 
 def test_an_ablation_states_its_cost_runs_as_a_grid_and_resumes(tmp_path, data_root, stand_ins, monkeypatch, capsys):
-    from prsbench.harness import cli
+    from prsbench.harness.cli import running
+    from prsbench.harness.cli.main import main
     from prsbench.harness.engine.plan import ablation
 
     (tmp_path / "ablations").mkdir()
     (tmp_path / "ablations" / "words.yaml").write_text("# Words\nmethod: bright\nchange: {secret: [a, b]}\n")
     monkeypatch.setattr(ablation, "ABLATIONS", tmp_path / "ablations")
     monkeypatch.setattr(ablation, "packaged_ablations", lambda: {"words": "Words"})
-    monkeypatch.setattr(cli, "_registry", lambda: stand_ins.REGISTRY)
+    monkeypatch.setattr(running, "registry", lambda: stand_ins.REGISTRY)
     monkeypatch.setattr("prsbench.harness.report.figures.selection.figures_of", lambda *arguments: [])
     command = ["ablate", "words", "real", "--data", str(data_root), "--out", str(tmp_path / "run"), "--set", "methods=[bright]"]
-    assert cli.main([*command, "--plan"]) == 0
+    assert main([*command, "--plan"]) == 0
     printed = capsys.readouterr().out
     assert (
         "Rows: bright, bright@secret=a, bright@secret=b" in printed
@@ -220,28 +223,29 @@ def test_an_ablation_states_its_cost_runs_as_a_grid_and_resumes(tmp_path, data_r
         and "nodes to compute" in printed
     )
     assert not (tmp_path / "run" / "cells").exists()
-    assert cli.main([*command, "--executor", "serial"]) == 0
+    assert main([*command, "--executor", "serial"]) == 0
     assert "ABLATIONS" in capsys.readouterr().out
     for kind in ("csv", "md", "tex"):
         assert "secret=b" in (tmp_path / "run" / "tables" / f"ablations.{kind}").read_text()
     assert "minus the parent without it" in (tmp_path / "run" / "report.html").read_text()
-    assert cli.main([*command, "--executor", "serial"]) == 0
+    assert main([*command, "--executor", "serial"]) == 0
     assert "18 cells, 18 of them finished before." in capsys.readouterr().out
 
 
 def test_a_tuning_writes_every_try_and_is_no_run_to_report(tmp_path, data_root, stand_ins, monkeypatch, capsys):
-    from prsbench.harness import cli
+    from prsbench.harness.cli import running
+    from prsbench.harness.cli.main import main
     from prsbench.harness.contract.catalog import Catalog
 
     learner = stand_ins.entry(
         "learner", "stand_in_learners:Learner", "stand_in_learners:LearnerConfig", trains=True, epoch_s=0.01
     )
     registry = replace(stand_ins.REGISTRY, methods=Catalog("method", [learner]))
-    monkeypatch.setattr(cli, "_registry", lambda: registry)
+    monkeypatch.setattr(running, "registry", lambda: registry)
     command = ["tune", "real", "--data", str(data_root), "--out", str(tmp_path / "run"), "--executor", "serial"]
     command += ["--set", "methods=[{learner: {learning_rate: 0.002}}]", "--set", "judge=val", "--minutes", "0.001"]
-    assert cli.main(command) == 0
+    assert main(command) == 0
     assert "| real | learner | learning_rate=0.0006" in capsys.readouterr().out
     assert len((tmp_path / "run" / "tuning.csv").read_text().splitlines()) == 6
-    assert cli.main(["report", str(tmp_path / "run")]) == 2
+    assert main(["report", str(tmp_path / "run")]) == 2
     assert "scored on val" in capsys.readouterr().err

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from prsbench.harness import cli
+from prsbench.harness.cli import main, running
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 OF_A_RUN = [
     ["status"],
     ["report"],
@@ -54,7 +54,7 @@ def test_what_is_no_run_folder_is_one_sentence_and_nothing_is_written(command, t
         ("a\0b", "holds control characters"),
         ("M\udcfcller", "bytes that are not UTF-8"),
     ]:
-        assert cli.main(of_run(command, run)) == 2, run
+        assert main.main(of_run(command, run)) == 2, run
         error = capsys.readouterr().err
         assert said in error and error.count("\n") == 1 and len(error) < 600, error
     assert {path.name for path in tmp_path.iterdir()} == {"file", "folder", "pipe", "loop", "odd"}
@@ -79,7 +79,7 @@ def test_what_is_no_run_folder_is_one_sentence_and_nothing_is_written(command, t
 )
 def test_a_number_or_a_name_that_cannot_be_is_refused_before_any_work(arguments, said, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert cli.main(arguments) == 2
+    assert main.main(arguments) == 2
     error = capsys.readouterr().err
     assert said in error and len(error) < 1500
     assert not list(tmp_path.rglob("*.png"))
@@ -103,7 +103,7 @@ def test_any_two_arguments_end_in_a_sentence(tmp_path, monkeypatch, first, secon
         [first, second],
     ):
         try:
-            code = cli.main(arguments)
+            code = main.main(arguments)
         except SystemExit as ended:  # argparse's own
             code = ended.code
         assert code in (0, 2)
@@ -113,24 +113,24 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch, capsys):
     def refuse(options):
         raise PermissionError(errno.EACCES, "Permission denied", str(options.run))
 
-    monkeypatch.setattr(cli, "_status", refuse)
-    assert cli.main(["status", str(tmp_path)]) == 2
+    monkeypatch.setattr(running, "_status", refuse)
+    assert main.main(["status", str(tmp_path)]) == 2
     advice = "Correct the path or its permissions, or choose another one."
     assert capsys.readouterr().err == f"{tmp_path}: Permission denied. {advice}\n"
 
 
-@pytest.mark.parametrize("name", [str(Path(cli.__file__).with_name("engine") / "missing.py"), None])
+@pytest.mark.parametrize("name", [str(Path(main.__file__).with_name("engine") / "missing.py"), None])
 def test_an_error_of_our_own_files_is_not_hidden(name, tmp_path, monkeypatch):
     def fail(_):
         raise FileNotFoundError(errno.ENOENT, "No such file or directory", name)
 
-    monkeypatch.setattr(cli, "_status", fail)
+    monkeypatch.setattr(running, "_status", fail)
     with pytest.raises(FileNotFoundError):
-        cli.main(["status", str(tmp_path)])
+        main.main(["status", str(tmp_path)])
 
 
 def started(code, tmp_path, **how):
-    command = ["sh", "-c", code, "sh", sys.executable, "import sys; from prsbench.harness.cli import main; sys.exit(main())"]
+    command = ["sh", "-c", code, "sh", sys.executable, "import sys; from prsbench.harness.cli.main import main; sys.exit(main())"]
     return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60, **how)
 
 
@@ -156,11 +156,10 @@ def test_a_terminal_without_utf_8_is_no_error(tmp_path):
     assert done.returncode == 0 and "\\xe9: 1" in done.stdout
 
 
-@pytest.mark.parametrize("module", ["prsbench", "prsbench.harness.cli"])
-def test_the_module_is_the_command_line_also_beside_folders_named_as_packages(module, tmp_path):
+def test_the_module_is_the_command_line_also_beside_folders_named_as_packages(tmp_path):
     (tmp_path / "datasets").mkdir()
     (tmp_path / "yaml.py").write_text("raise SystemExit('imported from the working folder')\n")
-    command = [sys.executable, "-m", module]
+    command = [sys.executable, "-m", "prsbench"]
     done = subprocess.run([*command, "run", "nothing_like_this"], capture_output=True, text=True, cwd=tmp_path, timeout=60)
     assert done.returncode == 2 and "No grid is called 'nothing_like_this'" in done.stderr
     done = subprocess.run([*command, "--help"], capture_output=True, text=True, cwd=tmp_path, timeout=60)

@@ -4,7 +4,7 @@ import json
 import shutil
 
 import pytest
-from prsbench.harness import cli
+from prsbench.harness.cli.main import main
 from prsbench.harness.contract.files import file_hash
 from prsbench.harness.engine.driver.run import run_grid
 from prsbench.harness.engine.store.json_files import FIELDS, sealed
@@ -56,12 +56,12 @@ def without_seal(content):
 @pytest.mark.parametrize("gone", [GONE_MODULE, GONE_CLASS])
 @pytest.mark.parametrize("command", ["verify", "audit prscore", "audit leaks trained --run", "export --to out trained"])
 def test_commands_that_run_code_of_the_plan_report_in_one_line_that_another_version_made_it(old_run, capsys, command, gone):
-    assert cli.main([*command.split(), old_run(loader=gone, factory=gone, config_type=gone)]) == 2
+    assert main([*command.split(), old_run(loader=gone, factory=gone, config_type=gone)]) == 2
     assert capsys.readouterr() == ("", f"prsbench has no '{gone}', {OF_ANOTHER_VERSION}\n")
 
 
 def test_a_config_that_this_version_refuses_is_named_with_its_key(old_run, capsys):
-    assert cli.main(["audit", "leaks", "trained", "--run", old_run(config={"gone_key": 1})]) == 2
+    assert main(["audit", "leaks", "trained", "--run", old_run(config={"gone_key": 1})]) == 2
     said = capsys.readouterr().err
     assert "refuses 'gone_key'" in said and said.endswith(f", {OF_ANOTHER_VERSION}\n") and len(said.splitlines()) == 1
 
@@ -69,9 +69,9 @@ def test_a_config_that_this_version_refuses_is_named_with_its_key(old_run, capsy
 @pytest.mark.parametrize("command", ["status", "report"])
 def test_what_only_reads_results_needs_no_code_of_the_plan(old_run, capsys, command):
     run = old_run(loader=GONE_MODULE, factory=GONE_MODULE, config_type=GONE_MODULE)
-    assert cli.main([command, run]) == 0
+    assert main([command, run]) == 0
     assert ("4 cached" if command == "status" else "report.html") in capsys.readouterr().out
 
 
 def test_verify_needs_the_text_models_and_no_method(old_run, capsys):
-    assert cli.main(["verify", old_run(factory=GONE_MODULE, config_type=GONE_MODULE)]) == 0
+    assert main(["verify", old_run(factory=GONE_MODULE, config_type=GONE_MODULE)]) == 0

@@ -3,7 +3,7 @@
 import csv
 
 import numpy as np
-from prsbench.harness import cli
+from prsbench.harness.cli.main import main
 
 GRID = """name: saved
 data: [{source: prs_med}]
@@ -18,9 +18,9 @@ def test_questions_are_written_answered_and_scored_from_the_command_line(tmp_pat
     monkeypatch.setattr("prsbench.harness.report.writer.write_report", lambda *arguments, **named: [])
     (tmp_path / "grid.yaml").write_text(GRID)
     grid = ["grid.yaml", "--data", str(data_root)]
-    assert cli.main(["run", *grid, "--executor", "serial"]) == 1
+    assert main(["run", *grid, "--executor", "serial"]) == 1
     assert "no file at q/answers.csv" in capsys.readouterr().out, "before there are predictions, the row is skipped"
-    assert cli.main(["queries", *grid, "--to", "q"]) == 0 and cli.main(["queries", *grid, "--to", "q"]) == 2
+    assert main(["queries", *grid, "--to", "q"]) == 0 and main(["queries", *grid, "--to", "q"]) == 2
     with (tmp_path / "q" / "questions.csv").open(newline="") as stream:
         lines = list(csv.DictReader(stream))
     (tmp_path / "q" / "masks").mkdir()
@@ -28,6 +28,6 @@ def test_questions_are_written_answered_and_scored_from_the_command_line(tmp_pat
         np.save((tmp_path / "q" / line["image"].replace("images", "masks")).with_suffix(".npy"), np.ones((16, 20), bool))
     (tmp_path / "q" / "answers.csv").write_text("image,answer\n" + "".join(f"{line['image']},At the left.\n" for line in lines))
     capsys.readouterr()
-    assert cli.main(["run", *grid, "--executor", "serial"]) == 0
+    assert main(["run", *grid, "--executor", "serial"]) == 0
     said = capsys.readouterr().out
     assert "n=10/10" in said and "stated by the user" in said and "Note:" not in said

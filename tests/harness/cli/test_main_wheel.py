@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.slow
@@ -34,7 +34,7 @@ def test_the_wheel_in_an_empty_folder_checks_its_installation_and_runs_smoke(tmp
     # The .pth files there are not read, so that an editable installation is not found.
     (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
     prsbench = (tmp_path / "env" / "bin" / "python", "-P", "-m", "prsbench")
-    assert str(packages) in output(*prsbench[:2], "-c", "import prsbench.harness.cli as c; print(c.__file__)")
+    assert str(packages) in output(*prsbench[:2], "-c", "import prsbench.harness.cli.main as c; print(c.__file__)")
     assert "smoke" in output(*prsbench, "list", "grids")
     assert "versions" in output(*prsbench, "doctor")
     assert "Digest of these results" in output(*prsbench, "run", "smoke", timeout=3600)
