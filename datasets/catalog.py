@@ -245,7 +245,7 @@ def _check_families(source: str, families: Sequence[str] | None) -> None:
         raise ConfigError(f"Source '{source}' has the official family of questions only: omit --families, or prepare an archive.")
     if source == "volumes" and "patient-side" in families:
         raise ConfigError(
-            "Family 'patient-side' needs images in the radiological convention, which slices of volumes do not promise. Ask 'side'."
+            "Family 'patient-side' needs images in the radiological convention, which slices of volumes may lack. Ask 'side'."
         )
 
 

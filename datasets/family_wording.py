@@ -5,16 +5,24 @@ As there, each family has one wording for train and val, and another for test.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from prsbench.datasets.mask_facts import Values
 from prsbench.datasets.questions import Target
+from prsbench.harness.contract.errors import ConfigError
 from prsbench.harness.contract.position import ZONES
 
 LETTERS = "ABCD"
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+# What answers are read by: in a noun, these words would be read too.
+_READ = re.compile(
+    rf"\b(left|right|top|bottom|upper|lower|superior|inferior|north|south|east|west|above|below|cent(?:er|re|ral)|middle|near"
+    rf"|far|border|edge|margin|small(?:er)?|tiny|little|medium|moderate|larger?|big(?:ger)?|none|nothing"
+    rf"|not|single|zero|{'|'.join(NUMBERS)})\b"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +304,15 @@ WORDING: Mapping[str, tuple[Wording, Wording]] = {
         ),
     ),
 }  # fmt: skip
+
+
+def check_noun(target: Target) -> None:
+    """Raise ConfigError if the scores of families would take a word of the target's noun for a part of the answer."""
+    if clash := _READ.search(target.noun.lower()):
+        raise ConfigError(
+            f"--target '{target.noun}': answers to --families are read by words such as '{clash[0]}', which must not be in the "
+            "noun. Shorten it, or ask `where` alone."
+        )
 
 
 def render(family: str, target: Target, values: Values, split: str, rng: np.random.Generator) -> tuple[str, str]:

@@ -29,7 +29,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from prsbench.datasets.card import CARD, SCHEMA, joinable_card
-from prsbench.datasets.family_wording import render
+from prsbench.datasets.family_wording import check_noun, render
 from prsbench.datasets.mask_facts import Values, check_sides, values_of
 from prsbench.datasets.pictures import pixel_hash, write_png
 from prsbench.datasets.questions import Target, render_answer, render_points_answer, render_question
@@ -139,7 +139,9 @@ def write_modality(
     """
     _check_archive_name(archive)
     check_families(families)
-    check_sides(families, modality)
+    if tuple(families) != (OFFICIAL,):
+        check_sides(families, modality)
+        check_noun(target)
     items = list(items)
     _check_names(archive, items)
     folder = BY_NAME[modality].official_folder

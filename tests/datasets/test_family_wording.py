@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prsbench.datasets import questions as official
-from prsbench.datasets.family_wording import WORDING, render
+from prsbench.datasets.family_wording import WORDING, check_noun, render
 from prsbench.datasets.mask_facts import values_of
 from prsbench.datasets.questions import Target, target_of
+from prsbench.harness.contract.errors import ConfigError
 from prsbench.harness.contract.families import FAMILIES, OFFICIAL
 from prsbench.harness.contract.modalities import MODALITIES
 from prsbench.harness.contract.position import position_of
@@ -18,7 +19,12 @@ from prsbench.methods.parts.training.word_augmentation import mirror_words
 from prsbench.metrics.text.families import read
 from prsbench.metrics.text.position import parse
 
-TARGETS = [*map(target_of, MODALITIES), target_of("lung_ct", "nodule"), Target("opacity", "chest X-ray"), Target("lesions", "scan")]
+TARGETS = [
+    *map(target_of, MODALITIES),
+    target_of("lung_ct", "nodule"),
+    Target("opacity", "chest X-ray"),
+    Target("lesions", "scan"),
+]
 MASKS_PER_EXAMPLE = 60
 
 
@@ -105,6 +111,13 @@ def test_every_form_can_be_filled():
                     assert question[0].isupper() and answer[0].isupper() and question[-1] in "?." and answer[-1] == "."
 
 
+def test_a_noun_with_a_word_that_answers_are_read_by_is_refused():
+    with pytest.raises(ConfigError, match="'left ventricle': answers to --families are read by words such as 'left'"):
+        check_noun(Target("left ventricle", "MRI image"))
+    for target in TARGETS:
+        check_noun(target)
+
+
 def test_numbers_agree_with_their_nouns():
     rng = np.random.default_rng(2)
     said = {count: render("count", target_of("breast_us"), (count,), "train", rng)[1] for count in ("0", "1", "2")}
@@ -116,10 +129,9 @@ def test_numbers_agree_with_their_nouns():
 @pytest.mark.parametrize("axis", ["left-right", "top-bottom"])
 def test_a_training_answer_follows_a_mirrored_image(family, axis):
     rng = np.random.default_rng(3)
-    swap = {"left-right": {"left": "right", "right": "left"}, "top-bottom": {"top": "bottom", "bottom": "top", "above": "below"}}[axis]
-    for values in {"relation": [("left",), ("above",)], "side": [("left",)], "patient-side": [("right",)]}.get(
-        family, [("top left",), ("bottom right",)]
-    ):
+    swap = {"left": "right", "right": "left"} if axis == "left-right" else {"top": "bottom", "bottom": "top", "above": "below"}
+    asked = {"relation": [("left",), ("above",)], "side": [("left",)], "patient-side": [("right",)]}
+    for values in asked.get(family, [("top left",), ("bottom right",)]):
         question, answer = (mirror_words(text, axis) for text in render(family, TARGETS[0], values, "train", rng))
         wanted = {" ".join(swap.get(word, word) for word in value.split()) for value in values}
         assert read(family, answer, question) == wanted

@@ -13,6 +13,7 @@ import time
 import numpy as np
 import pytest
 from prsbench.datasets import official_writer
+from prsbench.datasets.check.check import check_root
 from prsbench.datasets.official_reader import open_root
 from prsbench.datasets.official_writer import COLUMNS, LOCK, OFFICIAL_COLUMNS, Item, write_modality, written_in
 from prsbench.datasets.questions import target_of
@@ -329,7 +330,10 @@ def test_preparing_again_without_families_gives_the_official_table(tmp_path, roo
 def test_an_image_of_which_no_family_can_be_asked_is_left_out_and_counted(tmp_path, make_items):
     two = np.zeros((20, 20), bool)
     two[2:6, 2:6] = two[15:17, 9:11] = True
-    items = [*make_items(6), *(Item(f"two{n}", f"two{n}", lambda n=n: (np.full((20, 20, 3), n, np.uint8), two)) for n in range(6))]
+    items = [
+        *make_items(6),
+        *(Item(f"two{n}", f"two{n}", lambda n=n: (np.full((20, 20, 3), n, np.uint8), two)) for n in range(6)),
+    ]
     counts = write_families(tmp_path / "asked", items, ("relation",))
     assert (counts.images, counts.not_asked) == (6, 6)
     assert {row["image_name"] for row in rows_of(tmp_path / "asked")} == {f"made_two{n}.png" for n in range(6)}
@@ -346,3 +350,11 @@ def test_families_that_do_not_exist_or_repeat_are_refused_before_anything_is_wri
     with pytest.raises(ConfigError, match=message):
         write_families(tmp_path / "new", make_items(6), families)
     assert not (tmp_path / "new").exists()
+
+
+def test_answers_of_other_families_are_not_held_against_the_official_label(tmp_path, make_items):
+    """The patient's left is on the right of the image, where the official label is."""
+    write_families(tmp_path / "asked", make_items(12), ("side", "patient-side", "quadrant"))
+    (dataset,) = open_root(tmp_path / "asked")
+    assert list(dataset.notes) == [] and "patient's right" in " ".join(dataset.answers("train").values())
+    assert not [finding for finding in check_root(tmp_path / "asked").findings if finding.check == "place"]

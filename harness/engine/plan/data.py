@@ -94,12 +94,14 @@ def open_checked(
 
 def _disclosed(source: Phantoms | PrsMedFolder, root: Path, dataset: FolderDataset) -> str:
     """What a reader of its numbers must know of a data set: its difficulty, what was taken, how test pictures were changed."""
+    if dataset.change:  # the rest is said of the unchanged one
+        return str(dataset.change)
     texts = []
     if isinstance(source, Phantoms) and source.difficulty != Difficulty():
         texts.append(f"synthetic, difficulty {source.difficulty} (0: easy, 1: hardest)")
     if (selection := read_selection(root)) and selection.takes_a_part:
         texts.append(f"a selection of the pictures: {selection}")
-    return "; ".join([*texts, str(dataset.change)] if dataset.change else texts)
+    return "; ".join(texts)
 
 
 def _opened(root: Path, places: Sequence[Path], trust_times: bool = True) -> tuple[OpenedRoot, Sequence[FolderDataset]]:
@@ -132,9 +134,11 @@ def _checked(
     seen: dict[bytes, Seen] = {}  # pictures of the usable data sets
     in_two_splits = Counter[str]()
     for dataset in datasets:
-        if dataset.change:  # its files are those of the data set before the change, which comes first
-            of_usable = {one.name for one in usable} & {dataset.name.partition(CHANGE_MARK)[0]}
-            (usable.append(dataset) if of_usable else refused.append((dataset, "its unchanged pictures cannot be used.")))
+        if dataset.change:  # its files are those of the unchanged data set, which comes first
+            if dataset.name.partition(CHANGE_MARK)[0] in [one.name for one in usable]:
+                usable.append(dataset)
+            else:
+                refused.append((dataset, "its unchanged pictures cannot be used."))
             continue
         try:
             pairs = dataset.check(say, with_its_own := ChainMap({}, seen))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from math import isfinite
+from math import isfinite, nan
 
 from prsbench.harness.contract.results import CHANGE_MARK, CellResult, change_of, notes_by_text, unchanged_id
 from prsbench.harness.contract.summary import Names, Samples
@@ -34,12 +34,13 @@ def robustness(rows: Sequence[Row], cells: Sequence[CellResult]) -> Table | None
             found = [differences[number] for differences in of_change]
             clean = summarise(row, metric)
             means = [paired.difference for paired in found]
-            mean = mean_of_defined(means) if all(map(isfinite, means)) else float("nan")
+            mean = mean_of_defined(means) if all(map(isfinite, means)) else nan
             texts = [clean.status or number_text(clean.value), *(_text(paired) for paired in found), number_text(mean, "+.3f")]
-            remarks = notes_by_text({change: paired.reason for change, paired in zip(changes, found, strict=True) if paired.reason})
+            reasons = {change: text for change, paired in zip(changes, found, strict=True) if (text := _remark(paired))}
             numbers = (marked(text, metric, row) for text in texts)
-            lines.append([METRICS[metric].title, *labels_of(row), *numbers, "; ".join(remarks) or "-"])
-    amounts = notes_by_text({change_of(cell.dataset): f"{cell.data_note}." for cell in cells if change_of(cell.dataset)})
+            lines.append([METRICS[metric].title, *labels_of(row), *numbers, "; ".join(notes_by_text(reasons)) or "-"])
+    noted = [cell for cell in cells if change_of(cell.dataset) and cell.data_note]
+    amounts = notes_by_text({change_of(cell.dataset): f"{cell.data_note}." for cell in noted})
     caption = "How much of its score a row loses on corrupted test pictures. Masks, questions and answers are unchanged."
     notes = (*footnotes.of_data(rows), NOTE, *amounts, footnotes.INTERVAL, footnotes.TRAININGS)
     heads = ["unchanged", *changes, "mean"]
@@ -50,6 +51,12 @@ def _text(paired: PairedDifference) -> str:
     if not isfinite(paired.low):
         return number_text(paired.difference, "+.3f")
     return f"{paired.difference:+.3f} [{paired.low:+.3f}, {paired.high:+.3f}]"
+
+
+def _remark(paired: PairedDifference) -> str:
+    """Why there is no number, or what a reader must know of it: pairs with a failed side are not in it."""
+    n_failed = paired.counts.n_failed
+    return "; ".join(filter(None, [paired.reason, f"{n_failed} failed on a side" if n_failed else ""]))
 
 
 def _changed(row: Row, change: str, cells: Sequence[CellResult]) -> list[CellResult]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from prsbench.harness.audit import orientation
 from prsbench.harness.audit.orientation import TURNS, audit_orientation, effects_of, turned_sample
 from prsbench.harness.audit.orientation_page import line_of, write_page
+from prsbench.harness.cli.main import main
 from prsbench.harness.contract.errors import ConfigError
 from prsbench.harness.contract.geometry import centroid
 from prsbench.harness.contract.position import (
@@ -265,3 +266,11 @@ def test_impossible_requests_are_refused(finished):
         next(audit_orientation(finished, ["brigth"]))
     with pytest.raises(ConfigError, match="--samples must be 1 or more, got 0"):
         next(audit_orientation(finished, n_samples=0))
+
+
+def test_the_command_writes_the_page_into_the_run_folder_and_says_each_row(finished, capsys):
+    assert main(["audit", "orientation", str(finished.setting.folder), "--only", "bright", "--samples", "2"]) == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("predicting")]
+    assert len(said) == 4 and said[0].startswith("bright on brain_tumors_ct_scan: position accuracy ")
+    assert (finished.setting.folder / "audit" / "orientation.md").read_text().startswith("# Does the sentence follow")
+    assert main(["audit", "orientation", str(finished.setting.folder), "--samples", "0"]) == 2

@@ -34,7 +34,8 @@ def test_errors_by_hand_for_all_each_modality_and_each_position():
     assert found["modality", "skin_rgb"]["n"] == "2" and found["modality", "skin_rgb"]["error"] == "0.400"
 
 
-def test_answers_that_name_no_zone_have_no_point(samples):
+def test_answers_that_name_no_zone_have_no_point(discs):
+    samples = discs(3)
     counted = [replace(sample, truth=replace(sample.truth, family="count")) for sample in samples]
     assert located_answers([*samples, *counted]) == located_answers(samples) != []
 

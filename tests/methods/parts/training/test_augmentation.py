@@ -115,8 +115,8 @@ def test_questions_about_one_image_share_its_scene(disc):
     assert [question for question, _ in scene.pairs] == ["Where is the lesion?", "And where?"]
 
 
-def test_an_answer_of_another_family_keeps_its_words_and_its_image_is_not_moved(samples):
-    (sample,) = samples[:1]
+def test_an_answer_of_another_family_keeps_its_words_and_its_image_is_not_moved(disc):
+    sample = disc(3)
     mask = square(40, 2, 2, 6)
     truth = replace(sample.truth, mask=mask, position=("center",), near_centre=True, answer="It is near the center.")
     asked = [replace(sample, truth=replace(truth, family=family)) for family in ("where", "near-far")]
