@@ -152,7 +152,7 @@ def prepare(
         modality, target, archive: only for "pairs" and "volumes": the modality, a noun for what the masks outline ("lungs") and
             the archive's name (default: that of from_folder).
         seed: of splits and wording, and of the pictures for "phantoms".
-        families: the kinds of questions (`contract.families`), None: the official one alone. Not for "phantoms" and "hub".
+        families: the kinds of questions (`contract.families`), None: the official one alone. Not for "hub".
         options: of the source (`Source.options`), as its `find` describes them; None where not given.
 
     Raises:
@@ -167,7 +167,7 @@ def prepare(
     _check_options(source, {"modality": modality, "target": target, "archive": archive}, given)
     _check_families(source, families)
     if source == MADE:
-        return _prepare_phantoms(to_folder, seed)
+        return _prepare_phantoms(to_folder, seed, families or (OFFICIAL,))
     if from_folder is None:
         raise ConfigError(f"Source '{source}' needs --from: the folder where the archive was unpacked, or its zip or tar.")
     from prsbench.datasets.official_writer import write_modality
@@ -241,11 +241,11 @@ def _check_families(source: str, families: Sequence[str] | None) -> None:
     if families is None:
         return
     check_families(families)
-    if source in (MADE, WHOLE):
-        raise ConfigError(f"Source '{source}' has the official family of questions only: omit --families, or prepare an archive.")
-    if source == "volumes" and "patient-side" in families:
+    if source == WHOLE:
+        raise ConfigError(f"Source '{source}' comes with its questions: omit --families, or prepare the archives themselves.")
+    if source in (MADE, "volumes") and "patient-side" in families:
         raise ConfigError(
-            "Family 'patient-side' needs images in the radiological convention, which slices of volumes may lack. Ask 'side'."
+            f"Family 'patient-side' needs images in the radiological convention, which {source} may lack. Ask 'side'."
         )
 
 
@@ -270,11 +270,11 @@ def _notes_on_labels(labels: Labels | None) -> Iterator[str]:
         yield f"{labels.ignored_share:.1%} of the masks' pixels have a value of --ignore and count as background."
 
 
-def _prepare_phantoms(to_folder: Path, seed: int) -> PrepareReport:
+def _prepare_phantoms(to_folder: Path, seed: int, families: Sequence[str]) -> PrepareReport:
     from prsbench.datasets.official_writer import written_in
     from prsbench.datasets.phantoms.dataset import PhantomsConfig, materialise
 
-    config = PhantomsConfig(seed=seed)
+    config = PhantomsConfig(seed=seed, families=tuple(families))
     try:
         materialise(config, to_folder)
     except OSError as error:

@@ -115,9 +115,9 @@ def _occlusion(image: Pixels, mask: Mask, side: float, rng: np.random.Generator)
     counts = np.pad(mask, ((1, 0), (1, 0))).cumsum(0).cumsum(1)
     inside = counts[side_px:, side_px:] - counts[:-side_px, side_px:] - counts[side_px:, :-side_px] + counts[:-side_px, :-side_px]
     corners = np.argwhere(inside == 0)
-    for place in rng.random(OCCLUDERS):
-        for row, col in corners[int(place * len(corners)) :][:1]:
-            hidden[row : row + side_px, col : col + side_px] = 128
+    for place in rng.random(OCCLUDERS) if len(corners) else ():
+        row, col = corners[int(place * len(corners))]
+        hidden[row : row + side_px, col : col + side_px] = 128
     return hidden
 
 

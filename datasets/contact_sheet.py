@@ -86,14 +86,15 @@ def _outlined(sample: Sample) -> Image.Image:
     size = max(1, round(width * scale)), max(1, round(height * scale))
     pixels = np.asarray(Image.fromarray(sample.query.image).resize(size, Image.Resampling.LANCZOS)).copy()
     mask = np.asarray(Image.fromarray(sample.truth.mask).resize(size, Image.Resampling.NEAREST))
-    pixels[ndimage.binary_dilation(mask, np.ones((3, 3))) & ~mask] = OUTLINE
+    pixels[ndimage.binary_dilation(mask, np.ones((3, 3), bool)) & ~mask] = OUTLINE
     return Image.fromarray(pixels)
 
 
 def _write(pen: ImageDraw.ImageDraw, text: str, top: int, n_lines: int, colour: tuple[int, int, int]) -> None:
     """Text in lines as wide as a tile; what does not fit is cut off with dots."""
     font = ImageFont.load_default(11)
-    lines, rest = [], " ".join(text.split())
+    lines: list[str] = []
+    rest = " ".join(text.split())
     while rest and len(lines) < n_lines:
         n = next((n for n in range(len(rest), 1, -1) if font.getlength(rest[:n]) <= SIDE), 1)
         if n < len(rest) and (space := rest.rfind(" ", 0, n + 1)) > 0:

@@ -18,6 +18,7 @@ from prsbench.datasets.phantoms.difficulty import Difficulty, GivenDifficulty
 from prsbench.datasets.questions import target_of
 from prsbench.datasets.splits import SPLITS
 from prsbench.harness.contract.errors import DataError, unknown_name
+from prsbench.harness.contract.families import OFFICIAL, check_families
 from prsbench.harness.contract.modalities import BY_NAME, MODALITIES
 from prsbench.harness.contract.source_code import code_of, import_closure
 from prsbench.harness.contract.types import DataKind
@@ -31,7 +32,8 @@ KEY_FILE = "phantoms_key.txt"
 class PhantomsConfig(BaseModel):
     """How many images are drawn per modality, from which seed, and what their answers name.
 
-    answers: the official label, or the lesions' points ("0.3 right, 0.2 down" of the centre).
+    answers: the official label, or the lesions' points ("0.3 right, 0.2 down" of the centre). families: the kinds of questions
+    (`contract.families`); a phantom has no patient's side.
     two_share: probability of two lesions, which may not fit; None: each modality's own.
     difficulty: a level's name, an amount from 0 to 1, or amounts by axis; it changes no mask, question or answer.
     """
@@ -44,6 +46,7 @@ class PhantomsConfig(BaseModel):
     test: int = Field(default=24, ge=1, le=FIRST_INDEX["val"], strict=True)
     modalities: tuple[str, ...] = Field(default=MODALITIES, min_length=1)
     answers: Answers = "zones"
+    families: tuple[str, ...] = (OFFICIAL,)
     two_share: float | None = Field(default=None, ge=0, le=1, strict=True)
     difficulty: GivenDifficulty = Difficulty()
 
@@ -56,6 +59,15 @@ class PhantomsConfig(BaseModel):
         if len(set(modalities)) < len(modalities):
             raise ValueError("a modality is listed twice")
         return modalities
+
+
+    @field_validator("families")
+    @classmethod
+    def _can_be_asked(cls, families: tuple[str, ...]) -> tuple[str, ...]:
+        check_families(families)
+        if "patient-side" in families:
+            raise ValueError("a phantom has no patient's side: ask 'side', the side of the image")
+        return families
 
 
 def materialise(config: PhantomsConfig, folder: Path) -> None:
@@ -77,7 +89,8 @@ def materialise(config: PhantomsConfig, folder: Path) -> None:
         for modality in config.modalities:
             target = target_of(modality, BY_NAME[modality].phantom_target)
             items = _items(config, modality)
-            write_modality(partial_folder, modality, target, ARCHIVE, DataKind.SYNTHETIC, items, config.seed, config.answers)
+            kinds = config.answers, config.families
+            write_modality(partial_folder, modality, target, ARCHIVE, DataKind.SYNTHETIC, items, config.seed, *kinds)
         (partial_folder / KEY_FILE).write_text(key + "\n", encoding="utf-8")
         try:
             partial_folder.replace(folder)

@@ -48,7 +48,7 @@ def _spread(value: Any) -> Any:
     """A level's name or one amount as the amounts of all axes; anything else as it is."""
     if isinstance(value, str):
         if value not in LEVELS:
-            raise ValueError(f"expected {', '.join(LEVELS)}, an amount from 0 to 1, or amounts by axis, got '{value}'")
+            raise ValueError(f"expected {', '.join(LEVELS)}, an amount from 0 to 1, or amounts by axis")
         value = LEVELS[value]
     is_amount = isinstance(value, int | float) and not isinstance(value, bool)
     return dict.fromkeys(Difficulty.model_fields, value) if is_amount else value

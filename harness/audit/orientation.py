@@ -217,7 +217,9 @@ def turned_sample(sample: Sample, turn: Turn) -> Sample:
     image, mask = (np.ascontiguousarray(turn.array(pixels)) for pixels in (query.image, truth.mask))
     position, near = position_of(mask, query.modality)
     words = points_phrase(mask) if parse(truth.answer).points else position_phrase(position, near)
-    spacing = truth.spacing_mm and truth.spacing_mm[:: -1 if turn.swaps_sides else 1]
+    spacing = truth.spacing_mm
+    if spacing and turn.swaps_sides:
+        spacing = spacing[1], spacing[0]
     turned = Truth(mask, f"It is at {words}.", position, near, zone_of_centroid(mask), spacing)
     return replace(sample, query=replace(query, image=image), truth=turned)
 

@@ -232,7 +232,9 @@ def test_families_of_questions_are_prepared_described_and_refused_where_they_mak
     assert {row.family for row in dataset.rows} == {"presence", "patient-side"}
     with pytest.raises(ConfigError, match="'patient-side' needs images in the radiological convention"):
         prepare("pairs", archive, tmp_path / "ct", modality="lung_ct", target="lungs", families=["patient-side"])
-    with pytest.raises(ConfigError, match="has the official family of questions only"):
-        prepare("phantoms", None, tmp_path / "drawn", families=["count"])
+    with pytest.raises(ConfigError, match="comes with its questions"):
+        prepare("hub", archive, tmp_path / "hub", families=["count"])
+    with pytest.raises(ConfigError, match="which phantoms may lack"):
+        prepare("phantoms", None, tmp_path / "drawn", families=["patient-side"])
     with pytest.raises(ConfigError, match="No family of questions is called 'counts'. Did you mean 'count'"):
         prepare("pairs", archive, tmp_path / "other", **options, families=["counts"])

@@ -55,7 +55,7 @@ class Phantoms(PhantomsConfig):
 
     source: Literal["phantoms"] = "phantoms"
 
-    @field_validator("modalities", mode="wrap")
+    @field_validator("modalities", "families", mode="wrap")
     @classmethod
     def _refuse_with_place(cls, value: Any, check: Callable[[Any], tuple[str, ...]]) -> tuple[str, ...]:
         try:

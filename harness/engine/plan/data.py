@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import ChainMap, Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from prsbench.datasets.index import OpenedRoot, open_root_indexed, read_index, write_index
@@ -130,7 +130,8 @@ def _checked(
 
     Methods train on all data sets together, so that a picture in two splits of two data sets is one too many as well.
     """
-    usable, refused, disclosed = [], [], dict(selected)
+    usable: list[FolderDataset] = []
+    refused, disclosed = [], dict(selected)
     seen: dict[bytes, Seen] = {}  # pictures of the usable data sets
     in_two_splits = Counter[str]()
     for dataset in datasets:
@@ -201,8 +202,7 @@ def _selected_root(source: Phantoms | PrsMedFolder, root: Path, corruptions: tup
     selection = Selection(root.resolve(), corruptions=corruptions)
     if isinstance(source, PrsMedFolder):
         excluded = read_excluded(root / source.exclude) if source.exclude else ()
-        parts = {"limit": source.limit, "folds": source.folds, "fold": source.fold, "seed": source.seed}
-        selection = replace(selection, excluded=excluded, **parts)
+        selection = Selection(selection.root, excluded, source.limit, source.folds, source.fold, source.seed, corruptions)
     if not selection.takes_a_part and not corruptions:
         return root
     key = key_of({**asdict(selection), "root": str(selection.root)})

@@ -49,7 +49,7 @@ def paraphrases(rows: Sequence[Row]) -> Table | None:
 
 def _asked(row: Row) -> dict[tuple[str, int, str, str], list[Asked]]:
     """The answered questions of each image, seed and family; sample ids are `image#number of the question`."""
-    found: dict[tuple[str, int, str], list[Asked]] = {}
+    found: dict[tuple[str, int, str, str], list[Asked]] = {}
     for cell in row.cells:
         try:
             details = cell.read() if cell.status == ResultStatus.COMPLETE else ((), ())

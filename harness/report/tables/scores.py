@@ -66,13 +66,13 @@ def by_family(rows: Sequence[Row]) -> Table | None:
     if not families:
         return None
     of_places, of_answers = ("position_accuracy", "position_constant"), ("answer_accuracy", "answer_constant")
-    metrics = {family: of_places if FAMILIES[family].states_place else of_answers for family in families}
-    metrics["mean"] = (*of_places, *of_answers)
+    of_family = {family: of_places if FAMILIES[family].states_place else of_answers for family in families}
+    metrics: dict[str, tuple[str, ...]] = {**of_family, "mean": (*of_places, *of_answers)}
     scores: dict[tuple[str, str], list[Score]] = {(group, metric): [] for group in metrics for metric in metrics[group]}
     for row in rows:
-        of_family = {**subgroups.by_family(row, families), "mean": row}
+        parts = {**subgroups.by_family(row, families), "mean": row}
         for (group, metric), column in scores.items():
-            column.append(summarise(of_family[group], metric))
+            column.append(summarise(parts[group], metric))
     columns = {Column(group, METRICS[metric].title): (metric, column) for (group, metric), column in scores.items()}
     rules = "; ".join(f"{family}: {FAMILIES[family].rule}" for family in families)
     caption = "Accuracy by family of questions: the place that is named, or what else is asked; means over modalities."

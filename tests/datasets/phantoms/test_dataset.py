@@ -89,3 +89,19 @@ def test_an_unknown_key_or_modality_is_refused():
         PhantomsConfig(trian=3)
     with pytest.raises(ConfigError, match="Did you mean 'lung_ct'"):
         PhantomsConfig(modalities=("lung_cta",))
+
+
+def test_phantoms_are_asked_other_families_of_questions_about_the_same_pictures(tmp_path, tree_bytes):
+    asked = SMALL.model_copy(update={"families": ("where", "side", "count")})
+    materialise(SMALL, tmp_path / "a")
+    materialise(asked, tmp_path / "b")
+    a, b = (tree_bytes(tmp_path / name / "lung_CT") for name in "ab")
+    assert a == b and phantoms_key(SMALL) != phantoms_key(asked)
+    for dataset in open_root(tmp_path / "b"):
+        assert [sample.truth.family for sample in dataset.samples("test")] == ["where", "side", "count"]
+
+
+@pytest.mark.parametrize(("family", "error"), [("sides", ConfigError), ("patient-side", ValidationError)])
+def test_a_family_that_phantoms_cannot_be_asked_is_refused(family, error):
+    with pytest.raises(error, match=family):
+        PhantomsConfig(families=(family,))

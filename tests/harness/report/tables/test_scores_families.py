@@ -14,7 +14,8 @@ from prsbench.harness.report.tables.selection import tables_of
 from prsbench.metrics.catalog import METRICS
 
 ASKED = (  # family, whether the answer was right, whether the constant answer is
-    ("where", 1.0, 1.0), ("where", 0.0, 0.0), ("count", 1.0, 1.0), ("count", 1.0, 0.0), ("presence", 0.0, 1.0), ("presence", 0.0, 1.0),
+    ("where", 1.0, 1.0), ("where", 0.0, 0.0), ("count", 1.0, 1.0), ("count", 1.0, 0.0),
+    ("presence", 0.0, 1.0), ("presence", 0.0, 1.0),
 )  # fmt: skip
 
 
