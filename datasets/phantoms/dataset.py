@@ -60,7 +60,6 @@ class PhantomsConfig(BaseModel):
             raise ValueError("a modality is listed twice")
         return modalities
 
-
     @field_validator("families")
     @classmethod
     def _can_be_asked(cls, families: tuple[str, ...]) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ def robustness(rows: Sequence[Row], cells: Sequence[CellResult]) -> Table | None
             clean = summarise(row, metric)
             means = [paired.difference for paired in found]
             mean = mean_of_defined(means) if all(map(isfinite, means)) else nan
-            texts = [clean.status or number_text(clean.value), *(_text(paired) for paired in found), number_text(mean, "+.3f")]
+            texts = [clean.status or number_text(clean.value), *(_text(paired) for paired in found), number_text(mean, "+z.3f")]
             reasons = {change: text for change, paired in zip(changes, found, strict=True) if (text := _remark(paired))}
             numbers = (marked(text, metric, row) for text in texts)
             lines.append([METRICS[metric].title, *labels_of(row), *numbers, "; ".join(notes_by_text(reasons)) or "-"])
@@ -49,8 +49,8 @@ def robustness(rows: Sequence[Row], cells: Sequence[CellResult]) -> Table | None
 
 def _text(paired: PairedDifference) -> str:
     if not isfinite(paired.low):
-        return number_text(paired.difference, "+.3f")
-    return f"{paired.difference:+.3f} [{paired.low:+.3f}, {paired.high:+.3f}]"
+        return number_text(paired.difference, "+z.3f")
+    return f"{paired.difference:+z.3f} [{paired.low:+z.3f}, {paired.high:+z.3f}]"
 
 
 def _remark(paired: PairedDifference) -> str:

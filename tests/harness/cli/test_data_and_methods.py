@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 
 import numpy as np
@@ -105,3 +106,14 @@ def test_a_report_without_exposed_rows_names_those_left_out(tmp_path, data_root,
     assert "echo: run by a version whose labels do not list what the weights saw" in capsys.readouterr().err
     assert main(["report", folder, "--without-exposed", "PH3"]) == 2
     assert "expected some of LGG, BUSI" in capsys.readouterr().err
+
+
+def test_families_of_questions_are_chosen_by_name(archive, tmp_path, capsys):
+    command = ["prepare", "pairs", "--from", str(archive), "--to", str(tmp_path / "data"), "--modality", "skin_rgb"]
+    command += ["--target", "lesion", "--families", "presence"]
+    assert main([*command, "count"]) == 0
+    with (tmp_path / "data" / "skin_rgbimage.csv").open() as table:
+        assert {row["family"] for row in csv.DictReader(table)} == {"presence", "count"}
+    assert "how many" not in (card := (tmp_path / "data" / "croissant.json").read_text()) and "presence: whether" in card
+    assert main([*command, "cuont"]) == 2
+    assert "Did you mean 'count'" in capsys.readouterr().err

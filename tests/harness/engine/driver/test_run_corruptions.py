@@ -56,7 +56,7 @@ def test_a_difference_is_the_mean_over_data_sets_of_corrupted_minus_clean_scores
     means = {cell.dataset: np.mean([scores["dice@0.5"] for scores in cell.scores]) for cell in cells}
     names = [cell.dataset for cell in unchanged(cells)]
     expected = np.mean([means[f"{name}+contrast3"] - means[name] for name in names])
-    assert table.frame["contrast3"][0].split()[0] == f"{expected:+.3f}" != "+0.000"
+    assert table.frame["contrast3"][0].split()[0] == f"{expected:+z.3f}" != "+0.000"
 
 
 def test_a_failed_cell_leaves_no_difference_but_its_reason(stand_ins, data_root, tmp_path):
