@@ -54,7 +54,7 @@ def _spread(value: Any) -> Any:
     return dict.fromkeys(Difficulty.model_fields, value) if is_amount else value
 
 
-GivenDifficulty = Annotated[Difficulty, BeforeValidator(_spread, json_schema_input_type=str | float | Difficulty)]
+GivenDifficulty = Annotated[Difficulty, BeforeValidator(_spread, json_schema_input_type=str | Amount | Difficulty)]
 
 
 class Harder:

@@ -7,8 +7,10 @@ row has the weights of the run. What it answered before is read from the run, so
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from math import isfinite, nan
 
@@ -170,7 +172,8 @@ def audit_orientation(run: Run, methods: Collection[str] = (), n_samples: int | 
                 records = stored.folder.records()
                 numbers = _drawn(len(records), cell, n_samples)
                 asked = [number for number in numbers if _is_asked(records[number])]
-                effects = effects_of(predictor, cell, samples, records, asked)
+                with redirect_stdout(sys.stderr):  # what a method prints
+                    effects = effects_of(predictor, cell, samples, records, asked)
                 yield replace(result, effects=effects, n_other=len(numbers) - len(asked))
             except Exception as error:  # noqa: BLE001 (a method may raise anything on a turned image; the others go on)
                 yield replace(result, reason=reason_of(error))

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from math import isfinite, nan
 from pathlib import Path
 
+from prsbench.harness.contract.types import DataKind
 from prsbench.harness.engine.inspect.results import result_of
 from prsbench.harness.engine.inspect.state import CellState, Run, stored_cells
 from prsbench.harness.engine.plan.tuning import Try
 from prsbench.harness.engine.store.run_folder import SEAL, TrainingFolder
 
 DICE, POSITION = "dice@0.5", "position_accuracy"
-HEADER = ("grid", "row", "rates", "epochs", "minutes", "val dice@0.5", "val position", "score", "chosen")
+HEADER = ("grid", "tuned row", "rates", "data kind", "epochs", "minutes", "val dice@0.5", "val position", "score", "chosen")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Tried:
     grid: str
     method: str
     rates: Mapping[str, float]
+    data_kind: str
     epochs: int
     minutes: float
     dice: float
@@ -39,18 +41,20 @@ def tried(run: Run, grid: str, tries: Mapping[str, Sequence[Try]], epochs: Mappi
     """Every try, in the order of `tries`; grid is the name that they are recorded under."""
     cells: dict[str, list[tuple[float, float]]] = {}
     trainings: dict[str, str] = {}
+    kinds: dict[str, dict[str, None]] = {}
     for stored in stored_cells(run.plan.cells, run.setting):
         summary = result_of(stored, run.plan.protocol).summary if stored.state is CellState.CACHED else None
         means = (summary.tallies[DICE].mean, summary.tallies[POSITION].mean) if summary else (nan, nan)
         cells.setdefault(stored.node.method, []).append(means)
         trainings[stored.node.method] = stored.node.training or ""
+        kinds.setdefault(stored.node.method, {})[stored.node.data_kind] = None
     rows = []
     for name, some in tries.items():
         for one in some:
             row = one.row(epochs[name])
             dice, position = (sum(values) / len(values) for values in zip(*cells[row], strict=True))
             minutes = training_seconds(run, trainings[row]) / 60
-            rows.append(Tried(grid, name, one.rates, epochs[name], minutes, dice, position))
+            rows.append(Tried(grid, name, one.rates, " and ".join(kinds[row]), epochs[name], minutes, dice, position))
     return rows
 
 
@@ -77,9 +81,10 @@ def lines_of(rows: Sequence[Tried]) -> list[tuple[str, ...]]:
             row.grid,
             row.method,
             " ".join(f"{key}={rate:g}" for key, rate in row.rates.items()),
+            row.data_kind if row.data_kind == DataKind.REAL else row.data_kind.upper(),
             str(row.epochs),
             *(f"{value:.{digits}f}" for value, digits in ((row.minutes, 1), (row.dice, 3), (row.position, 3), (row.score, 3))),
-            "yes" if best.get(row.method) is row else "",
+            "yes" if best.get(row.method) is row else "no",
         )
         for row in rows
     ]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from prsbench.harness.contract.records import VARIANT_MARK
 from prsbench.harness.report.statistics.rows import Row
+from prsbench.harness.report.tables import footnotes
 from prsbench.harness.report.tables.table import Table, text_table
 
 RECORD = Path(__file__).parents[3] / "results" / "tuning.csv"
@@ -22,18 +23,18 @@ def tuning(rows: Sequence[Row]) -> Table | None:
     """The recorded tries of these rows' methods; None if there are none."""
     header, lines = _recorded()
     methods = {row.method.partition(VARIANT_MARK)[0] for row in rows}
-    known = [line for line in lines if line[header.index("row")] in methods]
+    known = [line for line in lines if line[header.index("tuned row")] in methods]
     if not known:
         return None
-    labels, numbers, remarks = header[:3], header[3:-1], header[-1:]
+    labels, numbers, remarks = header[:4], header[4:-1], header[-1:]
     caption = "Learning rates tried for each row, and the chosen ones."
-    return text_table("tuning", "Tuning", caption, labels, numbers, known, [NOTE], remarks)
+    return text_table("tuning", "Tuning", caption, labels, numbers, known, [*footnotes.of_data(rows), NOTE], remarks)
 
 
 @cache
 def _recorded() -> tuple[list[str], list[list[str]]]:
-    """Header and lines of the record: grid, row and rates, then numbers, then which was chosen."""
+    """Header and lines of the record: grid, row, rates and data kind, then numbers, then which was chosen."""
     if not RECORD.is_file():
-        return ["grid", "row"], []
+        return ["grid", "tuned row"], []
     header, *lines = csv.reader(RECORD.read_text().splitlines())
     return header, lines

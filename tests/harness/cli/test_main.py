@@ -167,9 +167,7 @@ def test_a_run_writes_its_tables_and_its_exit_code_tells_whether_it_is_complete(
 
     monkeypatch.setattr("prsbench.harness.report.writer.write_report", lambda *arguments: [])  # drawn twice is enough
     assert main([*base, "--set", "methods=[bright, absent]"]) == 1
-    assert (
-        main(["plan", *base[1:4], "--out", str(tmp_path / "run"), "--set", "methods=[bright, absent, echo, jittered]"]) == 0
-    )
+    assert main(["plan", *base[1:4], "--out", str(tmp_path / "run"), "--set", "methods=[bright, absent, echo, jittered]"]) == 0
     printed = capsys.readouterr().out
     assert "4 cached, 2 new, 2 skipped\n4 nodes to compute" in printed or "2 skipped" in printed
 

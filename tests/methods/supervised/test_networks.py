@@ -65,7 +65,6 @@ def test_the_imagenet_unet_keeps_its_encoders_statistics_and_trains_its_weights(
 
 
 def test_the_imagenet_unet_starts_from_cg_reasoners_backbone():
-    from prsbench.methods.catalog import METHODS
     from prsbench.methods.cg_reasoner.config import BackboneConfig
     from prsbench.methods.parts.weights.timm_backbone import build_backbone
 
@@ -73,4 +72,3 @@ def test_the_imagenet_unet_starts_from_cg_reasoners_backbone():
     ours = build_network(SupervisedConfig(network="unet_imagenet", **SMALL)).encoder.state_dict()
     shared = [name for name in theirs.state_dict() if name in ours]
     assert len(shared) > 200 and all(torch.equal(ours[name], theirs.state_dict()[name]) for name in shared)
-    assert METHODS["unet_imagenet"].defaults["encoder_learning_rate"] == BackboneConfig().learning_rate

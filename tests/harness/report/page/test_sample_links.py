@@ -8,7 +8,7 @@ import pytest
 from prsbench.harness.report.page.sample_links import sample_link
 from prsbench.harness.report.tables.selection import tables_of
 
-WITHOUT_ROWS = {"validity", "main_long"}  # about data sets and judges; for machines
+WITHOUT_ROWS = {"validity", "main_long", "tuning"}  # about data sets and judges; for machines; about val in other runs
 
 
 @pytest.fixture(scope="module")

@@ -6,24 +6,28 @@ from types import SimpleNamespace
 
 import pytest
 from prsbench.harness.cli.opening import registry
+from prsbench.harness.contract.types import DataKind
 from prsbench.harness.engine.grid.loading import load_grid
 from prsbench.harness.engine.plan.choices import resolve_choices
 from prsbench.harness.report.tables import tuning as module
 from prsbench.harness.report.tables.tuning import RECORD, tuning
 
-HEADER = ["grid", "row", "rates", "epochs", "minutes", "val dice@0.5", "val position", "score", "chosen"]
+HEADER = ["grid", "tuned row", "rates", "data kind", "epochs", "minutes", "val dice@0.5", "val position", "score", "chosen"]
 
 
 def rows(*names):
-    return [SimpleNamespace(method=name) for name in names]
+    return [
+        SimpleNamespace(method=name, data_kind=DataKind.SYNTHETIC, protocol="p", cells=(), judge_notes=(), judges=())
+        for name in names
+    ]
 
 
 @pytest.fixture
 def recorded(monkeypatch):
     lines = [
-        ["full", "unet", "learning_rate=0.002", "9", "1.0", "0.800", "0.700", "0.750", ""],
-        ["full", "unet", "learning_rate=0.006", "9", "1.0", "0.900", "0.700", "0.800", "yes"],
-        ["full", "prs_med", "learning_rate=0.001", "7", "1.0", "0.700", "0.500", "0.600", "yes"],
+        ["full", "unet", "learning_rate=0.002", "SYNTHETIC", "9", "1.0", "0.800", "0.700", "0.750", "no"],
+        ["full", "unet", "learning_rate=0.006", "SYNTHETIC", "9", "1.0", "0.900", "0.700", "0.800", "yes"],
+        ["full", "prs_med", "learning_rate=0.001", "SYNTHETIC", "7", "1.0", "0.700", "0.500", "0.600", "yes"],
     ]
     monkeypatch.setattr(module, "_recorded", lambda: (HEADER, lines))
 
@@ -31,7 +35,7 @@ def recorded(monkeypatch):
 def test_every_try_of_a_row_and_of_its_variants_is_shown(recorded):
     table = tuning(rows("unet@epochs=3", "oracle"))
     assert table.frame["rates"].tolist() == ["learning_rate=0.002", "learning_rate=0.006"]
-    assert table.frame["chosen"].tolist() == ["", "yes"] and [c.head for c in table.numbers] == HEADER[3:-1]
+    assert table.frame["chosen"].tolist() == ["no", "yes"] and [c.head for c in table.numbers] == HEADER[4:-1]
 
 
 def test_rows_without_tries_have_no_table(recorded):
@@ -44,17 +48,17 @@ def test_the_packaged_record_has_one_choice_a_row_and_it_is_the_best():
     assert list(written) == HEADER
     tries: dict[tuple[str, str], list[dict[str, str]]] = {}
     for line in csv.DictReader(RECORD.read_text().splitlines()):
-        tries.setdefault((line["grid"], line["row"]), []).append(line)
+        tries.setdefault((line["grid"], line["tuned row"]), []).append(line)
     for of_row in tries.values():
         assert len(of_row) == 5
-        [chosen] = [line for line in of_row if line["chosen"]]
+        [chosen] = [line for line in of_row if line["chosen"] == "yes"]
         assert float(chosen["score"]) == max(float(line["score"]) for line in of_row)
 
 
 def test_the_grids_rows_have_the_rates_that_the_record_chose():
     configs = {row: config for row, _, config in resolve_choices(load_grid("full"), registry())}
     for line in csv.DictReader(RECORD.read_text().splitlines()):
-        config = configs[line["row"]].model_dump(mode="json")
+        config = configs[line["tuned row"]].model_dump(mode="json")
         rates = dict(rate.split("=") for rate in line["rates"].split())
         own = {key: reduce(dict.__getitem__, key.split("."), config) for key in rates}
         assert (own == {key: float(rate) for key, rate in rates.items()}) == (line["chosen"] == "yes")

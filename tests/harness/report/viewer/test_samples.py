@@ -109,4 +109,4 @@ def test_a_run_without_points_says_so(cell, refilled):
 
 def test_all_metrics_of_the_catalog_can_be_sorted_by(cell):
     names = set(shown_of([cell()]).scores)
-    assert names == {name for name in METRICS if "[" not in name}
+    assert names == {name for name in METRICS if "[" not in name} - {"answer_accuracy", "answer_constant"}  # of families alone
