@@ -82,7 +82,8 @@ def _cell(x: float, y: float) -> str:
 
 def _from_centre(point: XY, shape: tuple[int, ...]) -> float:
     """Distance of a point of the image frame from the centre, in image widths."""
-    return float(np.hypot(point[0] / 2, point[1] / 2 * shape[0] / shape[1]))
+    # Rounded, so that a distance of exactly the limit is on the same side of it in a mirrored image.
+    return round(float(np.hypot(point[0] / 2, point[1] / 2 * shape[0] / shape[1])), 9)
 
 
 def _is_near_border(mask: NDArray[np.bool_]) -> bool:
