@@ -35,7 +35,7 @@ from prsbench.harness.engine.inspect.results import samples_of
 from prsbench.harness.engine.inspect.state import CellState, Run, stored_cells
 from prsbench.harness.engine.plan.nodes import CellNode
 from prsbench.harness.engine.worker import loaded_methods
-from prsbench.harness.engine.worker.process import resolve_device
+from prsbench.harness.engine.worker.process import prepare_process, resolve_device
 from prsbench.harness.engine.worker.seeding import seed_everything, seed_from
 from prsbench.harness.report.statistics.means_and_differences import mean_of_defined
 from prsbench.metrics.mask.counts import count_maps
@@ -152,6 +152,7 @@ def audit_orientation(run: Run, methods: Collection[str] = (), n_samples: int | 
     """
     if n_samples is not None and n_samples < 1:
         raise ConfigError(f"--samples must be 1 or more, got {n_samples}.")
+    prepare_process(run.setting.threads)  # as in the run, whose answers these are compared with
     names = dict.fromkeys(methods or (cell.method for cell in run.plan.cells))
     cells_by_name = {name: cells_of(run, name) for name in names}
     setting = replace(run.setting, device=resolve_device(run.setting.device))
