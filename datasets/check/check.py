@@ -44,7 +44,7 @@ class Checked:
             if found:
                 more = f" (first of {len(found)})" * (len(found) > 1)
                 lines.append(f"  {'Problem' if check.is_problem else 'Note'}: {check.title}{more}: {found[0].sentence}")
-        lines.append("  No problem found." if not self.problems else f"  {len(self.problems)} problems.")
+        lines.append("  No problem found." if not self.problems else f"  Problems: {len(self.problems)}.")
         return "\n".join(lines)
 
 

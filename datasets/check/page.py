@@ -107,7 +107,7 @@ def _kinds(checked: Checked) -> Iterator[tuple[str, list[Finding]]]:
 
 
 def _markdown(checked: Checked, tables: dict[str, Table]) -> str:
-    lines = [f"# Check of {checked.root.name}", "", f"{len(checked.pictures)} pictures, {len(checked.problems)} problems.", ""]
+    lines = [f"# Check of {checked.root.name}", "", f"{len(checked.pictures)} pictures, problems: {len(checked.problems)}.", ""]
     for title, (head, *rows) in tables.items():
         lines += [f"## {title}", "", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
         lines += [*(f"| {' | '.join(row)} |" for row in rows), ""]
