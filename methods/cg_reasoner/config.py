@@ -36,7 +36,7 @@ class BackboneConfig(Group):
     weights: GivenPath | None = "packaged"  # or a path to a state dict, or null for random
     stages: tuple[Stage, Stage, Stage] = (1, 3, 4)  # paper "early, mid, final"; which ones is open; strides 4, 16, 32 here
     feature_channels: Width = 64  # paper 256; embedded: outlines gain more from the finer stride, at the same cost
-    learning_rate: Rate = 3e-4  # ours
+    learning_rate: Rate = 9e-4  # tuned
 
 
 class LossesConfig(Group):
@@ -52,7 +52,8 @@ class LossesConfig(Group):
 class CGReasonerConfig(TrainingConfig):
     """The embedded (`tiny`) size by default; for another `size`, keys that are not set get its defaults from `SIZES`.
 
-    "paper": stated in the paper; "open": not stated there; "ours": our choice.
+    "paper": stated in the paper; "open": not stated there; "ours": our choice; "tuned": chosen by `prsbench tune`, see
+    results/tuning.csv.
     """
 
     size: Literal["tiny", "small", "paper"] = "tiny"  # which language model: `language`, a causal LM, LLaVA-Med
@@ -78,7 +79,7 @@ class CGReasonerConfig(TrainingConfig):
     accumulate: Count = 1  # ours: batches per optimizer step
     questions_per_image: Questions = 3  # ours: question-answer pairs read per image and step; image features are computed once
     projector_warmup_steps: Number = 0  # small: steps on images before LoRA; 0: no warm-up at all (`warm_up.py`)
-    learning_rate: Rate = 2e-3  # paper 1e-4 at 1024 px with a 7B model; ours for modules trained from scratch
+    learning_rate: Rate = 6e-3  # paper 1e-4 at 1024 px with a 7B model; tuned, for modules trained from scratch
     amp: bool = True  # bf16 autocast, on CUDA only
     keep: Literal["best", "last"] = "last"  # open; "best": the epoch with the lowest loss on the val split
     data_parallel_workers: Count = 1  # paper 2 GPUs; see `methods/parts/training/data_parallel.py` for what the grid must reserve
@@ -147,7 +148,9 @@ SMALL: Mapping[str, object] = {
     "language": {"layout_side": 3, "token_side": 3},  # ours: fewer image tokens, one for each pair of words ("top", "left")
     "questions_per_image": 1,  # ours: the language model's pass takes most of a step
     "projector_warmup_steps": 200,  # ours
-    "lora": {"learning_rate": 2e-3},  # ours: few steps
+    "learning_rate": 2e-3,  # ours, not tuned at this size, like the next two
+    "backbone": {"learning_rate": 3e-4},
+    "lora": {"learning_rate": 2e-3},
     "epochs": 2,  # ours
 }
 # All but the two paths that only the user can set: `language_model` and `backbone.weights`.

@@ -18,7 +18,7 @@ class SupervisedConfig(TrainingConfig):
     encoder_learning_rate: Rate | None = None  # of the ImageNet encoder, which only unet_imagenet has
 
     epochs: Epochs = 7  # ours, two more than CG-Reasoner; the other numbers are CG-Reasoner's
-    learning_rate: Rate = 2e-3
+    learning_rate: Rate = 2e-3  # nnunet's; the catalog has the other networks'; chosen by `prsbench tune` (results/tuning.csv)
     amp: bool = True  # bf16 autocast, on CUDA only
 
     def recipe(self) -> Recipe:

@@ -67,7 +67,7 @@ class TinyConfig(MultimodalConfig):
     losses: SegTokenLossesConfig = SegTokenLossesConfig()
 
     epochs: Epochs = 7  # as PRS-Med here
-    learning_rate: Rate = 1e-3  # official 3e-4; ours for modules trained from scratch
+    learning_rate: Rate = 1e-3  # official 3e-4; LISA's, chosen by `prsbench tune` (results/tuning.csv), for modules trained from scratch
     decoder_learning_rate: Rate = 1e-3  # official 3e-4
     weight_decay: Factor = 1e-5  # as PRS-Med here (official 0)
     gradient_clip: Clip = 1.0  # official
