@@ -41,20 +41,19 @@ def tried(run: Run, grid: str, tries: Mapping[str, Sequence[Try]], epochs: Mappi
     """Every try, in the order of `tries`; grid is the name that they are recorded under."""
     cells: dict[str, list[tuple[float, float]]] = {}
     trainings: dict[str, str] = {}
-    kinds: dict[str, dict[str, None]] = {}
+    kinds = " and ".join(dict.fromkeys(cell.data_kind for cell in run.plan.cells))
     for stored in stored_cells(run.plan.cells, run.setting):
         summary = result_of(stored, run.plan.protocol).summary if stored.state is CellState.CACHED else None
         means = (summary.tallies[DICE].mean, summary.tallies[POSITION].mean) if summary else (nan, nan)
         cells.setdefault(stored.node.method, []).append(means)
         trainings[stored.node.method] = stored.node.training or ""
-        kinds.setdefault(stored.node.method, {})[stored.node.data_kind] = None
     rows = []
     for name, some in tries.items():
         for one in some:
             row = one.row(epochs[name])
             dice, position = (sum(values) / len(values) for values in zip(*cells[row], strict=True))
             minutes = training_seconds(run, trainings[row]) / 60
-            rows.append(Tried(grid, name, one.rates, " and ".join(kinds[row]), epochs[name], minutes, dice, position))
+            rows.append(Tried(grid, name, one.rates, kinds, epochs[name], minutes, dice, position))
     return rows
 
 
