@@ -53,7 +53,7 @@ class Mirror:
     def __init__(self, url: str, local: Path):
         import fsspec
 
-        self.url, self._local = without_credentials(url), local
+        self.url, self._local, self._lease_lock = without_credentials(url), local, threading.Lock()
         parts = re.findall(r"://([^/\s]*)@", url) + re.findall(r"=([^&\s]+)", url.partition("?")[2])
         parts += [part.partition(":")[2] for part in parts]
         secrets = {secret for part in parts for secret in (part, unquote(part)) if secret}
@@ -123,7 +123,8 @@ class Mirror:
 
     def is_ours(self) -> bool:
         """Whether no other driver has taken over the run, as one may if this machine was unreachable for long."""
-        return self._read_lease().get("driver") == self._driver
+        with self._lease_lock:  # file:// empties a file before it writes it: our own next beat must not look like a takeover
+            return self._read_lease().get("driver") == self._driver
 
     def _keep_beating(self, over: threading.Event) -> None:
         number = 0
@@ -135,7 +136,8 @@ class Mirror:
                 self._beat(number)
 
     def _beat(self, number: int) -> None:
-        self._write(f"{self._root}/{LEASE}", json.dumps({"driver": self._driver, "beat": number}).encode())
+        with self._lease_lock:
+            self._write(f"{self._root}/{LEASE}", json.dumps({"driver": self._driver, "beat": number}).encode())
 
     def _wait_for_another(self, say: Callable[[str], None]) -> None:
         lease = self._read_lease()
@@ -150,8 +152,10 @@ class Mirror:
         try:
             found: dict[str, Any] = json.loads(self._call("cat_file", f"{self._root}/{LEASE}"))
             return found
-        except (FileNotFoundError, ValueError):  # an empty lease is being written
+        except FileNotFoundError:
             return {}
+        except ValueError:  # another driver is writing it at this moment, or was killed while it did
+            return {"driver": None}
 
     def _folders(self, parent: str) -> list[str]:
         try:

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import threading
+import time
 
 import fsspec
 import pytest
@@ -91,6 +93,38 @@ def test_a_driver_that_was_taken_over_stops_and_writes_nothing_more(go, stand_in
         go(methods=["echo"])
     assert not [name for name in memory.find(URL) if "/cells/" in name]
     assert json.loads(memory.cat_file(f"{URL}/{LEASE}"))["driver"] == "other"
+
+
+def test_a_driver_never_takes_its_own_beat_for_a_takeover_on_a_filesystem_that_empties_a_file_first(memory, tmp_path, monkeypatch):
+    write, emptied = memory.pipe_file, threading.Event()
+
+    def write_slowly(name, data):
+        write(name, b"")
+        emptied.set()
+        time.sleep(0.02)
+        write(name, data)
+
+    monkeypatch.setattr(remote, "BEATS_S", 0.001)
+    monkeypatch.setattr(memory, "pipe_file", write_slowly)
+    mirror = remote.Mirror(URL, tmp_path)
+    with mirror.lease(print):
+        for _ in range(5):
+            emptied.clear()
+            assert emptied.wait(20) and mirror.is_ours()
+
+
+def test_a_lease_that_is_being_written_is_another_drivers(go, memory, monkeypatch):
+    memory.pipe_file(f"{URL}/{LEASE}", b"")
+
+    def write_the_rest(seconds):
+        memory.pipe_file(f"{URL}/{LEASE}", json.dumps({"driver": "other", "beat": 1}).encode())
+
+    with monkeypatch.context() as patched:
+        patched.setattr(remote.time, "sleep", write_the_rest)
+        with pytest.raises(RunFolderError, match="another driver works in this run folder"):
+            go()
+    memory.pipe_file(f"{URL}/{LEASE}", b"")
+    assert go().status == "complete", "its writer was killed"
 
 
 def test_a_url_of_no_known_filesystem_is_refused(tmp_path):
