@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from prsbench.datasets.card import read_card
 from prsbench.datasets.catalog import SOURCES
 from prsbench.datasets.check.duplicates import Pair, Table, pairs_of
@@ -90,33 +91,36 @@ def _examined(
 ) -> tuple[list[Facts | str], list[Pair]]:
     """The facts of every picture, and the pairs that look alike. thumbnails is a file that is written."""
     count = len(pictures)
-    thumbs = np.memmap(thumbnails, np.uint8, "w+", shape=(max(count, 1), SIDE, SIDE))
     hashes = np.zeros(count, np.uint64)
     facts: list[Facts | str] = []
     chunks = [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
     tasks = ((examine, pictures[chunk.start : chunk.stop]) for chunk in chunks)
-    for found in _in_order(tasks, processes):
-        for one in found:
-            if not isinstance(one, str):
-                one, thumbs[len(facts)] = one
-                hashes[len(facts)] = hashes_of_turns(thumbs[len(facts)])[0]
-            facts.append(one)
-        say(f"{len(facts)} of {count} pictures examined")
-    thumbs.flush()
+    blank = np.zeros((SIDE, SIDE), np.uint8)
+    with thumbnails.open("wb") as file:
+        for found in _in_order(tasks, processes):
+            for one in found:
+                fact, thumb = (one, blank) if isinstance(one, str) else one
+                hashes[len(facts)] = hashes_of_turns(thumb)[0]
+                facts.append(fact)
+                file.write(thumb.tobytes())
+            say(f"{len(facts)} of {count} pictures examined")
     table, groups = Table(hashes), [named.group for named in pictures]
     readable = [[number for number in chunk if isinstance(facts[number], Facts)] for chunk in chunks]
     pairs: list[Pair] = []
     for done, found in enumerate(
-        _in_order(((_pairs, thumbnails, count, numbers, table, groups) for numbers in readable), processes)
+        _in_order(((_pairs, thumbnails, numbers, table, groups) for numbers in readable), processes)
     ):
         pairs += found
         say(f"{min((done + 1) * CHUNK, count)} of {count} pictures compared")
     return facts, pairs
 
 
-def _pairs(thumbnails: Path, count: int, numbers: Sequence[int], table: Table, groups: Sequence[str]) -> list[Pair]:
-    thumbs = np.memmap(thumbnails, np.uint8, "r", shape=(count, SIDE, SIDE))
-    return [pair for number in numbers for pair in pairs_of(number, thumbs, table, groups)]
+def _pairs(thumbnails: Path, numbers: Sequence[int], table: Table, groups: Sequence[str]) -> list[Pair]:
+    def thumbnail(number: int) -> NDArray[np.uint8]:  # read, not mapped: a mapped file counts as memory of this process
+        start = number * SIDE * SIDE
+        return np.fromfile(thumbnails, np.uint8, SIDE * SIDE, offset=start).reshape(SIDE, SIDE)
+
+    return [pair for number in numbers for pair in pairs_of(number, thumbnail, table, groups)]
 
 
 def _in_order(tasks: Iterator[tuple[Any, ...]], processes: int) -> Iterator[Any]:

@@ -5,7 +5,7 @@ Candidates come from a hash table, not from all pairs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,14 +70,16 @@ class Table:
         return views[close], self._order[places[close]], distance[close]
 
 
-def pairs_of(number: int, thumbs: NDArray[np.uint8], table: Table, groups: Sequence[str]) -> Iterator[Pair]:
+def pairs_of(
+    number: int, thumbnail: Callable[[int], NDArray[np.uint8]], table: Table, groups: Sequence[str]
+) -> Iterator[Pair]:
     """The pictures of other groups that look like picture `number`, or like a crop of it.
 
     Args:
-        thumbs: (N, S, S) of all pictures.
+        thumbnail: gives the thumbnail (S, S) of a picture by its number.
         groups: of all pictures. Neighbouring frames and slices of one group are alike without fault.
     """
-    thumb = thumbs[number]
+    thumb = thumbnail(number)
     if not np.ptp(thumb):
         return
     turned = hashes_of_turns(thumb)
@@ -95,6 +97,6 @@ def pairs_of(number: int, thumbs: NDArray[np.uint8], table: Table, groups: Seque
                 break
     for other, view in best.items():
         turn, box = (TURNS[view], WHOLE) if view < len(turned) else (TURNS[0], BOXES[view - len(turned) + 1])
-        value, place = likeness(thumbs[other], thumb, turn, box)
+        value, place = likeness(thumbnail(other), thumb, turn, box)
         if value >= ALIKE:
             yield Pair(other, number, turn, place, value)
