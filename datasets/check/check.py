@@ -107,9 +107,7 @@ def _examined(
     table, groups = Table(hashes), [named.group for named in pictures]
     readable = [[number for number in chunk if isinstance(facts[number], Facts)] for chunk in chunks]
     pairs: list[Pair] = []
-    for done, found in enumerate(
-        _in_order(((_pairs, thumbnails, numbers, table, groups) for numbers in readable), processes)
-    ):
+    for done, found in enumerate(_in_order(((_pairs, thumbnails, numbers, table, groups) for numbers in readable), processes)):
         pairs += found
         say(f"{min((done + 1) * CHUNK, count)} of {count} pictures compared")
     return facts, pairs

@@ -70,9 +70,7 @@ class Table:
         return views[close], self._order[places[close]], distance[close]
 
 
-def pairs_of(
-    number: int, thumbnail: Callable[[int], NDArray[np.uint8]], table: Table, groups: Sequence[str]
-) -> Iterator[Pair]:
+def pairs_of(number: int, thumbnail: Callable[[int], NDArray[np.uint8]], table: Table, groups: Sequence[str]) -> Iterator[Pair]:
     """The pictures of other groups that look like picture `number`, or like a crop of it.
 
     Args:

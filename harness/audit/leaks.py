@@ -16,7 +16,6 @@ from prsbench.harness.contract.position import NO_MASK
 from prsbench.harness.contract.results import change_of
 from prsbench.harness.contract.types import Method, Prediction, PromptSource, Query, ReferenceRow, Sample, Truth
 from prsbench.harness.engine.inspect.state import Run
-from prsbench.harness.engine.plan.data import open_all
 from prsbench.harness.engine.plan.nodes import CellNode
 from prsbench.harness.engine.worker.loaded_methods import method_of
 from prsbench.harness.engine.worker.prediction import query_of
@@ -75,7 +74,7 @@ def cells_of(run: Run, method: str) -> list[CellNode]:
 
 def samples_of(run: Run, cell: CellNode, n_samples: int) -> list[Sample]:
     """The first samples that have a lesion: the others have nothing to leak."""
-    dataset = next((d for d in open_all(run.setting.roots) if d.name == cell.dataset), None)
+    dataset = run.datasets.get(cell.dataset)
     if dataset is None:
         raise DataError(f"Data set '{cell.dataset}' is no longer under {', '.join(map(str, run.setting.roots))}. Restore it.")
     selected = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Collection
@@ -174,18 +175,39 @@ def _run_and_report(
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # schedulers send SIGTERM; treat it as Ctrl-C
     say, display = _output(options)
     run = run_grid(
-        grid, registry(), folder, say, options.executor, only, options.address, states, display, only_finish=only_finish
+        grid,
+        registry(),
+        folder,
+        say,
+        options.executor,
+        only,
+        options.address,
+        states,
+        display,
+        only_finish=only_finish,
+        floors_done=partial(_show_floors, say),
     )
     cells = results(run)
     write_report(cells, folder.path, partial(pictures_of, run), trainings_of(run), held_out(run))
     folder.report_written()
-    print(f"\n{summary_text(cells)}\nTables, figures and report.html are in {folder.path}")
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    print(f"\n{summary_text(cells, width=width)}\nTables, figures and report.html are in {folder.path}")
     print(f"Digest of these results: {digest_of(cells)}")
     n_failed = sum(cell.summary.n_failed for cell in cells if cell.summary)
     if n_failed:
         print(f"{n_failed} samples failed. The tables count them; `prsbench retry --partial {folder.path}` predicts them again.")
     is_complete = run.status is RunStatus.COMPLETE and all(cell.status is not ResultStatus.FAILED for cell in cells)
     return OK if is_complete and not n_failed else SOME_FAILED
+
+
+def _show_floors(say: Callable[[str], None], run: Run) -> None:
+    """Show the first table, of what is finished, while the other jobs of the run go on."""
+    from prsbench.harness.contract.results import ResultStatus
+    from prsbench.harness.engine.inspect.results import results
+    from prsbench.harness.report.writer import overview_text
+
+    if cells := [cell for cell in results(run) if cell.status is ResultStatus.COMPLETE]:
+        say(f"\nThe first rows are finished; the others follow.\n\n{overview_text(cells)}")
 
 
 def _output(options: argparse.Namespace) -> tuple[Callable[[str], None], Display | None]:

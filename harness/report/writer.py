@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from textwrap import wrap
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from prsbench.harness.report.viewer.links import INDEX
 if TYPE_CHECKING:
     from prsbench.harness.report.tables.table import Table
 
+_NARROW = 80  # columns
 FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
 
 
@@ -91,18 +93,23 @@ def _table_files(tables: Sequence[Table], cost: Table) -> dict[str, bytes]:
     return files | {"cost/cost.html": cost_page(cost).encode()}
 
 
-def summary_text(cells: Sequence[CellResult], across_prompts: bool = False) -> str:
-    """The tables printed at the end of a run, about 150 columns wide, with each footnote once.
+def summary_text(cells: Sequence[CellResult], across_prompts: bool = False, width: int = 0) -> str:
+    """The tables printed at the end of a run, with each footnote once.
 
-    across_prompts ranks all rows together; such tables are never written to files, because the rows' inputs differ.
+    Args:
+        across_prompts: ranks all rows together; such tables are never written to files, because the rows' inputs differ.
+        width: columns of the terminal; 0 for no limit. One that is too narrow for the tables gets `overview_text` instead.
     """
     from prsbench.harness.report.statistics.rows import rows_of
     from prsbench.harness.report.tables.ablations import ablations, t2c_ablation
     from prsbench.harness.report.tables.footnotes import of_few_groups, of_not_run
-    from prsbench.harness.report.tables.formats import to_text
+    from prsbench.harness.report.tables.formats import TEXT_WIDTH, to_text
     from prsbench.harness.report.tables.scores import main, reasoning
     from prsbench.harness.report.tables.validity import validity
 
+    if 0 < width < TEXT_WIDTH:
+        wider = f"For every modality and the validity of PRScore see report.html, or use a terminal of {TEXT_WIDTH} columns."
+        return "\n".join([overview_text(cells, across_prompts), *wrap(wider, _NARROW)])
     rows = rows_of(cells, across_prompts)
     texts: list[str] = []
     printed: set[str] = set()
@@ -112,3 +119,13 @@ def summary_text(cells: Sequence[CellResult], across_prompts: bool = False) -> s
             texts.append(to_text(replace(table, footnotes=tuple(note for note in table.footnotes if note not in printed))))
             printed.update(table.footnotes)
     return "\n".join(texts)
+
+
+def overview_text(cells: Sequence[CellResult], across_prompts: bool = False) -> str:
+    """One table of means for a terminal of 80 columns."""
+    from prsbench.harness.report.statistics.rows import rows_of
+    from prsbench.harness.report.tables.footnotes import of_few_groups, of_not_run
+    from prsbench.harness.report.tables.formats import to_text
+    from prsbench.harness.report.tables.scores import overview
+
+    return to_text(overview(rows_of(cells, across_prompts), [*of_not_run(cells), *of_few_groups(cells)]), _NARROW)

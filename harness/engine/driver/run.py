@@ -74,6 +74,7 @@ def run_grid(
     display: Display | None = None,
     share: tuple[int, int] | None = None,
     only_finish: bool = False,
+    floors_done: Callable[[Run], None] | None = None,
 ) -> Run:
     """Compute what is missing.
 
@@ -86,6 +87,7 @@ def run_grid(
         display: shows the running jobs; then `say` is its own.
         share: (i, n): this driver is the i-th of n on this folder, from 1, and does its share alone.
         only_finish: only join, measure and score what is completely predicted.
+        floors_done: is called once when all floors and ceilings have ended, if other jobs have not.
 
     Returns:
         The run, for `results`. Nodes that failed raise nothing; their cells appear there with the error.
@@ -110,7 +112,8 @@ def run_grid(
             if pending:
                 workers = make_executor(executor, run.setting, grid.execution, address)
                 jobs = partial(jobs_to_do, run.plan, pending, run.setting, share=division, only_finish=only_finish)
-                _do_jobs(jobs, run, folder, workers, grid.execution.retries, say, display)
+                told = partial(floors_done, run) if floors_done else None
+                _do_jobs(jobs, run, folder, workers, grid.execution.retries, say, display, told)
         except BaseException:  # such as Ctrl-C or a full disk: run.json must not say "running"
             _write_description(run, grid, folder, RunStatus.INTERRUPTED)
             raise
@@ -136,12 +139,13 @@ def _do_jobs(
     retries: int,
     say: Say,
     display: Display | None,
+    floors_done: Callable[[], None] | None,
 ) -> None:
     try:
         jobs = jobs_for(executor.gpus or executor.workers, bool(executor.gpus))
         priors = Priors.here(run, executor.workers)
         with Progress(jobs, run.setting, executor.workers, say, priors.job_s, priors.report_s, display) as progress:
-            busy_s = _Loop(jobs, folder, progress, retries).run(executor)
+            busy_s = _Loop(jobs, folder, progress, retries, floors_done).run(executor)
             say(progress.efficiency(busy_s))
     finally:
         executor.stop()
@@ -150,21 +154,34 @@ def _do_jobs(
 class _Loop:
     """Submits jobs whose trainings are sealed, and settles each job that ends."""
 
-    def __init__(self, jobs: list[Job], folder: RunFolder, progress: Progress, retries: int):
+    def __init__(
+        self,
+        jobs: list[Job],
+        folder: RunFolder,
+        progress: Progress,
+        retries: int,
+        floors_done: Callable[[], None] | None,
+    ):
         self._waiting, self._run_folder, self._progress, self._retries = Waiting(jobs), folder, progress, retries
+        self._floors_done = floors_done if any(job.is_quick for job in jobs) else None
         self._predicted = defaultdict[str, list[Outcome]](list)  # by cell's folder: of its shards, until its attempt is recorded
         self._busy_s = 0.0
 
     def run(self, executor: Executor) -> float:
         """Do jobs until none is left; returns the seconds that nodes took, summed over workers."""
-        n_running, last = 0, None
-        while len(self._waiting) or n_running:
+        running, last = list[Job](), None
+        while len(self._waiting) or running:
             while job := self._waiting.take(executor.fits, last):
                 self._progress.started(job)
                 executor.submit(job)
-                n_running += 1
+                running.append(job)
+            left = [*running, *self._waiting]
+            if self._floors_done and left and not any(job.is_quick for job in left):
+                self._floors_done()  # now that the workers are busy
+                self._floors_done = None
             job, outcomes = executor.next_finished()
-            n_running, last = n_running - 1, job.model
+            running.remove(job)
+            last = job.model
             self._waiting.ended(job)
             self._settle(job, outcomes)
         return self._busy_s

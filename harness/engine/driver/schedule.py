@@ -100,7 +100,7 @@ def jobs_to_do(
     by_model: dict[object, float] = defaultdict(float)  # cost of all jobs of a model: they run in sequence, so that it loads once
     for job in jobs:
         by_model[job.model] += job.cost
-    return sorted(jobs, key=lambda job: (-by_model[job.model], str(job.model), -job.cost))
+    return sorted(jobs, key=lambda job: (not job.is_quick, -by_model[job.model], str(job.model), -job.cost))
 
 
 def trainings_to_do(plan: Plan, to_predict: Iterable[CellNode], is_scoring: bool, setting: Setting) -> list[TrainingNode]:
@@ -197,8 +197,9 @@ class Waiting:
     def take(self, fits: Callable[[Job], bool], last: object = None) -> Job | None:
         """The next job to start, taken out; None if none is ready and fits.
 
-        Trainings come first. Then a worker goes on with the model it has (`last`); a free one takes the model with the most work
-        left for each job that is at it, so that few models are loaded often, and all end together.
+        Floors and ceilings come first: they are quick, and give the first table. Trainings are next. Then a worker goes on with
+        the model it has (`last`); a free one takes the model with the most work left for each job that is at it, so that few models
+        are loaded often, and all end together.
         """
         for model in sorted((m for m, jobs in self._ready.items() if jobs), key=lambda m: self._rank(m, last)):
             job = self._ready[model][0]
@@ -212,6 +213,6 @@ class Waiting:
     def ended(self, job: Job) -> None:
         self._running[job.model] -= 1
 
-    def _rank(self, model: object, last: object) -> tuple[bool, bool, float]:
-        is_training = self._ready[model][0].training is not None
-        return not is_training, model != last, -self._left[model] / (1 + self._running[model])
+    def _rank(self, model: object, last: object) -> tuple[bool, bool, bool, float]:
+        job = self._ready[model][0]
+        return not job.is_quick, job.training is None, model != last, -self._left[model] / (1 + self._running[model])

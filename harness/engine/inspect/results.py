@@ -18,7 +18,7 @@ from prsbench.harness.contract.results import HELD_OUT, CellResult, Details, Hel
 from prsbench.harness.contract.summary import Samples, Summary, samples_from, summarise_cell, summary_from
 from prsbench.harness.contract.types import DataKind, Sample
 from prsbench.harness.engine.inspect.state import CellState, Run, StoredCell, stored_cells
-from prsbench.harness.engine.plan.data import manifest_hash, open_all
+from prsbench.harness.engine.plan.data import manifest_hash
 from prsbench.harness.engine.plan.nodes import CellNode, LeftOut
 from prsbench.harness.engine.store.cell_folder import CellFolder
 from prsbench.harness.engine.store.json_files import read_json
@@ -134,9 +134,8 @@ def sample_of(run: Run, dataset: str, sample_id: str) -> tuple[int, Sample] | No
     samples = samples_of(run, dataset)
     if isinstance(samples, str):
         return None
-    opened = next(d for d in open_all(run.setting.roots) if d.name == dataset)
     split = next(cell.split for cell in run.plan.cells if cell.dataset == dataset)
-    index = [row.sample_id for row in opened.manifest(split)].index(sample_id)
+    index = [row.sample_id for row in run.datasets[dataset].manifest(split)].index(sample_id)
     return index, samples[index]
 
 
@@ -144,7 +143,7 @@ def samples_of(run: Run, dataset: str) -> Sequence[Sample] | str:
     """The samples of a data set in the order of its records, or why they are not there: moved away, or changed since the run."""
     cell, opened = next(cell for cell in run.plan.cells if cell.dataset == dataset), None
     try:
-        opened = next((d for d in open_all(run.setting.roots) if d.name == dataset), None)
+        opened = run.datasets.get(dataset)
         if opened and manifest_hash(opened, cell.split) == cell.origin["manifest"]:
             return opened.samples(cell.split)
     except (DataError, OSError):

@@ -11,9 +11,11 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from prsbench.datasets.official_reader import FolderDataset
 from prsbench.harness.contract.errors import RunFolderError
 from prsbench.harness.contract.records import SampleStatus
 from prsbench.harness.engine.grid.schema import GridConfig
+from prsbench.harness.engine.plan.data import open_all
 from prsbench.harness.engine.plan.nodes import CellNode, Plan
 from prsbench.harness.engine.store.cell_folder import CELL, CellFolder
 from prsbench.harness.engine.store.json_files import changed_fields, damaged, listed, read_json
@@ -64,6 +66,15 @@ class Run:
     plan: Plan
     setting: Setting
     status: RunStatus
+
+    @cached_property
+    def datasets(self) -> Mapping[str, FolderDataset]:
+        """The data sets at the run's data folders, by name, opened once: their files may have changed since the run.
+
+        Raises:
+            DataError: they cannot be read.
+        """
+        return {dataset.name: dataset for dataset in open_all(self.setting.roots)}
 
 
 def open_run(path: Path) -> Run:

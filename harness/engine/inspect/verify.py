@@ -11,7 +11,7 @@ from prsbench.harness.contract.errors import DataError, PrsbenchError
 from prsbench.harness.contract.files import folder_hashes
 from prsbench.harness.contract.summary import summarise_cell, to_bytes
 from prsbench.harness.engine.inspect.state import Run, RunStatus, StoredCell, damage_of, stored_cells
-from prsbench.harness.engine.plan.data import manifest_hash, open_all
+from prsbench.harness.engine.plan.data import manifest_hash
 from prsbench.harness.engine.plan.nodes import TrainingNode
 from prsbench.harness.engine.store.cell_folder import SCORED, SUMMARY, results_hash
 from prsbench.harness.engine.store.keys import key_of
@@ -48,7 +48,7 @@ def _guarded(problems: Iterator[str]) -> Iterator[str]:
 def _data_problems(run: Run) -> Iterator[str]:
     wanted = {cell.dataset: cell for cell in run.plan.cells}
     try:
-        opened = {dataset.name: dataset for dataset in open_all(run.setting.roots)}
+        opened = run.datasets
         for name, cell in wanted.items():
             if name not in opened or manifest_hash(opened[name], cell.split) != cell.origin["manifest"]:
                 yield f"Data set '{name}': its {cell.split} split is not the one this run was made on. Restore it, or run again."

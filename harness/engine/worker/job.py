@@ -84,6 +84,11 @@ class Job:
         return 0.0 if self.work is Work.FINISH else max(node.gpu_gib for node in nodes)
 
     @property
+    def is_quick(self) -> bool:
+        """Whether it trains or predicts floors and ceilings, which need no GPU."""
+        return self.work is not Work.FINISH and not self.gpu_gib
+
+    @property
     def model(self) -> object:
         """What two jobs must share for a worker to use again what it has loaded."""
         if self.training:

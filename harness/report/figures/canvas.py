@@ -57,6 +57,8 @@ def finish(canvas: Canvas, name: str, title: str, caption: str) -> Figure:
         "pdf": {"CreationDate": None, "Creator": None, "Producer": None, "Title": title, "Subject": caption},
     }
     files = {}
+    canvas.draw_without_rendering()  # lays it out once, for all formats
+    canvas.set_layout_engine("none")
     with rc_context({"svg.hashsalt": name, "pdf.fonttype": 42}):
         for kind, metadata in texts.items():
             buffer = BytesIO()

@@ -21,7 +21,7 @@ _LATEX = {
     "§": r"\textsuperscript{\S}",
 }
 _ALWAYS_SHOWN = ("method", "prompt source", "metric", "modality")
-_TEXT_WIDTH = 150
+TEXT_WIDTH = 150  # in columns, of tables with the scores of every modality
 _TEXT_LEGEND = ("weights", "text source", "protocol", "n", "failure rate")  # below a wide table in the terminal, instead of in it
 
 
@@ -71,8 +71,8 @@ def to_latex(table: Table) -> str:
     )
 
 
-def to_text(table: Table) -> str:
-    """Text for a terminal of about 150 columns: long labels go into a legend below the table, * marks the best."""
+def to_text(table: Table, width: int = TEXT_WIDTH) -> str:
+    """Text for a terminal: long labels go into a legend below the table, * marks the best; sentences fill `width` columns."""
     is_wide = "weights" in table.labels
     shown = [name for name in shown_columns(table) if not (is_wide and name in _TEXT_LEGEND)]
     body = _cells(table, shown, str, "{}*".format)
@@ -83,8 +83,8 @@ def to_text(table: Table) -> str:
             f"{row['method']}: " + "; ".join(row[name] if name == "n" else f"{name} {row[name]}" for name in moved)
             for row in table.frame.to_dict("records")
         ]
-    notes = [line for note in [*legend, *table.footnotes] for line in wrap(note, _TEXT_WIDTH - 2, subsequent_indent="    ")]
-    caption = wrap(" ".join([f"{table.title.upper()}.", table.caption, *same_in_every_row(table)]), _TEXT_WIDTH)
+    notes = [line for note in [*legend, *table.footnotes] for line in wrap(note, width - 2, subsequent_indent="    ")]
+    caption = wrap(" ".join([f"{table.title.upper()}.", table.caption, *same_in_every_row(table)]), width)
     return "\n".join([*caption, "", *_aligned(table, shown, [shown, *body]), "", *(f"  {line}" for line in notes)]) + "\n"
 
 

@@ -79,6 +79,13 @@ def by_family(rows: Sequence[Row]) -> Table | None:
     return _table("by_family", "Families of questions", caption, rows, columns, f"{rules}.", footnotes.FAMILIES)
 
 
+def overview(rows: Sequence[Row], notes: Sequence[str] = ()) -> Table:
+    """The means that a first look needs, for a terminal of 80 columns; notes are more footnotes."""
+    metrics = ("mdice_pranet", "prscore", "position_accuracy", "position_constant")
+    caption = "Means over modalities."
+    return _means("overview", "Overview", caption, rows, metrics, *_reasoning_notes(rows), *notes)
+
+
 def main(rows: Sequence[Row], notes: Sequence[str] = ()) -> Table:
     """Segmentation by the published protocol in every modality, with `dice@0.5` next to the means; notes are more footnotes."""
     metrics = ("mdice_pranet", "miou_pranet")

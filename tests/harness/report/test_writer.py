@@ -89,6 +89,12 @@ def test_the_summary_prints_each_footnote_once(grid):
     assert "TEXT2CENTROID ABLATION" in text
 
 
+def test_the_summary_of_a_narrow_terminal_fits_into_80_columns_and_still_says_what_the_rows_are(grid):
+    text = summary_text(grid(), width=100)
+    assert max(map(len, text.splitlines())) <= 80 and "OVERVIEW" in text
+    assert "SYNTHETIC phantoms: not comparable" in text and "prompt source" in text
+
+
 def test_a_run_without_cells_still_has_a_report(tmp_path):
     assert write_report([], tmp_path, lambda *_: None)
     assert summary_text([])

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from prsbench.harness.contract.catalog import Catalog
 from prsbench.harness.contract.errors import ConfigError, DataError, RunFolderError
 from prsbench.harness.engine.driver.run import plan_run, run_grid
 from prsbench.harness.engine.inspect.results import results
@@ -54,6 +55,21 @@ def test_rows_that_are_configured_alike_are_computed_each(stand_ins, data_root, 
     grid = stand_ins.make_grid(data_root, ["bright", "echo"], more=same)
     run = run_grid(grid, stand_ins.REGISTRY, RunFolder(tmp_path / "run"), lambda line: None, "serial")
     assert len({cell.key for cell in run.plan.cells}) == len(run.plan.cells) / 2 and run.status == "complete"
+
+
+def test_floors_are_finished_and_told_of_before_anything_is_trained(stand_ins, data_root, tmp_path):
+    entries = [replace(entry, gpu_gib=0.0 if entry.name == "echo" else 4.0) for entry in stand_ins.REGISTRY.methods.values()]
+    registry = replace(stand_ins.REGISTRY, methods=Catalog("method", entries))
+    grid = stand_ins.make_grid(data_root, ["trained", "echo"], more={"judge": "packaged"})
+    folder, told = RunFolder(tmp_path / "run"), []
+
+    def tell(run):
+        told.append(({cell.method for cell in results(run) if cell.status == "complete"}, "fit" in lines(tmp_path)))
+
+    run_grid(grid, registry, folder, lambda line: None, "serial", floors_done=tell)
+    assert told == [({"echo"}, False)]
+    run_grid(grid, registry, folder, lambda line: None, "serial", floors_done=tell)
+    assert len(told) == 1, "nothing is left to do"
 
 
 def test_a_method_is_loaded_once_a_worker_and_not_once_a_cell(stand_ins, data_root, tmp_path):

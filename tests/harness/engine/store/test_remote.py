@@ -95,7 +95,7 @@ def test_a_driver_that_was_taken_over_stops_and_writes_nothing_more(go, stand_in
     assert json.loads(memory.cat_file(f"{URL}/{LEASE}"))["driver"] == "other"
 
 
-def test_a_driver_never_takes_its_own_beat_for_a_takeover_on_a_filesystem_that_empties_a_file_first(memory, tmp_path, monkeypatch):
+def test_a_driver_never_takes_its_own_half_written_beat_for_a_takeover(memory, tmp_path, monkeypatch):
     write, emptied = memory.pipe_file, threading.Event()
 
     def write_slowly(name, data):
