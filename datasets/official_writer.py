@@ -32,6 +32,7 @@ from prsbench.datasets.card import CARD, SCHEMA, joinable_card
 from prsbench.datasets.family_wording import check_noun, render
 from prsbench.datasets.mask_facts import Values, check_sides, values_of
 from prsbench.datasets.pictures import pixel_hash, write_png
+from prsbench.datasets.processes import chunks, in_order
 from prsbench.datasets.questions import Target, render_answer, render_points_answer, render_question
 from prsbench.datasets.splits import SPLITS, joined_groups, split_by_group
 from prsbench.harness.contract.errors import ConfigError, DataError, refuse
@@ -47,6 +48,7 @@ FAMILY = "family"  # a column of tables with other families of questions than th
 QUESTIONS_PER_IMAGE = {"train": 3, "val": 3, "test": 1}
 
 LOCK = ".prsbench.lock"
+_TOGETHER = 8  # pictures of one task
 
 Row = dict[str, str]
 Answers = Literal["zones", "points"]
@@ -119,12 +121,14 @@ def write_modality(
     seed: int,
     answers: Answers = "zones",
     families: Sequence[str] = (OFFICIAL,),
+    processes: int = 1,
 ) -> ArchiveCounts:
     """Add an archive to a modality of the root, or replace what a previous call wrote for that archive.
 
     answers: whether they name the official label or the lesions' points. families: the kinds of questions (`contract.families`).
     The official one alone is asked several times of a training image; of several, each is asked once of every image of which it
-    can be asked, and the table has a column `family`.
+    can be asked, and the table has a column `family`. processes: how many load and write pictures; with more than one (-1: one
+    per core), each item's load() must be picklable.
 
     The same call gives the same bytes. Groups that share a picture, pixel by pixel, are joined before the split, unless the
     archive fixes it. One process at a time writes to a root; another waits.
@@ -152,7 +156,7 @@ def write_modality(
         staging = root / f".{archive}.{modality}.partial"
         shutil.rmtree(staging, ignore_errors=True)
         try:
-            staged, rows = _stage(staging, modality, target, archive, items, seed, answers, families)
+            staged, rows = _stage(staging, modality, target, archive, items, seed, answers, families, processes)
             _keep_added_columns(rows, old_rows)
             rows_now = sorted(other_rows + rows, key=_row_order)
             _publish(root, staging, modality, archive, rows_now, card, data_kind, target)
@@ -181,27 +185,15 @@ def written_in(root: Path, modality: str) -> WrittenCounts:
 
 def _stage(
     staging: Path, modality: str, target: Target, archive: str, items: Sequence[Item], seed: int, answers: Answers,
-    families: Sequence[str],
+    families: Sequence[str], processes: int,
 ) -> tuple[list[_Staged], list[Row]]:  # fmt: skip
     """Write every picture below `staging`; what was written, and its rows. One DataError if any item is faulty."""
     for kind in ("images", "masks"):
         (staging / kind).mkdir(parents=True)
-    staged, problems = [], []
-    for item in items:
-        try:
-            image, mask = item.load()
-        except DataError as error:
-            problems.append(str(error))
-            continue
-        name = _file_name(archive, item)
-        write_png(staging / "images" / name, image)
-        write_png(staging / "masks" / name, mask)
-        points = points_phrase(mask) if answers == "points" and mask.any() else None
-        position, near_centre = position_of(mask, modality)
-        values = values_of(mask, families) if tuple(families) != (OFFICIAL,) else {}
-        facts = (pixel_hash(image), float(mask.mean()), position, near_centre, zone_of_centroid(mask), points, values)
-        staged.append(_Staged(item, *facts))
-    refuse(f"Archive '{archive}'", problems)
+    tasks = ((chunk, staging, modality, archive, answers, families) for chunk in chunks(items, _TOGETHER))
+    found = [one for some in in_order(_write_pictures, tasks, processes) for one in some]
+    refuse(f"Archive '{archive}'", [problem for problem in found if isinstance(problem, str)])
+    staged = [one for one in found if isinstance(one, _Staged)]
     rows = []
     for one, (group, split) in zip(staged, _groups_and_splits(archive, staged, seed), strict=True):
         for kind in ("images", "masks"):
@@ -213,6 +205,28 @@ def _stage(
         asked = " and ".join(families)
         raise DataError(f"Archive '{archive}': of none of its pictures {asked} can be asked. Name more families in --families.")
     return staged, rows
+
+
+def _write_pictures(
+    items: Sequence[Item], staging: Path, modality: str, archive: str, answers: Answers, families: Sequence[str]
+) -> list[_Staged | str]:
+    """Of each item what is kept of it, or why it is faulty."""
+    found: list[_Staged | str] = []
+    for item in items:
+        try:
+            image, mask = item.load()
+        except DataError as error:
+            found.append(str(error))
+            continue
+        name = _file_name(archive, item)
+        write_png(staging / "images" / name, image)
+        write_png(staging / "masks" / name, mask)
+        points = points_phrase(mask) if answers == "points" and mask.any() else None
+        position, near_centre = position_of(mask, modality)
+        values = values_of(mask, families) if tuple(families) != (OFFICIAL,) else {}
+        facts = (pixel_hash(image), float(mask.mean()), position, near_centre, zone_of_centroid(mask), points, values)
+        found.append(_Staged(item, *facts))
+    return found
 
 
 def _rows(

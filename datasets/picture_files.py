@@ -6,7 +6,6 @@ less than two seconds earlier is hashed again the next time, because another wri
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from prsbench.datasets.pictures import check_same_size, pixel_hash, read_image, read_mask
+from prsbench.datasets.processes import chunks, in_order
 from prsbench.datasets.rows import Rows, Texts
 from prsbench.harness.contract.errors import DataError
 from prsbench.harness.contract.files import AT_REST_NS, file_facts, file_hash
@@ -125,24 +125,16 @@ def _results(tasks: Sequence[tuple[Pair, bytes]], say: Say, title: str) -> Itera
     if len(tasks) < _IN_PARALLEL:
         yield from (_inspected(*task) for task in tasks)
         return
-    from joblib import Parallel, cpu_count, delayed
+    from joblib import cpu_count
     from rich.console import Console
     from rich.progress import track
 
     say(f"Checking {len(tasks)} pictures of {title} in {cpu_count()} processes ...")
-    chunks = [tasks[start : start + _TOGETHER] for start in range(0, len(tasks), _TOGETHER)]
-    work = Parallel(n_jobs=-1, return_as="generator", batch_size=1)(delayed(_inspect_all)(chunk) for chunk in chunks)
+    together = chunks(tasks, _TOGETHER)
+    work = in_order(_inspect_all, ((chunk,) for chunk in together), -1)
     console = Console(stderr=True)
-    for results in track(work, title, len(chunks), console=console, transient=True, disable=not console.is_terminal):
+    for results in track(work, title, len(together), console=console, transient=True, disable=not console.is_terminal):
         yield from results
-
-
-def end_processes() -> None:
-    """End the processes that checked pictures: they would wait for more of them, with their memory."""
-    if "joblib" in sys.modules:
-        from joblib.externals.loky import get_reusable_executor
-
-        get_reusable_executor().shutdown(wait=True)
 
 
 def _inspect_all(tasks: Sequence[tuple[Pair, bytes]]) -> list[Inspected]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from prsbench.datasets.check.examined import Facts, Named, examine, named_in
 from prsbench.datasets.check.findings import CHECKS, Finding, findings_of
 from prsbench.datasets.check.views import SIDE, hashes_of_turns
 from prsbench.datasets.official_reader import FolderDataset, read_root
+from prsbench.datasets.processes import chunks, in_order
 from prsbench.datasets.splits import SPLITS
 from prsbench.harness.contract.files import write_atomically
 
@@ -93,11 +93,10 @@ def _examined(
     count = len(pictures)
     hashes = np.zeros(count, np.uint64)
     facts: list[Facts | str] = []
-    chunks = [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
-    tasks = ((examine, pictures[chunk.start : chunk.stop]) for chunk in chunks)
+    together = chunks(range(count), CHUNK)
     blank = np.zeros((SIDE, SIDE), np.uint8)
     with thumbnails.open("wb") as file:
-        for found in _in_order(tasks, processes):
+        for found in in_order(examine, ((chunk,) for chunk in chunks(pictures, CHUNK)), processes):
             for one in found:
                 fact, thumb = (one, blank) if isinstance(one, str) else one
                 hashes[len(facts)] = hashes_of_turns(thumb)[0]
@@ -105,10 +104,11 @@ def _examined(
                 file.write(thumb.tobytes())
             say(f"{len(facts)} of {count} pictures examined")
     table, groups = Table(hashes), [named.group for named in pictures]
-    readable = [[number for number in chunk if isinstance(facts[number], Facts)] for chunk in chunks]
+    readable = [[number for number in chunk if isinstance(facts[number], Facts)] for chunk in together]
     pairs: list[Pair] = []
-    for done, found in enumerate(_in_order(((_pairs, thumbnails, numbers, table, groups) for numbers in readable), processes)):
-        pairs += found
+    tasks = ((thumbnails, numbers, table, groups) for numbers in readable)
+    for done, alike in enumerate(in_order(_pairs, tasks, processes)):
+        pairs += alike
         say(f"{min((done + 1) * CHUNK, count)} of {count} pictures compared")
     return facts, pairs
 
@@ -119,14 +119,6 @@ def _pairs(thumbnails: Path, numbers: Sequence[int], table: Table, groups: Seque
         return np.fromfile(thumbnails, np.uint8, SIDE * SIDE, offset=start).reshape(SIDE, SIDE)
 
     return [pair for number in numbers for pair in pairs_of(number, thumbnail, table, groups)]
-
-
-def _in_order(tasks: Iterator[tuple[Any, ...]], processes: int) -> Iterator[Any]:
-    """The results of function(*arguments) for each task, in order."""
-    from joblib import Parallel, delayed
-
-    calls = (delayed(function)(*arguments) for function, *arguments in tasks)
-    return Parallel(n_jobs=processes, return_as="generator")(calls)
 
 
 def _counts(datasets: Sequence[FolderDataset], pictures: Sequence[Named]) -> Iterator[Finding]:

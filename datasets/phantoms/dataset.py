@@ -26,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 ARCHIVE = "phantom"
 FIRST_INDEX = {"train": 0, "val": 1_000_000, "test": 2_000_000}  # far apart, so that one split's size does not change another
+_IN_ONE_PROCESS = 150  # pictures that are drawn before other processes would have started
 KEY_FILE = "phantoms_key.txt"
 
 
@@ -87,9 +88,11 @@ def materialise(config: PhantomsConfig, folder: Path) -> None:
     try:
         for modality in config.modalities:
             target = target_of(modality, BY_NAME[modality].phantom_target)
-            items = _items(config, modality)
-            kinds = config.answers, config.families
-            write_modality(partial_folder, modality, target, ARCHIVE, DataKind.SYNTHETIC, items, config.seed, *kinds)
+            items, processes = list(_items(config, modality)), 1
+            if len(items) * len(config.modalities) > _IN_ONE_PROCESS:
+                processes = -1
+            how = config.seed, config.answers, config.families, processes
+            write_modality(partial_folder, modality, target, ARCHIVE, DataKind.SYNTHETIC, items, *how)
         (partial_folder / KEY_FILE).write_text(key + "\n", encoding="utf-8")
         try:
             partial_folder.replace(folder)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from prsbench.datasets import index, official_reader, picture_files
+from prsbench.datasets import index, official_reader, picture_files, processes
 from prsbench.datasets.index import open_root_indexed, read_index, write_index
 from prsbench.datasets.official_reader import open_root
 from prsbench.datasets.official_writer import write_modality
@@ -253,7 +253,7 @@ def test_many_pictures_are_checked_by_several_processes_with_the_same_outcome(ro
     found = open_root_indexed(root, [])
     for dataset in found.datasets:
         dataset.check(said.append)
-    picture_files.end_processes()
+    processes.end_processes()
     assert manifests(found.datasets) == one_by_one
     assert [line.split(" in ")[0] for line in said] == [f"Checking 8 pictures of {d.name}" for d in found.datasets]
 

@@ -198,8 +198,8 @@ class Waiting:
         """The next job to start, taken out; None if none is ready and fits.
 
         Floors and ceilings come first: they are quick, and give the first table. Trainings are next. Then a worker goes on with
-        the model it has (`last`); a free one takes the model with the most work left for each job that is at it, so that few models
-        are loaded often, and all end together.
+        the model it has (`last`); a free one takes the model with the most work left for each job that is at it: few models are
+        loaded often, and all end together.
         """
         for model in sorted((m for m, jobs in self._ready.items() if jobs), key=lambda m: self._rank(m, last)):
             job = self._ready[model][0]

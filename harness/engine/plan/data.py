@@ -11,7 +11,7 @@ from prsbench.datasets.index import OpenedRoot, open_root_indexed, read_index, w
 from prsbench.datasets.official_reader import FolderDataset, ManifestRow, Seen
 from prsbench.datasets.phantoms.dataset import materialise, phantoms_key
 from prsbench.datasets.phantoms.difficulty import Difficulty
-from prsbench.datasets.picture_files import end_processes
+from prsbench.datasets.processes import end_processes
 from prsbench.datasets.selection import Selection, read_excluded, read_selection, write_selection
 from prsbench.datasets.splits import SPLITS
 from prsbench.harness.contract.errors import ConfigError, DataError, RunFolderError, refuse

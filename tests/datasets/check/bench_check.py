@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from prsbench.datasets.check.check import check_root
-from prsbench.datasets.picture_files import end_processes
+from prsbench.datasets.processes import end_processes
 
 OFFICIAL = 38_731
 SIDE, FOLDER = 256, "skin_rgbimage"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from prsbench.datasets import official_writer
 from prsbench.datasets.official_reader import open_root
-from prsbench.datasets.phantoms import drawing
+from prsbench.datasets.phantoms import dataset, drawing
 from prsbench.datasets.phantoms.dataset import PhantomsConfig, materialise, phantoms_key
+from prsbench.datasets.processes import end_processes
 from prsbench.harness.contract.errors import ConfigError, DataError
 from prsbench.harness.contract.position import points_phrase
 from prsbench.harness.contract.types import DataKind
@@ -27,11 +29,11 @@ def quick_drawing(monkeypatch, pictures):
 def test_the_folder_reads_as_a_synthetic_data_set_of_the_asked_size(tmp_path):
     materialise(SMALL, tmp_path / "p")
     lung, skin = open_root(tmp_path / "p")
-    for dataset in (lung, skin):
-        dataset.check()
-        assert dataset.data_kind == DataKind.SYNTHETIC
-        assert [len(dataset.samples(split)) for split in dataset.splits] == [6, 3, 1]
-        assert all(sample.truth.mask.any() for sample in dataset.samples("test"))
+    for opened in (lung, skin):
+        opened.check()
+        assert opened.data_kind == DataKind.SYNTHETIC
+        assert [len(opened.samples(split)) for split in opened.splits] == [6, 3, 1]
+        assert all(sample.truth.mask.any() for sample in opened.samples("test"))
     assert (lung.target, skin.target) == ("nodule", "skin lesion")
 
 
@@ -41,6 +43,15 @@ def test_the_same_config_gives_the_same_bytes_and_a_finished_folder_is_reused(tm
     assert tree_bytes(tmp_path / "a") == tree_bytes(tmp_path / "b")
     monkeypatch.setattr(drawing, "draw", lambda *_: pytest.fail("drawn again"))
     materialise(SMALL, tmp_path / "a")
+
+
+def test_several_processes_draw_the_same_bytes(tmp_path, tree_bytes, monkeypatch):
+    materialise(SMALL, tmp_path / "a")
+    monkeypatch.setattr(dataset, "_IN_ONE_PROCESS", 0)
+    monkeypatch.setattr(official_writer, "_TOGETHER", 1)
+    materialise(SMALL, tmp_path / "b")
+    end_processes()
+    assert tree_bytes(tmp_path / "a") == tree_bytes(tmp_path / "b")
 
 
 def test_more_training_images_leave_the_test_images_as_they_are(tmp_path, tree_bytes, quick_drawing):
