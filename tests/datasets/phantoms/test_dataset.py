@@ -108,8 +108,8 @@ def test_phantoms_are_asked_other_families_of_questions_about_the_same_pictures(
     materialise(asked, tmp_path / "b")
     a, b = (tree_bytes(tmp_path / name / "lung_CT") for name in "ab")
     assert a == b and phantoms_key(SMALL) != phantoms_key(asked)
-    for dataset in open_root(tmp_path / "b"):
-        assert [sample.truth.family for sample in dataset.samples("test")] == ["where", "side", "count"]
+    for opened in open_root(tmp_path / "b"):
+        assert [sample.truth.family for sample in opened.samples("test")] == ["where", "side", "count"]
 
 
 @pytest.mark.parametrize(("family", "error"), [("sides", ConfigError), ("patient-side", ValidationError)])
