@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from prsbench.harness.cli.arguments import (
@@ -207,7 +208,8 @@ def _show_floors(say: Callable[[str], None], run: Run) -> None:
     from prsbench.harness.report.writer import overview_text
 
     if cells := [cell for cell in results(run) if cell.status is ResultStatus.COMPLETE]:
-        say(f"\nThe first rows are finished; the others follow.\n\n{overview_text(cells)}")
+        title = "The first rows are finished. What they are and what the scores mean follows with the tables of all rows."
+        say(f"\n{fill(title, 80)}\n\n{overview_text(cells, is_first=True)}")
 
 
 def _output(options: argparse.Namespace) -> tuple[Callable[[str], None], Display | None]:

@@ -121,11 +121,12 @@ def summary_text(cells: Sequence[CellResult], across_prompts: bool = False, widt
     return "\n".join(texts)
 
 
-def overview_text(cells: Sequence[CellResult], across_prompts: bool = False) -> str:
-    """One table of means for a terminal of 80 columns."""
+def overview_text(cells: Sequence[CellResult], across_prompts: bool = False, is_first: bool = False) -> str:
+    """One table of means for a terminal of 80 columns; without footnotes if it is the first of a run that prints more."""
     from prsbench.harness.report.statistics.rows import rows_of
     from prsbench.harness.report.tables.footnotes import of_few_groups, of_not_run
     from prsbench.harness.report.tables.formats import to_text
     from prsbench.harness.report.tables.scores import overview
 
-    return to_text(overview(rows_of(cells, across_prompts), [*of_not_run(cells), *of_few_groups(cells)]), _NARROW)
+    table = overview(rows_of(cells, across_prompts), [*of_not_run(cells), *of_few_groups(cells)])
+    return to_text(replace(table, footnotes=()) if is_first else table, _NARROW)
