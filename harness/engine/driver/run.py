@@ -26,7 +26,7 @@ from prsbench.harness.engine.store.json_files import sealed, write_json
 from prsbench.harness.engine.store.run_folder import Ending, NodeFolder, RunFolder
 from prsbench.harness.engine.worker.failures import Failure
 from prsbench.harness.engine.worker.job import Job, Outcome, Work
-from prsbench.harness.engine.worker.process import prepare_process
+from prsbench.harness.engine.worker.process import check_device, prepare_process
 from prsbench.harness.engine.worker.provenance import command_line, now, provenance_of_run
 from prsbench.harness.engine.worker.setting import Setting
 
@@ -96,8 +96,10 @@ def run_grid(
     for name in only:
         if name not in known:
             raise unknown_name("method of this grid", name, known)
-    if address is not None and executor == "ray":
-        check_address(address)  # before data are drawn and checked
+    if address is not None and executor == "ray":  # both checks come before data are drawn and checked
+        check_address(address)
+    else:
+        check_device(grid.execution.device)
     prepare_process(grid.execution.threads_per_worker)
     with folder.driver_lock(share):
         with folder.plan_lock():  # drivers that share a run check the data one after another: the others find it checked

@@ -8,6 +8,8 @@ import sys
 import time
 from typing import Any
 
+from prsbench.harness.contract.errors import ConfigError
+
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4  # malloc.h
 
 
@@ -65,6 +67,18 @@ def resolve_device(device: str) -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def check_device(device: str) -> None:
+    """Refuse `cuda` on a machine without a GPU: its jobs would fail one by one, or wait for ever.
+
+    Raises:
+        ConfigError: torch sees no GPU here.
+    """
+    if device == "cuda" and resolve_device("auto") != "cuda":
+        raise ConfigError(
+            "execution.device: cuda: torch sees no GPU on this machine. Say auto or cpu. `prsbench doctor` says more."
+        )
 
 
 def try_gpus(seconds: float = 1.0, side: int = 4096) -> list[dict[str, Any]]:

@@ -72,6 +72,15 @@ def test_floors_are_finished_and_told_of_before_anything_is_trained(stand_ins, d
     assert len(told) == 1, "nothing is left to do"
 
 
+@pytest.mark.parametrize("executor", ["ray", "serial"])
+def test_a_gpu_that_is_not_there_is_refused_before_anything_is_done(stand_ins, data_root, tmp_path, monkeypatch, executor):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    grid = stand_ins.make_grid(data_root, ["bright"], device="cuda")
+    with pytest.raises(ConfigError, match="execution.device: cuda: torch sees no GPU on this machine. Say auto or cpu"):
+        run_grid(grid, stand_ins.REGISTRY, RunFolder(tmp_path / "run"), lambda line: None, executor)
+    assert not (tmp_path / "run/run.json").exists()
+
+
 def test_a_method_is_loaded_once_a_worker_and_not_once_a_cell(stand_ins, data_root, tmp_path):
     loaded_methods.clear_loaded_methods()
     go(stand_ins, data_root, tmp_path / "run", ["bright", "trained", {"boxed": {}}])
