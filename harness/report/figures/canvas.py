@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import product
+from math import cos, radians, sin
 from typing import TYPE_CHECKING, Any, Literal
 
 from prsbench.harness.contract.types import DataKind, PromptSource
@@ -30,7 +32,8 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7", "#8
 WARNING_COLOUR = "#B00020"
 _DPI = 120
 _MARK: Mapping[str, Any] = {"weight": "bold", "alpha": 0.07, "zorder": 10}
-_CLOSE = 0.03  # of an axis: points nearer than this share a label
+_LETTER, _DIGIT, _MARKER = 9, 6, 9  # typographic points: height of a number, width of its digits, side of a marker
+_DISTANCES, _DIRECTIONS = (5, 12, 20, 30, 42, 56, 72), (45, -45, 135, -135, 0, 90, 180, -90)  # of numbers from their points
 
 
 @dataclass(frozen=True)
@@ -79,18 +82,25 @@ def line_style(number: int, marker: bool = False) -> dict[str, Any]:
     return {"color": PALETTE[number % len(PALETTE)], "linestyle": dashes, "marker": "osD^vPX"[number % 7] if marker else ""}
 
 
-def joined_labels(points: Sequence[tuple[float, float]]) -> list[tuple[str, int]]:
-    """Labels for points numbered from 1 on, and the point that each stands at; points that lie close together share one."""
-    spans = [max(values) - min(values) or 1.0 for values in zip(*points, strict=True)]
-    labels: list[list[int]] = []
-    for number, point in enumerate(points, 1):
-        for some in labels:
-            if all(abs(a - b) < _CLOSE * span for a, b, span in zip(points[some[0] - 1], point, spans, strict=True)):
-                some.append(number)
+def number_points(canvas: Canvas, axes: Axes, points: Sequence[tuple[float, float]]) -> None:
+    """Write 1, 2, ... beside points (x, y); farther off, with a line to the point, where others are in the way."""
+    canvas.draw_without_rendering()  # lays the axes out, so that distances on paper are known
+    scale = 72 / canvas.dpi  # to typographic points
+    places = [(x * scale, y * scale) for x, y in axes.transData.transform(points)]
+    taken = [(x, y, _MARKER / 2, _MARKER / 2) for x, y in places]  # centre and half of the sides
+    for number, (point, (x, y)) in enumerate(zip(points, places, strict=True), 1):
+        half = _DIGIT * len(str(number)) / 2, _LETTER / 2
+        for distance, degrees in product(_DISTANCES, _DIRECTIONS):
+            angle = radians(degrees)
+            shift = (distance + half[0]) * cos(angle), (distance + half[1]) * sin(angle)
+            box = (x + shift[0], y + shift[1], *half)
+            if not any(abs(box[0] - a) < half[0] + w and abs(box[1] - b) < half[1] + h for a, b, w, h in taken):
                 break
-        else:
-            labels.append([number])
-    return [(", ".join(map(str, some)), some[0]) for some in labels]
+        taken.append(box)
+        line: dict[str, Any] = {"arrowstyle": "-", "linewidth": 0.5, "color": "#666666", "shrinkA": 0, "shrinkB": 0}
+        how: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": _LETTER, "zorder": 4}
+        how |= {"arrowprops": line} if distance > _DISTANCES[0] else {}
+        axes.annotate(str(number), point, xytext=shift, textcoords="offset points", **how)
 
 
 def tidy(axes: Axes, grid: Literal["x", "y", "both"]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import isfinite
 
 from prsbench.harness.contract.types import DataKind
-from prsbench.harness.report.figures.canvas import Figure, colour_of, finish, joined_labels, mark_data_kind, tidy
+from prsbench.harness.report.figures.canvas import Figure, colour_of, finish, mark_data_kind, number_points, tidy
 from prsbench.harness.report.statistics.means_and_differences import mean_of_defined
 from prsbench.harness.report.statistics.rows import Row, summarise
 from prsbench.harness.report.tables.footnotes import DATA_LINES
@@ -14,9 +14,8 @@ from prsbench.harness.report.tables.footnotes import DATA_LINES
 
 def quality_against_cost(rows: Sequence[Row], kind: DataKind) -> Figure | None:
     """Ranked rows with a time and a Dice; None if there is none."""
-    from math import log10
-
     from matplotlib.figure import Figure as Canvas
+    from matplotlib.ticker import LogLocator, NullLocator
 
     measured = [
         (row, mean_of_defined(cell.summary.seconds for cell in row.cells if cell.summary), summarise(row, "dice@0.5").value)
@@ -31,17 +30,16 @@ def quality_against_cost(rows: Sequence[Row], kind: DataKind) -> Figure | None:
     for number, (row, seconds, dice) in enumerate(points, 1):
         label = f"{number}  {row.method} ({seconds:.3f} s)"
         axes.scatter(seconds, dice, s=70, color=colour_of(row), edgecolor="black", linewidth=0.6, zorder=3, label=label)
-    for numbers, number in joined_labels([(log10(seconds), dice) for _, seconds, dice in points]):
-        where = points[number - 1][1:]
-        axes.annotate(numbers, where, xytext=(6, 6), textcoords="offset points", fontsize=9, zorder=4)
     axes.set_xscale("log")
-    for axis in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
-        axis("{x:g}")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.set_ylim(0, 1.05)
     axes.set_xlabel("seconds an image")
     axes.set_ylabel("Dice@0.5")
     tidy(axes, "both")
     canvas.legend(loc="outside right upper", fontsize=9, frameon=False)
+    number_points(canvas, axes, [(seconds, dice) for _, seconds, dice in points])
     mark_data_kind(canvas, kind)
     caption = f"Dice@0.5 against the time of one prediction, as measured in this run. {DATA_LINES[kind]} Colours: prompt source."
     return finish(canvas, f"quality_against_cost_{kind}", f"Quality against cost. {DATA_LINES[kind]}", caption)

@@ -25,7 +25,7 @@ def rank_stability(rankings: Rankings, kind: DataKind) -> Figure | None:
             axes.plot([one.low, one.high], [place, place], color=colour_of(one.row), linewidth=3, solid_capstyle="round")
             axes.plot(one.rank, place, "o", color=colour_of(one.row), markeredgecolor="black", markersize=7)
         last = max((one.high for one in found), default=1)
-        axes.set_xticks(range(1, last + 1))
+        axes.set_xticks(range(1, last + 1, 1 + last // 10))
         axes.set_xlim(0.5, last + 0.5)
         axes.set_title(METRICS[metric].title, fontsize=11, loc="left")
         tidy(axes, "x")

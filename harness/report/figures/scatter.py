@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import isfinite
 
 from prsbench.harness.contract.types import DataKind
-from prsbench.harness.report.figures.canvas import Figure, colour_of, finish, joined_labels, mark_data_kind, tidy
+from prsbench.harness.report.figures.canvas import Figure, colour_of, finish, mark_data_kind, number_points, tidy
 from prsbench.harness.report.statistics.rows import Row, summarise
 from prsbench.harness.report.tables.footnotes import DATA_LINES
 from prsbench.metrics.catalog import METRICS
@@ -29,14 +29,12 @@ def dice_against_prscore(rows: Sequence[Row], kind: DataKind) -> Figure | None:
         axes.scatter(
             x, y, s=70, marker=marker, color=colour, edgecolor="black", linewidth=0.6, zorder=3, label=f"{number}  {row.method}"
         )
-    for numbers, number in joined_labels([(x, y) for _, x, y in points]):
-        where = points[number - 1][1:]
-        axes.annotate(numbers, where, xytext=(6, 6), textcoords="offset points", fontsize=9, zorder=4)
     axes.set_xlabel(METRICS[_X].title)
     axes.set_ylabel(METRICS[_Y].title)
     axes.set_xlim(-0.03, 1.05)
     tidy(axes, "both")
     canvas.legend(loc="outside right upper", fontsize=9, frameon=False)
+    number_points(canvas, axes, [(x, y) for _, x, y in points])
     mark_data_kind(canvas, kind)
     caption = (
         f"Dice@0.5 against PRScore, means over modalities. {DATA_LINES[kind]} Colours: prompt source; squares: floors and "

@@ -101,7 +101,8 @@ def _lead(tied: Sequence[Rank], second: Rank, metric: str) -> str:
     first = tied[0]
     [paired] = paired_differences(first.row.cells, second.row.cells, [metric])
     verb = "leads" if len(tied) == 1 else "lead, equal,"
-    lead = f"{_names(tied)} {verb} with {first.mean:.3f}, {first.mean - second.mean:.3f} before {second.row.method}"
+    ahead = f"{first.mean - second.mean:.3f}".replace("0.000", "less than 0.001")
+    lead = f"{_names(tied)} {verb} with {first.mean:.3f}, {ahead} before {second.row.method}"
     share = f"{first.row.method} is first in {100 * first.share_first:.0f} % of resamples"
     if not isfinite(paired.low):
         return f"{lead}; whether this is more than noise is not known ({paired.reason or 'no interval'}); {share}."

@@ -1,11 +1,15 @@
 """All figures: the same bytes each time in every format, the data kind in the caption, None where there is nothing to draw."""
 
 from dataclasses import replace
+from itertools import combinations, product
 
+import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 from prsbench.harness.contract.modalities import MODALITIES
 from prsbench.harness.contract.types import DataKind
-from prsbench.harness.report.figures.canvas import joined_labels
+from prsbench.harness.report.figures.canvas import number_points
 from prsbench.harness.report.figures.cost import quality_against_cost
 from prsbench.harness.report.figures.rank_stability import rank_stability
 from prsbench.harness.report.figures.scatter import dice_against_prscore
@@ -43,5 +47,15 @@ def test_without_complete_rows_there_is_no_figure(rows, draw):
     assert draw([row for row in failed if row.method == "oracle"], DataKind.REAL) is None
 
 
-def test_points_that_lie_close_together_share_one_label():
-    assert joined_labels([(0.0, 0.0), (1.0, 1.0), (0.001, 0.001)]) == [("1, 3", 1), ("2", 2)]
+def test_the_numbers_of_crowded_points_overlap_neither_each_other_nor_the_points():
+    canvas = Figure(figsize=(8, 5), layout="constrained")
+    axes = canvas.subplots()
+    places = [(0.0, 0.0), (1.0, 1.0), *np.random.default_rng(0).normal(0.9, 0.01, (14, 2)).tolist()]
+    axes.scatter(*zip(*places, strict=True), s=70)
+    number_points(canvas, axes, places)
+    canvas.draw_without_rendering()
+    boxes = [Text.get_window_extent(text) for text in axes.texts]  # without the lines
+    assert [text.get_text() for text in axes.texts] == [str(number) for number in range(1, 17)]
+    assert not [1 for one, other in combinations(boxes, 2) if one.overlaps(other)]
+    assert not [1 for box, point in product(boxes, axes.transData.transform(places)) if box.contains(*point)]
+    assert [text.arrow_patch is not None for text in axes.texts[:2]] == [False, False], "these have room"
