@@ -90,7 +90,8 @@ def run_grid(
         floors_done: is called once when all floors and ceilings have ended, if other jobs have not.
 
     Returns:
-        The run, for `results`. Nodes that failed raise nothing; their cells appear there with the error.
+        The run, for `results`; it is complete if the chosen methods are. Nodes that failed raise nothing; their cells appear
+        there with the error.
     """
     known = {name for choice in grid.rows for name in (choice.name, choice.row)}
     for name in only:
@@ -121,8 +122,13 @@ def run_grid(
             raise
         for line in left_out_lines(run.plan):
             say(first_line(line))
-        done = not run.plan.left_out and all(stored.state is CellState.CACHED for stored in stored_cells(chosen, run.setting))
-        return _write_description(run, grid, folder, RunStatus.COMPLETE if done else RunStatus.INCOMPLETE)
+        status, whole = (_status(run, cells) for cells in (chosen, run.plan.cells))
+        return replace(_write_description(run, grid, folder, whole), status=status)
+
+
+def _status(run: Run, cells: Sequence[CellNode]) -> RunStatus:
+    done = not run.plan.left_out and all(stored.state is CellState.CACHED for stored in stored_cells(cells, run.setting))
+    return RunStatus.COMPLETE if done else RunStatus.INCOMPLETE
 
 
 def _resume_line(before: Sequence[tuple[CellNode, CellState]], pending: Sequence[CellNode], run: Run) -> str:

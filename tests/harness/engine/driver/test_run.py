@@ -9,6 +9,7 @@ from prsbench.harness.contract.errors import ConfigError, DataError, RunFolderEr
 from prsbench.harness.engine.driver.run import plan_run, run_grid
 from prsbench.harness.engine.inspect.results import results
 from prsbench.harness.engine.inspect.state import open_run
+from prsbench.harness.engine.inspect.verify import verify_run
 from prsbench.harness.engine.store.run_folder import SEAL, RunFolder, TrainingFolder
 from prsbench.harness.engine.worker import loaded_methods
 
@@ -133,6 +134,8 @@ def test_only_works_on_the_named_methods_and_shows_the_others_as_missing(stand_i
     run = go(stand_ins, data_root, tmp_path / "run", ["bright", "trained"], only=["bright"])
     assert {(cell.method, cell.status) for cell in results(run)} == {("bright", "complete"), ("trained", "missing")}
     assert "fit" not in lines(tmp_path) and run.status == "complete"
+    stored = open_run(tmp_path / "run")
+    assert stored.status == "incomplete" and not list(verify_run(stored)), "rows that nobody asked for are no damage"
     with pytest.raises(ConfigError, match="Did you mean 'bright'"):
         go(stand_ins, data_root, tmp_path / "run", ["bright", "trained"], only=["brigth"])
 
