@@ -41,7 +41,7 @@ def write(root: Path, count: int) -> None:
         for kind, picture in (("images", image), ("masks", Image.fromarray(mask))):
             folder = root / FOLDER / f"{split}_{kind}"
             folder.mkdir(parents=True, exist_ok=True)
-            picture.save(folder / f"{number:06}x.png")
+            picture.save(folder / f"{number:06}x.png", compress_level=1)
         rows.append([f"{FOLDER}/{split}_masks/{number:06}x.png", f"{number:06}x.png", split, "Where?", "", "It is there"])
     with (root / f"{FOLDER}.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows([["image_path", "image_name", "split", "question", "position", "answer"], *rows])
