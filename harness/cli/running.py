@@ -203,13 +203,20 @@ def _run_and_report(
 
 def _show_floors(say: Callable[[str], None], run: Run) -> None:
     """Show the first table, of what is finished, while the other jobs of the run go on."""
+    from prsbench.harness.contract.errors import first_line
     from prsbench.harness.contract.results import ResultStatus
     from prsbench.harness.engine.inspect.results import results
     from prsbench.harness.report.writer import overview_text
 
-    if cells := [cell for cell in results(run) if cell.status is ResultStatus.COMPLETE]:
+    try:
+        cells = [cell for cell in results(run) if cell.status is ResultStatus.COMPLETE]
+        table = overview_text(cells, is_first=True) if cells else ""
+    except Exception as error:  # noqa: BLE001 (jobs are running, and the tables at the end will say it again)
+        say(f"No table of the first rows: {first_line(str(error))}")
+        return
+    if table:
         title = "The first rows are finished. What they are and what the scores mean follows with the tables of all rows."
-        say(f"\n{fill(title, 80)}\n\n{overview_text(cells, is_first=True)}")
+        say(f"\n{fill(title, 80)}\n\n{table}")
 
 
 def _output(options: argparse.Namespace) -> tuple[Callable[[str], None], Display | None]:

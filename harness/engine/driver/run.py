@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, replace
 from functools import partial
+from itertools import chain
 
 from prsbench.harness.contract.errors import RunFolderError, first_line, unknown_name
 from prsbench.harness.contract.results import notes_by_text
@@ -127,6 +128,7 @@ def run_grid(
 
 
 def _status(run: Run, cells: Sequence[CellNode]) -> RunStatus:
+    """Whether these cells are complete, and no row or data set was left out."""
     done = not run.plan.left_out and all(stored.state is CellState.CACHED for stored in stored_cells(cells, run.setting))
     return RunStatus.COMPLETE if done else RunStatus.INCOMPLETE
 
@@ -163,12 +165,7 @@ class _Loop:
     """Submits jobs whose trainings are sealed, and settles each job that ends."""
 
     def __init__(
-        self,
-        jobs: list[Job],
-        folder: RunFolder,
-        progress: Progress,
-        retries: int,
-        floors_done: Callable[[], None] | None,
+        self, jobs: list[Job], folder: RunFolder, progress: Progress, retries: int, floors_done: Callable[[], None] | None
     ):
         self._waiting, self._run_folder, self._progress, self._retries = Waiting(jobs), folder, progress, retries
         self._floors_done = floors_done if any(job.is_quick for job in jobs) else None
@@ -183,8 +180,7 @@ class _Loop:
                 self._progress.started(job)
                 executor.submit(job)
                 running.append(job)
-            left = [*running, *self._waiting]
-            if self._floors_done and left and not any(job.is_quick for job in left):
+            if self._floors_done and running and not any(job.is_quick for job in chain(running, self._waiting)):
                 self._floors_done()  # now that the workers are busy
                 self._floors_done = None
             job, outcomes = executor.next_finished()
