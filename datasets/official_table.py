@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import posixpath
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -49,7 +50,7 @@ class Line:
     def cell(self, column: str) -> str:
         """A cell of a column that may be absent; "" where it says nothing."""
         text = self.cells.get(column, "")
-        return "" if says_nothing(text) else text
+        return "" if not text or says_nothing(text) else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +88,12 @@ def image_candidates(mask_path: str) -> list[str]:
     val and test masks as images). Only the table's path is rewritten, never the root.
     """
     path = PurePosixPath(mask_path.replace("\\", "/"))
-    folder = PurePosixPath(*(re.sub(r"(?i)^(train|val|test)_masks$", r"\1_images", part) for part in path.parts[:-1]))
+    folder = str(PurePosixPath(*(re.sub(r"(?i)^(train|val|test)_masks$", r"\1_images", part) for part in path.parts[:-1])))
     bare = path.stem.replace("_Segmentation", "")
     official_suffix = ".jpg" if "ISIC" in str(path) and path.suffix == ".png" else path.suffix
     names = [bare + official_suffix, path.name, *(stem + suffix for stem in (bare, path.stem) for suffix in IMAGE_SUFFIXES)]
-    return [str(folder / name) for name in dict.fromkeys(names) if str(folder / name) != str(path)]
+    places = (name if folder == "." else posixpath.join(folder, name) for name in dict.fromkeys(names))
+    return [place for place in places if place and place != str(path)]
 
 
 def says_nothing(text: str) -> bool:
@@ -236,7 +238,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _first_file(base: Path, candidates: Sequence[str]) -> Path | None:
-    return next((base / name for name in candidates if _is_file(base / name)), None)
+    return next((path for name in candidates if _is_file(path := base / name)), None)
 
 
 def _row(base: Path, sample_id: str, line: Line, image: Path | None) -> Row:

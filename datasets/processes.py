@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
+from prsbench.harness.contract.memory import keep_freed_memory
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -17,7 +19,13 @@ def in_order(function: Callable[..., R], tasks: Iterable[Sequence[Any]], process
         return
     from joblib import Parallel, delayed
 
-    yield from Parallel(n_jobs=processes, return_as="generator", batch_size=1)(delayed(function)(*task) for task in tasks)
+    calls = (delayed(_called)(function, task) for task in tasks)
+    yield from Parallel(n_jobs=processes, return_as="generator", batch_size=1)(calls)
+
+
+def _called(function: Callable[..., R], task: Sequence[Any]) -> R:
+    keep_freed_memory()
+    return function(*task)
 
 
 def chunks(items: Sequence[T], size: int) -> list[Sequence[T]]:

@@ -2,9 +2,9 @@ import time
 
 import numpy as np
 import torch
+from prsbench.harness.contract.memory import return_freed_memory
 from prsbench.harness.contract.results import Cost
 from prsbench.harness.contract.types import Prediction, PromptSource
-from prsbench.harness.engine.worker.process import return_freed_memory
 from prsbench.methods import cost, feature_cache
 from prsbench.methods.cost import measure, standard_query
 from prsbench.methods.parts.language.sentence_bert import sentence_encoder

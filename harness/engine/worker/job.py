@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from prsbench.harness.contract.errors import ConfigError, MissingPrerequisite, PrsbenchError, reason_of, storable
+from prsbench.harness.contract.memory import return_freed_memory
 from prsbench.harness.engine.apart.process import ProcessEnded, peak_memory_bytes
 from prsbench.harness.engine.plan.data import open_for_job
 from prsbench.harness.engine.plan.nodes import CellNode, TrainingNode
@@ -132,7 +133,7 @@ def failed(reason: Failure, error: str, trace: str = "") -> Outcome:
 def perform(job: Job, setting: Setting) -> dict[str, Outcome]:
     """Do the job and return the outcome of each node, by key. Results are on disk; a failing node raises nothing."""
     process.prepare_process(setting.threads)
-    process.return_freed_memory()  # of the previous job, which may have been larger
+    return_freed_memory()  # of the previous job, which may have been larger
     setting = replace(setting, device=process.resolve_device(setting.device))
     try:
         names = setting.datasets if job.training else {cell.dataset for cell in job.cells}

@@ -10,11 +10,12 @@ from typing import Any
 
 from prsbench.harness.contract.catalog import resolve
 from prsbench.harness.contract.errors import ContractError, RunFolderError
+from prsbench.harness.contract.memory import return_freed_memory
 from prsbench.harness.contract.results import Cost
 from prsbench.harness.contract.types import Method, PromptSource, ReferenceRow, check_labels
 from prsbench.harness.engine.plan.nodes import CellNode, TrainingNode
 from prsbench.harness.engine.store.keys import key_of
-from prsbench.harness.engine.worker.process import free_device_memory, return_freed_memory
+from prsbench.harness.engine.worker.process import free_device_memory
 from prsbench.harness.engine.worker.seeding import seed_everything
 from prsbench.harness.engine.worker.setting import Setting
 from prsbench.harness.engine.worker.users_method import MEASURE, UsersMethod, start

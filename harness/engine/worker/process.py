@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import sys
 import time
 from typing import Any
 
 from prsbench.harness.contract.errors import ConfigError
-
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4  # malloc.h
+from prsbench.harness.contract.memory import keep_freed_memory
 
 
 def prepare_process(threads: int) -> None:
@@ -27,31 +25,7 @@ def prepare_process(threads: int) -> None:
     }
     if "torch" in sys.modules:  # a reused worker, whose thread count the pool may have changed
         sys.modules["torch"].set_num_threads(threads)
-    _keep_freed_memory()
-
-
-def _keep_freed_memory() -> None:
-    """Keep freed memory in the process until `return_freed_memory`. Without glibc, do nothing.
-
-    glibc returns large feature maps to the system as soon as they are freed, and the next ones cost page faults again:
-    LiteMedSAM's encoder at 256 px takes 1.5 times as long that way.
-    """
-    mallopt = getattr(_libc(), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_MMAP_MAX, 0)
-        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
-        mallopt(_M_TOP_PAD, 64 * 2**20)
-
-
-def return_freed_memory() -> None:
-    """Return freed memory to the system, so that the process holds only what it still uses."""
-    malloc_trim = getattr(_libc(), "malloc_trim", None)
-    if malloc_trim is not None:
-        malloc_trim(0)
-
-
-def _libc() -> ctypes.CDLL | None:
-    return ctypes.CDLL(None) if sys.platform == "linux" else None
+    keep_freed_memory()
 
 
 def free_device_memory() -> None:

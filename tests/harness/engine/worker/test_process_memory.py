@@ -8,7 +8,8 @@ import pytest
 PROGRAM = """
 import resource
 import numpy as np
-from prsbench.harness.engine.worker.process import prepare_process, return_freed_memory
+from prsbench.harness.contract.memory import return_freed_memory
+from prsbench.harness.engine.worker.process import prepare_process
 
 def resident_mib():
     return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() / 2**20
