@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite
+from typing import Protocol
 
 import pandas as pd
 from prsbench.harness.contract.modalities import ALL
@@ -71,7 +72,14 @@ def text_table(
     return Table(name, title, caption, frame, tuple(labels), columns, footnotes=tuple(notes))
 
 
-def data_kind_of(row: Row) -> str:
+class OfOneKind(Protocol):
+    """A row of a table or an audit: its images are of one kind."""
+
+    @property
+    def data_kind(self) -> DataKind: ...
+
+
+def data_kind_of(row: OfOneKind) -> str:
     """The label of the row's data kind, in capitals unless the images are real."""
     return str(row.data_kind) if row.data_kind is DataKind.REAL else str(row.data_kind).upper()
 
