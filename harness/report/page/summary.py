@@ -114,7 +114,7 @@ def _lead(tied: Sequence[Rank], second: Rank, metric: str) -> str:
 
 
 def _score_text(score: Score) -> str:
-    return f"{score.value:.3f}{score.failed_text}" if isfinite(score.value) else score.status or "not defined"
+    return f"{score.value:z.3f}{score.failed_text}" if isfinite(score.value) else score.status or "not defined"
 
 
 def _floors(rows: Sequence[Row]) -> list[str]:

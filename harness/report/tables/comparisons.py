@@ -59,7 +59,7 @@ def _interval_text(row: Row, metric: str, mean: MeanInterval) -> str:
         return "-"
     doubt = footnotes.DOUBTFUL if score.is_doubtful else ""
     below = footnotes.BELOW_CONSTANT if score.is_below_constant and not row.is_reference else ""
-    return marked(f"{mean.mean:.3f}{doubt}{below} [{mean.low:.3f}, {mean.high:.3f}]", metric, row)
+    return marked(f"{mean.mean:z.3f}{doubt}{below} [{mean.low:z.3f}, {mean.high:z.3f}]", metric, row)
 
 
 def comparisons(rows: Sequence[Row]) -> Table | None:

@@ -159,5 +159,5 @@ def _text(row: Row, metric: str, modality: str, score: Score, extras: Collection
     text = marked(number_or_status(score, row.is_reference), metric, row)
     if Extra.INTERVALS in extras and isfinite(score.value):
         [mean] = mean_intervals([cell for cell in row.cells if cell.modality == modality], [metric])
-        text += f" [{mean.low:.3f}, {mean.high:.3f}]" if isfinite(mean.low) else " [-]"
+        text += f" [{mean.low:z.3f}, {mean.high:z.3f}]" if isfinite(mean.low) else " [-]"
     return text

@@ -201,7 +201,7 @@ def number_or_status(score: Score, is_reference: bool, is_mean: bool = False) ->
     spread = f" ±{score.spread:.3f}" if isfinite(score.spread) else ""
     doubt = footnotes.DOUBTFUL if score.is_doubtful else ""
     below = footnotes.BELOW_CONSTANT if score.is_below_constant and not is_reference else ""
-    return f"{score.value:.3f}{doubt}{below}{spread}{score.failed_text}"
+    return f"{score.value:z.3f}{doubt}{below}{spread}{score.failed_text}"
 
 
 def best_and_second(rows: Sequence[Row], scores: Sequence[Score], higher_is_better: bool | None) -> tuple[list[int], list[int]]:
@@ -233,7 +233,7 @@ def main_long(rows: Sequence[Row]) -> Table:
                 mean, counts = mean_with_counts(cell, metric)
                 numbers = (intern(str(getattr(counts, name))) for name in counted[1:])  # very many lines share few values
                 valid = _validity(cell, metric)
-                text = f"{mean:.4f}" if isfinite(mean) and not valid.startswith(NOT_VALID) else "NaN"
+                text = f"{mean:z.4f}" if isfinite(mean) and not valid.startswith(NOT_VALID) else "NaN"
                 lines.append((*labels, *where, metric, text, *numbers, *remark, valid))
     caption, remarks = "One line per method, data set, seed and metric.", ("status", "error", "validity")
     return replace(text_table("main_long", "All means", caption, head, counted, lines, remarks=remarks), is_long=True)

@@ -10,8 +10,9 @@ from math import nan
 import pytest
 from prsbench.harness.contract.results import CellResult
 from prsbench.harness.contract.types import DataKind
-from prsbench.harness.report.statistics.rows import rows_of
-from prsbench.harness.report.tables.scores import main
+from prsbench.harness.report.statistics.means_and_differences import SampleCounts
+from prsbench.harness.report.statistics.rows import Score, rows_of
+from prsbench.harness.report.tables.scores import main, number_or_status
 from prsbench.harness.report.tables.selection import tables_of
 from prsbench.harness.report.tables.table import Table
 
@@ -198,3 +199,8 @@ def test_millimetres_are_a_column_where_a_data_set_has_them_and_nowhere_else(cel
         tables = _tables(cells)
         assert ("HD95 (mm)" in {column.name for column in tables["outlines_and_lesions"].numbers}) == expected
         assert ("hd95_mm" in set(tables["main_long"].frame["metric"])) == expected
+
+
+def test_a_number_that_rounds_to_zero_has_no_sign():
+    assert number_or_status(Score(-0.0004, nan, "", SampleCounts(), 1, 0), is_reference=False) == "0.000"
+    assert number_or_status(Score(-0.0006, nan, "", SampleCounts(), 1, 0), is_reference=False) == "-0.001"
