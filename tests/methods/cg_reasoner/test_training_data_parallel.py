@@ -68,10 +68,13 @@ def test_two_workers_train_inside_a_task_that_holds_all_cores_and_an_error_comes
 
         @ray.remote(num_cpus=2, max_retries=0)
         def task(rate: float) -> str:
+            # A copy is not validated: no config may hold an infinite rate.
+            method = CGReasonerMethod(config.model_copy(update={"data_parallel_workers": 2, "learning_rate": rate}))
             try:
-                return str(len(fitted(config, ten, needs, tmp_path, data_parallel_workers=2, learning_rate=rate)._history))
+                method.fit(ten, ten[:3], FitContext(0, "cpu", needs, scratch=tmp_path))
             except PrsbenchError as error:
                 return str(error)
+            return str(len(method._history))
 
         assert ray.get(task.remote(0.05)) == "4"
         assert "the loss is not finite" in ray.get(task.remote(float("inf")))
