@@ -88,9 +88,8 @@ def materialise(config: PhantomsConfig, folder: Path) -> None:
     try:
         for modality in config.modalities:
             target = target_of(modality, BY_NAME[modality].phantom_target)
-            items, processes = list(_items(config, modality)), 1
-            if len(items) * len(config.modalities) > _IN_ONE_PROCESS:
-                processes = -1
+            items = list(_items(config, modality))
+            processes = -1 if len(items) * len(config.modalities) > _IN_ONE_PROCESS else 1
             how = config.seed, config.answers, config.families, processes
             write_modality(partial_folder, modality, target, ARCHIVE, DataKind.SYNTHETIC, items, *how)
         (partial_folder / KEY_FILE).write_text(key + "\n", encoding="utf-8")
