@@ -98,19 +98,20 @@ def run_grid(
     for name in only:
         if name not in known:
             raise unknown_name("method of this grid", name, known)
-    if address is not None and executor == "ray":  # both checks come before data are drawn and checked
-        check_address(address)
-    else:
-        check_device(grid.execution.device)
+    cluster = address if executor == "ray" else None
+    if cluster is not None:
+        check_address(cluster)  # before data are drawn and checked
     prepare_process(grid.execution.threads_per_worker)
     with folder.driver_lock(share):
         with folder.plan_lock():  # drivers that share a run check the data one after another: the others find it checked
             run = plan_run(grid, registry, folder, say)
+            chosen = [cell for cell in run.plan.cells if not only or {cell.method, base_name(cell.method)} & set(only)]
+            before = [(stored.node, stored.state) for stored in stored_cells(chosen, run.setting)]
+            pending = [cell for cell, state in before if state is not CellState.CACHED and (not states or state in states)]
+            if cluster is None and not only_finish:
+                _check_gpu(run, pending)
             division = share_of(run.plan, run.setting, *share) if share else None
             _write_description(run, grid, folder, RunStatus.RUNNING)
-        chosen = [cell for cell in run.plan.cells if not only or {cell.method, base_name(cell.method)} & set(only)]
-        before = [(stored.node, stored.state) for stored in stored_cells(chosen, run.setting)]
-        pending = [cell for cell, state in before if state is not CellState.CACHED and (not states or state in states)]
         say(_resume_line(before, pending, run))
         try:
             if pending:
@@ -123,14 +124,22 @@ def run_grid(
             raise
         for line in left_out_lines(run.plan):
             say(first_line(line))
-        status, whole = (_status(run, cells) for cells in (chosen, run.plan.cells))
-        return replace(_write_description(run, grid, folder, whole), status=status)
+        unfinished = {one.node.folder for one in stored_cells(run.plan.cells, run.setting) if one.state is not CellState.CACHED}
+        whole = _write_description(run, grid, folder, _status(run, not unfinished))
+        return replace(whole, status=_status(run, unfinished.isdisjoint(cell.folder for cell in chosen)))
 
 
-def _status(run: Run, cells: Sequence[CellNode]) -> RunStatus:
-    """Whether these cells are complete, and no row or data set was left out."""
-    done = not run.plan.left_out and all(stored.state is CellState.CACHED for stored in stored_cells(cells, run.setting))
-    return RunStatus.COMPLETE if done else RunStatus.INCOMPLETE
+def _check_gpu(run: Run, pending: Sequence[CellNode]) -> None:
+    """Refuse `device: cuda` on a machine without a GPU if a cell is to be predicted on one; measuring and scoring need none."""
+    if run.setting.device == "cuda" and any(
+        stored.left is Left.PREDICT and stored.node.gpu_gib for stored in stored_cells(pending, run.setting)
+    ):
+        check_device(run.setting.device)
+
+
+def _status(run: Run, is_done: bool) -> RunStatus:
+    """Complete only if no row or data set was left out."""
+    return RunStatus.COMPLETE if is_done and not run.plan.left_out else RunStatus.INCOMPLETE
 
 
 def _resume_line(before: Sequence[tuple[CellNode, CellState]], pending: Sequence[CellNode], run: Run) -> str:

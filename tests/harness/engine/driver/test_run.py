@@ -82,6 +82,20 @@ def test_a_gpu_that_is_not_there_is_refused_before_anything_is_done(stand_ins, d
     assert not (tmp_path / "run/run.json").exists()
 
 
+@pytest.mark.parametrize("only_finish", [False, True])
+def test_what_is_predicted_is_finished_without_the_gpu_that_predicted_it(
+    stand_ins, data_root, tmp_path, monkeypatch, only_finish
+):
+    go(stand_ins, data_root, tmp_path / "run", ["bright", "echo"])
+    scored = list((tmp_path / "run/cells").glob("bright--*/scored.json"))
+    for scores in scored:
+        scores.unlink()
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    grid = stand_ins.make_grid(data_root, ["bright", "echo"], device="cuda")
+    again = run_grid(grid, stand_ins.REGISTRY, RunFolder(tmp_path / "run"), lambda _: None, "serial", only_finish=only_finish)
+    assert again.status == "complete" and len(scored) == 2 and all(scores.is_file() for scores in scored)
+
+
 def test_a_method_is_loaded_once_a_worker_and_not_once_a_cell(stand_ins, data_root, tmp_path):
     loaded_methods.clear_loaded_methods()
     go(stand_ins, data_root, tmp_path / "run", ["bright", "trained", {"boxed": {}}])
