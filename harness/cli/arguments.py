@@ -15,7 +15,7 @@ def add(
     commands: Commands, name: str, command: Callable[[argparse.Namespace], int], summary: str, *add_arguments: AddArguments
 ) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=summary, description=summary)
-    parser.set_defaults(command=command)
+    parser.set_defaults(command=command, command_parser=parser)
     for add in add_arguments:
         add(parser)
     return parser

@@ -74,7 +74,9 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
         if any(character < " " and character not in "\n\t" or "\ud800" <= character < "\ue000" for character in argument):
             what = "holds control characters, or bytes that are not UTF-8. Rename what it names, or write it in another way"
             raise ConfigError(f"{shortened(ascii(argument))} {what}.")
-    options = parser().parse_args(arguments)
+    options, unknown = parser().parse_known_args(arguments)
+    if unknown:  # argparse would print the usage of the whole program
+        options.command_parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     for name, (least, most) in NUMBERS.items():
         given = getattr(options, name, None)
         if given is not None and not least <= given <= most:  # also if it is not a number

@@ -106,12 +106,12 @@ def _add_ablate(commands: Commands) -> None:
 
 
 def _add_tune(commands: Commands) -> None:
-    summary = "Try the same number of learning rates for every row trained here, for equal minutes, scored on the val split."
+    summary = "Try as many learning rates for every row trained here, for equal minutes and the best at full length, on the val split."
     tune = add(commands, "tune", _tune, summary)
     add_grid(tune)
     tune.add_argument("--out", metavar="DIR", help="the run folder (default: runs/<grid's name>-tuning)")
     tune.add_argument("--only", nargs="+", default=[], metavar="METHOD", help="tune only these methods of the grid")
-    tune.add_argument("--minutes", type=float, default=3.0, metavar="M", help="training time of each try (default 3)")
+    tune.add_argument("--minutes", type=float, default=3.0, metavar="M", help="training time of each first try (default 3)")
     add_executor(tune)
 
 

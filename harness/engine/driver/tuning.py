@@ -1,4 +1,4 @@
-"""The tuning of a grid's rows: a short pilot training of each measures an epoch, then all tries run for equal minutes."""
+"""The tuning of a grid's rows: a pilot of each measures an epoch, all tries run for equal minutes, the best at full length."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from prsbench.harness.contract.errors import PrsbenchError
 from prsbench.harness.engine.driver.run import Say, run_grid
 from prsbench.harness.engine.grid.schema import GridConfig, base_name
 from prsbench.harness.engine.inspect.state import RunStatus
-from prsbench.harness.engine.inspect.tuning import Tried, training_seconds, tried
+from prsbench.harness.engine.inspect.tuning import FINAL, SCREENING, Tried, training_seconds, tried
 from prsbench.harness.engine.plan.choices import Registry
-from prsbench.harness.engine.plan.tuning import tries_of, tuning_grid
+from prsbench.harness.engine.plan.tuning import Try, finals_of, full_epochs, tries_of, tuning_grid
 from prsbench.harness.engine.store.run_folder import RunFolder
 
 PILOT_EPOCHS = 2
@@ -21,10 +21,10 @@ PILOT_EPOCHS = 2
 def tune(
     grid: GridConfig, registry: Registry, folder: RunFolder, say: Say, minutes: float, only: Collection[str] = (), **how: Any
 ) -> list[Tried]:
-    """Train and score every try; the same call resumes. A try that failed has NaN for its scores.
+    """Train and score every try, then each row's finals; the same call resumes. A try that failed has NaN for its scores.
 
     Args:
-        minutes: of each try's training steps, by the pilot's measure; at least one epoch.
+        minutes: of each try's training steps, by the pilot's measure; at least one epoch. Finals train for the grid's epochs.
         only: methods to tune; empty for all that are trained here with a learning rate.
         how: executor and address, as for `run_grid`.
 
@@ -40,7 +40,15 @@ def tune(
     if untimed := [name for name, taken in seconds.items() if isnan(taken)]:
         raise PrsbenchError(f"tune: {', '.join(untimed)} took too few steps to be timed. Call `context.progress` at every step.")
     epochs = {name: epochs_within(minutes, taken) for name, taken in seconds.items()}
-    return tried(run_grid(tuning_grid(grid, tries, epochs), registry, folder, say, **how), grid.name, tries, epochs)
+    run = run_grid(tuning_grid(grid, tries, epochs), registry, folder, say, **how)
+    screened = tried(run, grid.name, tries, epochs, SCREENING)
+    scores = {name: [(Try(name, row.rates), row.score) for row in screened if row.method == name] for name in tries}
+    finals = {name: best for name, scored in scores.items() if (best := finals_of(scored))}
+    if not finals:
+        return screened
+    lengths = full_epochs(grid, registry, finals)
+    run = run_grid(tuning_grid(grid, finals, lengths), registry, folder, say, **how)
+    return [*screened, *tried(run, grid.name, finals, lengths, FINAL)]
 
 
 def epochs_within(minutes: float, pilot_s: float) -> int:

@@ -15,7 +15,11 @@ from prsbench.harness.engine.plan.tuning import Try
 from prsbench.harness.engine.store.run_folder import SEAL, TrainingFolder
 
 DICE, POSITION = "dice@0.5", "position_accuracy"
-HEADER = ("grid", "tuned row", "rates", "data kind", "epochs", "minutes", "val dice@0.5", "val position", "score", "chosen")
+SCREENING, FINAL = "screening", "final"  # stages: equal minutes for every try; the grid's own epochs for the best ones
+HEADER = (
+    *("grid", "tuned row", "rates", "data kind", "stage"),
+    *("epochs", "minutes", "val dice@0.5", "val position", "score", "chosen"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,7 @@ class Tried:
     method: str
     rates: Mapping[str, float]
     data_kind: str
+    stage: str
     epochs: int
     minutes: float
     dice: float
@@ -37,8 +42,8 @@ class Tried:
         return (self.dice + self.position) / 2
 
 
-def tried(run: Run, grid: str, tries: Mapping[str, Sequence[Try]], epochs: Mapping[str, int]) -> list[Tried]:
-    """Every try, in the order of `tries`; grid is the name that they are recorded under."""
+def tried(run: Run, grid: str, tries: Mapping[str, Sequence[Try]], epochs: Mapping[str, int], stage: str) -> list[Tried]:
+    """Every try, in the order of `tries`; grid is the name that they are recorded under, stage SCREENING or FINAL."""
     cells: dict[str, list[tuple[float, float]]] = {}
     trainings: dict[str, str] = {}
     kinds = " and ".join(dict.fromkeys(cell.data_kind for cell in run.plan.cells))
@@ -53,7 +58,7 @@ def tried(run: Run, grid: str, tries: Mapping[str, Sequence[Try]], epochs: Mappi
             row = one.row(epochs[name])
             dice, position = (sum(values) / len(values) for values in zip(*cells[row], strict=True))
             minutes = training_seconds(run, trainings[row]) / 60
-            rows.append(Tried(grid, name, one.rates, kinds, epochs[name], minutes, dice, position))
+            rows.append(Tried(grid, name, one.rates, kinds, stage, epochs[name], minutes, dice, position))
     return rows
 
 
@@ -64,12 +69,19 @@ def training_seconds(run: Run, key: str) -> float:
 
 
 def chosen(rows: Iterable[Tried]) -> dict[str, Tried]:
-    """The try with the highest score of each method; of equal ones the first, so that the default is kept. None if all failed."""
+    """The final with the highest score of each method, or the try, if no final has one; of equal ones the first.
+
+    A method of which all failed is left out.
+    """
     best: dict[str, Tried] = {}
     for row in rows:
-        if isfinite(row.score) and (row.method not in best or row.score > best[row.method].score):
+        if isfinite(row.score) and (row.method not in best or _rank(row) > _rank(best[row.method])):
             best[row.method] = row
     return best
+
+
+def _rank(row: Tried) -> tuple[bool, float]:
+    return row.stage == FINAL, row.score
 
 
 def lines_of(rows: Sequence[Tried]) -> list[tuple[str, ...]]:
@@ -81,6 +93,7 @@ def lines_of(rows: Sequence[Tried]) -> list[tuple[str, ...]]:
             row.method,
             " ".join(f"{key}={rate:g}" for key, rate in row.rates.items()),
             row.data_kind if row.data_kind == DataKind.REAL else row.data_kind.upper(),
+            row.stage,
             str(row.epochs),
             *(f"{value:.{digits}f}" for value, digits in ((row.minutes, 1), (row.dice, 3), (row.position, 3), (row.score, 3))),
             "yes" if best.get(row.method) is row else "no",

@@ -1,9 +1,14 @@
-"""Tuning: the same number of learning rates for every row trained here, each for the same time, scored on the val split."""
+"""Tuning: the same number of learning rates for every row trained here, each for the same time, scored on the val split.
+
+Short trainings favour high rates. So the two best tries, and one between them, are trained once more for as long as the grid trains
+the row, and only these finals decide.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite, sqrt
 from typing import Any, Literal
 
 from prsbench.harness.contract.errors import ConfigError, unknown_name
@@ -69,6 +74,28 @@ def tries_of(grid: GridConfig, registry: Registry, only: Collection[str] = ()) -
     return chosen
 
 
+def finals_of(scored: Sequence[tuple[Try, float]]) -> list[Try]:
+    """The tries that are trained for the row's full length: the best two, then their geometric mean; fewer if scores are NaN.
+
+    Example:
+        >>> tries = [Try("unet", {"learning_rate": rate}) for rate in (0.001, 0.0001, 0.004)]
+        >>> [final.rates["learning_rate"] for final in finals_of([*zip(tries, (0.6, 0.2, 0.7))])]
+        [0.004, 0.001, 0.002]
+    """
+    finite = [pair for pair in scored if isfinite(pair[1])]
+    best = [one for one, _ in sorted(finite, key=lambda pair: -pair[1])][:2]
+    if len(best) < 2:
+        return best
+    first, second = (one.rates for one in best)
+    return [*best, Try(best[0].method, {key: _rounded(sqrt(first[key] * second[key])) for key in first})]
+
+
+def full_epochs(grid: GridConfig, registry: Registry, names: Collection[str]) -> dict[str, int]:
+    """How many epochs the grid trains each of these methods for."""
+    plain = grid.model_copy(update={"sweeps": (), "ablations": ()})
+    return {name: config.model_dump()["epochs"] for name, _, config in resolve_choices(plain, registry) if name in names}
+
+
 def tuning_grid(grid: GridConfig, tries: Mapping[str, Sequence[Try]], epochs: Mapping[str, int]) -> TuningGrid:
     """The tries as a grid on the data and with the first seed of `grid`, each for its row's number of epochs."""
     content = {
@@ -85,7 +112,11 @@ def tuning_grid(grid: GridConfig, tries: Mapping[str, Sequence[Try]], epochs: Ma
 
 
 def _scaled(own: Mapping[str, float], factor: float, of_lora: float) -> dict[str, float]:
-    return {key: float(f"{rate * (of_lora if key == LORA else factor):.2g}") for key, rate in own.items()}
+    return {key: _rounded(rate * (of_lora if key == LORA else factor)) for key, rate in own.items()}
+
+
+def _rounded(rate: float) -> float:
+    return float(f"{rate:.2g}")
 
 
 def _value_at(values: Any, key: str) -> Any:

@@ -14,8 +14,9 @@ from prsbench.harness.report.tables.table import Table, text_table
 
 RECORD = Path(__file__).parents[3] / "results" / "tuning.csv"
 NOTE = (
-    "Tried by `prsbench tune`, with equal minutes of training steps for every row, scored on the val split, whose images are in "
-    "no other table. Score: mean of Dice@0.5 and position accuracy. A grid's comments say which rates it uses."
+    "Tried by `prsbench tune`, scored on the val split, whose images are in no other table. Screening: equal minutes of training "
+    "steps for every row. Final: the best two of a row and one between them, for as long as the grid trains the row; they decide. "
+    "Score: mean of Dice@0.5 and position accuracy. A grid's comments say which rates it uses."
 )
 
 
@@ -26,14 +27,14 @@ def tuning(rows: Sequence[Row]) -> Table | None:
     known = [line for line in lines if line[header.index("tuned row")] in methods]
     if not known:
         return None
-    labels, numbers, remarks = header[:4], header[4:-1], header[-1:]
+    labels, numbers, remarks = header[:5], header[5:-1], header[-1:]
     caption = "Learning rates tried for each row, and the chosen ones."
     return text_table("tuning", "Tuning", caption, labels, numbers, known, [*footnotes.of_data(rows), NOTE], remarks)
 
 
 @cache
 def _recorded() -> tuple[list[str], list[list[str]]]:
-    """Header and lines of the record: grid, row, rates and data kind, then numbers, then which was chosen."""
+    """Header and lines of the record: grid, row, rates, data kind and stage, then numbers, then which was chosen."""
     if not RECORD.is_file():
         return ["grid", "tuned row"], []
     header, *lines = csv.reader(RECORD.read_text().splitlines())

@@ -244,6 +244,6 @@ def test_a_tuning_writes_every_try_and_is_no_run_to_report(tmp_path, data_root, 
     command += ["--set", "methods=[{learner: {learning_rate: 0.002}}]", "--set", "judge=val", "--minutes", "0.001"]
     assert main(command) == 0
     assert "| real | learner | learning_rate=0.0006" in capsys.readouterr().out
-    assert len((tmp_path / "run" / "tuning.csv").read_text().splitlines()) == 6
+    assert len((tmp_path / "run" / "tuning.csv").read_text().splitlines()) == 9
     assert main(["report", str(tmp_path / "run")]) == 2
     assert "scored on val" in capsys.readouterr().err

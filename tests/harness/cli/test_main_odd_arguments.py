@@ -150,6 +150,15 @@ def test_a_working_folder_that_is_gone_is_one_sentence(tmp_path):
     assert (done.returncode, done.stderr) == (2, "The working folder no longer exists. Change to another one.\n")
 
 
+@pytest.mark.parametrize("command", [["run", "smoke"], ["data", "show", "somewhere"]], ids=" ".join)
+def test_an_unknown_option_shows_the_usage_of_its_command(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main.main([*command, "--lmit", "3"])
+    words = " ".join(command[:-1])
+    err = capsys.readouterr().err
+    assert stop.value.code == 2 and err.startswith(f"usage: prsbench {words} [-h]") and "unrecognized arguments: --lmit 3" in err
+
+
 def test_a_terminal_without_utf_8_is_no_error(tmp_path):
     (tmp_path / "g.yaml").write_text("name: g\ndata: [{source: phantoms}]\nmethods: [{oracle: {é: 1}}]\n", encoding="utf-8")
     done = started('"$1" -c "$2" config show g.yaml', tmp_path, env={**os.environ, "PYTHONIOENCODING": "ascii"})

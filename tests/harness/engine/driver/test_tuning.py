@@ -9,9 +9,9 @@ from prsbench.harness.contract.errors import ConfigError, PrsbenchError, RunFold
 from prsbench.harness.engine.driver.tuning import epochs_within, tune
 from prsbench.harness.engine.inspect.results import results
 from prsbench.harness.engine.inspect.state import grid_of, open_run
-from prsbench.harness.engine.inspect.tuning import HEADER, chosen, tuning_text, write_tuning
+from prsbench.harness.engine.inspect.tuning import FINAL, HEADER, SCREENING, Tried, chosen, tuning_text, write_tuning
 from prsbench.harness.engine.plan.choices import Registry
-from prsbench.harness.engine.plan.tuning import LORA, RATES, TuningGrid, tries_of, tuning_grid
+from prsbench.harness.engine.plan.tuning import LORA, RATES, Try, TuningGrid, finals_of, tries_of, tuning_grid
 from prsbench.harness.engine.store.run_folder import RunFolder
 
 
@@ -58,16 +58,47 @@ def test_the_budget_decides_the_epochs_and_a_row_gets_at_least_one():
 
 def test_the_best_on_val_is_chosen_and_every_try_recorded_also_one_that_failed(stand_ins, registry, data_root, tmp_path):
     rows = go(stand_ins, registry, data_root, tmp_path / "run", ["plain", "adapted"])
-    assert [row.method for row in rows] == ["plain"] * 5 + ["adapted"] * 5
+    assert [row.method for row in rows] == ["plain"] * 5 + ["adapted"] * 5 + ["plain"] * 3 + ["adapted"] * 3
+    assert [row.stage for row in rows] == [SCREENING] * 10 + [FINAL] * 6
     failed = [row for row in rows if isnan(row.score)]
     assert [row.rates["learning_rate"] for row in failed] == [0.01]
     best = chosen(rows)
     assert all(best[name].dice == max(row.dice for row in rows if row.method == name and row is not failed[0]) for name in best)
-    assert best["plain"] is rows[0], "of equal tries the default is kept"
+    assert best["plain"] is rows[10] and best["plain"].rates == rows[0].rates, "of equal tries the default is kept"
     write_tuning(rows, tmp_path / "tuning.csv")
     header, *lines = csv.reader((tmp_path / "tuning.csv").open())
-    assert tuple(header) == HEADER and len(lines) == 10 and [line[-1] for line in lines].count("yes") == 2
-    assert tuning_text(rows).count("\n") == 11
+    assert tuple(header) == HEADER and len(lines) == 16 and [line[-1] for line in lines].count("yes") == 2
+    assert tuning_text(rows).count("\n") == 17
+
+
+def rates(one):
+    return {key: float(f"{rate:.3g}") for key, rate in one.rates.items()}
+
+
+def test_finals_are_the_best_two_and_their_geometric_mean_and_a_failed_try_is_none():
+    high, low, failed = (Try("adapted", {"learning_rate": rate, LORA: lora}) for rate, lora in ((0.003, 1e-3), (1e-3, 3e-4), (1, 1)))
+    scored = [(low, 0.79), (failed, float("nan")), (high, 0.8)]
+    assert [rates(one) for one in finals_of(scored)] == [high.rates, low.rates, {"learning_rate": 0.0017, LORA: 0.00055}]
+    assert finals_of(scored[:2]) == [low] and finals_of(scored[1:2]) == []
+
+
+def test_a_short_training_does_not_decide_against_the_grids_own_length(stand_ins, registry, data_root, tmp_path):
+    """The stand-in learns more from high rates in its first epochs, as networks do, and less in the end."""
+    rows = go(stand_ins, registry, data_root, tmp_path, [{"plain": {"best": 0.001, "short_needs": 0.003}}])
+    screened = [row for row in rows if row.stage == SCREENING]
+    assert max(screened, key=lambda row: row.score).rates["learning_rate"] == 0.003
+    assert {row.epochs for row in rows if row.stage == FINAL} == {50} and screened[0].epochs < 50
+    assert chosen(rows)["plain"].rates["learning_rate"] == 0.001
+
+
+def test_a_final_decides_over_every_try_and_a_row_without_one_keeps_its_best_try():
+    def row(stage, score):
+        return Tried("full", "plain", {}, "synthetic", stage, 1, 1.0, score, score)
+
+    nan = float("nan")
+    assert chosen([row(SCREENING, 0.9), row(FINAL, 0.7), row(FINAL, 0.8)])["plain"].score == 0.8
+    assert chosen([row(SCREENING, 0.6), row(SCREENING, 0.9), row(FINAL, nan)])["plain"].score == 0.9
+    assert chosen([row(SCREENING, nan), row(FINAL, nan)]) == {}
 
 
 def test_a_worse_default_is_not_chosen(stand_ins, registry, data_root, tmp_path):
@@ -78,9 +109,9 @@ def test_a_worse_default_is_not_chosen(stand_ins, registry, data_root, tmp_path)
 def test_tries_take_equal_time_whatever_an_epoch_takes(stand_ins, registry, data_root, tmp_path):
     slow = {"adapted": {"epoch_s": 0.02}}
     rows = go(stand_ins, registry, data_root, tmp_path, ["plain", slow], minutes=0.004)
-    epochs = {row.method: row.epochs for row in rows}
+    epochs = {row.method: row.epochs for row in rows if row.stage == SCREENING}
     assert epochs["plain"] > 4 * epochs["adapted"] and epochs["adapted"] >= 2
-    assert {round(row.minutes, 3) for row in rows if row.score == row.score} <= {0.003, 0.004, 0.005}
+    assert {round(row.minutes, 3) for row in rows if row.score == row.score and row.stage == SCREENING} <= {0.003, 0.004, 0.005}
 
 
 def test_the_same_call_resumes_and_trains_nothing_again(stand_ins, registry, data_root, tmp_path):
