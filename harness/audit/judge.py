@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from prsbench.harness.contract.results import ResultStatus, unchanged
 from prsbench.harness.engine.inspect.results import results
 from prsbench.harness.engine.inspect.state import Run
-from prsbench.harness.report.tables.table import data_kind_of
 from prsbench.metrics.text.judge import LanguageModel, kappa, parser_verdict, verdicts
 
 
@@ -28,8 +27,8 @@ def audit_judge(run: Run, model: LanguageModel) -> list[JudgedRow]:
     """Judge the answers of every method with a complete cell."""
     cells = [cell for cell in unchanged(results(run)) if cell.status == ResultStatus.COMPLETE]
     rows = []
-    for method, kind in dict.fromkeys((cell.method, data_kind_of(cell)) for cell in cells):
-        records = [r for c in cells if (c.method, data_kind_of(c)) == (method, kind) for r in c.read()[0]]
+    for method, kind in dict.fromkeys((cell.method, cell.data_kind.label) for cell in cells):
+        records = [r for c in cells if (c.method, c.data_kind.label) == (method, kind) for r in c.read()[0]]
         judged, parsed = verdicts(records, model), [parser_verdict(record) for record in records]
         read = [verdict for verdict in judged if verdict is not None]
         known = [verdict for verdict in parsed if verdict is not None]

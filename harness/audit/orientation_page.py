@@ -12,7 +12,7 @@ from prsbench.harness.contract.files import write_atomically
 from prsbench.harness.report.statistics.means_and_differences import mean_of_defined
 from prsbench.harness.report.tables.footnotes import DATA_LINES
 from prsbench.harness.report.tables.formats import to_csv, to_markdown
-from prsbench.harness.report.tables.table import Table, data_kind_of, number_text, text_table
+from prsbench.harness.report.tables.table import Table, number_text, text_table
 
 _SHARES = {
     "accuracy_before": "position acc. before",
@@ -85,7 +85,7 @@ def _mean(effects: Sequence[Effect]) -> dict[str, float]:
 
 def _summary(cells: Sequence[TurnedCell]) -> Table:
     lines = [
-        [row[0].method, data_kind_of(row[0]), *_numbers([effect for cell in row for effect in cell.effects])]
+        [row[0].method, row[0].data_kind.label, *_numbers([effect for cell in row for effect in cell.effects])]
         for row in _rows(cells)
     ]
     heads = [*_SHARES.values(), *_COUNTS.values()]
@@ -95,7 +95,7 @@ def _summary(cells: Sequence[TurnedCell]) -> Table:
 def _table_of(row: Sequence[TurnedCell]) -> Table:
     """One method on one data kind: a line for each turn."""
     lines = [[turn.name, *_numbers([cell.effects[i] for cell in row])] for i, turn in enumerate(TURNS)]
-    caption = f"{data_kind_of(row[0])}, seed {row[0].seed}, {', '.join(cell.dataset for cell in row)}."
+    caption = f"{row[0].data_kind.label}, seed {row[0].seed}, {', '.join(cell.dataset for cell in row)}."
     others = sum(cell.n_other for cell in row)
     notes = [f"{others} samples have no position accuracy, or a question that names a place: not counted."] if others else []
     return text_table("turns", row[0].method, caption, ("turn",), [*_SHARES.values(), *_COUNTS.values()], lines, notes)
@@ -116,7 +116,7 @@ def _long(cells: Sequence[TurnedCell]) -> Table:
     names = [field.name for field in fields(Effect)]
     lines = []
     for cell in cells:
-        labels = [cell.method, cell.dataset, data_kind_of(cell), str(cell.seed)]
+        labels = [cell.method, cell.dataset, cell.data_kind.label, str(cell.seed)]
         for turn, effect in zip(TURNS, cell.effects, strict=False):
             lines.append([*labels, turn.name, *(number_text(value, "g") for value in astuple(effect)), ""])
         if not cell.effects:

@@ -11,7 +11,7 @@ from prsbench.harness.audit.prscore import EVALUATION, OWN, RULE, WEIGHTS, Audit
 from prsbench.harness.contract.files import write_atomically
 from prsbench.harness.report.tables.footnotes import DATA_LINES
 from prsbench.harness.report.tables.formats import to_csv, to_markdown
-from prsbench.harness.report.tables.table import Table, data_kind_of, number_text, text_table
+from prsbench.harness.report.tables.table import Table, number_text, text_table
 from prsbench.metrics.text.prscore import EQUAL, Combination, PartWeights
 
 MOST_ORDERS = 8
@@ -41,7 +41,7 @@ def _judges(rows: Sequence[AuditedRow]) -> Table:
     for row in rows:
         means = [*(number_text(row.mean(judge)) for judge in judges), number_text(row.chance)]
         correlations = [number_text(value, "+z.3f") for value in (row.circularity_gap, row.spearman_dice, row.spearman_position)]
-        lines.append([row.method, data_kind_of(row), *means, *correlations, str(row.n)])
+        lines.append([row.method, row.data_kind.label, *means, *correlations, str(row.n)])
     unplaced = max((row.n_unplaced for row in rows), default=0)
     notes = (
         (
@@ -81,21 +81,21 @@ def _orders(rows: Sequence[AuditedRow]) -> Table:
 
 def _combinations(rows: Sequence[AuditedRow]) -> Table:
     names = get_args(Combination)
-    lines = [[row.method, data_kind_of(row), *(number_text(row.mean(EVALUATION, name)) for name in names)] for row in rows]
+    lines = [[row.method, row.data_kind.label, *(number_text(row.mean(EVALUATION, name)) for name in names)] for row in rows]
     notes = ("The paper does not say how direction and distance combine; every table uses 'both', their mean.",)
     return text_table("combinations", "Direction or distance", f"PRScore by {EVALUATION}.", _LABELS, names, lines, notes)
 
 
 def _weights(rows: Sequence[AuditedRow]) -> Table:
     heads = [_weight_name(weights) for weights in WEIGHTS]
-    lines = [[row.method, data_kind_of(row), *(number_text(row.mean(EVALUATION, "both", w)) for w in WEIGHTS)] for row in rows]
+    lines = [[row.method, row.data_kind.label, *(number_text(row.mean(EVALUATION, "both", w)) for w in WEIGHTS)] for row in rows]
     notes = ("Weights of S_sem : S_spatial : S_vis. 1:1:1 is the paper's score; 1:0:0, 0:1:0 and 0:0:1 are its components.",)
     return text_table("weights", "Weights", f"PRScore by {EVALUATION}.", _LABELS, heads, lines, notes)
 
 
 def _long(rows: Sequence[AuditedRow]) -> Table:
     lines = [
-        [row.method, data_kind_of(row), v.t2c, v.combination, _weight_name(v.weights), number_text(mean, ".6f")]
+        [row.method, row.data_kind.label, v.t2c, v.combination, _weight_name(v.weights), number_text(mean, ".6f")]
         for row in rows
         for v, mean in row.means.items()
     ]

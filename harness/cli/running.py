@@ -106,7 +106,7 @@ def _add_ablate(commands: Commands) -> None:
 
 
 def _add_tune(commands: Commands) -> None:
-    summary = "Try as many learning rates for every row trained here, for equal minutes and the best at full length, on the val split."
+    summary = "Try the same number of learning rates for every row trained here, the best at full length, on the val split."
     tune = add(commands, "tune", _tune, summary)
     add_grid(tune)
     tune.add_argument("--out", metavar="DIR", help="the run folder (default: runs/<grid's name>-tuning)")

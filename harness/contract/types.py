@@ -25,6 +25,11 @@ class DataKind(StrEnum):
     REAL = "real"
     UNDECLARED = "undeclared"
 
+    @property
+    def label(self) -> str:
+        """As tables and pages write it: in capitals unless the images are real."""
+        return str(self) if self is DataKind.REAL else str(self).upper()
+
 
 class PromptSource(StrEnum):
     """What a method is given in addition to the image. Rows of different sources are not comparable."""

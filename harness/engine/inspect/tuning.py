@@ -46,7 +46,7 @@ def tried(run: Run, grid: str, tries: Mapping[str, Sequence[Try]], epochs: Mappi
     """Every try, in the order of `tries`; grid is the name that they are recorded under, stage SCREENING or FINAL."""
     cells: dict[str, list[tuple[float, float]]] = {}
     trainings: dict[str, str] = {}
-    kinds = " and ".join(dict.fromkeys(cell.data_kind for cell in run.plan.cells))
+    kinds = " and ".join(dict.fromkeys(DataKind(cell.data_kind).label for cell in run.plan.cells))
     for stored in stored_cells(run.plan.cells, run.setting):
         summary = result_of(stored, run.plan.protocol).summary if stored.state is CellState.CACHED else None
         means = (summary.tallies[DICE].mean, summary.tallies[POSITION].mean) if summary else (nan, nan)
@@ -92,7 +92,7 @@ def lines_of(rows: Sequence[Tried]) -> list[tuple[str, ...]]:
             row.grid,
             row.method,
             " ".join(f"{key}={rate:g}" for key, rate in row.rates.items()),
-            row.data_kind if row.data_kind == DataKind.REAL else row.data_kind.upper(),
+            row.data_kind,
             row.stage,
             str(row.epochs),
             *(f"{value:.{digits}f}" for value, digits in ((row.minutes, 1), (row.dice, 3), (row.position, 3), (row.score, 3))),

@@ -1,7 +1,7 @@
 """Tuning: the same number of learning rates for every row trained here, each for the same time, scored on the val split.
 
-Short trainings favour high rates. So the two best tries, and one between them, are trained once more for as long as the grid trains
-the row, and only these finals decide.
+Short trainings favour high rates. So the two best tries and one between them are then trained for as long as the grid trains the
+row, and these finals decide.
 """
 
 from __future__ import annotations

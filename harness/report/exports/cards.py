@@ -14,7 +14,7 @@ from prsbench.harness.report.statistics.rows import Row, rows_of, summarise
 from prsbench.harness.report.tables import footnotes
 from prsbench.harness.report.tables.comparisons import METRICS_COMPARED
 from prsbench.harness.report.tables.scores import number_or_status
-from prsbench.harness.report.tables.table import data_kind_of, marked
+from prsbench.harness.report.tables.table import marked
 from prsbench.metrics.catalog import METRICS
 
 
@@ -29,7 +29,7 @@ def _model_card(row: Row, about: Mapping[str, Any]) -> str:
     results = [
         {
             "task": {"type": "image-segmentation"},
-            "dataset": {"name": f"{dataset} ({data_kind_of(row)})", "type": dataset},
+            "dataset": {"name": f"{dataset} ({row.data_kind.label})", "type": dataset},
             "metrics": [
                 {"type": metric, "name": marked(METRICS[metric].title, metric, row), "value": round(score.value, 4)}
                 for (name, metric), score in scores.items()
@@ -50,7 +50,7 @@ def _model_card(row: Row, about: Mapping[str, Any]) -> str:
         "Told in the prompt": row.label("prompt_source"),
         "Weights": "; ".join([row.label("weights"), *row.notes]),
         "Answers": row.label("text_source"),
-        "Images": data_kind_of(row),
+        "Images": row.data_kind.label,
         "Protocol": row.protocol,
         "Text judged by": "; ".join([*row.judges, *row.judge_notes]) or "-",
         "Seeds": ", ".join(sorted({str(cell.seed) for cell in row.cells})),

@@ -9,7 +9,7 @@ from prsbench.harness.report.statistics.means_and_differences import PairedDiffe
 from prsbench.harness.report.statistics.rows import Row, modalities_of
 from prsbench.harness.report.tables import footnotes
 from prsbench.harness.report.tables.comparisons import resolution
-from prsbench.harness.report.tables.table import Table, data_kind_of, judges_of, marked, modality_text, number_text, text_table
+from prsbench.harness.report.tables.table import Table, judges_of, marked, modality_text, number_text, text_table
 from prsbench.metrics.catalog import METRICS
 
 WITH_T2C, WITHOUT_T2C = "cg_reasoner", "cg_reasoner_without_t2c"
@@ -83,7 +83,7 @@ def _differences(pairs: Sequence[Pair], scopes: Scopes) -> Iterator[Difference]:
             first, second = ([cell for cell in row.cells if modality in (None, cell.modality)] for row in pair)
             for metric, paired in zip(ABLATED, paired_differences(first, second, ABLATED), strict=True):
                 title, where = marked(METRICS[metric].title, metric, *pair), modality_text(modality, "all")
-                label = [title, where, data_kind_of(pair[0]), judges_of(pair)]
+                label = [title, where, pair[0].data_kind.label, judges_of(pair)]
                 yield pair, metric, label, paired
 
 

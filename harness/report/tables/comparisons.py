@@ -21,7 +21,6 @@ from prsbench.harness.report.tables import footnotes
 from prsbench.harness.report.tables.table import (
     LABELS,
     Table,
-    data_kind_of,
     judges_of,
     labels_of,
     marked,
@@ -76,7 +75,7 @@ def comparisons(rows: Sequence[Row]) -> Table | None:
         for (first, second), difference, p in zip(pairs, differences, holm([d.p for d in differences]), strict=True):
             source = " / ".join(dict.fromkeys([first.label("prompt_source"), second.label("prompt_source")]))
             title = marked(METRICS[metric].title, metric, first, second)
-            labels = [title, first.method, second.method, source, data_kind_of(first), judges_of((first, second))]
+            labels = [title, first.method, second.method, source, first.data_kind.label, judges_of((first, second))]
             lines.append([*labels, *_numbers(difference, p), difference.reason or "-"])
     data = footnotes.of_data([row for pair in pairs for row in pair])
     bound = (footnotes.BOUNDED_COMPARISONS.format(most=MOST_PAIRS),) if is_bounded else ()

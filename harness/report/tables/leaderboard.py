@@ -15,7 +15,7 @@ from prsbench.harness.report.tables.cost import NUMBERS as COST
 from prsbench.harness.report.tables.cost import cost_numbers
 from prsbench.harness.report.tables.run_comparison import truths_of
 from prsbench.harness.report.tables.scores import best_and_second, number_or_status
-from prsbench.harness.report.tables.table import Table, data_kind_of, judges_of, marked, text_table
+from prsbench.harness.report.tables.table import Table, judges_of, marked, text_table
 from prsbench.metrics.catalog import METRICS
 
 VERIFIED, RECORDS_ONLY = "verified", "records only, not verified"
@@ -56,7 +56,7 @@ def leaderboard(entrants: Sequence[Entrant], by: str = "mdice_pranet") -> list[T
         for row in rows_of(run.cells):
             data = {dataset: truths.get(dataset) for dataset in sorted({cell.dataset for cell in row.cells})}
             known = sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
-            groups.setdefault((data_kind_of(row), row.protocol, known, judges_of([row])), []).append(_Entry(run, row))
+            groups.setdefault((row.data_kind.label, row.protocol, known, judges_of([row])), []).append(_Entry(run, row))
     return [_table(number, key, entries, by) for number, (key, entries) in enumerate(groups.items(), start=1)]
 
 

@@ -13,7 +13,7 @@ from prsbench.harness.report.statistics.means_and_differences import mean_interv
 from prsbench.harness.report.statistics.rows import Row, Score, summarise
 from prsbench.harness.report.tables import footnotes
 from prsbench.harness.report.tables.scores import best_and_second, number_or_status
-from prsbench.harness.report.tables.table import Column, Table, data_kind_of, marked
+from prsbench.harness.report.tables.table import Column, Table, marked
 from prsbench.metrics.catalog import METRICS
 
 SEGMENTATION = ("lung_xray", "lung_ct", "brain_mri", "skin_rgb", "breast_us", "polyp_endoscopy")  # the papers' orders
@@ -125,7 +125,7 @@ def _table(
     modalities = [modality for modality in order if modality in present]
     if not modalities:
         return None
-    lines = [[title_of(row.method), row.method, row.label("prompt_source"), data_kind_of(row)] for row in rows]
+    lines = [[title_of(row.method), row.method, row.label("prompt_source"), row.data_kind.label] for row in rows]
     frame = pd.DataFrame(lines, columns=list(_LABELS), dtype=str)
     best: set[tuple[int, str]] = set()
     second: set[tuple[int, str]] = set()

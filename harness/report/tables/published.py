@@ -17,7 +17,7 @@ from prsbench.harness.report.statistics.rows import Row, Score, summarise
 from prsbench.harness.report.tables import footnotes
 from prsbench.harness.report.tables.paper import title_of
 from prsbench.harness.report.tables.scores import number_or_status
-from prsbench.harness.report.tables.table import Table, data_kind_of, number_text, text_table
+from prsbench.harness.report.tables.table import Table, number_text, text_table
 from prsbench.metrics.catalog import METRICS
 
 PUBLISHED = Path(__file__).parents[3] / "results" / "published.csv"
@@ -74,7 +74,7 @@ def published_and_reproduced(rows: Sequence[Row]) -> Table:
         if not standing[number.method]:
             lines.append([*known, "-", "-", number_text(number.value), *["-"] * 5, "not run"])
         lines += [
-            [*known, row.method, data_kind_of(row), number_text(number.value), *_ours(number, row)]
+            [*known, row.method, row.data_kind.label, number_text(number.value), *_ours(number, row)]
             for row in standing[number.method]
         ]
     notes = (*footnotes.of_data([row for some in standing.values() for row in some]), RULE)

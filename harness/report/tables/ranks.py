@@ -10,7 +10,7 @@ from prsbench.harness.report.statistics.ranks import ranks as ranks_of
 from prsbench.harness.report.statistics.rows import Row
 from prsbench.harness.report.tables import footnotes
 from prsbench.harness.report.tables.comparisons import METRICS_COMPARED
-from prsbench.harness.report.tables.table import Table, data_kind_of, marked, number_text, text_table
+from prsbench.harness.report.tables.table import Table, marked, number_text, text_table
 from prsbench.metrics.catalog import METRICS
 
 _LABELS = ("metric", "method", "prompt source", "data kind")
@@ -42,7 +42,7 @@ def ranks(rankings: Rankings) -> Table | None:
                 numbers = [number_text(one.mean), str(one.rank), number_text(one.share_first, ".2f"), str(one.low), str(one.high)]
                 numbers += [number_text(one.p_next, ".2f"), str(one.n_groups), str(n_trainings(row.cells) or "-")]
                 few = f"fewer than {FEW_GROUPS} groups" if one.n_groups < FEW_GROUPS else "-"
-                lines.append([title, row.method, row.label("prompt_source"), data_kind_of(row), *numbers, few])
+                lines.append([title, row.method, row.label("prompt_source"), row.data_kind.label, *numbers, few])
     if not lines:
         return None
     caption = "Place of each row among the complete rows of its prompt source."

@@ -12,7 +12,7 @@ from prsbench.harness.report.statistics.means_and_differences import PairedDiffe
 from prsbench.harness.report.statistics.rows import Row, modalities_of, rows_of, summarise
 from prsbench.harness.report.tables import footnotes
 from prsbench.harness.report.tables.comparisons import METRICS_COMPARED, resolution
-from prsbench.harness.report.tables.table import Table, data_kind_of, judges_of, modality_text, number_text, text_table
+from prsbench.harness.report.tables.table import Table, judges_of, modality_text, number_text, text_table
 from prsbench.metrics.catalog import METRICS
 
 WORSE, BETTER, SAME = "worse", "better", "same"
@@ -46,7 +46,13 @@ def compare_runs(first: Sequence[CellResult], second: Sequence[CellResult], fail
             word = _word(metric, paired)
             sides = [number_text(value) for value in (paired.second, paired.first)]
             change = [number_text(value, "+z.3f") for value in (paired.difference, paired.low, paired.high)]
-            labels = [old.method, METRICS[metric].title, modality_text(modality, "all"), data_kind_of(old), judges_of((old, new))]
+            labels = [
+                old.method,
+                METRICS[metric].title,
+                modality_text(modality, "all"),
+                old.data_kind.label,
+                judges_of((old, new)),
+            ]
             lines.append([*labels, *sides, *change, str(paired.n_groups), word, paired.reason or "-"])
             if modality is None:
                 found.append((metric, paired))

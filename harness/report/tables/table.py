@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Protocol
 
 import pandas as pd
 from prsbench.harness.contract.modalities import ALL
-from prsbench.harness.contract.types import DataKind
 from prsbench.harness.report.statistics.rows import Row
 from prsbench.harness.report.tables.footnotes import RANDOM_JUDGE
 from prsbench.metrics.catalog import METRICS
@@ -72,25 +70,13 @@ def text_table(
     return Table(name, title, caption, frame, tuple(labels), columns, footnotes=tuple(notes))
 
 
-class OfOneKind(Protocol):
-    """A row of a table or an audit: its images are of one kind."""
-
-    @property
-    def data_kind(self) -> DataKind: ...
-
-
-def data_kind_of(row: OfOneKind) -> str:
-    """The label of the row's data kind, in capitals unless the images are real."""
-    return str(row.data_kind) if row.data_kind is DataKind.REAL else str(row.data_kind).upper()
-
-
 def labels_of(row: Row) -> list[str]:
     """The labels of a row, in the order of LABELS; SYNTHETIC and RANDOM are in capitals, also if only the judges are random."""
     judges = [*row.judges, *row.judge_notes]
     protocol = f"{row.protocol}; text judged by: {'; '.join(judges)}" if judges else row.protocol
     prompts, weights, texts = (row.label(name) for name in ("prompt_source", "weights", "text_source"))
     random_parts = [note for note in row.notes if "RANDOM" in note]  # such as an untrained backbone; CSV has no footnotes
-    return [row.method, prompts, "; ".join([weights, *random_parts]), texts, data_kind_of(row), protocol]
+    return [row.method, prompts, "; ".join([weights, *random_parts]), texts, row.data_kind.label, protocol]
 
 
 def judges_of(rows: Iterable[Row]) -> str:

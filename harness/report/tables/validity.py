@@ -14,7 +14,7 @@ from prsbench.harness.report.statistics.means_and_differences import mean_of_def
 from prsbench.harness.report.statistics.rows import UNKNOWN, Row, modalities_of
 from prsbench.harness.report.statistics.validity import LEAST_SAMPLES, NOT_VALID, n_references, why_not_valid
 from prsbench.harness.report.tables import footnotes
-from prsbench.harness.report.tables.table import LABELS, Table, data_kind_of, labels_of, marked, number_text, text_table
+from prsbench.harness.report.tables.table import LABELS, Table, labels_of, marked, number_text, text_table
 from prsbench.metrics.catalog import METRICS
 from prsbench.metrics.text.position import official_zones
 from prsbench.metrics.text.validity import area_under_curve
@@ -32,7 +32,10 @@ def validity(rows: Sequence[Row]) -> Table | None:
     lines = []
     for kind in dict.fromkeys(row.data_kind for row in rows):
         of_kind = [row for row in rows if row.data_kind is kind]
-        labels = [data_kind_of(of_kind[0]), " / ".join(dict.fromkeys(name for row in of_kind for name in row.judges)) or UNKNOWN]
+        labels = [
+            of_kind[0].data_kind.label,
+            " / ".join(dict.fromkeys(name for row in of_kind for name in row.judges)) or UNKNOWN,
+        ]
         for (by, group), samples, is_refused in _groups(of_kind):
             lines.append([by, group, *labels, str(len(samples)), *_numbers(samples), _verdict(samples, is_refused)])
     if not lines:

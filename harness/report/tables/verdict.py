@@ -12,7 +12,7 @@ from prsbench.harness.report.statistics.means_and_differences import PairedDiffe
 from prsbench.harness.report.statistics.rows import Row
 from prsbench.harness.report.tables import footnotes
 from prsbench.harness.report.tables.subgroups import LESIONS, by_lesion_count, restricted
-from prsbench.harness.report.tables.table import Table, data_kind_of, judges_of, marked, number_text, text_table
+from prsbench.harness.report.tables.table import Table, judges_of, marked, number_text, text_table
 from prsbench.metrics.catalog import METRICS
 
 JUDGED = ("position_accuracy", "centroid_error_of_text")  # the first decides, the second stands beside it
@@ -54,7 +54,7 @@ def verdicts(rows: Sequence[Row]) -> Table | None:
                 found = [number_text(value, "+z.3f") for value in (paired.difference, paired.low, paired.high)]
                 numbers = [*means, *found, number_text(paired.sd_over_seeds), str(paired.n_groups), str(paired.n_seeds)]
                 word = "-" if scope else verdict(metric, paired, images)  # the rule is about all images
-                lines.append([*names, *label, data_kind_of(row), judges_of((row, control)), *numbers, word])
+                lines.append([*names, *label, row.data_kind.label, judges_of((row, control)), *numbers, word])
     labels = ("with", "without", "metric", "images", "data kind", "judge")
     notes = footnotes.of_data([row for pair in pairs for row in pair])
     return text_table("verdicts", "Verdicts", RULE, labels, _NUMBERS, lines, notes, remarks=("verdict",))

@@ -100,7 +100,7 @@ def _index(shown: Shown, name: str) -> dict[str, Any]:
         "format": FORMAT,
         "name": name,
         "warnings": [DATA_LINES[kind] for kind in kinds if kind is not DataKind.REAL],
-        "kinds": {str(kind): "" if kind is DataKind.REAL else str(kind).upper() for kind in kinds},
+        "kinds": {str(kind): "" if kind is DataKind.REAL else kind.label for kind in kinds},
         "notes": list(shown.notes),
         "rows": [{"id": r.id, "method": r.row.method, "labels": labels_of(r), "notes": list(r.row.notes)} for r in shown.rows],
         "metrics": [[key, METRICS[key].title, METRICS[key].higher_is_better, METRICS[key].protocol] for key in shown.scores],

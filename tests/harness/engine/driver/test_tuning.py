@@ -76,7 +76,8 @@ def rates(one):
 
 
 def test_finals_are_the_best_two_and_their_geometric_mean_and_a_failed_try_is_none():
-    high, low, failed = (Try("adapted", {"learning_rate": rate, LORA: lora}) for rate, lora in ((0.003, 1e-3), (1e-3, 3e-4), (1, 1)))
+    tries = ((0.003, 1e-3), (1e-3, 3e-4), (1, 1))
+    high, low, failed = (Try("adapted", {"learning_rate": rate, LORA: lora}) for rate, lora in tries)
     scored = [(low, 0.79), (failed, float("nan")), (high, 0.8)]
     assert [rates(one) for one in finals_of(scored)] == [high.rates, low.rates, {"learning_rate": 0.0017, LORA: 0.00055}]
     assert finals_of(scored[:2]) == [low] and finals_of(scored[1:2]) == []

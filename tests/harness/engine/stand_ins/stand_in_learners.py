@@ -16,7 +16,7 @@ class LoRA(BaseModel):
 
 class LearnerConfig(StandInConfig):
     best: float = 0.003  # at this rate it finds all bright pixels; at others, fewer
-    short_needs: float = 0.0  # a training of fewer than 50 epochs finds fewer at rates below this one, and is not hurt by high ones
+    short_needs: float = 0.0  # a training of fewer than 50 epochs finds less at rates below this one, and any higher one does
     epochs: int = 50
     epoch_s: float = 0.002
     learning_rate: float = 0.001

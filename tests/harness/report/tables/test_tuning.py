@@ -12,7 +12,10 @@ from prsbench.harness.engine.plan.choices import resolve_choices
 from prsbench.harness.report.tables import tuning as module
 from prsbench.harness.report.tables.tuning import RECORD, tuning
 
-HEADER = ["grid", "tuned row", "rates", "data kind", "stage", "epochs", "minutes", "val dice@0.5", "val position", "score", "chosen"]
+HEADER = [
+    *("grid", "tuned row", "rates", "data kind", "stage"),
+    *("epochs", "minutes", "val dice@0.5", "val position", "score", "chosen"),
+]
 
 
 def rows(*names):
