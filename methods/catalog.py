@@ -230,7 +230,7 @@ METHODS = PluginCatalog(
             config="prsbench.methods.biomedparse.config:BiomedParseConfig",
             trains=False,
         ),
-        _supervised("unet", "U-Net (MONAI)", base_features=32, learning_rate=2e-2),
+        _supervised("unet", "U-Net (MONAI)", base_features=32, learning_rate=1.1e-2),
         _supervised(
             "unet_imagenet",
             "U-Net on CG-Reasoner's ImageNet backbone (timm, MONAI)",
@@ -239,7 +239,7 @@ METHODS = PluginCatalog(
             encoder_learning_rate=9e-5,
         ),
         _supervised("nnunet", "U-Net with nnU-Net's planning rules and deep supervision (MONAI's DynUNet)"),
-        _supervised("swin_unet", "Swin-UNETR (MONAI)", base_features=12, learning_rate=3e-3),
+        _supervised("swin_unet", "Swin-UNETR (MONAI)", base_features=12, learning_rate=1.7e-3),
         *_sam("lite_medsam", "LiteMedSAM", "lite_medsam", _BOXES),
         *_sam("sam", "SAM (ViT-B unless `variant` says otherwise)", "sam_vit_b"),
         *_sam("medsam", "MedSAM", "medsam", _BOXES),
