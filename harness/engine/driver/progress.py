@@ -47,7 +47,7 @@ class Progress:
         self._began = time.monotonic()
         self._running: dict[Job, Running] = {}
         self._still: dict[Job, tuple[str, float]] = {}  # the last step seen of each running job, and since when
-        self._seconds: dict[Job, float] = {}  # that each job took which has ended
+        self._seconds: dict[Job, float] = {}  # that each job took which has ended, with what it resumed
         self._has_ended = threading.Event()
         self._thread = threading.Thread(target=self._report, daemon=True)
 
@@ -69,10 +69,12 @@ class Progress:
     def finished(self, job: Job, outcomes: Mapping[str, Outcome]) -> None:
         """Count a job as ended and say how: "done", or what became of the first node that is not."""
         now = time.monotonic()
-        self._seconds[job] = now - self._running.pop(job, Running(now)).began
+        state = self._running.pop(job, Running(now))
+        took_s = now - state.began
+        self._seconds[job] = took_s + state.resumed_s()
         ending = next((o for o in outcomes.values() if o.kind is not Ending.DONE), None)
         text = f"{ending.kind.upper()} ({ending.reason}): {first_line(ending.error)}" if ending else Ending.DONE
-        self._say(f"[{len(self._seconds)}/{len(self._jobs)}] {job.title}: {text} ({clock(self._seconds[job])})")
+        self._say(f"[{len(self._seconds)}/{len(self._jobs)}] {job.title}: {text} ({clock(took_s)})")
 
     def replaced(self, job: Job, replacements: Sequence[Job], why: str) -> None:
         """Replace a job by itself, to be done again, or by one job per cell."""

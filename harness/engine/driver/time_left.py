@@ -17,22 +17,32 @@ MOST_SIMULATED = 500  # jobs; of more, the sum counts
 
 @dataclass
 class Running:
-    """A job at work: when it started, (time, share done) at the first look at its progress, the share now."""
+    """A job at work: when it started, and (time, share done) at the first and at the last look at its progress."""
 
     began: float
     first: tuple[float, float] | None = None
-    share: float = 0.0
+    last: tuple[float, float] = (0.0, 0.0)
 
     def look(self, now: float, share: float) -> None:
-        self.share = share
-        self.first = self.first or (now, share)
+        self.last = now, share
+        self.first = self.first or self.last
 
-    def left(self, now: float) -> tuple[float, float]:
-        """(seconds left by its own rate, how sure, 0 to 1)."""
-        if self.first is None or self.share <= self.first[1]:
-            return 0.0, 0.0
-        time, share = self.first
-        return (now - time) / (self.share - share) * (1 - self.share), min(1.0, (self.share - share) / SURE)
+    def left(self) -> tuple[float, float]:
+        """(seconds left by its own rate at the last look, how sure, 0 to 1)."""
+        _, new, whole_s = self._seen()
+        return whole_s * (1 - self.last[1]), min(1.0, new / SURE)
+
+    def resumed_s(self) -> float:
+        """Seconds of work, at this attempt's rate, that an earlier one did: more than fits between start and first look."""
+        before, _, whole_s = self._seen()
+        return max(0.0, whole_s * before - (self.first[0] - self.began)) if self.first else 0.0
+
+    def _seen(self) -> tuple[float, float, float]:
+        """Share at the first look, share done since, seconds that the whole takes at that rate; zeros while no rate is known."""
+        if self.first is None or self.last[1] <= self.first[1]:
+            return 0.0, 0.0, 0.0
+        new = self.last[1] - self.first[1]
+        return self.first[1], new, (self.last[0] - self.first[0]) / new
 
 
 class TimedJob(NamedTuple):
@@ -58,10 +68,14 @@ def time_left(
 ) -> tuple[float, bool]:
     """(seconds until the last job ends, whether some jobs are left out because nothing is known of their kind).
 
-    ended: the seconds each took. expected: seconds of a job by priors; they are corrected by what the jobs seen so far took.
+    ended: the seconds each took, with what it resumed. expected: seconds of a job by priors; they are corrected by what the jobs
+    seen so far took.
     """
-    by_own_rate = {job: state.left(now) for job, state in running.items()}
-    seen = list(ended.items()) + [(job, now - running[job].began + s) for job, (s, sure) in by_own_rate.items() if sure == 1]
+    by_own_rate = {job: state.left() for job, state in running.items()}
+    seen = list(ended.items())
+    for job, (seconds_left, sure) in by_own_rate.items():
+        if sure == 1:
+            seen.append((job, running[job].resumed_s() + now - running[job].began + seconds_left))
     known: dict[object, list[float]] = defaultdict(list)
     pairs = []
     for job, seconds in seen:
@@ -80,7 +94,7 @@ def time_left(
     at_work, is_untimed = [], False
     for job, (by_rate, sure) in by_own_rate.items():
         guess = total(job)
-        by_guess = by_rate if guess is None else max(guess - (now - running[job].began), 0.05 * guess)
+        by_guess = by_rate if guess is None else max(guess - running[job].resumed_s() - (now - running[job].began), 0.05 * guess)
         is_untimed |= guess is None and not sure
         at_work.append(TimedJob(sure * by_rate + (1 - sure) * by_guess, job.keys, ()))
     to_do = []

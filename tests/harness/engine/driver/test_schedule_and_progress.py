@@ -100,7 +100,7 @@ def test_what_a_killed_attempt_left_is_not_shown_and_the_rest_is_counted_from_wh
     path = setting.training_folder(job.training.key) / "progress.json"
     write_json(path, {"done": 90, "total": 100, "message": "steps"})
     watched = progress.Progress([job], setting, 1, print)
-    clock = iter([0.0, 0.0, 10.0, 20.0])
+    clock = iter([0.0, 0.0, 10.0, 50.0])
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
     watched.started(job)
     assert watched._step(job) == "", "the killed attempt's"
@@ -108,6 +108,8 @@ def test_what_a_killed_attempt_left_is_not_shown_and_the_rest_is_counted_from_wh
     watched.time_left()
     write_json(path, {"done": 60, "total": 100, "message": "steps"})
     assert watched.time_left()[0] == pytest.approx(40.0), "10 steps took 10 s, 40 are left"
+    watched.finished(job, {})
+    assert watched._seconds[job] == pytest.approx(50.0 + 50.0), "what it resumed counts for jobs like it"
 
 
 def test_a_job_that_stands_still_is_named_once_with_what_to_do_unless_a_time_limit_ends_it(work, monkeypatch):

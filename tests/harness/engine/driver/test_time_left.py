@@ -47,6 +47,21 @@ def test_a_running_job_counts_by_its_own_rate_from_the_first_look():
     assert time_left(20.0, {}, {job: state}, [], 1, unknown) == (pytest.approx(40.0), False)
 
 
+@pytest.mark.parametrize("resumed", [0.0, 0.4, 0.8])
+def test_a_resumed_training_does_not_make_the_machine_look_fast(resumed):
+    """The whole takes 100 s as expected, 5 s of it before the first step; an earlier attempt had done a share of the steps."""
+    job, state = training("a"), Running(0.0)
+    for now in (10.0, 15.0):
+        state.look(now, resumed + (now - 5) / 95)
+    assert state.resumed_s() == pytest.approx(95 * resumed, abs=5.1)
+    expected = {job: 100.0, (other := training("b")): 1000.0}
+    own_left = 95 * (1 - resumed) - 10
+    left, _ = time_left(15.0, {}, {job: state}, [other], 1, expected.__getitem__)
+    assert left == pytest.approx(own_left + 1000, rel=0.06)
+    left, _ = time_left(15.0, {job: 15.0 + own_left + state.resumed_s()}, {}, [other], 1, expected.__getitem__)
+    assert left == pytest.approx(1000, rel=0.06), "also once it has ended"
+
+
 def test_jobs_of_which_nothing_is_known_are_said_to_be_left_out():
     assert time_left(0.0, {}, {}, [cell("a", 1)], 1, unknown) == (0.0, True)
     assert time_left(0.0, {cell("a", 0): 4.0}, {}, [cell("a", 1), cell("a", 2)], 1, unknown) == (8.0, False)
