@@ -23,5 +23,4 @@ class PixelLMTinyConfig(TinyConfig):
     # Official 2.0, counted twice: the weights of its refinement loss are never applied.
     losses: SegTokenLossesConfig = SegTokenLossesConfig(bce_weight=4.0)
 
-    learning_rate: Rate = 3e-3  # official 3e-4; chosen by `prsbench tune` (results/tuning.csv), like the next
-    decoder_learning_rate: Rate = 3e-3
+    learning_rate: Rate = 3e-3  # official 3e-4; chosen by `prsbench tune` (results/tuning.csv)

@@ -41,6 +41,7 @@ class PRSMedConfig(MultimodalConfig):
 
     epochs: Epochs = 7  # ours, two more than CG-Reasoner
     learning_rate: Rate = 3e-3  # paper 1e-4; for modules trained from scratch, chosen by `prsbench tune` (results/tuning.csv)
+    decoder_learning_rate: Rate = 1e-3  # of the mask decoder; paper 1e-4; tuned like the others
     encoder_learning_rate: Rate | None = None  # paper 1e-4; None: the encoder is frozen (trained, a step takes 10 s of a core)
     weight_decay: Factor = 1e-5  # paper
 

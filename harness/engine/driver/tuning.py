@@ -10,9 +10,9 @@ from prsbench.harness.contract.errors import PrsbenchError
 from prsbench.harness.engine.driver.run import Say, run_grid
 from prsbench.harness.engine.grid.schema import GridConfig, base_name
 from prsbench.harness.engine.inspect.state import RunStatus
-from prsbench.harness.engine.inspect.tuning import FINAL, SCREENING, Tried, training_seconds, tried
+from prsbench.harness.engine.inspect.tuning import FINAL, SCREENING, Tried, finals_of, training_seconds, tried
 from prsbench.harness.engine.plan.choices import Registry
-from prsbench.harness.engine.plan.tuning import Try, finals_of, full_epochs, tries_of, tuning_grid
+from prsbench.harness.engine.plan.tuning import full_epochs, tries_of, tuning_grid
 from prsbench.harness.engine.store.run_folder import RunFolder
 
 PILOT_EPOCHS = 2
@@ -42,8 +42,7 @@ def tune(
     epochs = {name: epochs_within(minutes, taken) for name, taken in seconds.items()}
     run = run_grid(tuning_grid(grid, tries, epochs), registry, folder, say, **how)
     screened = tried(run, grid.name, tries, epochs, SCREENING)
-    scores = {name: [(Try(name, row.rates), row.score) for row in screened if row.method == name] for name in tries}
-    finals = {name: best for name, scored in scores.items() if (best := finals_of(scored))}
+    finals = {name: best for name in tries if (best := finals_of(row for row in screened if row.method == name))}
     if not finals:
         return screened
     lengths = full_epochs(grid, registry, finals)

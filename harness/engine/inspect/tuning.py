@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite, nan
+from math import isfinite, nan, sqrt
 from pathlib import Path
 
 from prsbench.harness.contract.types import DataKind
 from prsbench.harness.engine.inspect.results import result_of
 from prsbench.harness.engine.inspect.state import CellState, Run, stored_cells
-from prsbench.harness.engine.plan.tuning import Try
+from prsbench.harness.engine.plan.tuning import OF_MASKS, Try, rounded
 from prsbench.harness.engine.store.run_folder import SEAL, TrainingFolder
 
 DICE, POSITION = "dice@0.5", "position_accuracy"
@@ -66,6 +66,22 @@ def training_seconds(run: Run, key: str) -> float:
     """What the steps of a finished training took: of the processor on a CPU, of the clock on a GPU. NaN if it is not known."""
     seal = TrainingFolder(run.setting.training_folder(key)).read(SEAL)
     return nan if seal is None or seal.get("steps_s") is None else float(seal["steps_s"])
+
+
+def finals_of(rows: Iterable[Tried]) -> list[Try]:
+    """Of one method's tries, those to train at full length: the best two and a third made of them; fewer if scores are NaN.
+
+    If the row has a rate for its mask decoder alone, and one of the two has the better masks and the other the better text, the
+    third takes each rate from where it was better. Otherwise it has the geometric means of their rates.
+    """
+    best = sorted((row for row in rows if isfinite(row.score)), key=lambda row: -row.score)[:2]
+    rates = [row.rates for row in best]
+    if len(best) == 2:
+        masks, text = (max(best, key=key) for key in (lambda row: row.dice, lambda row: row.position))
+        crossed = {key: (masks if key == OF_MASKS else text).rates[key] for key in rates[0]}
+        between = {key: rounded(sqrt(rates[0][key] * rates[1][key])) for key in rates[0]}
+        rates.append(between if crossed in rates else crossed)
+    return [Try(best[0].method, one) for one in rates]
 
 
 def chosen(rows: Iterable[Tried]) -> dict[str, Tried]:

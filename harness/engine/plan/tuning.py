@@ -1,14 +1,13 @@
 """Tuning: the same number of learning rates for every row trained here, each for the same time, scored on the val split.
 
-Short trainings favour high rates. So the two best tries and one between them are then trained for as long as the grid trains the
-row, and these finals decide.
+Short trainings favour high rates. So the two best tries, and a third made of them, are then trained for as many epochs as the
+grid asks for, and these finals decide.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite, sqrt
 from typing import Any, Literal
 
 from prsbench.harness.contract.errors import ConfigError, unknown_name
@@ -17,8 +16,8 @@ from prsbench.harness.engine.grid.validation import validated
 from prsbench.harness.engine.plan.choices import Registry, resolve_choices
 from pydantic import field_validator
 
-LORA = "lora.learning_rate"
-RATES = ("learning_rate", "decoder_learning_rate", "encoder_learning_rate", "backbone.learning_rate")  # changed together
+LORA, OF_MASKS = "lora.learning_rate", "decoder_learning_rate"
+RATES = ("learning_rate", OF_MASKS, "encoder_learning_rate", "backbone.learning_rate")  # changed together
 # Factors of a row's rates and of its LoRA's; the first is the default. A row without LoRA has as many tries, over a wider range.
 WITH_LORA = ((1.0, 1.0), (0.3, 1.0), (3.0, 1.0), (1.0, 0.3), (1.0, 3.0))
 WITHOUT_LORA = ((1.0, 1.0), (0.3, 1.0), (3.0, 1.0), (0.1, 1.0), (10.0, 1.0))
@@ -74,22 +73,6 @@ def tries_of(grid: GridConfig, registry: Registry, only: Collection[str] = ()) -
     return chosen
 
 
-def finals_of(scored: Sequence[tuple[Try, float]]) -> list[Try]:
-    """The tries that are trained for the row's full length: the best two, then their geometric mean; fewer if scores are NaN.
-
-    Example:
-        >>> tries = [Try("unet", {"learning_rate": rate}) for rate in (0.001, 0.0001, 0.004)]
-        >>> [final.rates["learning_rate"] for final in finals_of([*zip(tries, (0.6, 0.2, 0.7))])]
-        [0.004, 0.001, 0.002]
-    """
-    finite = [pair for pair in scored if isfinite(pair[1])]
-    best = [one for one, _ in sorted(finite, key=lambda pair: -pair[1])][:2]
-    if len(best) < 2:
-        return best
-    first, second = (one.rates for one in best)
-    return [*best, Try(best[0].method, {key: _rounded(sqrt(first[key] * second[key])) for key in first})]
-
-
 def full_epochs(grid: GridConfig, registry: Registry, names: Collection[str]) -> dict[str, int]:
     """How many epochs the grid trains each of these methods for."""
     plain = grid.model_copy(update={"sweeps": (), "ablations": ()})
@@ -112,10 +95,11 @@ def tuning_grid(grid: GridConfig, tries: Mapping[str, Sequence[Try]], epochs: Ma
 
 
 def _scaled(own: Mapping[str, float], factor: float, of_lora: float) -> dict[str, float]:
-    return {key: _rounded(rate * (of_lora if key == LORA else factor)) for key, rate in own.items()}
+    return {key: rounded(rate * (of_lora if key == LORA else factor)) for key, rate in own.items()}
 
 
-def _rounded(rate: float) -> float:
+def rounded(rate: float) -> float:
+    """To two digits, as all tries are."""
     return float(f"{rate:.2g}")
 
 

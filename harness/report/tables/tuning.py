@@ -15,7 +15,7 @@ from prsbench.harness.report.tables.table import Table, text_table
 RECORD = Path(__file__).parents[3] / "results" / "tuning.csv"
 NOTE = (
     "Tried by `prsbench tune`, scored on the val split, whose images are in no other table. Screening: equal minutes of training "
-    "steps for every row. Final: a row's best two and one between them, for as long as the grid trains the row; they decide. "
+    "steps for every row. Final: a row's best two and a third made of them, for as long as the grid trains the row; they decide. "
     "Score: mean of Dice@0.5 and position accuracy. A grid's comments say which rates it uses."
 )
 

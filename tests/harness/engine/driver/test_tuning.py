@@ -1,7 +1,7 @@
 """Every row gets as many tries and as much time; val decides, and its numbers are never shown as results."""
 
 import csv
-from math import isnan
+from math import isnan, nan
 
 import pytest
 from prsbench.harness.contract.catalog import Catalog
@@ -9,9 +9,9 @@ from prsbench.harness.contract.errors import ConfigError, PrsbenchError, RunFold
 from prsbench.harness.engine.driver.tuning import epochs_within, tune
 from prsbench.harness.engine.inspect.results import results
 from prsbench.harness.engine.inspect.state import grid_of, open_run
-from prsbench.harness.engine.inspect.tuning import FINAL, HEADER, SCREENING, Tried, chosen, tuning_text, write_tuning
+from prsbench.harness.engine.inspect.tuning import FINAL, HEADER, SCREENING, Tried, chosen, finals_of, tuning_text, write_tuning
 from prsbench.harness.engine.plan.choices import Registry
-from prsbench.harness.engine.plan.tuning import LORA, RATES, Try, TuningGrid, finals_of, tries_of, tuning_grid
+from prsbench.harness.engine.plan.tuning import LORA, OF_MASKS, RATES, TuningGrid, tries_of, tuning_grid
 from prsbench.harness.engine.store.run_folder import RunFolder
 
 
@@ -71,16 +71,24 @@ def test_the_best_on_val_is_chosen_and_every_try_recorded_also_one_that_failed(s
     assert tuning_text(rows).count("\n") == 17
 
 
-def rates(one):
-    return {key: float(f"{rate:.3g}") for key, rate in one.rates.items()}
+def a_try(dice, position, stage=SCREENING, **rates):
+    return Tried("full", "plain", rates, "SYNTHETIC", stage, 1, 1.0, dice, position)
 
 
 def test_finals_are_the_best_two_and_their_geometric_mean_and_a_failed_try_is_none():
-    tries = ((0.003, 1e-3), (1e-3, 3e-4), (1, 1))
-    high, low, failed = (Try("adapted", {"learning_rate": rate, LORA: lora}) for rate, lora in tries)
-    scored = [(low, 0.79), (failed, float("nan")), (high, 0.8)]
-    assert [rates(one) for one in finals_of(scored)] == [high.rates, low.rates, {"learning_rate": 0.0017, LORA: 0.00055}]
-    assert finals_of(scored[:2]) == [low] and finals_of(scored[1:2]) == []
+    low, high = a_try(0.79, 0.79, learning_rate=1e-3), a_try(0.8, 0.8, learning_rate=3e-3)
+    failed, worse = a_try(nan, nan, learning_rate=1.0), a_try(0.1, 0.1, learning_rate=2.0)
+    assert [one.rates["learning_rate"] for one in finals_of([low, failed, worse, high])] == [3e-3, 1e-3, 1.7e-3]
+    assert [one.rates for one in finals_of([failed, low])] == [low.rates] and finals_of([failed]) == []
+
+
+@pytest.mark.parametrize(("masks", "mixed"), [((0.9, 0.8), {"learning_rate": 3e-3, OF_MASKS: 1e-3}), ((0.8, 0.9), None)])
+def test_the_third_final_has_the_better_masks_rate_and_the_better_texts_if_they_are_of_two_tries(masks, mixed):
+    low = a_try(masks[0], 0.5, learning_rate=1e-3, **{OF_MASKS: 1e-3})
+    high = a_try(masks[1], 0.7, learning_rate=3e-3, **{OF_MASKS: 3e-3})
+    assert finals_of([low, high])[2].rates == (mixed or {"learning_rate": 1.7e-3, OF_MASKS: 1.7e-3})
+    without = [a_try(row.dice, row.position, learning_rate=row.rates["learning_rate"]) for row in (low, high)]
+    assert finals_of(without)[2].rates == {"learning_rate": 1.7e-3}, "no rate of its own for the masks"
 
 
 def test_a_short_training_does_not_decide_against_the_grids_own_length(stand_ins, registry, data_root, tmp_path):
@@ -93,13 +101,13 @@ def test_a_short_training_does_not_decide_against_the_grids_own_length(stand_ins
 
 
 def test_a_final_decides_over_every_try_and_a_row_without_one_keeps_its_best_try():
-    def row(stage, score):
-        return Tried("full", "plain", {}, "synthetic", stage, 1, 1.0, score, score)
+    def best(*scores):
+        rows = [a_try(score, score, stage) for stage, score in scores]
+        return chosen(rows)["plain"].score
 
-    nan = float("nan")
-    assert chosen([row(SCREENING, 0.9), row(FINAL, 0.7), row(FINAL, 0.8)])["plain"].score == 0.8
-    assert chosen([row(SCREENING, 0.6), row(SCREENING, 0.9), row(FINAL, nan)])["plain"].score == 0.9
-    assert chosen([row(SCREENING, nan), row(FINAL, nan)]) == {}
+    assert best((SCREENING, 0.9), (FINAL, 0.7), (FINAL, 0.8)) == 0.8
+    assert best((SCREENING, 0.6), (SCREENING, 0.9), (FINAL, nan)) == 0.9
+    assert chosen([a_try(nan, nan), a_try(nan, nan, FINAL)]) == {}
 
 
 def test_a_worse_default_is_not_chosen(stand_ins, registry, data_root, tmp_path):

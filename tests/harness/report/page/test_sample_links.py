@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from prsbench.harness.contract.types import DataKind
 from prsbench.harness.report.page.sample_links import sample_link
 from prsbench.harness.report.tables.selection import tables_of
 
@@ -63,6 +64,6 @@ def test_every_other_number_has_samples(tables):
 
 
 def test_with_several_data_kinds_the_kind_is_in_the_link(cell):
-    cells = [cell(), cell(kind="real", dataset="other")]
+    cells = [cell(), cell(kind=DataKind.REAL, dataset="other")]
     table = {table.name: table for table in tables_of(cells)}["main"]
     assert {shown_by(table, number, "mean mDice")["kind"] for number in (0, 1)} == {"synthetic", "real"}

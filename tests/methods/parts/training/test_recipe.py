@@ -63,4 +63,3 @@ def test_a_change_of_a_config_changes_the_note():
 
 def test_the_image_augmentation_has_the_same_default_in_every_row():
     assert {config_of(row).recipe()["augmentation"] for row in TRAINED} == {CG_REASONER["augmentation"]}
-    assert {config_of(row).lora.learning_rate for row in ("cg_reasoner", "prs_med", "lisa_tiny", "pixellm_tiny")} == {1e-3}
