@@ -33,8 +33,8 @@ def train(
     if unknown:
         raise DataError(f"PRS-Med has no class for modality {', '.join(sorted(unknown))}. Known: {', '.join(CLASS_IDS)}.")
     of_encoder = {} if config.encoder_learning_rate is None else {"encoder.": config.encoder_learning_rate}
-    of_masks = {**of_encoder, "mask_decoder.": config.decoder_learning_rate}
-    rates = {"lora": config.lora.learning_rate, **of_masks, "new": config.learning_rate}
+    of_decoder = {"mask_decoder.": config.decoder_learning_rate}
+    rates = {"lora": config.lora.learning_rate, **of_encoder, **of_decoder, "new": config.learning_rate}
     optimizer = adamw(model, rates, config.weight_decay, config.adam_eps)
     return train_on_features(
         model, optimizer, config, images, features, context, lambda terms, epoch: weighted_sum(terms, config, epoch)

@@ -56,9 +56,8 @@ def tries_of(grid: GridConfig, registry: Registry, only: Collection[str] = ()) -
     Raises:
         ConfigError: `only` names another method, or no row is left.
     """
-    plain = grid.model_copy(update={"sweeps": (), "ablations": ()})
     tries: dict[str, list[Try]] = {}
-    for name, entry, config in resolve_choices(plain, registry):
+    for name, entry, config in resolve_choices(_plain(grid), registry):
         values = config.model_dump(mode="json")
         own = {key: rate for key in (*RATES, LORA) if isinstance(rate := _value_at(values, key), float)}
         if entry.trains and "learning_rate" in own and "epochs" in values:
@@ -75,8 +74,8 @@ def tries_of(grid: GridConfig, registry: Registry, only: Collection[str] = ()) -
 
 def full_epochs(grid: GridConfig, registry: Registry, names: Collection[str]) -> dict[str, int]:
     """How many epochs the grid trains each of these methods for."""
-    plain = grid.model_copy(update={"sweeps": (), "ablations": ()})
-    return {name: config.model_dump()["epochs"] for name, _, config in resolve_choices(plain, registry) if name in names}
+    choices = resolve_choices(_plain(grid), registry)
+    return {name: config.model_dump()["epochs"] for name, _, config in choices if name in names}
 
 
 def tuning_grid(grid: GridConfig, tries: Mapping[str, Sequence[Try]], epochs: Mapping[str, int]) -> TuningGrid:
@@ -92,6 +91,10 @@ def tuning_grid(grid: GridConfig, tries: Mapping[str, Sequence[Try]], epochs: Ma
         "exclude": [],
     }
     return validated(TuningGrid, content, lambda _: "tune: ")
+
+
+def _plain(grid: GridConfig) -> GridConfig:
+    return grid.model_copy(update={"sweeps": (), "ablations": ()})
 
 
 def _scaled(own: Mapping[str, float], factor: float, of_lora: float) -> dict[str, float]:
