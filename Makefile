@@ -24,7 +24,8 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]' || { echo "pip could not \
 	install the packages; its last lines say why. It needs a package index: behind a proxy, set HTTPS_PROXY; with an index of your own, \
-	PIP_INDEX_URL. Then run make install again." >&2; exit 1; }
+	PIP_INDEX_URL. If no space is left: the packages take 8 GB here, and up to 7 GB more in TMPDIR and pip's cache while they are \
+	downloaded. Then run make install again." >&2; exit 1; }
 	@touch $@
 
 constraints: install  ## write the versions installed in .venv to constraints.txt (its head says when)
