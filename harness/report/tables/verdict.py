@@ -56,7 +56,7 @@ def verdicts(rows: Sequence[Row]) -> Table | None:
                 word = "-" if scope else verdict(metric, paired, images)  # the rule is about all images
                 lines.append([*names, *label, row.data_kind.label, judges_of((row, control)), *numbers, word])
     labels = ("with", "without", "metric", "images", "data kind", "judge")
-    notes = footnotes.of_data([row for pair in pairs for row in pair])
+    notes = [*_notes(len(pairs), len(scopes) > 1), *footnotes.of_data([row for pair in pairs for row in pair])]
     return text_table("verdicts", "Verdicts", RULE, labels, _NUMBERS, lines, notes, remarks=("verdict",))
 
 
@@ -76,6 +76,12 @@ def verdict(metric: str, paired: PairedDifference, images: int) -> str:
     seeds = paired.seeds_for(size if size >= SEEN else REFUTED - size)
     enough = f"{seeds} seeds would settle it" if seeds else "more images are needed"
     return f"open: if the difference stays, {enough}"
+
+
+def _notes(n_pairs: int, has_parts: bool) -> list[str]:
+    parts = " Those of images with one lesion and with several leave out modalities without such images." if has_parts else ""
+    several = f"{n_pairs} pairs, each judged by itself: about one interval in twenty leaves out 0 where there is no effect."
+    return [f"Numbers are means over modalities.{parts}", *([several] if n_pairs > 1 else [])]
 
 
 def _control_of(method: str) -> str:

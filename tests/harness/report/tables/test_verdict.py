@@ -86,6 +86,13 @@ def test_rows_are_paired_with_the_one_that_differs_by_having_no_effect(cell):
         for s in (2.0, 8.0)
     ]
     assert table.caption == RULE
+    assert any(note.startswith("4 pairs, each judged by itself") for note in table.footnotes)
+
+
+def test_a_single_pair_has_no_note_about_several(cell):
+    table = verdicts(grid_of(cell, 0.0, seeds=2, images=4))
+    assert "Numbers are means over modalities." in table.footnotes
+    assert not any("pairs" in note for note in table.footnotes)
 
 
 def test_a_run_without_such_rows_has_no_verdicts(cell):
