@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from prsbench.methods.parts.seg_token.config import OfficialConfig, TinyConfig
-from prsbench.methods.parts.training.config import LoRAConfig
 
 
 class LISAConfig(OfficialConfig):
@@ -19,5 +18,3 @@ class LISAConfig(OfficialConfig):
 
 class LISATinyConfig(TinyConfig):
     """The embedded size, trained here."""
-
-    lora: LoRAConfig = LoRAConfig(rank=8, alpha=16, dropout=0.05, learning_rate=3e-3)  # official but for the rate, which is tuned

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from prsbench.harness.contract.config import Rate
 from prsbench.methods.parts.seg_token.config import OfficialConfig, SegTokenLossesConfig, TinyConfig
 
 
@@ -22,5 +21,3 @@ class PixelLMTinyConfig(TinyConfig):
 
     # Official 2.0, counted twice: the weights of its refinement loss are never applied.
     losses: SegTokenLossesConfig = SegTokenLossesConfig(bce_weight=4.0)
-
-    learning_rate: Rate = 3e-3  # official 3e-4; chosen by `prsbench tune` (results/tuning.csv)

@@ -67,8 +67,8 @@ class TinyConfig(MultimodalConfig):
     losses: SegTokenLossesConfig = SegTokenLossesConfig()
 
     epochs: Epochs = 7  # as PRS-Med here
-    learning_rate: Rate = 1e-3  # official 3e-4; for modules trained from scratch, chosen by `prsbench tune` (results/tuning.csv)
-    decoder_learning_rate: Rate = 1e-3  # official 3e-4
+    learning_rate: Rate = 3e-3  # official 3e-4; for modules trained from scratch, chosen by `prsbench tune` (results/tuning.csv)
+    decoder_learning_rate: Rate = 3e-3  # official 3e-4; tuned like the others
     weight_decay: Factor = 1e-5  # as PRS-Med here (official 0)
     gradient_clip: Clip = 1.0  # official
 

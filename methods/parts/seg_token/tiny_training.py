@@ -32,7 +32,8 @@ def train(
     context: FitContext,
 ) -> Loop:
     """See `train_on_features`."""
-    rates = {"lora": config.lora.learning_rate, "decoder.": config.decoder_learning_rate, "new": config.learning_rate}
+    language = config.lora.learning_rate  # the embedding's too: it is pre-trained, and forgets words at the rate of new modules
+    rates = {"lora": language, "llm.language.": language, "decoder.": config.decoder_learning_rate, "new": config.learning_rate}
     optimizer = adamw(model, rates, config.weight_decay, config.adam_eps)
     weight = {
         "text": config.losses.text_weight,

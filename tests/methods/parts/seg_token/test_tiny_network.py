@@ -111,6 +111,19 @@ def test_what_is_frozen_stays_and_what_the_public_code_trains_gets_a_gradient(su
     assert len(model.llm.tokenizer) == model.llm.language.get_input_embeddings().num_embeddings
 
 
+def test_all_of_the_language_model_is_trained_at_its_own_rate(subject, monkeypatch):
+    """At the rate of new modules the pre-trained embedding forgets words: answers break off, and their masks are lost."""
+    monkeypatch.setattr(tiny_training, "train_on_features", lambda _, optimizer, *rest: optimizer)
+    config = type(subject.config).model_validate({"learning_rate": 3e-3, "lora": {"learning_rate": 2e-3}})
+    model = subject.fitted._model
+    optimizer: torch.optim.Optimizer = train(model, config, [], features_of(torch.zeros(1, 0, 1, 4, 4)), FitContext(0, "cpu"))
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    trained = {name: rates[id(p)] for name, p in model.named_parameters() if p.requires_grad}
+    assert {rate for name, rate in trained.items() if ".language." in name} == {2e-3}
+    assert all(trained[name] == 3e-3 for name in trained if name.startswith(("llm.projector", "text_hidden_fcs")))
+    assert any("embed_tokens" in name for name in trained) and any("text_hidden_fcs" in name for name in trained)
+
+
 def test_without_any_foreground_there_is_no_mask_loss(subject, discs):
     terms = subject.method._model.losses(batch(subject, discs, empty=(0, 1, 2)))
     assert terms["bce"] == 0 and terms["dice"] == 0 and terms["text"] > 0
