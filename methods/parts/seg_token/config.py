@@ -58,7 +58,7 @@ class TinyConfig(MultimodalConfig):
     feature_side: Side = 16  # official 64, 32; as PRS-Med here
 
     language: SmallLlamaConfig = SmallLlamaConfig()  # official: LLaVA (Vicuna or Llama 2)
-    lora: LoRAConfig = LoRAConfig(
+    lora: LoRAConfig = LoRAConfig(  # its learning rate is the word embedding's too, which is trained as officially
         rank=8,  # official
         alpha=16,  # official
         dropout=0.05,  # official

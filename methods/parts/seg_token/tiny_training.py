@@ -32,7 +32,7 @@ def train(
     context: FitContext,
 ) -> Loop:
     """See `train_on_features`."""
-    language = config.lora.learning_rate  # the embedding's too: it is pre-trained, and forgets words at the rate of new modules
+    language = config.lora.learning_rate  # the embedding's too: it is pre-trained, and the rate of new modules spoils the masks
     rates = {"lora": language, "llm.language.": language, "decoder.": config.decoder_learning_rate, "new": config.learning_rate}
     optimizer = adamw(model, rates, config.weight_decay, config.adam_eps)
     weight = {

@@ -112,7 +112,7 @@ def test_what_is_frozen_stays_and_what_the_public_code_trains_gets_a_gradient(su
 
 
 def test_all_of_the_language_model_is_trained_at_its_own_rate(subject, monkeypatch):
-    """At the rate of new modules the pre-trained embedding forgets words: answers break off, and their masks are lost."""
+    """The pre-trained embedding included: at the rate of new modules it spoils the masks."""
     monkeypatch.setattr(tiny_training, "train_on_features", lambda _, optimizer, *rest: optimizer)
     config = type(subject.config).model_validate({"learning_rate": 3e-3, "lora": {"learning_rate": 2e-3}})
     model = subject.fitted._model
