@@ -2,7 +2,8 @@
 
 Object stores have no locks, appends or renames, so the work is done in a local folder and each node is copied when it ends, its
 seal last, so that a remote reader also sees a finished node or none. A node that was running when this machine was lost is
-computed again; a sealed node never is. What a URL says of users, passwords and queries is neither stored nor printed.
+computed again; a sealed node never is. Filesystems that are no object stores, such as file:// and sftp://, write in place: a seal
+that a kill cut short counts as not written. What a URL says of users, passwords and queries is neither stored nor printed.
 """
 
 from __future__ import annotations
@@ -72,16 +73,18 @@ class Mirror:
         for kind in _NODES:
             for source in self._folders(f"{self._root}/{kind}"):
                 folder = self._local / kind / source.rpartition("/")[2]
-                if not (folder / SEAL).exists() and self._call("exists", f"{source}/{SEAL}"):
+                if not (folder / SEAL).exists() and self._has_whole(f"{source}/{SEAL}"):
                     self._download(source, folder)
                     n_copied += 1
         return n_copied
 
     def push_missing(self) -> None:
-        """Copy every node that is sealed here and not at the URL: what ended while the URL could not be reached."""
+        """Copy every node that is sealed here and not at the URL, or not whole: the URL was out of reach, or this was killed."""
         for kind in _NODES:
             for seal in sorted((self._local / kind).glob(f"*/{SEAL}")):
-                if not self._call("exists", self._name_of(seal)):
+                sent = self._sizes(self._name_of(seal.parent))
+                late = [seal.with_name(name) for name in _LATE]
+                if any(path.exists() and path.stat().st_size != sent.get(path.name) for path in late):
                     self.push(seal.parent)
 
     def push(self, folder: Path) -> None:
@@ -158,10 +161,25 @@ class Mirror:
             return {"driver": None}
 
     def _folders(self, parent: str) -> list[str]:
+        return sorted(entry["name"].rstrip("/") for entry in self._entries(parent) if entry["type"] == "directory")
+
+    def _sizes(self, parent: str) -> dict[str, int]:
+        """The bytes of each file in a folder at the URL, by name; empty if there is no such folder."""
+        return {entry["name"].rpartition("/")[2]: entry["size"] for entry in self._entries(parent) if entry["type"] == "file"}
+
+    def _entries(self, parent: str) -> list[dict[str, Any]]:
         try:
-            return sorted(e["name"].rstrip("/") for e in self._call("ls", parent, detail=True) if e["type"] == "directory")
+            found: list[dict[str, Any]] = self._call("ls", parent, detail=True)
+            return found
         except FileNotFoundError:
             return []
+
+    def _has_whole(self, name: str) -> bool:
+        """Whether a JSON file is at the URL and no kill cut it short. One that was changed is whole: its reader finds it out."""
+        try:
+            return _is_json(self._call("cat_file", name))
+        except FileNotFoundError:
+            return False
 
     def _download(self, source: str, folder: Path) -> None:
         """Copy a node, its seal last, so that a kill leaves no partial node that looks complete."""
@@ -170,7 +188,9 @@ class Mirror:
             inner = PurePosixPath(name[len(source) :].lstrip("/"))
             if ".." in inner.parts:
                 raise RunFolderError(f"{self.url}: a file there is named '{name}', which leaves the run folder. Delete it.")
-            write_atomically(folder / inner, self._call("cat_file", name), durable=False)
+            data = self._call("cat_file", name)
+            if inner.name not in _LATE or _is_json(data):
+                write_atomically(folder / inner, data, durable=False)
 
     def _upload(self, path: Path) -> None:
         self._write(self._name_of(path), path.read_bytes())
@@ -210,6 +230,14 @@ class Mirror:
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return text.rstrip(".")
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        json.loads(data)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_temporary(path: Path) -> bool:

@@ -8,11 +8,14 @@ import time
 import fsspec
 import pytest
 from prsbench.harness.contract.errors import ConfigError, RunFolderError
+from prsbench.harness.contract.results import ResultStatus
 from prsbench.harness.engine.driver.run import run_grid
+from prsbench.harness.engine.inspect.results import results
 from prsbench.harness.engine.inspect.state import open_run
 from prsbench.harness.engine.plan import planning
 from prsbench.harness.engine.store import remote
 from prsbench.harness.engine.store.remote import LEASE, RemoteRunFolder
+from prsbench.harness.engine.store.run_folder import SEAL
 
 URL = "memory://bucket/run"
 METHODS = ["bright", "trained", "echo"]
@@ -68,6 +71,42 @@ def test_a_run_stopped_half_way_has_its_finished_nodes_at_the_url(go, stand_ins,
     shutil.rmtree(tmp_path / "here")
     assert go("there").status == "complete"
     assert len(set(predicted(tmp_path))) == len(predicted(tmp_path)), "no sample of a finished cell is predicted again"
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.5], ids=["empty", "half"])
+@pytest.mark.parametrize("name", remote._LATE)
+def test_a_seal_that_a_kill_cut_short_counts_as_not_written_and_only_what_it_declares_is_done_again(
+    go, stand_ins, tmp_path, memory, name, kept
+):
+    first, work = stand_ins.numbers(go()), predicted(tmp_path)
+    cut = next(found for found in memory.find(f"{URL}/cells") if found.endswith(f"/{name}"))
+    written = memory.cat_file(cut)
+    memory.pipe_file(cut, written[: int(len(written) * kept)])
+    again = go("there")
+    assert again.status == "complete" and stand_ins.numbers(again) == first
+    assert (predicted(tmp_path) != work) == (name == SEAL), "without its seal alone, the cell is predicted again"
+    assert json.loads(memory.cat_file(cut)), "it is whole again at the URL"
+
+
+@pytest.mark.parametrize("name", remote._LATE)
+def test_a_machine_that_was_killed_while_it_sent_a_seal_sends_it_again(go, tmp_path, memory, name):
+    go()
+    work = predicted(tmp_path)
+    cut = next(found for found in memory.find(f"{URL}/cells") if found.endswith(f"/{name}"))
+    written = memory.cat_file(cut)
+    memory.pipe_file(cut, written[:-9])
+    go()
+    assert memory.cat_file(cut) == written and predicted(tmp_path) == work
+
+
+@pytest.mark.parametrize("name", remote._LATE)
+def test_a_seal_that_was_changed_at_the_url_still_fails_its_row(go, memory, name):
+    go()
+    changed = next(found for found in memory.find(f"{URL}/cells") if found.endswith(f"/{name}"))
+    stored = json.loads(memory.cat_file(changed))
+    memory.pipe_file(changed, json.dumps({**stored, next(iter(stored)): "another"}).encode())
+    failed = [cell.error for cell in results(go("there")) if cell.status is ResultStatus.FAILED]
+    assert [name in error and "not what was written" in error for error in failed] == [True]
 
 
 @pytest.mark.parametrize("lease", [json.dumps({"driver": "other", "beat": 1}).encode(), b""], ids=["whole", "being written"])

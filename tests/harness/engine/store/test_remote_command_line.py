@@ -13,6 +13,7 @@ from engine_driver import PLACE
 from fsspec.implementations.memory import MemoryFileSystem
 from prsbench.harness.cli import main, running
 from prsbench.harness.engine.store import remote
+from prsbench.harness.engine.store.cell_folder import SCORED
 from prsbench.harness.engine.store.run_folder import SEAL
 
 PROGRAM = (
@@ -96,8 +97,8 @@ def test_a_killed_run_is_resumed_from_the_url_alone_by_an_empty_machine(tmp_path
     assert first.poll() is None, "it is killed at work"
     first.kill()
     first.communicate()
-    seals = (tmp_path / "store").glob(f"cells/*/{SEAL}")
-    finished = {path.parent.name for path in seals if path.read_bytes().rstrip().endswith(b"}")}  # the kill may cut the last one
+    whole = (tmp_path / "store").glob(f"cells/*/{SCORED}")  # written last
+    finished = {path.parent.name for path in whole if path.read_bytes().endswith(b"}\n")}  # the kill may cut it short
     shutil.rmtree(place / "runs")
     second = start()
     said, _ = second.communicate(timeout=120)
